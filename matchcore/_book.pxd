@@ -1,0 +1,56 @@
+# One instrument's book and the matching in it.  What a machine shares among its books is Core.
+from ._ids cimport Ids
+from ._ladder cimport Ladder
+from ._pool cimport Pool
+from ._records cimport i64, mc_command, mc_event, u32, u64
+
+cdef struct Book:
+    Ladder sides[2]         # [0] buys, [1] sells
+    Ids ids
+    u64 orders              # resting
+    u64 orders_max
+    i64 quantity_max        # of one order
+    i64 lot
+    u32 instrument
+
+cdef struct Events:         # a caller's buffer; two places behind end are kept for a command's last words
+    mc_event* at
+    mc_event* end
+
+cdef enum Stage:            # what a machine was in the middle of when the buffer was full
+    IDLE
+    TAKING
+    SWEEPING
+
+cdef struct Pending:        # the command to go on with
+    mc_command command
+    Book* book
+    Stage stage
+    i64 left                # TAKING: quantity still to trade
+    u64 swept               # SWEEPING: orders cancelled so far
+    u64 key                 # SWEEPING: levels before this key are done
+    u32 side                # SWEEPING: index of the side in work
+    u32 instrument          # SWEEPING all instruments: the one in work
+
+cdef struct Core:
+    Pool pool
+    Pending pending
+    u64 sequence            # of the command in work or worked last
+    u64 next_order_id
+    u64 next_trade_id
+
+cdef enum Halt:             # why a run ended
+    DONE                    # all commands, or the next is not for this book
+    FULL                    # the buffer; call again to go on
+    NO_MEMORY               # the next command was not begun
+
+cdef enum:
+    EVENTS_MIN = 4          # the least room a buffer has
+
+cdef void core_init(Core* core) noexcept nogil
+cdef void core_drop(Core* core) noexcept nogil
+cdef void book_init(Book* book, u32 instrument, u64 secret) noexcept nogil
+cdef void book_drop(Book* book) noexcept nogil
+cdef Halt book_run(Core* core, Book* book, const mc_command* commands, size_t count,
+                   size_t* taken, Events* events) noexcept nogil
+cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil

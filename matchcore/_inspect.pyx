@@ -1,0 +1,201 @@
+"""Looking into a book, filling one from a state, and checking that it is sound."""
+import os
+
+from libc.stdint cimport INT64_MAX
+from libc.string cimport memset
+
+from ._ids cimport Entry, Ids, ids_find, ids_gone, ids_ready
+from ._ladder cimport Ladder, ladder_find, ladder_from, ladder_key
+from ._pool cimport Leaf, Level, Node, Order, pool_ready
+from ._records cimport *
+from ._resting cimport book_rest, crosses, level_at, overflows
+
+
+cdef u64 fresh_secret() except? 0:
+    """A factor for an id table; it never shows in any result."""
+    return int.from_bytes(os.urandom(8), "little")
+
+
+cdef void show_order(const Order* order, mc_order* into) noexcept nogil:
+    into.order_id = order.order_id
+    into.client_order_id = order.client_order_id
+    into.account = order.account
+    into.price = order.price
+    into.quantity = order.left
+    into.side = order.side
+    into.time_in_force = order.time_in_force
+    into.flags = order.flags
+    into.reserved = 0
+
+
+cdef size_t book_orders(const Book* book, mc_order* into) noexcept nogil:
+    """Writes all orders, buys then sells, best to worst, oldest first; returns how many."""
+    cdef size_t count = 0
+    cdef u64 key
+    cdef Order* order
+    cdef Ladder* ladder
+    for side in range(2):
+        ladder = <Ladder*>&book.sides[side]
+        key = 0
+        while ladder_from(ladder, key, &key):
+            order = level_at(ladder, key).head
+            while order != NULL:
+                show_order(order, &into[count])
+                count += 1
+                order = order.next
+            if key == ~<u64>0:
+                break
+            key += 1
+    return count
+
+
+cdef size_t book_levels(const Book* book, u32 side, mc_level* into, size_t depth) noexcept nogil:
+    """Writes up to depth levels, best first; returns how many."""
+    cdef Ladder* ladder = <Ladder*>&book.sides[side - 1]
+    cdef Level* level
+    cdef size_t count = 0
+    cdef u64 key = 0
+    while count < depth and ladder_from(ladder, key, &key):
+        level = level_at(ladder, key)
+        into[count].price = <i64>(key ^ ladder.flip)
+        into[count].quantity = level.quantity
+        into[count].orders = level.orders
+        count += 1
+        if key == ~<u64>0:
+            break
+        key += 1
+    return count
+
+
+cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
+                              size_t count) noexcept nogil:
+    """Fills an empty book with orders in queue order; returns what is wrong with them, or NULL."""
+    cdef mc_command command
+    cdef const mc_order* order
+    cdef size_t i
+    cdef u64 key, key_before = 0
+    cdef u8 side_before = BUY
+    memset(&command, 0, sizeof(command))
+    for i in range(count):
+        order = &orders[i]
+        if order.order_id == 0 or order.quantity <= 0:
+            return b"an order without id or quantity"
+        if (order.side not in (BUY, SELL) or order.time_in_force not in (GTC, DAY)
+                or order.flags & ~POST_ONLY or order.reserved):
+            return b"an order with unknown side, time in force or flags"
+        if ids_find(&book.ids, order.order_id) != NULL:
+            return b"the same order twice"
+        key = ladder_key(&book.sides[order.side - 1], order.price)
+        if order.side < side_before or (order.side == side_before and key < key_before):
+            return b"orders that are not sorted by side and price"
+        side_before = order.side
+        key_before = key
+        if crosses(book, order.side, order.price):
+            return b"a crossed book"
+        if overflows(book, order.side, order.price, order.quantity, 0):
+            return b"more in one level than 63 bits hold"
+        if not (pool_ready(&core.pool) and ids_ready(&book.ids)):
+            return b"more orders than there is memory for"
+        command.order_id = order.order_id
+        command.client_order_id = order.client_order_id
+        command.account = order.account
+        command.price = order.price
+        command.side = order.side
+        command.time_in_force = order.time_in_force
+        book_rest(core, book, &command, order.flags, order.quantity)
+    return NULL
+
+
+cdef u64 check_tree(void* at, u32 height, u64 prefix, Ladder* ladder) except? 0:
+    """Counts the levels below a leaf or node; every occupied bit must have something below it."""
+    cdef u64 levels = 0, occupied
+    cdef u64 place
+    if height == 1:
+        occupied = (<Leaf*>at).occupied
+        for place in range(64):
+            assert ((<Leaf*>at).level[place].head != NULL) == (occupied >> place & 1), "leaf bits"
+            levels += occupied >> place & 1
+    else:
+        occupied = (<Node*>at).occupied
+        for place in range(64):
+            assert ((<Node*>at).child[place] != NULL) == (occupied >> place & 1), "node bits"
+            if (<Node*>at).child[place] != NULL:
+                levels += check_tree((<Node*>at).child[place], height - 1, prefix << 6 | place, ladder)
+    assert occupied != 0, f"an empty leaf or node at height {height} under prefix {prefix:#x}"
+    return levels
+
+
+cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
+    """Checks one level's queue and totals; returns its number of orders."""
+    cdef Level* level = level_at(ladder, key)
+    cdef Order* order = level.head
+    cdef Order* before = NULL
+    cdef u64 count = 0
+    cdef object total = 0
+    cdef i64 price = <i64>(key ^ ladder.flip)
+    while order != NULL:
+        where = f"order {order.order_id} at {price}"
+        assert order.price == price and order.side == side, f"{where}: in the wrong level"
+        assert order.left > 0, f"{where}: open quantity {order.left}"
+        assert order.time_in_force in (GTC, DAY), f"{where}: rests with {order.time_in_force}"
+        assert order.prev == before, f"{where}: wrong link back"
+        assert ids_find(&book.ids, order.order_id) == order, f"{where}: not in the id table"
+        total += order.left
+        count += 1
+        before = order
+        order = order.next
+    assert level.tail == before, f"level {price}: tail is not the last order"
+    assert level.quantity == total, f"level {price}: total {level.quantity}, orders hold {total}"
+    assert level.orders == count, f"level {price}: counts {level.orders} of {count} orders"
+    return count
+
+
+cdef int check_ids(Book* book) except -1:
+    cdef Ids* ids = &book.ids
+    cdef u64 live = 0, at
+    if ids.entries != NULL:
+        for at in range(ids.mask + 1):
+            live += ids.entries[at].order != NULL
+    if ids.old != NULL:
+        for at in range(ids.old_mask + 1):
+            live += ids.old[at].order != NULL and ids.old[at].order != ids_gone()
+    assert live == ids.count == book.orders, (
+        f"instrument {book.instrument}: {book.orders} orders rest, the id table counts {ids.count}"
+        f" and holds {live}")
+    return 0
+
+
+cdef int book_check(Book* book) except -1:
+    """Asserts every invariant of a book."""
+    cdef Ladder* ladder
+    cdef Leaf* hot
+    cdef u64 key, levels, orders = 0, first = 0
+    for side in range(1, 3):
+        ladder = &book.sides[side - 1]
+        levels = 0
+        key = 0
+        while ladder_from(ladder, key, &key):
+            if levels == 0:
+                first = key
+            levels += 1
+            orders += check_level(book, ladder, side, key)
+            if key == ~<u64>0:
+                break
+            key += 1
+        where = f"instrument {book.instrument}, side {side}"
+        assert levels == ladder.levels, f"{where}: counts {ladder.levels} of {levels} levels"
+        assert ladder.best == (first if levels else ~<u64>0), f"{where}: best is not the best"
+        assert (ladder.height == 0) == (levels == 0), f"{where}: a tree without levels"
+        if ladder.height:
+            assert check_tree(ladder.root, ladder.height, ladder.prefix, ladder) == levels, where
+        if ladder.hot != NULL:
+            hot = ladder.hot
+            key = ladder.hot_block << 6
+            ladder.hot_block = ~<u64>0      # the long way round
+            assert ladder_find(ladder, key) == hot, f"{where}: hot leaf"
+    assert orders == book.orders, f"instrument {book.instrument}: {book.orders} of {orders} orders"
+    if book.sides[0].levels and book.sides[1].levels:
+        assert (book.sides[0].best ^ book.sides[0].flip) + <u64>(<u64>1 << 63) < (
+            (book.sides[1].best ^ book.sides[1].flip) + <u64>(<u64>1 << 63)), (
+            f"instrument {book.instrument}: the book is crossed")
+    return check_ids(book)

@@ -1,0 +1,377 @@
+"""The machine: every instrument of an exchange, commands in, events out, compiled.
+
+Orders are the business of `_book.pyx`; here are the commands about many books (mass cancel,
+end of day), about instruments, and the door to NumPy.
+"""
+import numpy as np
+
+from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
+                             PyObject_GetBuffer)
+from libc.stdlib cimport calloc, free, realloc
+
+from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, TAKING, Book, Core,
+                     Events, Halt, Pending, book_drop, book_init, book_run, book_sweep,
+                     core_drop, core_init)
+from ._emit cimport emit_refusal, emit_taker
+from ._ids cimport ids_find
+from ._inspect cimport (book_check, book_levels, book_orders, book_restore, fresh_secret,
+                        show_order)
+from ._pool cimport Order
+from ._records cimport *
+
+from .commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .errors import SnapshotDamaged, UnknownInstrument
+from .events import EVENT
+from .instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
+from .instruments import Directory
+from .events import Field as FieldCode
+from .events import Reason as ReasonCode
+from .state import State, read_instrument
+
+
+cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
+    """Sets up a mass cancel or end of day; false after a refusal."""
+    cdef Pending* pending = &exchange.core.pending
+    if command.instrument > exchange.count:
+        emit_refusal(&exchange.core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
+        return False
+    if command.kind == MASS_CANCEL and command.side > SELL:
+        emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
+        return False
+    pending.command = command[0]
+    pending.instrument = command.instrument if command.instrument else 1
+    pending.side = 0
+    pending.key = 0
+    pending.swept = 0
+    pending.stage = SWEEPING
+    return True
+
+
+cdef bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nogil:
+    """Does what begin_sweep has set up; false when the buffer is full before the end."""
+    cdef Pending* pending = &exchange.core.pending
+    cdef u32 last = pending.command.instrument if pending.command.instrument else exchange.count
+    cdef mc_command summary
+    while pending.instrument <= last:
+        if not book_sweep(&exchange.core, exchange.books[pending.instrument - 1], events):
+            return False
+        pending.instrument += 1
+        pending.side = 0
+        pending.key = 0
+    summary = pending.command
+    summary.order_id = 0
+    summary.client_order_id = 0
+    summary.price = 0
+    if summary.kind == END_DAY:
+        summary.account = 0
+        summary.side = 0
+    emit_taker(&exchange.core, events,
+               MASS_CANCELLED if summary.kind == MASS_CANCEL else DAY_ENDED, R_NONE,
+               &summary, <i64>pending.swept, 0)
+    pending.stage = IDLE
+    return True
+
+
+cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t count,
+                       size_t* taken, Events* events) noexcept nogil:
+    """Applies commands until all are taken, the buffer is full, or one defines an instrument.
+
+    DONE with fewer taken than given: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
+    After FULL, call again with what was not taken and new room: it goes on where it was.
+    """
+    cdef Core* core = &exchange.core
+    cdef const mc_command* command
+    cdef Book* book
+    cdef Halt halt
+    cdef size_t step
+    taken[0] = 0
+    while True:
+        if core.pending.stage == SWEEPING and not go_on_sweeping(exchange, events):
+            return FULL
+        book = core.pending.book if core.pending.stage == TAKING else NULL
+        command = &commands[taken[0]]
+        if book == NULL:
+            if taken[0] == count:
+                return DONE
+            if <u8>(command.kind - NEW) <= REDUCE - NEW and (
+                    command.instrument - 1 < exchange.count):
+                book = exchange.books[command.instrument - 1]
+        if book != NULL:
+            halt = book_run(core, book, command, count - taken[0], &step, events)
+            taken[0] += step
+            if halt != DONE:
+                return halt
+            continue
+        if events.at >= events.end:
+            return FULL
+        if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:
+            return DONE
+        taken[0] += 1
+        core.sequence += 1
+        if command.kind == MASS_CANCEL or command.kind == END_DAY:
+            begin_sweep(exchange, command, events)
+        elif <u8>(command.kind - NEW) <= REDUCE - NEW:
+            emit_refusal(core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
+        else:
+            emit_refusal(core, command, R_UNKNOWN_KIND, F_KIND, events)
+
+
+def _wrong_instrument(directory, kind, raw, number):
+    """(reason, field) that forbid an instrument command, or None; raw is an INSTRUMENT row."""
+    symbol = raw["symbol"].item()
+    if kind == CHANGE_INSTRUMENT and not 1 <= number <= len(directory):
+        return ReasonCode.UNKNOWN_INSTRUMENT, FieldCode.INSTRUMENT
+    if not symbol or any(not 0x21 <= byte <= 0x7e for byte in symbol):
+        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
+    if kind == ADD_INSTRUMENT and symbol.decode("ascii") in directory:
+        return ReasonCode.DUPLICATE_SYMBOL, FieldCode.SYMBOL
+    if kind == CHANGE_INSTRUMENT and symbol.decode("ascii") != directory[number].symbol:
+        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
+    if raw["tick_mantissa"] <= 0 or not -TICK_EXPONENT_MAX <= raw["tick_exponent"] <= 0:
+        return ReasonCode.BAD_TICK, FieldCode.TICK
+    if raw["lot"] <= 0:
+        return ReasonCode.BAD_LOT, FieldCode.LOT
+    if raw["max_quantity"] < raw["lot"]:
+        return ReasonCode.BAD_LIMIT, FieldCode.MAX_QUANTITY
+    if not 1 <= raw["max_orders"] <= ORDERS_MAX:
+        return ReasonCode.BAD_LIMIT, FieldCode.MAX_ORDERS
+    if kind == ADD_INSTRUMENT and len(directory) >= INSTRUMENTS_MAX:
+        return ReasonCode.TOO_MANY_INSTRUMENTS, FieldCode.INSTRUMENT
+    return None
+
+
+cdef class Machine:
+    """Deterministic: the same commands give the same events, byte for byte.
+
+    Not for two threads at once: a call while another is under way raises RuntimeError.
+    """
+
+    def __cinit__(self):
+        core_init(&self.exchange.core)
+        self.secret = fresh_secret()
+        self.instruments = Directory()
+
+    def __dealloc__(self):
+        cdef u32 i
+        for i in range(self.exchange.count):
+            book_drop(self.exchange.books[i])
+            free(self.exchange.books[i])
+        free(self.exchange.books)
+        core_drop(&self.exchange.core)
+
+    @property
+    def sequence(self):
+        """Of the last command applied; 0 at the start."""
+        return self.exchange.core.sequence
+
+    @property
+    def next_order_id(self):
+        return self.exchange.core.next_order_id
+
+    @property
+    def next_trade_id(self):
+        return self.exchange.core.next_trade_id
+
+    def apply(self, commands, out=None):
+        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
+
+        With `out`, a writable `EVENT` array of at least 4, the events are written there and a
+        slice of it is returned; if they do not fit, a new array is.  Releases the GIL.
+        O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
+        """
+        if getattr(commands, "dtype", None) != COMMAND:
+            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+        if commands.ndim != 1:
+            raise ValueError(f"commands: one dimension, not {commands.ndim}")
+        if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
+                                or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
+            raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
+        if self.busy:
+            raise RuntimeError("another thread is inside this machine")
+        if not commands.flags.c_contiguous:
+            commands = np.ascontiguousarray(commands)
+        self.busy = True
+        try:
+            return self._apply(commands, out)
+        finally:
+            self.busy = False
+
+    def _apply(self, commands, out):
+        cdef size_t count = len(commands), done = 0, step = 0
+        cdef Py_buffer source, target
+        cdef Events events
+        cdef mc_event* start
+        cdef Halt halt = FULL
+        full = []
+        PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        try:
+            while done < count or halt == FULL:
+                array = np.empty(count - done + (count - done) // 4 + 64, EVENT) if out is None else out
+                out = None
+                PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+                try:
+                    start = events.at = <mc_event*>target.buf
+                    events.end = start + (<size_t>target.len // sizeof(mc_event) - 2)
+                    while True:
+                        with nogil:
+                            halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
+                                                count - done, &step, &events)
+                        done += step
+                        if halt != DONE or done == count:
+                            break
+                        self.define(<const mc_command*>source.buf + done, &events)
+                        done += 1
+                finally:
+                    PyBuffer_Release(&target)
+                full.append(array[:events.at - start])
+                if halt == NO_MEMORY:
+                    raise MemoryError(f"no memory for command {done} of the {count} given")
+        finally:
+            PyBuffer_Release(&source)
+        if len(full) == 1:
+            return full[0]
+        return np.concatenate(full) if full else np.empty(0, EVENT)
+
+    cdef int define(self, const mc_command* command, Events* events) except -1:
+        """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
+        cdef mc_command answer
+        cdef Book* book
+        raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
+        number = int(raw["instrument"])
+        wrong = _wrong_instrument(self.instruments, command.kind, raw, number)
+        if wrong is None:
+            instrument = read_instrument(raw)
+            if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
+                if self.exchange.books[number - 1].orders:
+                    wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
+        self.exchange.core.sequence += 1
+        answer.order_id = answer.client_order_id = answer.account = 0
+        answer.price = answer.quantity = answer.side = 0
+        answer.instrument = number
+        if wrong is not None:
+            emit_refusal(&self.exchange.core, &answer, wrong[0], wrong[1], events)
+            return 0
+        if command.kind == ADD_INSTRUMENT:
+            self.add_book()
+            answer.instrument = self.instruments.add(instrument)
+        else:
+            self.instruments.replace(number, instrument)
+        book = self.exchange.books[answer.instrument - 1]
+        book.lot = instrument.lot
+        book.quantity_max = instrument.max_quantity
+        book.orders_max = instrument.max_orders
+        answer.price = instrument.tick_parts[0]
+        emit_taker(&self.exchange.core, events,
+                   INSTRUMENT_ADDED if command.kind == ADD_INSTRUMENT else INSTRUMENT_CHANGED,
+                   R_NONE, &answer, book.lot, book.quantity_max)
+        return 0
+
+    cdef int add_book(self) except -1:
+        cdef Exchange* exchange = &self.exchange
+        cdef Book* book
+        cdef void* grown
+        if exchange.count == exchange.capacity:
+            grown = realloc(exchange.books, (2 * exchange.capacity + 8) * sizeof(Book*))
+            if grown == NULL:
+                raise MemoryError("no memory for another instrument")
+            exchange.books = <Book**>grown
+            exchange.capacity = 2 * exchange.capacity + 8
+        book = <Book*>calloc(1, sizeof(Book))
+        if book == NULL:
+            raise MemoryError("no memory for another instrument")
+        book_init(book, exchange.count + 1, self.secret)
+        exchange.books[exchange.count] = book
+        exchange.count += 1
+        return 0
+
+    cdef Book* book(self, number) except NULL:
+        if not isinstance(number, int) or not 1 <= number <= self.exchange.count:
+            raise UnknownInstrument(f"unknown instrument number {number!r}")
+        if self.busy:
+            raise RuntimeError("another thread is inside this machine")
+        return self.exchange.books[<u32>number - 1]
+
+    def orders(self, number):
+        """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+        cdef Book* book = self.book(number)
+        cdef Py_buffer target
+        array = np.empty(book.orders, ORDER)
+        if book.orders:
+            PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+            book_orders(book, <mc_order*>target.buf)
+            PyBuffer_Release(&target)
+        return array
+
+    def levels(self, number, side, depth=None):
+        """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
+        cdef Book* book = self.book(number)
+        cdef Py_buffer target
+        if side not in (BUY, SELL):
+            raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
+        if depth is not None and depth < 0:
+            raise ValueError(f"depth {depth!r}: 0 or more")
+        total = book.sides[<u32>side - 1].levels
+        array = np.empty(total if depth is None else min(depth, total), LEVEL)
+        if len(array):
+            PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+            book_levels(book, side, <mc_level*>target.buf, len(array))
+            PyBuffer_Release(&target)
+        return array
+
+    def order(self, number, order_id):
+        """The live order of this id as an `ORDER` row, or None.  O(1)."""
+        cdef Book* book = self.book(number)
+        cdef Py_buffer target
+        cdef Order* order = ids_find(&book.ids, order_id)
+        if order == NULL:
+            return None
+        array = np.empty(1, ORDER)
+        PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+        show_order(order, <mc_order*>target.buf)
+        PyBuffer_Release(&target)
+        return array[0]
+
+    def state(self):
+        """Everything, as a `State` of fresh arrays."""
+        return State(
+            self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
+            [self.orders(number) for number in range(1, self.exchange.count + 1)],
+        )
+
+    @classmethod
+    def from_state(cls, state):
+        """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
+        cdef Machine machine = cls()
+        cdef Py_buffer source
+        cdef Book* book
+        cdef const char* wrong = NULL
+        machine.exchange.core.sequence = state.sequence
+        machine.exchange.core.next_order_id = state.next_order_id
+        machine.exchange.core.next_trade_id = state.next_trade_id
+        for instrument, orders in zip(state.instruments, state.orders, strict=True):
+            machine.add_book()
+            number = machine.instruments.add(instrument)
+            book = machine.exchange.books[<u32>number - 1]
+            book.lot = instrument.lot
+            book.quantity_max = instrument.max_quantity
+            book.orders_max = instrument.max_orders
+            PyObject_GetBuffer(np.ascontiguousarray(orders, ORDER), &source, PyBUF_SIMPLE)
+            wrong = book_restore(&machine.exchange.core, book, <const mc_order*>source.buf,
+                                 <size_t>source.len // sizeof(mc_order))
+            PyBuffer_Release(&source)
+            if wrong != NULL:
+                raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
+        return machine
+
+    def digest(self):
+        """SHA-256 of the whole state, the same for every implementation."""
+        return self.state().digest()
+
+    def _check(self):
+        """Asserts every invariant of every book."""
+        cdef u32 i
+        for i in range(self.exchange.count):
+            book_check(self.exchange.books[i])
+            assert self.exchange.books[i].instrument == i + 1
+        assert self.exchange.count == len(self.instruments)
+        assert self.exchange.core.pending.stage == IDLE

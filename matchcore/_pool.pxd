@@ -1,0 +1,131 @@
+# Memory of a machine: orders, ladder leaves and ladder nodes in fixed-size slots.
+#
+# Slots come from slabs that are never moved nor given back while the machine lives, and go to
+# free lists, last in first out, so that the live ones stay in cache.  A slab is touched page by
+# page as it is used: growing costs no command more than one system call.
+from libc.stdlib cimport calloc, free
+from ._records cimport i64, u8, u16, u32, u64
+
+cdef struct Order:          # one cache line
+    u64 order_id
+    u64 client_order_id
+    u64 account
+    i64 price
+    i64 left
+    Order* next
+    Order* prev
+    u8 side
+    u8 time_in_force
+    u16 flags
+    u32 spare
+
+cdef struct Level:
+    Order* head
+    Order* tail
+    i64 quantity
+    i64 orders
+
+cdef struct Leaf:           # 64 neighbouring prices
+    u64 occupied
+    Leaf* next_free
+    Level level[64]
+
+cdef struct Node:           # 64 leaves or nodes
+    u64 occupied
+    void* child[64]
+
+cdef struct Slab:
+    Slab* next
+
+cdef struct Slots:          # one kind of slot
+    size_t size             # bytes of a slot
+    size_t count            # slots of the next slab
+    char* bump              # never used yet: from here ...
+    char* end               # ... to here
+    void* free              # list of used ones, linked through their first word
+    Slab* slabs
+    u64 spare               # free + never used
+
+cdef struct Pool:
+    Slots orders
+    Slots leaves
+    Slots nodes
+
+cdef enum:
+    SLAB_SLOTS_MAX = 16384
+    NODES_PER_COMMAND = 12  # more than one insertion into a ladder can take
+
+cdef inline void slots_init(Slots* slots, size_t size, size_t count) noexcept nogil:
+    slots.size = size
+    slots.count = count
+    slots.bump = slots.end = NULL
+    slots.free = NULL
+    slots.slabs = NULL
+    slots.spare = 0
+
+cdef inline bint slots_grow(Slots* slots) noexcept nogil:
+    """One more slab; false when there is no memory.  Slabs double, so a small book stays small."""
+    cdef Slab* slab
+    cdef char* at = slots.bump
+    while at < slots.end:       # what is left of the last slab goes to the free list
+        (<void**>at)[0] = slots.free
+        slots.free = at
+        at += slots.size
+    slots.bump = slots.end = NULL
+    slab = <Slab*>calloc(1, 64 + slots.size * slots.count)
+    if slab == NULL:
+        return False
+    slab.next = slots.slabs
+    slots.slabs = slab
+    slots.bump = <char*>slab + 64
+    slots.end = slots.bump + slots.size * slots.count
+    slots.spare += slots.count
+    if slots.count < SLAB_SLOTS_MAX:
+        slots.count *= 2
+    return True
+
+cdef inline void* slots_take(Slots* slots) noexcept nogil:
+    """A slot; the caller has made sure that one is spare."""
+    cdef void* slot = slots.free
+    slots.spare -= 1
+    if slot != NULL:
+        slots.free = (<void**>slot)[0]
+    else:
+        slot = slots.bump
+        slots.bump += slots.size
+    return slot
+
+cdef inline void slots_give(Slots* slots, void* slot) noexcept nogil:
+    (<void**>slot)[0] = slots.free
+    slots.free = slot
+    slots.spare += 1
+
+cdef inline void slots_drop(Slots* slots) noexcept nogil:
+    cdef Slab* slab
+    while slots.slabs != NULL:
+        slab = slots.slabs
+        slots.slabs = slab.next
+        free(slab)
+
+cdef inline void pool_init(Pool* pool) noexcept nogil:
+    slots_init(&pool.orders, sizeof(Order), 32)
+    slots_init(&pool.leaves, sizeof(Leaf), 4)
+    slots_init(&pool.nodes, sizeof(Node), NODES_PER_COMMAND)
+
+cdef inline void pool_drop(Pool* pool) noexcept nogil:
+    slots_drop(&pool.orders)
+    slots_drop(&pool.leaves)
+    slots_drop(&pool.nodes)
+
+cdef inline bint pool_ready(Pool* pool) noexcept nogil:
+    """True when any one command finds the slots it may need: memory is asked for before, not inside."""
+    while pool.orders.spare < 1:
+        if not slots_grow(&pool.orders):
+            return False
+    while pool.leaves.spare < 2:
+        if not slots_grow(&pool.leaves):
+            return False
+    while pool.nodes.spare < NODES_PER_COMMAND:
+        if not slots_grow(&pool.nodes):
+            return False
+    return True

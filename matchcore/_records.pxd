@@ -1,0 +1,151 @@
+# The records and codes of the vocabulary, as the compiled rooms see them.
+# The layouts are those of matchcore.h; a test compares them with the NumPy dtypes.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+ctypedef int64_t i64
+ctypedef uint8_t u8
+ctypedef uint16_t u16
+ctypedef uint32_t u32
+ctypedef uint64_t u64
+
+cdef extern from "matchcore.h" nogil:
+    ctypedef struct mc_command:
+        i64 time
+        u64 order_id
+        u64 client_order_id
+        u64 account
+        i64 price
+        i64 stop_price
+        i64 quantity
+        i64 display_quantity
+        i64 expiry
+        u32 instrument
+        u8 kind
+        u8 side
+        u8 order_type
+        u8 time_in_force
+        u8 self_trade
+        u8 reserved
+        u16 flags
+        u32 reserved_wide
+        u64 reserved_long
+
+    ctypedef struct mc_event:
+        u64 sequence
+        u64 order_id
+        u64 client_order_id
+        u64 account
+        i64 price
+        i64 quantity
+        i64 left
+        u64 taker_order_id
+        u64 taker_account
+        i64 taker_left
+        u64 trade_id
+        u32 instrument
+        u8 kind
+        u8 side
+        u8 reason
+        u8 field
+
+    ctypedef struct mc_order:
+        u64 order_id
+        u64 client_order_id
+        u64 account
+        i64 price
+        i64 quantity
+        u8 side
+        u8 time_in_force
+        u16 flags
+        u32 reserved
+
+    ctypedef struct mc_level:
+        i64 price
+        i64 quantity
+        i64 orders
+
+    void mc_prefetch(const void* address)
+    u32 mc_first_bit(u64 word)
+    bint mc_likely(bint x)
+    bint mc_unlikely(bint x)
+
+# A test holds each of these against the Python enumerations.
+cdef enum:
+    NEW = 1
+    CANCEL = 2
+    AMEND = 3
+    REDUCE = 4
+    MASS_CANCEL = 5
+    END_DAY = 6
+    ADD_INSTRUMENT = 7
+    CHANGE_INSTRUMENT = 8
+
+cdef enum:
+    BUY = 1
+    SELL = 2
+    LIMIT = 1
+    MARKET = 2
+    GTC = 1
+    DAY = 2
+    IOC = 3
+    FOK = 4
+    POST_ONLY = 1
+    KEEP_PRICE = 2
+    KEEP_QUANTITY = 4
+
+cdef enum:
+    ACCEPTED = 1
+    TRADED = 2
+    CANCELLED = 3
+    AMENDED = 4
+    REJECTED = 5
+    MASS_CANCELLED = 6
+    DAY_ENDED = 7
+    INSTRUMENT_ADDED = 8
+    INSTRUMENT_CHANGED = 9
+
+cdef enum Reason:
+    R_NONE = 0
+    R_UNKNOWN_KIND = 1
+    R_UNKNOWN_INSTRUMENT = 2
+    R_UNKNOWN_ORDER = 3
+    R_DUPLICATE_ORDER = 4
+    R_BAD_SIDE = 5
+    R_BAD_ORDER_TYPE = 6
+    R_BAD_TIME_IN_FORCE = 7
+    R_BAD_FLAGS = 8
+    R_UNSUPPORTED = 9
+    R_PRICE_NOT_ALLOWED = 10
+    R_QUANTITY_NOT_POSITIVE = 11
+    R_QUANTITY_TOO_LARGE = 12
+    R_OFF_LOT = 13
+    R_NOT_OWNER = 14
+    R_TOO_MANY_ORDERS = 15
+    R_WOULD_TRADE = 16
+    R_LEVEL_OVERFLOW = 17
+    R_REQUESTED = 32
+    R_IMMEDIATE_OR_CANCEL = 33
+    R_FILL_OR_KILL = 34
+    R_MARKET_REMAINDER = 35
+    R_REDUCED_TO_NOTHING = 36
+    R_MASS_CANCEL = 37
+    R_END_OF_DAY = 38
+
+cdef enum Field:
+    F_NONE = 0
+    F_KIND = 1
+    F_INSTRUMENT = 2
+    F_ORDER_ID = 3
+    F_SIDE = 4
+    F_ORDER_TYPE = 5
+    F_TIME_IN_FORCE = 6
+    F_FLAGS = 7
+    F_PRICE = 8
+    F_QUANTITY = 9
+    F_ACCOUNT = 10
+    F_STOP_PRICE = 11
+    F_DISPLAY_QUANTITY = 12
+    F_EXPIRY = 13
+    F_SELF_TRADE = 14
+    F_RESERVED = 15
+    F_MAX_ORDERS = 20

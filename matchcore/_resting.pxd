@@ -1,0 +1,107 @@
+# Orders at rest in a book: put, taken out, made smaller, and what the levels say of them.
+from libc.stdint cimport INT64_MAX
+
+from ._book cimport Book, Core
+from ._ids cimport ids_put, ids_remove
+from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
+                       ladder_make)
+from ._pool cimport Leaf, Level, Order, slots_give, slots_take
+from ._records cimport i64, mc_command, u8, u16, u64
+
+cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u16 flags,
+                           i64 left) noexcept nogil:
+    """Puts an order last in its level."""
+    cdef Ladder* ladder = &book.sides[command.side - 1]
+    cdef u64 key = ladder_key(ladder, command.price)
+    cdef Leaf* leaf = ladder_make(ladder, &core.pool, key)
+    cdef Level* level = &leaf.level[key & 63]
+    cdef Order* order = <Order*>slots_take(&core.pool.orders)
+    order.order_id = command.order_id
+    order.client_order_id = command.client_order_id
+    order.account = command.account
+    order.price = command.price
+    order.left = left
+    order.side = command.side
+    order.time_in_force = command.time_in_force
+    order.flags = flags
+    order.spare = 0
+    order.next = NULL
+    order.prev = level.tail
+    if level.tail != NULL:
+        level.tail.next = order
+    else:
+        level.head = order
+        leaf.occupied |= <u64>1 << (key & 63)
+        ladder.levels += 1
+        if key < ladder.best:
+            ladder.best = key
+    level.tail = order
+    level.quantity += left
+    level.orders += 1
+    ids_put(&book.ids, order.order_id, order)
+    book.orders += 1
+
+
+cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogil:
+    """Takes an order out of its level, the id table and the pool."""
+    cdef Ladder* ladder = &book.sides[order.side - 1]
+    cdef u64 key = ladder_key(ladder, order.price)
+    cdef Leaf* leaf = ladder_find(ladder, key)
+    cdef Level* level = &leaf.level[key & 63]
+    level.quantity -= order.left
+    level.orders -= 1
+    if order.prev != NULL:
+        order.prev.next = order.next
+    else:
+        level.head = order.next
+    if order.next != NULL:
+        order.next.prev = order.prev
+    else:
+        level.tail = order.prev
+    if level.head == NULL:
+        ladder_level_off(ladder, &core.pool, leaf, key)
+    ids_remove(&book.ids, order.order_id)
+    slots_give(&core.pool.orders, order)
+    book.orders -= 1
+
+
+cdef inline Level* level_at(Ladder* ladder, u64 key) noexcept nogil:
+    cdef Leaf* leaf = ladder_find(ladder, key)
+    return &leaf.level[key & 63] if leaf != NULL else NULL
+
+
+cdef inline bint crosses(const Book* book, u8 side, i64 price) noexcept nogil:
+    """True if an order of this side and price would trade at once."""
+    cdef const Ladder* other = &book.sides[2 - side]
+    return other.best <= ladder_key(other, price) and other.levels > 0
+
+
+cdef inline bint overflows(Book* book, u8 side, i64 price, i64 quantity, i64 leaving) noexcept nogil:
+    """True if the level would hold more than 2^63 - 1 units with quantity in and leaving out."""
+    cdef Ladder* ladder = &book.sides[side - 1]
+    cdef Level* level = level_at(ladder, ladder_key(ladder, price))
+    return level != NULL and level.quantity - leaving > INT64_MAX - quantity
+
+
+cdef inline bint can_fill(Book* book, u8 side, u64 limit, i64 quantity) noexcept nogil:
+    """True if the whole quantity can trade at once.  O(levels it takes)."""
+    cdef Ladder* ladder = &book.sides[2 - side]
+    cdef u64 key = ladder.best
+    cdef i64 here
+    if ladder.levels == 0:
+        return False
+    while key <= limit:
+        here = level_at(ladder, key).quantity
+        if here >= quantity:
+            return True
+        quantity -= here
+        if key == ~<u64>0 or not ladder_from(ladder, key + 1, &key):
+            return False
+    return False
+
+
+cdef inline void shrink(Book* book, Order* order, i64 quantity) noexcept nogil:
+    """A smaller open quantity; the order keeps its place."""
+    cdef Ladder* ladder = &book.sides[order.side - 1]
+    level_at(ladder, ladder_key(ladder, order.price)).quantity -= order.left - quantity
+    order.left = quantity

@@ -1,0 +1,214 @@
+"""What an engine answers to people: the outcome of one command, and a look into a book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .commands import Side
+from .events import EventKind, Field, Reason, Status
+from .instruments import Directory, Instrument
+from .state import State
+from .typed import Event, Trade, decode_event
+
+
+class Machine(Protocol):
+    """What an engine drives: `matchcore._machine.Machine` or `matchcore.reference.Machine`."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def next_order_id(self) -> int: ...
+    @property
+    def next_trade_id(self) -> int: ...
+    @property
+    def instruments(self) -> Directory: ...
+    def apply(self, commands: NDArray) -> NDArray: ...
+    def orders(self, number: int) -> NDArray: ...
+    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray: ...
+    def order(self, number: int, order_id: int) -> np.void | None: ...
+    def state(self) -> State: ...
+    def digest(self) -> str: ...
+    def _check(self) -> None: ...
+
+
+class Answer:
+    """The events of one command, and what they mean for its order.
+
+    ``events``: `EVENT` array, at least one.  ``quantity`` in units.  Everything else is worked
+    out from the events when asked for.
+    """
+
+    __slots__ = ("_directory", "events")
+
+    def __init__(self, events: NDArray, directory: Directory) -> None:
+        self.events = events
+        self._directory = directory
+
+    def __repr__(self) -> str:
+        reason = f" ({self.reason.name}, {self.field.name})" if self.reason else ""
+        return (
+            f"<Answer {self.sequence}: order {self.order_id} {self.status}{reason},"
+            f" filled {self.filled}, left {self.left}>"
+        )
+
+    @property
+    def sequence(self) -> int:
+        """Of the command in the log."""
+        return int(self.events["sequence"][0])
+
+    @property
+    def order_id(self) -> int:
+        """Of the order the command was about; 0 for commands about many."""
+        return int(self.events["order_id"][0])
+
+    @property
+    def rejected(self) -> bool:
+        return bool(self.events["kind"][0] == EventKind.REJECTED)
+
+    @property
+    def reason(self) -> Reason:
+        """Why the command was refused or the order cancelled; NONE (false) otherwise."""
+        return Reason(int(self.events["reason"][-1]))
+
+    @property
+    def field(self) -> Field:
+        """The field that a refusal is about."""
+        return Field(int(self.events["field"][-1]))
+
+    @property
+    def trades(self) -> list[Trade]:
+        """The fills, in order."""
+        rows = self.events[self.events["kind"] == EventKind.TRADED]
+        return [trade for row in rows if isinstance(trade := self._typed(row), Trade)]
+
+    @property
+    def filled(self) -> int:
+        """Quantity traded by this command."""
+        return int(self.events["quantity"][self.events["kind"] == EventKind.TRADED].sum())
+
+    @property
+    def left(self) -> int:
+        """Quantity of the order still open after this command."""
+        last = self.events[-1]
+        return int(last["taker_left"] if last["kind"] == EventKind.TRADED else last["left"])
+
+    @property
+    def status(self) -> Status:
+        """Where the order stands; DONE for commands about many orders or an instrument."""
+        last = EventKind(int(self.events["kind"][-1]))
+        if last == EventKind.REJECTED:
+            return Status.REJECTED
+        if last == EventKind.CANCELLED:
+            return Status.CANCELLED
+        if last == EventKind.TRADED:
+            return Status.PARTLY_FILLED if self.left else Status.FILLED
+        if last in (EventKind.ACCEPTED, EventKind.AMENDED):
+            return Status.OPEN
+        return Status.DONE
+
+    def typed(self) -> list[Event]:
+        """All events with names and decimal prices."""
+        return [self._typed(row) for row in self.events]
+
+    def _typed(self, row: np.void) -> Event:
+        return decode_event(row, self._directory)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLevel:
+    """One price of a book: open quantity in units, and how many orders make it up."""
+
+    price: Decimal
+    quantity: int
+    orders: int
+
+    def __str__(self) -> str:
+        return f"{self.price} x {self.quantity}"
+
+
+@dataclass(frozen=True, slots=True)
+class RestingOrder:
+    order_id: int
+    client_order_id: int
+    account: int
+    side: Side
+    price: Decimal
+    quantity: int
+
+
+class BookView:
+    """One instrument's book as it is now.  Every call looks again."""
+
+    __slots__ = ("_machine", "_number", "instrument")
+
+    def __init__(self, machine: Machine, number: int) -> None:
+        self._machine = machine
+        self._number = number
+        self.instrument: Instrument = machine.instruments[number]
+
+    @property
+    def best_bid(self) -> PriceLevel | None:
+        """O(log of the price range)."""
+        return next(iter(self.bids(1)), None)
+
+    @property
+    def best_ask(self) -> PriceLevel | None:
+        """O(log of the price range)."""
+        return next(iter(self.asks(1)), None)
+
+    def bids(self, depth: int | None = None) -> list[PriceLevel]:
+        """Buy levels, best first; all of them without a depth."""
+        return self._levels(Side.BUY, depth)
+
+    def asks(self, depth: int | None = None) -> list[PriceLevel]:
+        """Sell levels, best first; all of them without a depth."""
+        return self._levels(Side.SELL, depth)
+
+    def levels(self, side: Side, depth: int | None = None) -> NDArray:
+        """The same as a `LEVEL` array, prices in ticks."""
+        return self._machine.levels(self._number, side, depth)
+
+    def orders(self) -> NDArray:
+        """All resting orders as an `ORDER` array, prices in ticks: buys, then sells, best to
+        worst, oldest first."""
+        return self._machine.orders(self._number)
+
+    def order(self, order_id: int) -> RestingOrder | None:
+        """One resting order, or None.  O(1)."""
+        row = self._machine.order(self._number, order_id)
+        if row is None:
+            return None
+        return RestingOrder(
+            int(row["order_id"]),
+            int(row["client_order_id"]),
+            int(row["account"]),
+            Side(int(row["side"])),
+            self.instrument.price(int(row["price"])),
+            int(row["quantity"]),
+        )
+
+    def _levels(self, side: Side, depth: int | None) -> list[PriceLevel]:
+        price = self.instrument.price
+        return [PriceLevel(price(p), q, n) for p, q, n in self.levels(side, depth).tolist()]
+
+    def __repr__(self) -> str:
+        return f"<book of {self.instrument.symbol}: {self.best_bid} / {self.best_ask}>"
+
+    def as_plain(self, depth: int | None = None) -> dict[str, Any]:
+        """Depth as JSON-ready values, prices as text."""
+        sides = {"bids": self.bids(depth), "asks": self.asks(depth)}
+        return {
+            "symbol": self.instrument.symbol,
+            **{
+                name: [
+                    {"price": str(at.price), "quantity": at.quantity, "orders": at.orders}
+                    for at in levels
+                ]
+                for name, levels in sides.items()
+            },
+        }

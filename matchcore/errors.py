@@ -1,0 +1,93 @@
+"""Every exception matchcore raises on purpose.
+
+Mistakes in a call and damage on a disk are different families, so that a caller can
+catch the one and never hide the other.  A command that the exchange refuses is *not* an
+exception: it is an answer (an event of kind ``REJECTED``), because it is part of the log.
+"""
+
+from __future__ import annotations
+
+
+class MatchcoreError(Exception):
+    """Base of all errors below."""
+
+
+class InvalidCommand(MatchcoreError, ValueError):
+    """A typed command cannot be written as a record: nothing was sent or logged."""
+
+
+class PriceError(InvalidCommand):
+    """A price is not a number, not on a tick, or outside 64 bits of ticks."""
+
+
+class UnknownInstrument(MatchcoreError, KeyError):
+    """No instrument has this symbol or number."""
+
+    def __str__(self) -> str:  # KeyError would show the repr of the message
+        return str(self.args[0])
+
+
+class InstrumentConflict(MatchcoreError):
+    """An instrument is defined twice, or differs from what the log says of it."""
+
+
+class OrderRejected(MatchcoreError):
+    """`OrderBook` refused an order; `reason` and `field` say why (see `Reason`, `Field`)."""
+
+    def __init__(self, reason: object, field: object) -> None:
+        super().__init__(f"refused: {reason!r} (field {field!r})")
+        self.reason = reason
+        self.field = field
+
+
+class MissingExtra(MatchcoreError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional dependency: pip install 'matchcore[{extra}]'")
+        self.extra = extra
+
+
+class LogError(MatchcoreError):
+    """Base of what can be wrong with a log or its files."""
+
+
+class LogLocked(LogError):
+    """Another process writes this log; there is one writer at a time."""
+
+
+class LogDamaged(LogError):
+    """Bytes of the log are not what was written.
+
+    `path`, `offset` (bytes) and `sequence` (first command of the damaged frame, or the
+    last good one plus one) name the place.
+    """
+
+    def __init__(self, what: str, path: str, offset: int, sequence: int) -> None:
+        super().__init__(f"{what}: {path} at byte {offset}, sequence {sequence}")
+        self.what = what
+        self.path = path
+        self.offset = offset
+        self.sequence = sequence
+
+
+class LogFailed(LogError):
+    """A write or sync failed: the log takes nothing more until it is opened again."""
+
+
+class SnapshotDamaged(LogError):
+    """A snapshot file is not what was written; recovery then uses an older one or the log."""
+
+
+class SinkError(MatchcoreError):
+    """A sink refuses to take part: foreign, ahead of the log, or of another schema."""
+
+
+class ImportFormatError(MatchcoreError, ValueError):
+    """A row of a market data file makes no sense; `line` counts from 1."""
+
+    def __init__(self, path: str, line: int, what: str) -> None:
+        super().__init__(f"{path}, line {line}: {what}")
+        self.path = path
+        self.line = line
+        self.what = what

@@ -1,0 +1,217 @@
+"""What can be traded: symbol, tick, lot, limits; and the only place where prices change form.
+
+Inside the exchange a price is a whole number of ticks and a quantity a whole number of
+units, both 64-bit signed.  `Instrument.ticks` and `Instrument.price` are the two doors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+
+import numpy as np
+
+from .errors import InstrumentConflict, InvalidCommand, PriceError, UnknownInstrument
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+SYMBOL_BYTES_MAX = 24
+TICK_EXPONENT_MAX = 18
+ORDERS_MAX = 2**32 - 1
+INSTRUMENTS_MAX = 2**20
+DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
+
+Price = Decimal | str | int | float
+
+_EXACT = Context(prec=2 * DIGITS_MAX)
+_SYMBOL = re.compile(r"[!-~]{1,%d}" % SYMBOL_BYTES_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One tradable thing.
+
+    ``symbol``: 1 to 24 printable ASCII characters without spaces.  ``tick``: the smallest
+    price step, as string or Decimal (at most 18 decimals).  ``lot``: quantities of orders
+    are multiples of it.  ``max_quantity``: of one order.  ``max_orders``: resting at once;
+    one more is refused, which bounds memory.
+
+    >>> ana = Instrument("ANA", tick="0.05")
+    >>> ana.ticks("95.70"), ana.price(1914)
+    (1914, Decimal('95.70'))
+    """
+
+    symbol: str
+    tick: Decimal
+    lot: int = 1
+    max_quantity: int = INT64_MAX
+    max_orders: int = 10_000_000
+
+    def __init__(
+        self,
+        symbol: str,
+        tick: Price,
+        lot: int = 1,
+        max_quantity: int = INT64_MAX,
+        max_orders: int = 10_000_000,
+    ) -> None:
+        if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
+            raise InvalidCommand(
+                f"symbol {symbol!r}: 1 to {SYMBOL_BYTES_MAX} printable ASCII characters, no spaces"
+            )
+        for name, value, least, most in (
+            ("lot", lot, 1, INT64_MAX),
+            ("max_quantity", max_quantity, lot, INT64_MAX),
+            ("max_orders", max_orders, 1, ORDERS_MAX),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise InvalidCommand(f"{symbol}: {name} {value!r}: a whole number {least} to {most}")
+        mantissa, exponent = _parts(_decimal(tick, f"{symbol}: tick"))
+        while exponent < 0 and mantissa % 10 == 0 and mantissa:
+            mantissa, exponent = mantissa // 10, exponent + 1
+        if not (0 < mantissa <= INT64_MAX and -TICK_EXPONENT_MAX <= exponent <= 0):
+            raise PriceError(
+                f"{symbol}: tick {tick!r}: above zero, at most {TICK_EXPONENT_MAX} decimals"
+            )
+        step = Decimal(mantissa).scaleb(exponent, _EXACT)
+        object.__setattr__(self, "symbol", symbol)
+        object.__setattr__(self, "tick", step)
+        object.__setattr__(self, "lot", lot)
+        object.__setattr__(self, "max_quantity", max_quantity)
+        object.__setattr__(self, "max_orders", max_orders)
+
+    def ticks(self, price: Price) -> int:
+        """The price as a whole number of ticks.  Never rounds: `PriceError` off a tick.
+
+        A float counts as the decimal number that Python prints for it, so 95.7 is on a
+        tick of 0.05 and 0.1 + 0.2 is not on one of 0.1.
+        """
+        value = _decimal(price, f"{self.symbol}: price")
+        mantissa, exponent = _parts(value)
+        tick_mantissa, tick_exponent = _parts(self.tick)
+        shift = exponent - tick_exponent
+        if abs(shift) > DIGITS_MAX:
+            raise PriceError(f"{self.symbol}: price {price!r} is too large or too fine")
+        scaled = mantissa * 10**shift if shift >= 0 else mantissa
+        step = tick_mantissa if shift >= 0 else tick_mantissa * 10**-shift
+        ticks, rest = divmod(scaled, step)
+        if rest:
+            below, above = self.price(ticks), self.price(ticks + 1)
+            raise PriceError(
+                f"{self.symbol}: price {price!r} is not on a tick of {self.tick}"
+                f" (nearest: {below} and {above})"
+            )
+        if not INT64_MIN <= ticks <= INT64_MAX:
+            raise PriceError(f"{self.symbol}: price {price!r} is beyond 64 bits of ticks")
+        return ticks
+
+    @property
+    def tick_parts(self) -> tuple[int, int]:
+        """The tick as (mantissa, exponent of ten), in the form with the fewest decimals."""
+        return _parts(self.tick)
+
+    def price(self, ticks: int) -> Decimal:
+        """The price of a number of ticks, with as many decimals as the tick has."""
+        mantissa, exponent = _parts(self.tick)
+        return Decimal(int(ticks) * mantissa).scaleb(exponent, _EXACT)
+
+
+class Directory:
+    """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
+
+    __slots__ = ("_by_number", "_numbers")
+
+    def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
+        self._by_number: list[Instrument] = []
+        self._numbers: dict[str, int] = {}
+        for instrument in instruments:
+            self.add(instrument)
+
+    def add(self, instrument: Instrument) -> int:
+        """Append; returns the number.  `InstrumentConflict` when the symbol is taken."""
+        if instrument.symbol in self._numbers:
+            raise InstrumentConflict(f"the symbol {instrument.symbol!r} is taken already")
+        self._by_number.append(instrument)
+        self._numbers[instrument.symbol] = len(self._by_number)
+        return len(self._by_number)
+
+    def replace(self, number: int, instrument: Instrument) -> None:
+        """New parameters for a number; the symbol stays."""
+        if self[number].symbol != instrument.symbol:
+            raise InstrumentConflict(f"instrument {number} is {self[number].symbol!r}")
+        self._by_number[number - 1] = instrument
+
+    def number(self, symbol: str) -> int:
+        """The number of a symbol; `UnknownInstrument` if there is none."""
+        try:
+            return self._numbers[symbol]
+        except KeyError:
+            raise UnknownInstrument(f"unknown instrument {symbol!r}") from None
+
+    def get(self, symbol: str) -> Instrument | None:
+        number = self._numbers.get(symbol)
+        return None if number is None else self._by_number[number - 1]
+
+    def __getitem__(self, number: int) -> Instrument:
+        if not 1 <= number <= len(self._by_number):
+            raise UnknownInstrument(f"unknown instrument number {number}")
+        return self._by_number[number - 1]
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_number)
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._numbers
+
+
+def write_instrument(row: np.void, instrument: Instrument) -> None:
+    """Fills an `INSTRUMENT` row but for its number, kind and time."""
+    mantissa, exponent = instrument.tick_parts
+    row["symbol"] = instrument.symbol.encode("ascii")
+    row["tick_mantissa"] = mantissa
+    row["tick_exponent"] = exponent
+    row["lot"] = instrument.lot
+    row["max_quantity"] = instrument.max_quantity
+    row["max_orders"] = instrument.max_orders
+
+
+def read_instrument(row: np.void) -> Instrument:
+    """The `Instrument` of an `INSTRUMENT` row that the machine's checks have passed."""
+    tick = Decimal(int(row["tick_mantissa"])).scaleb(int(row["tick_exponent"]), _EXACT)
+    return Instrument(
+        bytes(row["symbol"]).decode("ascii"),
+        tick,
+        int(row["lot"]),
+        int(row["max_quantity"]),
+        int(row["max_orders"]),
+    )
+
+
+def _decimal(value: Price, what: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, Decimal | str | int | float):
+        raise PriceError(f"{what} {value!r}: a string, Decimal, int or float")
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except InvalidOperation:
+        raise PriceError(f"{what} {value!r} is not a number") from None
+    if not number.is_finite():
+        raise PriceError(f"{what} {value!r} is not finite")
+    sign, digits, exponent = number.as_tuple()
+    if len(digits) > DIGITS_MAX:
+        raise PriceError(f"{what} has {len(digits)} digits, at most {DIGITS_MAX} make sense")
+    if isinstance(exponent, int) and 0 < exponent <= DIGITS_MAX:
+        number = Decimal((sign, digits + (0,) * exponent, 0))
+    return number
+
+
+def _parts(value: Decimal) -> tuple[int, int]:
+    sign, digits, exponent = value.as_tuple()
+    mantissa = 0
+    for digit in digits:
+        mantissa = mantissa * 10 + digit
+    return (-mantissa if sign else mantissa), int(exponent)

@@ -1,0 +1,57 @@
+/* The records of matchcore as C sees them: the bytes of matchcore.COMMAND, EVENT, ORDER and LEVEL.
+ * Units: prices in ticks, quantities in units, times in nanoseconds since 1970 UTC.  Little-endian machines only. */
+#ifndef MATCHCORE_H
+#define MATCHCORE_H
+#include <assert.h>
+#include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "matchcore's records are little-endian, and so must the machine be"
+#endif
+
+typedef struct {
+    int64_t time;
+    uint64_t order_id, client_order_id, account;
+    int64_t price, stop_price, quantity, display_quantity, expiry;
+    uint32_t instrument;
+    uint8_t kind, side, order_type, time_in_force;
+    uint8_t self_trade, reserved;
+    uint16_t flags;
+    uint32_t reserved_wide;
+    uint64_t reserved_long;
+} mc_command;
+
+typedef struct {
+    uint64_t sequence, order_id, client_order_id, account;
+    int64_t price, quantity, left;
+    uint64_t taker_order_id, taker_account;
+    int64_t taker_left;
+    uint64_t trade_id;
+    uint32_t instrument;
+    uint8_t kind, side, reason, field;
+} mc_event;
+
+typedef struct {
+    uint64_t order_id, client_order_id, account;
+    int64_t price, quantity;
+    uint8_t side, time_in_force;
+    uint16_t flags;
+    uint32_t reserved;
+} mc_order;
+
+typedef struct {
+    int64_t price, quantity, orders;
+} mc_level;
+
+static_assert(sizeof(mc_command) == 96, "a command is 96 bytes");
+static_assert(sizeof(mc_event) == 96, "an event is 96 bytes");
+static_assert(sizeof(mc_order) == 48, "an order is 48 bytes");
+static_assert(sizeof(mc_level) == 24, "a level is 24 bytes");
+
+/* What the compiled rooms need of the compiler. */
+#define mc_prefetch(address) __builtin_prefetch((address), 1)
+#define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
+#define mc_likely(x) __builtin_expect(!!(x), 1)
+#define mc_unlikely(x) __builtin_expect(!!(x), 0)
+
+#endif
