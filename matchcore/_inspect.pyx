@@ -1,7 +1,9 @@
 """Looking into a book, filling one from a state, and checking that it is sound."""
 import os
 
-from libc.stdint cimport INT64_MAX
+import numpy as np
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
 from ._ids cimport Entry, Ids, ids_find, ids_gone, ids_ready
@@ -9,6 +11,8 @@ from ._ladder cimport Ladder, ladder_find, ladder_from, ladder_key
 from ._pool cimport Leaf, Level, Node, Order, pool_ready
 from ._records cimport *
 from ._resting cimport book_rest, crosses, level_at, overflows
+
+from .commands import LEVEL, ORDER
 
 
 cdef u64 fresh_secret() except? 0:
@@ -28,43 +32,72 @@ cdef void show_order(const Order* order, mc_order* into) noexcept nogil:
     into.reserved = 0
 
 
-cdef size_t book_orders(const Book* book, mc_order* into) noexcept nogil:
-    """Writes all orders, buys then sells, best to worst, oldest first; returns how many."""
-    cdef size_t count = 0
+cdef object orders_array(const Book* book):
+    """All orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+    cdef Py_buffer target
+    cdef mc_order* into
     cdef u64 key
     cdef Order* order
     cdef Ladder* ladder
+    array = np.empty(book.orders, ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    into = <mc_order*>target.buf
     for side in range(2):
         ladder = <Ladder*>&book.sides[side]
         key = 0
         while ladder_from(ladder, key, &key):
             order = level_at(ladder, key).head
             while order != NULL:
-                show_order(order, &into[count])
-                count += 1
+                show_order(order, into)
+                into += 1
                 order = order.next
             if key == ~<u64>0:
                 break
             key += 1
-    return count
+    PyBuffer_Release(&target)
+    return array
 
 
-cdef size_t book_levels(const Book* book, u32 side, mc_level* into, size_t depth) noexcept nogil:
-    """Writes up to depth levels, best first; returns how many."""
-    cdef Ladder* ladder = <Ladder*>&book.sides[side - 1]
+cdef object levels_array(const Book* book, side, depth):
+    """Up to depth levels (None: all) as a `LEVEL` array, best first."""
+    cdef Py_buffer target
+    cdef mc_level* into
+    cdef Ladder* ladder
     cdef Level* level
-    cdef size_t count = 0
     cdef u64 key = 0
-    while count < depth and ladder_from(ladder, key, &key):
+    cdef size_t count
+    if side not in (BUY, SELL):
+        raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
+    if depth is not None and depth < 0:
+        raise ValueError(f"depth {depth!r}: 0 or more, or None")
+    ladder = <Ladder*>&book.sides[<u32>side - 1]
+    count = ladder.levels if depth is None else min(depth, ladder.levels)
+    array = np.empty(count, LEVEL)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    into = <mc_level*>target.buf
+    while count and ladder_from(ladder, key, &key):
         level = level_at(ladder, key)
-        into[count].price = <i64>(key ^ ladder.flip)
-        into[count].quantity = level.quantity
-        into[count].orders = level.orders
-        count += 1
-        if key == ~<u64>0:
-            break
-        key += 1
-    return count
+        into.price = <i64>(key ^ ladder.flip)
+        into.quantity = level.quantity
+        into.orders = level.orders
+        into += 1
+        count -= 1
+        key += 1            # the last key has no level behind it that count would let in
+    PyBuffer_Release(&target)
+    return array
+
+
+cdef object order_row(const Book* book, u64 order_id):
+    """The live order of this id as an `ORDER` row, or None."""
+    cdef Py_buffer target
+    cdef Order* order = ids_find(&book.ids, order_id)
+    if order == NULL:
+        return None
+    array = np.empty(1, ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    show_order(order, <mc_order*>target.buf)
+    PyBuffer_Release(&target)
+    return array[0]
 
 
 cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,

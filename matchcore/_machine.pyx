@@ -13,13 +13,11 @@ from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, TAKING, 
                      Events, Halt, Pending, book_drop, book_init, book_run, book_sweep,
                      core_drop, core_init)
 from ._emit cimport emit_refusal, emit_taker
-from ._ids cimport ids_find
-from ._inspect cimport (book_check, book_levels, book_orders, book_restore, fresh_secret,
-                        show_order)
-from ._pool cimport Order
+from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
+                        orders_array)
 from ._records cimport *
 
-from .commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .commands import COMMAND, INSTRUMENT, ORDER
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT
 from .instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
@@ -293,43 +291,15 @@ cdef class Machine:
 
     def orders(self, number):
         """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
-        cdef Book* book = self.book(number)
-        cdef Py_buffer target
-        array = np.empty(book.orders, ORDER)
-        if book.orders:
-            PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
-            book_orders(book, <mc_order*>target.buf)
-            PyBuffer_Release(&target)
-        return array
+        return orders_array(self.book(number))
 
     def levels(self, number, side, depth=None):
         """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
-        cdef Book* book = self.book(number)
-        cdef Py_buffer target
-        if side not in (BUY, SELL):
-            raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
-        if depth is not None and depth < 0:
-            raise ValueError(f"depth {depth!r}: 0 or more")
-        total = book.sides[<u32>side - 1].levels
-        array = np.empty(total if depth is None else min(depth, total), LEVEL)
-        if len(array):
-            PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
-            book_levels(book, side, <mc_level*>target.buf, len(array))
-            PyBuffer_Release(&target)
-        return array
+        return levels_array(self.book(number), side, depth)
 
     def order(self, number, order_id):
         """The live order of this id as an `ORDER` row, or None.  O(1)."""
-        cdef Book* book = self.book(number)
-        cdef Py_buffer target
-        cdef Order* order = ids_find(&book.ids, order_id)
-        if order == NULL:
-            return None
-        array = np.empty(1, ORDER)
-        PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
-        show_order(order, <mc_order*>target.buf)
-        PyBuffer_Release(&target)
-        return array[0]
+        return order_row(self.book(number), order_id)
 
     def state(self):
         """Everything, as a `State` of fresh arrays."""

@@ -1,0 +1,55 @@
+"""matchcore: an exchange core.  One log, one deterministic machine, many followers."""
+
+from __future__ import annotations
+
+from ._machine import Machine
+from ._orderbook import OrderBook
+from .answers import Answer, BookView, PriceLevel, RestingOrder
+from .commands import (
+    COMMAND,
+    INSTRUMENT,
+    LEVEL,
+    ORDER,
+    Flag,
+    Kind,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from .errors import (
+    InstrumentConflict,
+    InvalidCommand,
+    LogDamaged,
+    LogError,
+    LogFailed,
+    LogLocked,
+    MatchcoreError,
+    MissingExtra,
+    OrderRejected,
+    PriceError,
+    SnapshotDamaged,
+    UnknownInstrument,
+)
+from .events import EVENT, EventKind, Field, Reason, Status
+from .instruments import Directory, Instrument
+from .state import State
+from .typed import (
+    AddInstrument,
+    Amend,
+    Cancel,
+    ChangeInstrument,
+    Command,
+    EndDay,
+    MassCancel,
+    NewOrder,
+    OrderEvent,
+    Reduce,
+    Trade,
+    as_plain,
+    decode,
+    decode_event,
+    encode,
+    encode_all,
+)
+
+__version__ = "0.1.0"
