@@ -53,7 +53,7 @@ cdef struct Pool:
 
 cdef enum:
     SLAB_SLOTS_MAX = 16384
-    NODES_PER_COMMAND = 12  # more than one insertion into a ladder can take
+    NODES_PER_COMMAND = 24  # a ladder may grow by ten at the root and build a path of nine
 
 cdef inline void slots_init(Slots* slots, size_t size, size_t count) noexcept nogil:
     slots.size = size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -142,13 +143,16 @@ class RestingOrder:
 
 
 class BookView:
-    """One instrument's book as it is now.  Every call looks again."""
+    """One instrument's book as it is now.  Every call looks again, and waits for `lock`."""
 
-    __slots__ = ("_machine", "_number", "instrument")
+    __slots__ = ("_lock", "_machine", "_number", "instrument")
 
-    def __init__(self, machine: Machine, number: int) -> None:
+    def __init__(
+        self, machine: Machine, number: int, lock: AbstractContextManager[object] | None = None
+    ) -> None:
         self._machine = machine
         self._number = number
+        self._lock = lock or nullcontext()
         self.instrument: Instrument = machine.instruments[number]
 
     @property
@@ -171,16 +175,19 @@ class BookView:
 
     def levels(self, side: Side, depth: int | None = None) -> NDArray:
         """The same as a `LEVEL` array, prices in ticks."""
-        return self._machine.levels(self._number, side, depth)
+        with self._lock:
+            return self._machine.levels(self._number, side, depth)
 
     def orders(self) -> NDArray:
         """All resting orders as an `ORDER` array, prices in ticks: buys, then sells, best to
         worst, oldest first."""
-        return self._machine.orders(self._number)
+        with self._lock:
+            return self._machine.orders(self._number)
 
     def order(self, order_id: int) -> RestingOrder | None:
         """One resting order, or None.  O(1)."""
-        row = self._machine.order(self._number, order_id)
+        with self._lock:
+            row = self._machine.order(self._number, order_id)
         if row is None:
             return None
         return RestingOrder(

@@ -1,0 +1,1 @@
+# Nothing here for Python: `_machine.Machine` and `_orderbook.OrderBook` are the faces.

@@ -1,0 +1,196 @@
+"""The commands, one function each; what they do is in the rooms they call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..recovery import MACHINES
+from . import output
+from .bench import bench
+from .demo import demo
+from .output import failing_kindly, json_option, progress_bar, show, show_rows
+
+directory_argument = click.argument(
+    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+machine_option = click.option(
+    "--machine", type=click.Choice(list(MACHINES)), default="cython", show_default=True,
+    help="Which implementation of the rules runs.",
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="matchcore")
+def app() -> None:
+    """An exchange core: look into exchange directories, feed them, follow them.
+
+    \b
+    Example:  matchcore demo
+    Exit codes: 0 good, 1 damaged or refused data, 2 wrong usage.
+    """
+
+
+app.add_command(demo)
+app.add_command(bench)
+
+
+@app.command()
+@directory_argument
+@machine_option
+@json_option
+def replay(directory: Path, machine: str, as_json: bool) -> None:
+    """Replay a whole log from its first command, and compare with its snapshots.
+
+    \b
+    Example:  matchcore replay exchange.d
+    Exit 1 if the log is damaged or a snapshot differs from the replay.
+    """
+    from .logs import replay_all
+
+    with failing_kindly(as_json):
+        result = replay_all(directory, machine)
+    show(result, as_json, title=f"Replay of {directory}")
+    if result["snapshots_that_differ"]:
+        raise SystemExit(output.DAMAGED)
+
+
+@app.command()
+@directory_argument
+@json_option
+def verify(directory: Path, as_json: bool) -> None:
+    """Check every byte of a log and its snapshots, without changing any.
+
+    \b
+    Example:  matchcore verify exchange.d && echo good
+    Exit 0 good (a torn tail is good: it was never acknowledged), 1 damaged, 2 wrong usage.
+    """
+    from .logs import verify_all
+
+    with failing_kindly(as_json):
+        result = verify_all(directory)
+    show(result, as_json, title=f"Verification of {directory}")
+    if not as_json:
+        for finding in result["findings"]:
+            place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"
+            output.out.print(f"  damaged: {finding['what']}: {place}", markup=False)
+    raise SystemExit(output.GOOD if result["good"] else output.DAMAGED)
+
+
+@app.command()
+@directory_argument
+@json_option
+def info(directory: Path, as_json: bool) -> None:
+    """Say what a directory holds: identity, sequence, instruments, segments, snapshots.
+
+    \b
+    Example:  matchcore info exchange.d --json
+    """
+    from .logs import describe
+
+    with failing_kindly(as_json):
+        result = describe(directory)
+    show(result, as_json, title=str(directory))
+    if not as_json:
+        rows = [list(row.values()) for row in result["instruments"]]
+        show_rows(["symbol", "tick", "lot", "orders", "best bid", "best ask"], rows)
+
+
+@app.command()
+@directory_argument
+@click.argument("symbol")
+@click.option("--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels a side.")
+@json_option
+def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
+    """Show an instrument's book at the end of the log as a depth table.
+
+    \b
+    Example:  matchcore book exchange.d ANA --depth 5
+    """
+    from .logs import book_of
+
+    with failing_kindly(as_json):
+        view = book_of(directory, symbol)
+    if as_json:
+        show(view.as_plain(depth), True)
+        return
+    bids, asks = view.bids(depth), view.asks(depth)
+    rows: list[list[Any]] = []
+    for at in range(max(len(bids), len(asks))):
+        bid = bids[at] if at < len(bids) else None
+        ask = asks[at] if at < len(asks) else None
+        rows.append(
+            [bid.orders if bid else "", bid.quantity if bid else "", str(bid.price) if bid else ""]
+            + [str(ask.price) if ask else "", ask.quantity if ask else "", ask.orders if ask else ""]
+        )
+    columns = ["orders", "bid quantity", "bid", "ask", "ask quantity", "orders"]
+    show_rows(columns, rows, f"{symbol}, sequence {view.sequence:,}")
+    if not rows:
+        output.out.print("  (no orders rest)")
+
+
+@app.command(name="import")
+@click.argument("form", metavar="FORMAT")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--symbol", help="Symbol of the instrument (default: from the file's name).")
+@click.option("--tick", help="Smallest price step, e.g. 0.05 (default: the format's).")
+@click.option("--batch", type=click.IntRange(1, 65536), default=4096, show_default=True,
+              help="Commands made durable together.")  # fmt: skip
+@click.option("--append", is_flag=True, help="Add to a log that holds something else already.")
+@click.option("--echo", is_flag=True, hidden=True)
+@json_option
+def import_(
+    form: str,
+    file: Path,
+    directory: Path,
+    symbol: str | None,
+    tick: str | None,
+    batch: int,
+    append: bool,
+    echo: bool,
+    as_json: bool,
+) -> None:
+    """Send a file of real orders through a durable exchange.
+
+    The whole file is checked first: a wrong row stops everything before anything is sent.
+    If the log holds the beginning of this very import, the rest follows: an import that
+    was killed is simply started again.
+
+    \b
+    Example:  matchcore import bme orders-ana-2019-5-21.csv exchange.d
+    Formats: bme (one CSV of new / modif / cancel rows, plain or gzipped).
+    """
+    from .importing import import_file
+
+    with failing_kindly(as_json):
+        result = import_file(
+            form, file, directory, symbol=symbol, tick=tick, batch=batch, append=append, echo=echo
+        )
+    show(result, as_json, title=f"Import of {file.name}")
+
+
+@app.command()
+@directory_argument
+@click.option("--to", "url", required=True, help="Where to, e.g. sqlite:///exchange.db.")
+@click.option("--forever", is_flag=True, help="Go on as the log grows, until interrupted.")
+@json_option
+def follow(directory: Path, url: str, forever: bool, as_json: bool) -> None:
+    """Keep a database equal to the log; each row is written once, whatever dies when.
+
+    \b
+    Example:  matchcore follow exchange.d --to sqlite:///exchange.db
+    """
+    from .logs import follow_into
+
+    with failing_kindly(as_json), progress_bar("following", None) as progress:
+        try:
+            result = follow_into(directory, url, forever=forever, progress=progress)
+        except KeyboardInterrupt:
+            raise SystemExit(output.GOOD) from None
+    show(result, as_json, title=f"Followed {directory}")
+
+

@@ -1,0 +1,99 @@
+"""Sending a file of real orders through an engine: checked first, resumable, nothing twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import Engine
+from ..errors import InvalidCommand
+from ..events import EventKind
+from ..importers import FORMATS, Importer
+from ..instruments import Directory, Instrument
+from .output import progress_bar
+
+
+def instruments_of(
+    form: str, file: Path, symbol: str | None = None, tick: str | None = None
+) -> tuple[Importer, list[Instrument]]:
+    """The importer of a format, and a file's instruments with what the user says of them."""
+    if form not in FORMATS:
+        raise InvalidCommand(f"unknown format {form!r}: one of {', '.join(sorted(FORMATS))}")
+    importer = FORMATS[form]
+    if symbol is not None and tick is not None:
+        return importer, [Instrument(symbol, tick)]
+    found = importer.instruments(file)
+    if symbol is not None or tick is not None:
+        found = [Instrument(symbol or one.symbol, tick or one.tick) for one in found]
+    return importer, found
+
+
+def import_file(
+    form: str,
+    file: Path,
+    directory: Path,
+    *,
+    symbol: str | None = None,
+    tick: str | None = None,
+    batch: int = 4096,
+    append: bool = False,
+    echo: bool = False,
+) -> dict[str, Any]:
+    """Imports a file; returns counts.  `InvalidCommand` if the log holds something else."""
+    importer, instruments = instruments_of(form, file, symbol, tick)
+    total = sum(len(part) for part in importer.commands(file, Directory(instruments)))
+    with Engine.open(directory, instruments=instruments) as engine:
+        # A log that exists may have other numbers for the symbols, so the file is read with its own.
+        parts = importer.commands(file, engine.instruments, chunk=batch)
+        known = 0 if append else _already_there(engine, len(instruments), parts, total)
+        parts = importer.commands(file, engine.instruments, chunk=batch)
+        started = time.perf_counter()
+        counts = np.zeros(len(EventKind) + 1, np.int64)
+        with progress_bar("importing", total) as progress:
+            progress(known)
+            for part in _after(parts, known):
+                events = engine.submit_batch(part)
+                counts += np.bincount(events["kind"], minlength=len(counts))
+                progress(len(part))
+                if echo:
+                    print(engine.sequence, flush=True)
+        seconds = time.perf_counter() - started
+        return {
+            "commands": total,
+            "already_there": known,
+            "trades": int(counts[EventKind.TRADED]),
+            "rejected": int(counts[EventKind.REJECTED]),
+            "sequence": engine.sequence,
+            "seconds": round(seconds, 3),
+            "commands_per_second": round((total - known) / seconds) if seconds else 0,
+            "digest": engine.digest(),
+        }
+
+
+def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray], total: int) -> int:
+    """How many commands of this import the log has; refuses a log that holds anything else."""
+    held = engine.sequence - skip
+    if held == 0:
+        return 0
+    assert engine.log is not None
+    expected = np.concatenate([*parts, np.empty(0, next(engine.log.frames()).commands.dtype)])
+    stored = np.concatenate([frame.commands for frame in engine.log.frames()])[skip:]
+    if held > total or stored.tobytes() != expected[:held].tobytes():
+        raise InvalidCommand(
+            f"the log holds {engine.sequence} commands that are not the beginning of this import:"
+            " choose an empty directory, or --append"
+        )
+    return held
+
+
+def _after(parts: Iterator[NDArray], known: int) -> Iterator[NDArray]:
+    for part in parts:
+        if known < len(part):
+            yield part[known:]
+        known = max(0, known - len(part))
+

@@ -1,0 +1,92 @@
+"""How the command line speaks: tables and bars for people, JSON for machines, one way to fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
+
+GOOD, DAMAGED, USAGE = 0, 1, 2
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def show(result: Mapping[str, Any], as_json: bool, *, title: str = "") -> None:
+    """A flat result as a two-column table, or the whole of it as one JSON object."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2, default=str))
+        return
+    table = Table(title=title or None, show_header=False, box=None, padding=(0, 2), title_justify="left")
+    for name, value in result.items():
+        if not isinstance(value, Mapping | list):
+            table.add_row(name.replace("_", " "), _human(value))
+    out.print(table)
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    """A table with a header; numbers to the right."""
+    table = Table(title=title or None, title_justify="left")
+    for at, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*map(_human, row))
+    out.print(table)
+
+
+def _human(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+@contextmanager
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, nothing in a pipe.  Yields a function that takes steps done."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda step: bar.advance(task, step)
+
+
+@contextmanager
+def failing_kindly(as_json: bool) -> Iterator[None]:
+    """Turns matchcore's errors into one line (or a JSON object) and the documented exit code."""
+    try:
+        yield
+    except LogDamaged as error:
+        fail(error, as_json, DAMAGED, path=error.path, offset=error.offset, sequence=error.sequence)
+    except ImportFormatError as error:
+        fail(error, as_json, DAMAGED, path=error.path, line=error.line)
+    except LogError as error:
+        fail(error, as_json, DAMAGED)
+    except (MatchcoreError, OSError) as error:
+        fail(error, as_json, USAGE)
+
+
+def fail(error: Exception, as_json: bool, code: int, **where: Any) -> NoReturn:
+    """Says what is wrong and leaves with this exit code."""
+    if as_json:
+        click.echo(json.dumps({"error": str(error), "kind": type(error).__name__, **where}, default=str))
+    else:
+        err.print(f"matchcore: {error}", markup=False)
+    sys.exit(code)

@@ -1,0 +1,380 @@
+"""The engine: gives each command its place in the log, and answers when it is safe there.
+
+Open is the only way in, for a new exchange, after a clean close and after a disaster alike:
+newest good snapshot, then the rest of the log.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import snapshots
+from .answers import Answer, BookView, Machine
+from .commands import COMMAND, Side
+from .errors import InstrumentConflict, LogDamaged, LogError, LogFailed
+from .events import EVENT
+from .instruments import Directory, Instrument, Price
+from .journal import DEFAULT_SEGMENT_BYTES, FileLog, Frame, Log, MemoryLog
+from .state import State
+from .typed import (
+    AddInstrument,
+    Amend,
+    Cancel,
+    ChangeInstrument,
+    Command,
+    EndDay,
+    MassCancel,
+    Reduce,
+    encode,
+)
+
+MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
+FRAME_COMMANDS = 8192  # of a large batch: small enough to sync one frame while matching the next
+OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the sync saves
+SNAPSHOTS_KEPT = 3
+
+
+def machine_class(name: str) -> type[Machine]:
+    """The class behind a machine's name: "cython" or "reference"."""
+    if name not in MACHINES:
+        raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
+    return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What opening found and did.  ``skipped``: snapshots that were bad, and why."""
+
+    segments: int = 0
+    frames: int = 0
+    commands: int = 0
+    cut_bytes: int = 0
+    snapshot: str | None = None
+    snapshot_sequence: int = 0
+    skipped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Engine:
+    """One exchange: instruments, books and their log.
+
+    All methods may be called from any thread; calls take turns.  An answer is given when its
+    command is as durable as the log's policy says.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        log: Log | None,
+        *,
+        path: Path | None = None,
+        recovery: Recovery | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._machine = machine
+        self._log = log
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._syncer: ThreadPoolExecutor | None = None
+        self._failure: BaseException | None = None
+        self.path = path
+        self.recovery = recovery or Recovery()
+
+    # ------------------------------------------------------------------ opening and closing
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        instruments: Iterable[Instrument] = (),
+        machine: str = "cython",
+        policy: str = "sync",
+        segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+        clock: Callable[[], int] = time.time_ns,
+        progress: Callable[[int], None] | None = None,
+    ) -> Engine:
+        """Opens the exchange in a directory, making it if it is not there.
+
+        ``instruments`` that the log does not know are added to it; one that differs from the
+        log raises `InstrumentConflict` (use `change_instrument`).  ``policy``: "sync" (an answer
+        means fdatasync has returned) or "os" (handed to the operating system).  ``clock`` gives
+        nanoseconds for commands without a time.  ``progress`` is told how many commands each
+        step of the replay has applied.  Raises `LogLocked` while another engine has it open,
+        `LogDamaged` when bytes before the end are not what was written, OSError without rights.
+        """
+        started = time.perf_counter()
+        wanted = _distinct(instruments)
+        directory = Path(path)
+        made = machine_class(machine)
+        log, driven, recovery = _recover(directory, made, policy, segment_bytes, progress, started)
+        engine = cls(driven, log, path=directory, recovery=recovery, clock=clock)
+        return engine._with_instruments(wanted)
+
+    @classmethod
+    def memory(
+        cls,
+        *,
+        instruments: Iterable[Instrument] = (),
+        machine: str = "cython",
+        log: MemoryLog | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> Engine:
+        """An engine for tests and simulation: its log is in memory, or nowhere with None.
+
+        A `MemoryLog` that holds something is replayed first.
+        """
+        wanted = _distinct(instruments)
+        driven = machine_class(machine)()
+        for frame in log.frames() if log is not None else ():
+            driven.apply(frame.commands)
+        return cls(driven, log, clock=clock)._with_instruments(wanted)
+
+    def close(self) -> None:
+        """Seals and closes the log.  Closing twice does nothing."""
+        with self._lock:
+            if self._syncer is not None:
+                self._syncer.shutdown()
+                self._syncer = None
+            if self._log is not None:
+                self._log.close()
+            self._failure = self._failure or LogError("this engine is closed")
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ commands
+
+    def submit(self, command: Command) -> Answer:
+        """Sends one typed command (`NewOrder`, `Cancel`, …) and waits for its answer.
+
+        Raises `InvalidCommand`, `PriceError` or `UnknownInstrument` for what can not be written
+        as a record: nothing was sent then.  A refusal by the rules is an answer, not an error.
+        """
+        with self._lock:
+            return Answer(self._commit(encode(command, self.instruments)), self.instruments)
+
+    def submit_batch(self, commands: NDArray) -> NDArray:
+        """Sends a 1-D `COMMAND` array of any length; returns its events as an `EVENT` array.
+
+        All events come back together, when all commands are durable.  Commands with time 0 get
+        the time of the call.  TypeError or ValueError for another dtype or shape; `LogFailed`
+        when the log can not take them: then none is answered, and opening the directory again
+        shows which of them are in the log.
+        """
+        if getattr(commands, "dtype", None) != COMMAND:
+            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+        if commands.ndim != 1:
+            raise ValueError(f"commands: one dimension, not {commands.ndim}")
+        with self._lock:
+            return self._commit(commands)
+
+    def cancel(self, symbol: str, order_id: int, *, account: int = 0) -> Answer:
+        return self.submit(Cancel(symbol, order_id, account))
+
+    def amend(
+        self,
+        symbol: str,
+        order_id: int,
+        quantity: int | None = None,
+        price: Price | None = None,
+        *,
+        account: int = 0,
+    ) -> Answer:
+        """A new open quantity and/or price.  The same price and no more quantity keep the
+        place in the queue; anything else goes to the back and may trade."""
+        return self.submit(Amend(symbol, order_id, quantity, price, account))
+
+    def reduce(self, symbol: str, order_id: int, quantity: int, *, account: int = 0) -> Answer:
+        """Takes a quantity off; the order keeps its place."""
+        return self.submit(Reduce(symbol, order_id, quantity, account))
+
+    def mass_cancel(
+        self, symbol: str | None = None, *, account: int = 0, side: Side | None = None
+    ) -> Answer:
+        """Cancels every order that matches; without arguments, all there are."""
+        return self.submit(MassCancel(symbol, account, side))
+
+    def end_day(self, symbol: str | None = None) -> Answer:
+        """Cancels the DAY orders of one instrument, or of all."""
+        return self.submit(EndDay(symbol))
+
+    def add_instrument(self, instrument: Instrument) -> int:
+        """Adds an instrument; returns its number.  `InstrumentConflict` if the symbol is taken."""
+        answer = self.submit(AddInstrument(instrument))
+        if answer.rejected:
+            raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
+        return int(answer.events["instrument"][0])
+
+    def change_instrument(self, instrument: Instrument) -> Answer:
+        """New parameters for a symbol.  Another tick is refused while orders rest."""
+        return self.submit(ChangeInstrument(instrument))
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def instruments(self) -> Directory:
+        """By symbol and by number; change them through commands only."""
+        return self._machine.instruments
+
+    @property
+    def sequence(self) -> int:
+        """Of the last command; 0 before the first."""
+        return self._machine.sequence
+
+    @property
+    def log(self) -> Log | None:
+        return self._log
+
+    def book(self, symbol: str) -> BookView:
+        """A look into one instrument's book."""
+        return BookView(self._machine, self.instruments.number(symbol), self._lock)
+
+    def state(self) -> State:
+        """The whole state as fresh arrays."""
+        with self._lock:
+            return self._machine.state()
+
+    def digest(self) -> str:
+        """SHA-256 of the whole state: equal for live, replayed, restored and reference."""
+        return self.state().digest()
+
+    def snapshot(self) -> Path:
+        """Writes a snapshot beside the log, and keeps the newest few; returns its file."""
+        with self._lock:
+            self._usable()
+            if self.path is None or self._log is None:
+                raise LogError("an engine in memory has no directory for a snapshot; use state()")
+            self._sync()
+            written = snapshots.write(
+                self.path,
+                sequence=self.sequence,
+                epoch=self._log.epoch,
+                chain=self._log.chain,
+                identity=self._log.identity,
+                payload=self._machine.state().to_bytes(),
+            )
+            snapshots.prune(self.path, keep=SNAPSHOTS_KEPT)
+            return written
+
+    def _check(self) -> None:
+        """Asserts every invariant of the machine."""
+        with self._lock:
+            self._machine._check()
+
+    # ------------------------------------------------------------------ the way through the log
+
+    def _usable(self) -> None:
+        if self._failure is not None:
+            raise LogFailed(f"nothing is taken any more: {self._failure}") from self._failure
+
+    @contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """Whatever goes wrong between log and machine ends this engine: they may differ now."""
+        try:
+            yield
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _commit(self, commands: NDArray) -> NDArray:
+        """Appends, applies while the append is being synced, and returns the events."""
+        self._usable()
+        if not len(commands):
+            return np.empty(0, EVENT)
+        now = self._clock()
+        commands = _stamped(commands, now)
+        log = self._log
+        if log is None:
+            return self._machine.apply(commands)
+        if len(commands) < OVERLAP_COMMANDS:
+            with self._fatal():
+                log.append(commands, now)
+                log.sync()
+                return self._machine.apply(commands)
+        events: list[NDArray] = []
+        syncing: Future[None] | None = None
+        with self._fatal():
+            try:
+                for start in range(0, len(commands), FRAME_COMMANDS):
+                    frame = commands[start : start + FRAME_COMMANDS]
+                    if syncing is not None:
+                        syncing.result()
+                    log.append(frame, now)
+                    syncing = self._sync_aside(log)
+                    events.append(self._machine.apply(frame))
+            finally:
+                if syncing is not None:
+                    syncing.result()
+        return events[0] if len(events) == 1 else np.concatenate(events)
+
+    def _sync_aside(self, log: Log) -> Future[None]:
+        if self._syncer is None:
+            self._syncer = ThreadPoolExecutor(1, thread_name_prefix="matchcore-sync")
+        return self._syncer.submit(log.sync)
+
+    def _sync(self) -> None:
+        if self._log is not None:
+            with self._fatal():
+                self._log.sync()
+
+    def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
+        try:
+            for instrument in wanted:
+                known = self.instruments.get(instrument.symbol)
+                if known is None:
+                    self.add_instrument(instrument)
+                elif known != instrument:
+                    raise InstrumentConflict(
+                        f"the log has {known}, not {instrument}: use change_instrument"
+                    )
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+
+def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
+    wanted = list(instruments)
+    Directory(wanted)  # raises for a symbol given twice, before anything is touched
+    return wanted
+
+
+def _stamped(commands: NDArray, now: int) -> NDArray:
+    missing = commands["time"] == 0
+    if missing.any():
+        commands = commands.copy()
+        commands["time"][missing] = now
+    return commands
+
+
+def _recover(
+    path: Path,
+    made: type[Machine],
+    policy: str,
+    segment_bytes: int,
+    progress: Callable[[int], None] | None,
+    started: float,
+) -> tuple[FileLog, Machine, Recovery]:
+    """Opens the log of a directory and brings a machine to its end."""
+    raise NotImplementedError

@@ -1,0 +1,108 @@
+"""A follower: reads a log, drives its own machine, and hands both to a sink, each thing once.
+
+The sink keeps the position in the same transaction as its rows, so a follower can die anywhere:
+the next one asks the sink where it stood and goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from .errors import SinkError
+from .journal import LogReader, Position
+from .recovery import machine_class, replay, starts
+
+POLL_SECONDS = 0.02
+
+
+class Sink(Protocol):
+    """Where a follower delivers.  `write` is one transaction: the rows and the position."""
+
+    def position(self) -> Position | None:
+        """The last position written, None when there is none yet."""
+
+    def write(self, position: Position, commands: NDArray, events: NDArray) -> None:
+        """Takes the commands up to and including a position (`COMMAND`) and their `EVENT`s."""
+
+    def close(self) -> None: ...
+
+
+class Follower:
+    """Follows the log in a directory into a sink, also while an engine writes it.
+
+    Starts at the sink's position, from the newest snapshot before it.  Not for two threads.
+    Raises `SinkError` when the sink is ahead of the log, `LogDamaged` as recovery does.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], sink: Sink, *, machine: str = "cython"
+    ) -> None:
+        directory = Path(path)
+        self._sink = sink
+        at = sink.position() or Position(0, 0)
+        start = starts(directory, machine_class(machine), at.sequence)
+        self._machine = start.machine
+        self._reader = LogReader(directory, after=start.machine.sequence)
+        self._behind = at.sequence  # delivered before: applied, not handed on
+        self.position = at
+
+    def step(self) -> int:
+        """Delivers what the log has now; returns the number of commands (0: up to date)."""
+        delivered = 0
+        for frame in self._reader.read():
+            known = max(0, self._behind + 1 - frame.first_sequence)
+            if known:
+                before = frame.commands[:known]
+                self._machine.apply(before[max(0, self._machine.sequence + 1 - frame.first_sequence) :])
+            if known < frame.count:
+                commands = frame.commands[known:]
+                events = self._machine.apply(commands)
+                self.position = Position(frame.epoch, self._machine.sequence)
+                self._sink.write(self.position, commands, events)
+                delivered += len(commands)
+        if not delivered and self._machine.sequence < self._behind:
+            raise SinkError(
+                f"the sink stands at sequence {self._behind}, the log ends at"
+                f" {self._machine.sequence}: it belongs to another history"
+            )
+        return delivered
+
+    def run(
+        self,
+        *,
+        forever: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], None] = lambda step: None,
+    ) -> Position:
+        """Delivers until the log's end, or with `forever` until `stop()`; returns where it is."""
+        while not stop():
+            step = self.step()
+            progress(step)
+            if not step:
+                if not forever:
+                    break
+                time.sleep(POLL_SECONDS)
+        return self.position
+
+    def close(self) -> None:
+        """Closes the reader and the sink."""
+        self._reader.close()
+        self._sink.close()
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

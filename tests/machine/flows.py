@@ -1,0 +1,86 @@
+"""Random command flows that meet every rule: small worlds full of collisions, and extremes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchcore import COMMAND, INSTRUMENT, Instrument, Kind
+from matchcore.instruments import write_instrument
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+
+def definitions(*instruments: Instrument) -> NDArray:
+    """ADD_INSTRUMENT commands as a `COMMAND` array."""
+    rows = np.zeros(len(instruments), INSTRUMENT)
+    for row, instrument in zip(rows, instruments, strict=True):
+        write_instrument(row, instrument)
+    rows["kind"] = Kind.ADD_INSTRUMENT
+    return rows.view(COMMAND)
+
+
+def flow(seed: int, count: int, *, instruments: int = 2, extreme: bool = False) -> NDArray:
+    """`count` commands on few ids, accounts and prices, mostly valid, each kind among them."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros(count, COMMAND)
+    rows["time"] = np.arange(1, count + 1)
+    rows["kind"] = rng.choice(
+        [1, 2, 3, 4, 5, 6, 9, 0], count, p=[0.58, 0.13, 0.13, 0.1, 0.02, 0.02, 0.01, 0.01]
+    )
+    rows["instrument"] = rng.integers(1, instruments + 1, count)
+    rows["side"] = rng.integers(1, 3, count)
+    rows["order_type"] = rng.choice([1, 2], count, p=[0.92, 0.08])
+    rows["time_in_force"] = rng.choice([1, 2, 3, 4], count, p=[0.6, 0.15, 0.15, 0.1])
+    rows["order_id"] = rng.integers(0, 60, count)
+    rows["client_order_id"] = rng.integers(0, 1000, count)
+    rows["account"] = rng.integers(0, 4, count)
+    rows["quantity"] = rng.integers(1, 30, count)
+    rows["price"] = np.where(rows["order_type"] == 2, 0, rng.integers(95, 106, count))
+    new, amend = rows["kind"] == Kind.NEW, rows["kind"] == Kind.AMEND
+    rows["flags"][new] = rng.choice([0, 1], count, p=[0.9, 0.1])[new]
+    rows["flags"][amend] = rng.choice([0, 2, 4], count)[amend]
+    if extreme:
+        _make_extreme(rng, rows)
+    _spoil(rng, rows)
+    return rows
+
+
+def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:
+    """Prices and quantities from everywhere in 64 bits."""
+    count = len(rows)
+    edges = np.array([INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX, 2**40], "i8")
+    spread = rng.integers(INT64_MIN, INT64_MAX, count, dtype="i8", endpoint=True)
+    shift = rng.integers(0, 64, count)
+    price = np.where(rng.random(count) < 0.4, rng.choice(edges, count), spread >> shift)
+    rows["price"] = np.where(rows["order_type"] == 2, 0, price)
+    large = np.array([1, INT64_MAX, INT64_MAX - 5, 2**62, 2**62 + 1, 10**18], "i8")
+    rows["quantity"] = rng.choice(large, count)
+    ids = np.array([1, 2, 2**64 - 1, 2**63, 1 << 10, 1 << 11, 3 << 10], "u8")
+    rows["order_id"] = np.where(
+        rng.random(count) < 0.5, rng.choice(ids, count), rng.integers(0, 40, count).astype("u8") << 10
+    )
+
+
+def _spoil(rng: np.random.Generator, rows: NDArray) -> None:
+    """Now and then one field is wrong."""
+    wrong: dict[str, list[int]] = {
+        "instrument": [0, 3, 2**32 - 1],
+        "side": [0, 3, 255],
+        "order_type": [0, 3],
+        "time_in_force": [0, 5],
+        "flags": [1, 2, 6, 8, 65535],
+        "quantity": [0, -1, INT64_MIN, INT64_MAX],
+        "price": [0, 5, INT64_MAX],
+        "stop_price": [1],
+        "display_quantity": [-1],
+        "expiry": [7],
+        "self_trade": [1],
+        "reserved": [1],
+        "reserved_wide": [1],
+        "reserved_long": [2**63],
+    }
+    for name, values in wrong.items():
+        hit = rng.random(len(rows)) < 0.004
+        rows[name][hit] = rng.choice(np.array(values, rows[name].dtype), int(hit.sum()))

@@ -1,0 +1,173 @@
+"""The compiled machine and the reference: the same commands, every event, the whole book."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from flows import definitions, flow
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from numpy.typing import NDArray
+
+from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine
+from matchcore.instruments import write_instrument
+from matchcore.reference import Machine as Reference
+
+WORLD = (Instrument("ONE", "0.01", max_orders=25), Instrument("TWO", "0.5", lot=3, max_quantity=999))
+WIDE = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5"))
+
+
+def both(world: tuple[Instrument, ...]) -> tuple[Machine, Reference]:
+    pair = Machine(), Reference()
+    for machine in pair:
+        machine.apply(definitions(*world))
+    return pair
+
+
+def agree(fast: Machine, slow: Reference, commands: NDArray, room: int | None = None) -> NDArray:
+    """Applies to both; compares events byte for byte, then the whole state."""
+    out = None if room is None else np.empty(room, EVENT)
+    said, expected = fast.apply(commands, out), slow.apply(commands)
+    if said.tobytes() != expected.tobytes():
+        shorter = min(len(said), len(expected))
+        at = next((i for i in range(shorter) if said[i] != expected[i]), shorter)
+        raise AssertionError(
+            f"event {at}: {EVENT.names}\n{said[at : at + 1]}\n{expected[at : at + 1]}"
+        )
+    fast._check()
+    assert fast.state().to_bytes() == slow.state().to_bytes()
+    return said
+
+
+@pytest.mark.parametrize("extreme", [False, True], ids=["small", "extreme"])
+@pytest.mark.parametrize("seed", range(12))
+def test_flows_agree(seed: int, extreme: bool) -> None:
+    fast, slow = both(WIDE if extreme else WORLD)
+    rng = np.random.default_rng(seed)
+    commands = flow(seed, 3000, extreme=extreme)
+    at = 0
+    while at < len(commands):
+        step = int(rng.integers(1, 200))
+        agree(fast, slow, commands[at : at + step], int(rng.choice([4, 5, 7, 4096])))
+        at += step
+    slow._check()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.integers(1, 400), st.booleans(), st.sampled_from([4, 6, 1000]))
+def test_any_flow_agrees(seed: int, count: int, extreme: bool, room: int) -> None:
+    fast, slow = both(WIDE if extreme else WORLD)
+    agree(fast, slow, flow(seed, count, extreme=extreme), room)
+
+
+def test_the_flows_meet_every_reason_and_event() -> None:
+    """The check above is worth something only if the flows get everywhere."""
+    reasons, kinds = set(), set()
+    for seed in range(8):
+        for extreme in (False, True):
+            fast, _ = both(WIDE if extreme else WORLD)
+            events = fast.apply(flow(seed, 3000, extreme=extreme))
+            reasons |= set(events["reason"].tolist())
+            kinds |= set(events["kind"].tolist())
+    assert kinds >= {1, 2, 3, 4, 5, 6, 7}
+    assert reasons >= set(range(18)) | set(range(32, 39))
+
+
+class Exchange(RuleBasedStateMachine):
+    """Single commands and batches on both machines, with snapshots and new instruments between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fast, self.slow = both(WORLD)
+
+    prices = st.one_of(
+        st.integers(95, 105), st.integers(-(2**63), 2**63 - 1), st.sampled_from([-1, 0, 63, 64])
+    )
+    quantities = st.one_of(st.integers(-1, 40), st.sampled_from([2**63 - 1, 2**62]))
+
+    @rule(
+        instrument=st.integers(0, 3),
+        side=st.integers(0, 3),
+        kind=st.integers(1, 2),
+        tif=st.integers(1, 4),
+        price=prices,
+        quantity=quantities,
+        order_id=st.integers(0, 30),
+        account=st.integers(0, 2),
+        flags=st.sampled_from([0, 0, 0, 1]),
+        room=st.sampled_from([4, 5, 64]),
+    )
+    def new(self, instrument, side, kind, tif, price, quantity, order_id, account, flags, room):  # type: ignore[no-untyped-def]
+        row = np.zeros(1, COMMAND)
+        row["kind"], row["instrument"], row["side"], row["order_type"] = 1, instrument, side, kind
+        row["time_in_force"], row["price"], row["quantity"] = tif, price if kind == 1 else 0, quantity
+        row["order_id"], row["account"], row["flags"] = order_id, account, flags
+        agree(self.fast, self.slow, row, room)
+
+    @rule(
+        kind=st.integers(2, 6),
+        instrument=st.integers(0, 2),
+        order_id=st.integers(0, 30),
+        price=prices,
+        quantity=quantities,
+        account=st.integers(0, 2),
+        side=st.integers(0, 3),
+        flags=st.sampled_from([0, 2, 4, 6]),
+        room=st.sampled_from([4, 5, 64]),
+    )
+    def other(self, kind, instrument, order_id, price, quantity, account, side, flags, room):  # type: ignore[no-untyped-def]
+        row = np.zeros(1, COMMAND)
+        row["kind"], row["instrument"], row["order_id"], row["price"] = kind, instrument, order_id, price
+        row["quantity"], row["account"], row["side"] = quantity, account, side
+        row["flags"] = flags if kind == Kind.AMEND else 0
+        agree(self.fast, self.slow, row, room)
+
+    @rule(seed=st.integers(0, 2**32), count=st.integers(0, 60), room=st.sampled_from([4, 9, 500]))
+    def batch(self, seed: int, count: int, room: int) -> None:
+        agree(self.fast, self.slow, flow(seed, count), room)
+
+    @rule(
+        kind=st.sampled_from([Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT]),
+        symbol=st.sampled_from([b"ONE", b"TWO", b"NEW", b"", b"a b", b"\xff", b"A\x00B"]),
+        number=st.integers(0, 4),
+        mantissa=st.sampled_from([1, 10, 50, 0, -1]),
+        exponent=st.sampled_from([-2, -3, -19, 1, 0]),
+        lot=st.sampled_from([1, 3, 0]),
+        most=st.sampled_from([1, 100, 2**63 - 1]),
+        orders=st.sampled_from([0, 5, 2**32 - 1, 2**32]),
+    )
+    def instrument(self, kind, symbol, number, mantissa, exponent, lot, most, orders):  # type: ignore[no-untyped-def]
+        row = np.zeros(1, INSTRUMENT)
+        row["kind"], row["symbol"], row["instrument"] = kind, symbol, number
+        row["tick_mantissa"], row["tick_exponent"], row["lot"] = mantissa, exponent, lot
+        row["max_quantity"], row["max_orders"] = most, orders
+        agree(self.fast, self.slow, row.view(COMMAND))
+
+    @rule()
+    def swap_states(self) -> None:
+        """Each goes on from the other's state."""
+        fast, slow = self.fast.state(), self.slow.state()
+        self.fast, self.slow = Machine.from_state(slow), Reference.from_state(fast)
+
+    @precondition(lambda self: self.fast.sequence > 0)
+    @invariant()
+    def sound(self) -> None:
+        self.fast._check()
+        self.slow._check()
+        assert self.fast.digest() == self.slow.digest()
+
+
+TestExchange = Exchange.TestCase
+TestExchange.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_write_instrument_is_what_the_machine_reads() -> None:
+    row = np.zeros(1, INSTRUMENT)
+    write_instrument(row[0], Instrument("X", "0.050", lot=7, max_quantity=70, max_orders=5))
+    row["kind"] = Kind.ADD_INSTRUMENT
+    machine = Machine()
+    machine.apply(row.view(COMMAND))
+    assert machine.instruments[1] == Instrument("X", "0.05", lot=7, max_quantity=70, max_orders=5)
