@@ -16,6 +16,7 @@ from .commands import (
     Side,
     TimeInForce,
 )
+from .engine import Engine
 from .errors import (
     InstrumentConflict,
     InvalidCommand,
@@ -27,11 +28,15 @@ from .errors import (
     MissingExtra,
     OrderRejected,
     PriceError,
+    SinkError,
     SnapshotDamaged,
     UnknownInstrument,
 )
 from .events import EVENT, EventKind, Field, Reason, Status
 from .instruments import Directory, Instrument
+from .follower import Follower, Sink
+from .journal import MemoryLog, Position
+from .recovery import Recovery
 from .state import State
 from .typed import (
     AddInstrument,

@@ -6,14 +6,12 @@ newest good snapshot, then the rest of the log.
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -23,10 +21,11 @@ from numpy.typing import NDArray
 from . import snapshots
 from .answers import Answer, BookView, Machine
 from .commands import COMMAND, Side
-from .errors import InstrumentConflict, LogDamaged, LogError, LogFailed
+from .errors import InstrumentConflict, LogError, LogFailed
 from .events import EVENT
 from .instruments import Directory, Instrument, Price
-from .journal import DEFAULT_SEGMENT_BYTES, FileLog, Frame, Log, MemoryLog
+from .journal import DEFAULT_SEGMENT_BYTES, Log, MemoryLog
+from .recovery import Recovery, machine_class, open_for_writing
 from .state import State
 from .typed import (
     AddInstrument,
@@ -40,31 +39,9 @@ from .typed import (
     encode,
 )
 
-MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
 FRAME_COMMANDS = 8192  # of a large batch: small enough to sync one frame while matching the next
 OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the sync saves
 SNAPSHOTS_KEPT = 3
-
-
-def machine_class(name: str) -> type[Machine]:
-    """The class behind a machine's name: "cython" or "reference"."""
-    if name not in MACHINES:
-        raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
-    return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What opening found and did.  ``skipped``: snapshots that were bad, and why."""
-
-    segments: int = 0
-    frames: int = 0
-    commands: int = 0
-    cut_bytes: int = 0
-    snapshot: str | None = None
-    snapshot_sequence: int = 0
-    skipped: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 class Engine:
@@ -104,7 +81,7 @@ class Engine:
         policy: str = "sync",
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         clock: Callable[[], int] = time.time_ns,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = lambda step: None,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
 
@@ -115,11 +92,12 @@ class Engine:
         step of the replay has applied.  Raises `LogLocked` while another engine has it open,
         `LogDamaged` when bytes before the end are not what was written, OSError without rights.
         """
-        started = time.perf_counter()
         wanted = _distinct(instruments)
         directory = Path(path)
-        made = machine_class(machine)
-        log, driven, recovery = _recover(directory, made, policy, segment_bytes, progress, started)
+        log, driven, recovery = open_for_writing(
+            directory, machine_class(machine), policy=policy, segment_bytes=segment_bytes,
+            progress=progress,
+        )  # fmt: skip
         engine = cls(driven, log, path=directory, recovery=recovery, clock=clock)
         return engine._with_instruments(wanted)
 
@@ -366,15 +344,3 @@ def _stamped(commands: NDArray, now: int) -> NDArray:
         commands = commands.copy()
         commands["time"][missing] = now
     return commands
-
-
-def _recover(
-    path: Path,
-    made: type[Machine],
-    policy: str,
-    segment_bytes: int,
-    progress: Callable[[int], None] | None,
-    started: float,
-) -> tuple[FileLog, Machine, Recovery]:
-    """Opens the log of a directory and brings a machine to its end."""
-    raise NotImplementedError

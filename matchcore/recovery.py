@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from numpy.typing import NDArray
+
 from . import snapshots
 from .answers import Machine
-from .errors import LogDamaged, SnapshotDamaged
+from .errors import LogDamaged, LogError, SnapshotDamaged
 from .journal import FileLog, Frame, LogReader, Position
 from .state import State
 
@@ -23,13 +25,16 @@ MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
 
 @dataclass(slots=True)
 class Recovery:
-    """What opening found and did.  ``skipped``: snapshots that were bad, and why."""
+    """What opening found and did.
+
+    ``snapshot_sequence``: of the snapshot it began with, 0 for none; ``skipped``: snapshots that
+    were bad, and why; ``commands``: replayed from the log.
+    """
 
     segments: int = 0
     frames: int = 0
     commands: int = 0
     cut_bytes: int = 0
-    snapshot: str | None = None
     snapshot_sequence: int = 0
     skipped: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -49,46 +54,107 @@ class Start:
     machine: Machine
     snapshot: snapshots.Snapshot | None
     skipped: list[str]
+    sequence: int  # of the machine as it was made
 
 
-def starts(path: Path, made: type[Machine], at_most: int | None = None) -> Start:
-    """The newest snapshot that is good and not beyond `at_most`, or an empty machine."""
+def starts(
+    path: Path,
+    made: type[Machine],
+    at_most: int | None = None,
+    accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
+) -> Start:
+    """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
+
+    `accept` says what is wrong with a snapshot that is good in itself, or "".
+    """
     skipped: list[str] = []
     for file in snapshots.listing(path):
         try:
             snapshot = snapshots.read(file)
             if at_most is not None and snapshot.sequence > at_most:
                 continue
+            if wrong := accept(snapshot):
+                raise SnapshotDamaged(f"{file}: {wrong}")
             machine = made.from_state(State.from_bytes(snapshot.payload))
             if machine.sequence != snapshot.sequence:
-                raise SnapshotDamaged(f"holds sequence {machine.sequence}")
+                raise SnapshotDamaged(f"{file}: holds sequence {machine.sequence}")
         except SnapshotDamaged as error:
-            skipped.append(f"{file.name}: {error}")
+            skipped.append(str(error))
             continue
-        return Start(machine, snapshot, skipped)
-    return Start(made(), None, skipped)
+        return Start(machine, snapshot, skipped, snapshot.sequence)
+    return Start(made(), None, skipped, 0)
 
 
-def replay(machine: Machine, frame: Frame) -> int:
-    """Applies what a machine has not seen of a frame; returns how many commands."""
+def replay(machine: Machine, frame: Frame) -> NDArray:
+    """Applies what a machine has not seen of a frame; returns the events."""
     known = machine.sequence + 1 - frame.first_sequence
     if known < 0:
-        raise LogDamaged("commands are missing before it", frame.path, frame.offset, frame.first_sequence)
-    if known < frame.count:
-        machine.apply(frame.commands[known:])
-        return frame.count - known
-    return 0
+        raise LogDamaged("commands are missing before", frame.path, frame.offset, frame.first_sequence)
+    return machine.apply(frame.commands[known:])
+
+
+def open_for_writing(
+    path: Path,
+    made: type[Machine],
+    *,
+    policy: str,
+    segment_bytes: int,
+    progress: Callable[[int], None],
+) -> tuple[FileLog, Machine, Recovery]:
+    """The log of a directory, open for appending, and a machine at its end.
+
+    A snapshot of another exchange, or beyond the log's end, is skipped like a bad one as long
+    as the log can do without it.
+    """
+    began = time.perf_counter()
+    start = starts(path, made, accept=_of_this_log(path))
+
+    def on_frame(frame: Frame) -> None:
+        replay(start.machine, frame)
+        progress(frame.count)
+
+    log = FileLog.open(
+        path, policy=policy, segment_bytes=segment_bytes, after=start.sequence, on_frame=on_frame
+    )
+    try:
+        found, snapshot = log.recovered, start.snapshot
+        if snapshot is not None and found.chain_at_start != snapshot.chain:
+            what = "the log ends before its snapshot" if log.sequence < snapshot.sequence else (
+                "the log and its snapshot tell different histories"
+            )
+            raise LogDamaged(what, str(path), 0, snapshot.sequence)
+    except BaseException:
+        log.close()
+        raise
+    recovery = Recovery(
+        segments=found.segments,
+        frames=found.frames,
+        commands=log.sequence - start.sequence,
+        cut_bytes=found.cut_bytes,
+        snapshot_sequence=start.sequence,
+        skipped=start.skipped,
+        seconds=time.perf_counter() - began,
+    )
+    return log, start.machine, recovery
 
 
 def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
     directory = Path(path)
-    start = starts(directory, machine_class(machine))
-    after = start.snapshot.sequence if start.snapshot else 0
-    with LogReader(directory, after=after) as reader:
-        epoch = start.snapshot.epoch if start.snapshot else 0
-        while frames := list(reader.read()):
-            for frame in frames:
-                replay(start.machine, frame)
-                epoch = frame.epoch
+    start = starts(directory, machine_class(machine), accept=_of_this_log(directory))
+    epoch = start.snapshot.epoch if start.snapshot else 0
+    with LogReader(directory, after=start.sequence) as reader:
+        for frame in reader.read():
+            replay(start.machine, frame)
+            epoch = frame.epoch
     return start.machine, Position(epoch, start.machine.sequence)
+
+
+def _of_this_log(path: Path) -> Callable[[snapshots.Snapshot], str]:
+    """For `starts`: a snapshot must be of the exchange whose log lies beside it."""
+    try:
+        with LogReader(path) as reader:
+            identity = reader.identity
+    except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
+        return lambda snapshot: ""
+    return lambda snapshot: "" if snapshot.identity == identity else "of another exchange"

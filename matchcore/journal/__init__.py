@@ -1,0 +1,61 @@
+"""The log: every command, in order, as frames of appended batches.
+
+`FileLog` writes a directory of segments, `LogReader` and `verify` read it without a lock,
+`MemoryLog` is for tests and simulation.  This floor knows bytes and files, not what a command
+means.  The format is drawn in docs/journal.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from .memory import MemoryLog
+from .reader import Finding, LogReader, Report, verify
+from .segments import Frame, Position
+from .writer import DEFAULT_SEGMENT_BYTES, POLICIES, FileLog, Recovered
+
+
+class Log(Protocol):
+    """What an engine writes to.
+
+    ``sequence``: of the last command appended; ``durable``: of the last one safe; ``chain``:
+    digest of everything appended; ``identity``: 16 bytes that name the exchange; ``epoch``:
+    goes up with every writer.
+    """
+
+    identity: bytes
+    epoch: int
+    sequence: int
+    durable: int
+    chain: bytes
+
+    def append(self, commands: NDArray, now: int) -> None:
+        """Takes a `COMMAND` array; it is safe only after `sync`.  `now`: nanoseconds."""
+
+    def sync(self) -> None:
+        """Returns when everything appended is as safe as the log's policy says."""
+
+    def frames(self, after: int = 0) -> Iterator[Frame]:
+        """The frames that hold sequences beyond `after`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+__all__ = [
+    "DEFAULT_SEGMENT_BYTES",
+    "POLICIES",
+    "FileLog",
+    "Finding",
+    "Frame",
+    "Log",
+    "LogReader",
+    "MemoryLog",
+    "Position",
+    "Recovered",
+    "Report",
+    "verify",
+]

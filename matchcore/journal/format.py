@@ -1,0 +1,173 @@
+"""The bytes of the journal, version 1: segment headers, frames, and how commands are packed.
+
+docs/journal.md draws them and gives the reasons; here are the offsets.  All integers are
+little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass
+
+import lz4.block
+import numpy as np
+from numpy.typing import NDArray
+
+from ..commands import COMMAND
+
+VERSION = 1
+RECORD_BYTES = COMMAND.itemsize
+WORDS = RECORD_BYTES // 8
+HEADER_BYTES = 128  # of a segment and of a frame
+ALIGNMENT = 8
+SECTOR_BYTES = 512  # what a disk writes whole or not at all
+CHAIN_BYTES = 32
+NO_CHAIN = bytes(CHAIN_BYTES)  # before the first frame of an exchange
+FRAME_COMMANDS_MAX = 65536
+PAYLOAD_BYTES_MAX = FRAME_COMMANDS_MAX * RECORD_BYTES
+
+SEGMENT_MAGIC = b"MCJOURN\x01"
+FRAME_MAGIC = 0x4D43_4652
+CODEC_RAW, CODEC_COLUMNS = 0, 1
+RAW_COMMANDS_MAX = 16  # smaller frames stay raw: packing them costs more than it saves
+FILL = b"\xff"  # behind a payload, so that a frame never ends in zeros
+
+#: magic, version, header bytes, record bytes, 0, number, 0, identity, first sequence, epoch,
+#: time created, chain of everything before, zeros; then CRC-32 of all that.
+_SEGMENT = struct.Struct("<8sHHHHII16sQQq32s28s")
+#: magic, codec, version, 0, count, payload bytes, raw bytes, 0, epoch, first sequence, durable
+#: sequence, time; then chain, zeros; then CRC-32 of all that.
+_FRAME = struct.Struct("<IBBHIIIIQQQq")
+_FRAME_TAIL = struct.Struct("<32s36s")
+_CRC = struct.Struct("<I")
+assert _SEGMENT.size + _CRC.size == HEADER_BYTES
+assert _FRAME.size + _FRAME_TAIL.size + _CRC.size == HEADER_BYTES
+
+
+class BadBytes(Exception):
+    """These bytes are not what version 1 writes; the text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHeader:
+    number: int
+    identity: bytes
+    first_sequence: int
+    epoch: int
+    created: int
+    chain: bytes
+
+    def to_bytes(self) -> bytes:
+        head = _SEGMENT.pack(
+            SEGMENT_MAGIC, VERSION, HEADER_BYTES, RECORD_BYTES, 0, self.number, 0, self.identity,
+            self.first_sequence, self.epoch, self.created, self.chain, bytes(28),
+        )  # fmt: skip
+        return head + _CRC.pack(zlib.crc32(head))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SegmentHeader:
+        if len(data) < HEADER_BYTES:
+            raise BadBytes(f"segment header of {len(data)} bytes")
+        (magic, version, header, record, zero, number, zero_too, identity, first, epoch, created,
+         chain, zeros) = _SEGMENT.unpack_from(data)  # fmt: skip
+        if magic[:7] != SEGMENT_MAGIC[:7]:
+            raise BadBytes("not a journal segment")
+        if _CRC.unpack_from(data, _SEGMENT.size)[0] != zlib.crc32(data[: _SEGMENT.size]):
+            raise BadBytes("segment header with a wrong checksum")
+        if magic != SEGMENT_MAGIC or version != VERSION:
+            raise BadBytes(f"journal version {version}; this matchcore reads version {VERSION}")
+        if (header, record, zero, zero_too) != (HEADER_BYTES, RECORD_BYTES, 0, 0) or any(zeros):
+            raise BadBytes("segment header with values that version 1 does not know")
+        return cls(number, identity, first, epoch, created, chain)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """`count` 0 is a seal: written when a log is closed, it makes all before it old news."""
+
+    codec: int
+    count: int
+    payload_bytes: int
+    epoch: int
+    first_sequence: int
+    durable: int
+    time: int
+    chain: bytes
+
+    @property
+    def frame_bytes(self) -> int:
+        """Header, payload and fill."""
+        used = HEADER_BYTES + self.payload_bytes
+        return used + ALIGNMENT - used % ALIGNMENT
+
+    @property
+    def last_sequence(self) -> int:
+        return self.first_sequence + self.count - 1
+
+    def _fixed(self) -> bytes:
+        return _FRAME.pack(
+            FRAME_MAGIC, self.codec, VERSION, 0, self.count, self.payload_bytes,
+            self.count * RECORD_BYTES, 0, self.epoch, self.first_sequence, self.durable, self.time,
+        )  # fmt: skip
+
+    def chain_after(self, before: bytes, payload: bytes) -> bytes:
+        """SHA-256 over the chain before, this header and the payload."""
+        digest = hashlib.sha256(before)
+        digest.update(self._fixed())
+        digest.update(payload)
+        return digest.digest()
+
+    def to_bytes(self) -> bytes:
+        head = self._fixed() + _FRAME_TAIL.pack(self.chain, bytes(36))
+        return head + _CRC.pack(zlib.crc32(head))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, at: int = 0) -> FrameHeader:
+        if len(data) - at < HEADER_BYTES:
+            raise BadBytes("frame header cut off")
+        end = at + HEADER_BYTES - _CRC.size
+        (magic, codec, version, zero, count, payload, raw, zero_too, epoch, first, durable,
+         time) = _FRAME.unpack_from(data, at)  # fmt: skip
+        if magic != FRAME_MAGIC:
+            raise BadBytes("no frame here")
+        if _CRC.unpack_from(data, end)[0] != zlib.crc32(data[at:end]):
+            raise BadBytes("frame header with a wrong checksum")
+        chain, zeros = _FRAME_TAIL.unpack_from(data, at + _FRAME.size)
+        if version != VERSION or codec not in (CODEC_RAW, CODEC_COLUMNS) or zero or zero_too:
+            raise BadBytes(f"frame of version {version}, codec {codec}: not known here")
+        if count > FRAME_COMMANDS_MAX or payload > raw or raw != count * RECORD_BYTES or any(zeros):
+            raise BadBytes("frame header with impossible lengths")
+        return cls(codec, count, payload, epoch, first, durable, time, chain)
+
+
+def pack_commands(commands: NDArray) -> tuple[int, bytes]:
+    """Codec and payload of a `COMMAND` array: columns of differences, then LZ4."""
+    raw = np.ascontiguousarray(commands)
+    if len(raw) > RAW_COMMANDS_MAX:
+        columns = np.ascontiguousarray(raw.view("<u8").reshape(-1, WORDS).T)
+        columns[:, 1:] -= columns[:, :-1].copy()
+        packed: bytes = lz4.block.compress(columns, store_size=False)
+        if len(packed) < raw.nbytes:
+            return CODEC_COLUMNS, packed
+    return CODEC_RAW, raw.tobytes()
+
+
+def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray:
+    """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
+    raw_bytes = count * RECORD_BYTES
+    if codec == CODEC_RAW:
+        if len(payload) != raw_bytes:
+            raise BadBytes(f"{len(payload)} bytes for {count} commands")
+        return np.frombuffer(payload, COMMAND)
+    try:
+        raw = lz4.block.decompress(payload, uncompressed_size=raw_bytes)
+    except lz4.block.LZ4BlockError as error:
+        raise BadBytes(f"payload that LZ4 does not know: {error}") from None
+    if len(raw) != raw_bytes:
+        raise BadBytes(f"{len(raw)} bytes for {count} commands")
+    columns = np.frombuffer(raw, "<u8").reshape(WORDS, count)
+    words = np.empty((count, WORDS), "<u8")
+    np.cumsum(columns, axis=1, out=words.T)
+    return words.reshape(-1).view(COMMAND)

@@ -1,0 +1,65 @@
+"""A log in memory, for tests and simulation: the frames of a journal without its files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+from numpy.typing import NDArray
+
+from ..errors import LogFailed
+from .format import (
+    FRAME_COMMANDS_MAX,
+    NO_CHAIN,
+    FrameHeader,
+    pack_commands,
+    unpack_commands,
+)
+from .segments import Frame
+
+MEMORY_BYTES_MAX = 1 << 30
+
+
+class MemoryLog:
+    """Keeps packed frames, up to `max_bytes`; then `LogFailed`."""
+
+    def __init__(self, *, max_bytes: int = MEMORY_BYTES_MAX) -> None:
+        self.identity = uuid.uuid4().bytes
+        self.epoch = 1
+        self.sequence = 0
+        self.durable = 0
+        self.chain = NO_CHAIN
+        self.max_bytes = max_bytes
+        self._frames: list[tuple[FrameHeader, bytes]] = []
+        self._bytes = 0
+
+    def append(self, commands: NDArray, now: int) -> None:
+        """Keeps commands; `now` in nanoseconds."""
+        for at in range(0, len(commands), FRAME_COMMANDS_MAX):
+            part = commands[at : at + FRAME_COMMANDS_MAX]
+            codec, payload = pack_commands(part)
+            header = FrameHeader(
+                codec, len(part), len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
+            )
+            if self._bytes + header.frame_bytes > self.max_bytes:
+                raise LogFailed(f"the log in memory is full: {self.max_bytes} bytes (max_bytes)")
+            self.chain = header.chain_after(self.chain, payload)
+            self._frames.append((header, payload))
+            self._bytes += header.frame_bytes
+            self.sequence += len(part)
+
+    def sync(self) -> None:
+        self.durable = self.sequence
+
+    def frames(self, after: int = 0) -> Iterator[Frame]:
+        """The frames that hold sequences beyond `after`."""
+        for header, payload in self._frames:
+            if header.last_sequence > after:
+                commands = unpack_commands(header.codec, payload, header.count)
+                yield Frame(
+                    header.epoch, header.first_sequence, header.count, header.time, commands,
+                    header.chain, "memory", 0,
+                )  # fmt: skip
+
+    def close(self) -> None:
+        """Nothing: what is in memory stays readable."""

@@ -1,0 +1,221 @@
+"""Reading a log without its lock: followers while it grows, and `verify` over every byte."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import LogDamaged, LogError
+from .segments import (
+    Frame,
+    Walk,
+    check_follows,
+    check_order,
+    named_sequence,
+    segment_files,
+)
+from .writer import LOCK_NAME, POSITION, POSITION_NAME
+
+
+class LogReader:
+    """Hands out the durable frames of a log, also while an engine writes it.  Not for two threads.
+
+    Frames that hold sequences beyond `after` are given; earlier segments are not read.
+    LogError when there is no log, `LogDamaged` as recovery raises it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, after: int = 0) -> None:
+        self.directory = Path(path)
+        self._after = after
+        files = segment_files(self.directory)
+        if not files:
+            raise LogError(f"{self.directory}: no journal here")
+        if named_sequence(files[0]) > after + 1:
+            raise LogDamaged(
+                f"the log begins with sequence {named_sequence(files[0])}", str(files[0]), 0, after + 1
+            )
+        at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
+        self._walk = Walk.open(files[at])
+        self._ahead: Frame | None = None  # read, but not known to be durable
+
+    @property
+    def identity(self) -> bytes:
+        """16 bytes that name the exchange."""
+        return self._walk.header.identity
+
+    def read(self) -> Iterator[Frame]:
+        """The frames that are there and durable now; call again for more."""
+        limit = self._durable_limit()
+        while True:
+            frame = self._ahead or self._walk.next()
+            self._ahead = None
+            if frame is None:
+                if self._go_to_next_segment():
+                    continue
+                if self._walk.problem:
+                    self._judge(limit)
+                return
+            last = frame.first_sequence + frame.count - 1
+            if limit is not None and last > max(limit, self._walk.durable):
+                self._ahead = frame
+                return
+            if last > self._after:
+                yield frame
+
+    def _durable_limit(self) -> int | None:
+        """How far the writer has synced; None when there is no writer, and all is made durable."""
+        if _writer_alive(self.directory):
+            return _published(self.directory)
+        os.fsync(self._walk.fd)
+        return None
+
+    def _judge(self, limit: int | None) -> None:
+        """A bad frame: still being written, torn by a crash, or damage?"""
+        if limit is not None:
+            if self._walk.sequence <= limit:
+                raise self._walk.damage()
+        elif not self._walk.can_be_torn():
+            raise self._walk.damage()
+
+    def _go_to_next_segment(self) -> bool:
+        files = segment_files(self.directory)
+        names = [file.name for file in files]
+        if self._walk.path.name not in names:
+            raise LogDamaged("this segment is gone", str(self._walk.path), 0, self._walk.sequence)
+        at = names.index(self._walk.path.name) + 1
+        if at == len(files):
+            return False
+        # The writer has finished this segment before it made the next: look once more.
+        self._ahead = self._walk.next()
+        if self._ahead is not None:
+            return True
+        following = Walk.open(files[at])
+        check_order([(self._walk.path, self._walk.header), (files[at], following.header)])
+        check_follows(self._walk, following.header, files[at])
+        self._walk.close()
+        self._walk = following
+        return True
+
+    def close(self) -> None:
+        self._walk.close()
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _writer_alive(directory: Path) -> bool:
+    try:
+        fd = os.open(directory / LOCK_NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _published(directory: Path) -> int:
+    """The writer's durable sequence; 0 while it is being written or not there yet."""
+    try:
+        data = (directory / POSITION_NAME).read_bytes()
+    except FileNotFoundError:
+        return 0
+    if len(data) != POSITION.size:
+        return 0
+    sequence, check = POSITION.unpack(data)
+    return int(sequence) if sequence ^ check == 2**64 - 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Damage, and where it is."""
+
+    what: str
+    path: str
+    offset: int
+    sequence: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What `verify` has read.  ``torn_bytes``: at the end, never acknowledged, no damage."""
+
+    identity: str = ""
+    segments: int = 0
+    frames: int = 0
+    commands: int = 0
+    bytes: int = 0
+    torn_bytes: int = 0
+    last_sequence: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.findings
+
+
+def verify(path: str | os.PathLike[str], progress: Callable[[int], None] = lambda step: None) -> Report:
+    """Reads every segment and checks every byte, changing nothing; damage is in `findings`.
+
+    `progress` is told the bytes of each segment read.  LogError when there is no log.
+    """
+    files = segment_files(Path(path))
+    if not files:
+        raise LogError(f"{path}: no journal here")
+    report = Report()
+    before: Walk | None = None
+    for file in files:
+        walk = _verify_segment(file, before, report, last=file == files[-1])
+        progress(file.stat().st_size if file.is_file() else 0)
+        if before is not None:
+            before.close()
+        before = walk
+    if before is not None:
+        report.last_sequence = before.sequence - 1
+        before.close()
+    return report
+
+
+def _verify_segment(file: Path, before: Walk | None, report: Report, *, last: bool) -> Walk | None:
+    """Walks one segment; notes what is wrong; returns the walk at its end, None if unreadable."""
+    try:
+        walk = Walk.open(file)
+    except LogDamaged as error:
+        report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
+        return None
+    report.segments += 1
+    report.identity = report.identity or walk.header.identity.hex()
+    if before is not None:
+        try:
+            check_order([(before.path, before.header), (file, walk.header)])
+            if not before.problem:
+                check_follows(before, walk.header, file)
+        except LogDamaged as error:
+            report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
+    while (frame := walk.next()) is not None:
+        report.frames += 1
+        report.commands += frame.count
+    report.bytes += walk.offset
+    if walk.trailing_problem():
+        if last and walk.can_be_torn():
+            report.torn_bytes = os.fstat(walk.fd).st_size - walk.offset
+        else:
+            report.findings.append(
+                Finding(walk.problem, str(file), walk.offset, walk.sequence)
+            )
+    return walk

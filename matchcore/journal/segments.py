@@ -1,0 +1,255 @@
+"""Segment files on a disk: their names, the walk through their frames, and what a bad one means.
+
+Nothing here writes.  A writer's recovery, followers and `verify` all walk with `Walk`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+from ..errors import LogDamaged
+from .format import (
+    ALIGNMENT,
+    FILL,
+    FRAME_MAGIC,
+    HEADER_BYTES,
+    SECTOR_BYTES,
+    BadBytes,
+    FrameHeader,
+    SegmentHeader,
+    unpack_commands,
+)
+
+_NAME = re.compile(r"journal-(\d{20})\.mcj")
+_MAGIC = FRAME_MAGIC.to_bytes(4, "little")
+_BLOCK = 1 << 20
+
+
+class Position(NamedTuple):
+    """A place in a log: which writer, and the sequence of the last command."""
+
+    epoch: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One appended batch, verified.  ``commands``: `COMMAND` array, read-only or a fresh one.
+
+    ``time``: of the append, nanoseconds; ``chain``: digest of everything up to and with it.
+    """
+
+    epoch: int
+    first_sequence: int
+    count: int
+    time: int
+    commands: NDArray
+    chain: bytes
+    path: str
+    offset: int
+
+
+def segment_path(directory: Path, first_sequence: int) -> Path:
+    return directory / f"journal-{first_sequence:020d}.mcj"
+
+
+def segment_files(directory: Path) -> list[Path]:
+    """The segments of a directory, oldest first."""
+    named = [entry for entry in directory.iterdir() if _NAME.fullmatch(entry.name)]
+    return sorted(named, key=lambda file: file.name)
+
+
+def named_sequence(file: Path) -> int:
+    """The first sequence that a segment's name promises."""
+    match = _NAME.fullmatch(file.name)
+    assert match is not None, file
+    return int(match[1])
+
+
+@dataclass
+class Walk:
+    """Goes through the frames of one segment, checking each against the chain.
+
+    `next()` gives the next data frame, or None with `problem` empty at the end of what is
+    written and saying what is wrong otherwise.  Seals are passed over.
+    """
+
+    path: Path
+    header: SegmentHeader
+    fd: int
+    offset: int = HEADER_BYTES  # of the next frame
+    sequence: int = 0  # next one expected
+    epoch: int = 0
+    chain: bytes = b""
+    durable: int = 0  # the highest that any frame says
+    frames: int = 0
+    problem: str = ""
+    bad: FrameHeader | None = field(default=None)  # header of the bad frame, if it is readable
+
+    @classmethod
+    def open(cls, file: Path, *, writable: bool = False) -> Walk:
+        """Reads a segment's header; `LogDamaged` when it is not one, or not the name's."""
+        try:
+            fd = os.open(file, os.O_RDWR if writable else os.O_RDONLY)
+            data = os.pread(fd, HEADER_BYTES, 0)
+        except IsADirectoryError:
+            raise LogDamaged("a directory where a segment should be", str(file), 0, 0) from None
+        try:
+            header = SegmentHeader.from_bytes(data)
+            if header.first_sequence != named_sequence(file):
+                raise BadBytes(f"this segment begins with sequence {header.first_sequence}")
+        except BadBytes as error:
+            os.close(fd)
+            raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
+        walk = cls(file, header, fd)
+        walk.sequence, walk.epoch = header.first_sequence, header.epoch
+        walk.chain = header.chain
+        return walk
+
+    def next(self) -> Frame | None:
+        while True:
+            read = self._read()
+            if read is None:
+                return None
+            header, payload = read
+            offset, first = self.offset, self.sequence
+            try:
+                commands = unpack_commands(header.codec, payload, header.count)
+            except BadBytes as error:  # the chain was right: whoever wrote it was wrong
+                self.problem = str(error)
+                return None
+            self.offset += header.frame_bytes
+            self.sequence += header.count
+            self.epoch = header.epoch
+            self.durable = max(self.durable, header.durable)
+            self.frames += 1
+            if header.count:  # a seal is checked, but the chain goes on without it
+                self.chain = header.chain
+                return Frame(
+                    header.epoch, first, header.count, header.time, commands, header.chain,
+                    str(self.path), offset,
+                )  # fmt: skip
+
+    def _read(self) -> tuple[FrameHeader, bytes] | None:
+        self.problem, self.bad = "", None
+        data = os.pread(self.fd, HEADER_BYTES, self.offset)
+        if not data.strip(b"\0"):
+            return None
+        try:
+            header = FrameHeader.from_bytes(data)
+            self.bad = header
+            rest = os.pread(self.fd, header.frame_bytes - HEADER_BYTES, self.offset + HEADER_BYTES)
+            payload, fill = rest[: header.payload_bytes], rest[header.payload_bytes :]
+            if len(rest) != header.frame_bytes - HEADER_BYTES:
+                raise BadBytes("frame cut off")
+            if header.first_sequence != self.sequence or header.epoch < self.epoch:
+                raise BadBytes(f"frame of sequence {header.first_sequence}, epoch {header.epoch}")
+            if fill != FILL * len(fill) or header.chain_after(self.chain, payload) != header.chain:
+                raise BadBytes("frame whose digest does not match its bytes")
+        except BadBytes as error:
+            self.problem = str(error)
+            return None
+        self.bad = None
+        return header, payload
+
+    def trailing_problem(self) -> str:
+        """What is wrong where the frames end: `problem`, or bytes behind the zeros there."""
+        if not self.problem and _last_nonzero(self.fd, self.offset) is not None:
+            self.problem = "bytes behind the end of the log"
+        return self.problem
+
+    def can_be_torn(self) -> bool:
+        """True if the bad frame here can be the last write of a crash, which nobody was told of.
+
+        It can not when a later frame says that this place was durable already, or when all of
+        its sectors are there: a tear leaves at least one of them unwritten, which is zeros.
+        """
+        size = os.fstat(self.fd).st_size
+        last = _last_nonzero(self.fd, self.offset)
+        end = self.offset + HEADER_BYTES if last is None else max(last + 1, self.offset + HEADER_BYTES)
+        data = os.pread(self.fd, end - self.offset, self.offset)
+        at = data.find(_MAGIC, 1)
+        while at >= 0:
+            if at % ALIGNMENT == 0:
+                try:
+                    later = FrameHeader.from_bytes(data, at)
+                    if later.durable >= self.sequence:
+                        return False
+                except BadBytes:
+                    pass
+            at = data.find(_MAGIC, at + 1)
+        extent = end if self.bad is None else self.offset + self.bad.frame_bytes
+        if extent > size:
+            return True
+        return _has_empty_sector(os.pread(self.fd, extent - self.offset, self.offset), self.offset)
+
+    def damage(self, what: str = "") -> LogDamaged:
+        """The error that names this place."""
+        return LogDamaged(what or self.problem, str(self.path), self.offset, self.sequence)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Walk:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _last_nonzero(fd: int, start: int) -> int | None:
+    """Offset of the last byte that is not zero at or behind start."""
+    at = os.fstat(fd).st_size
+    while at > start:
+        begin = max(start, at - _BLOCK)
+        kept = os.pread(fd, at - begin, begin).rstrip(b"\0")
+        if kept:
+            return begin + len(kept) - 1
+        at = begin
+    return None
+
+
+def _has_empty_sector(data: bytes, offset: int) -> bool:
+    at = 0
+    while at < len(data):
+        end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
+        if not data[at:end].strip(b"\0"):
+            return True
+        at = end
+    return False
+
+
+def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
+    """`LogDamaged` unless the segments are of one exchange and follow each other by number."""
+    for (_, before), (file, header) in zip(headers, headers[1:], strict=False):
+        where = str(file), 0, header.first_sequence
+        if header.identity != before.identity:
+            raise LogDamaged("a segment of another exchange", *where)
+        if header.number != before.number + 1:
+            raise LogDamaged(
+                f"segment number {header.number} behind number {before.number}", *where
+            )
+
+
+def check_follows(walk: Walk, header: SegmentHeader, file: Path) -> None:
+    """`LogDamaged` unless a segment goes on where a finished walk through its predecessor ended."""
+    if walk.trailing_problem():
+        raise walk.damage()
+    if header.first_sequence != walk.sequence or header.chain != walk.chain:
+        raise LogDamaged(
+            "this segment does not continue the one before it", str(file), 0, header.first_sequence
+        )

@@ -1,0 +1,376 @@
+"""The one writer of a log: recovery of the tail, appends, syncs, rotation."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import struct
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from numpy.typing import NDArray
+
+from ..errors import LogDamaged, LogFailed, LogLocked
+from .format import (
+    FILL,
+    FRAME_COMMANDS_MAX,
+    HEADER_BYTES,
+    NO_CHAIN,
+    FrameHeader,
+    SegmentHeader,
+    pack_commands,
+)
+from .segments import (
+    Frame,
+    Walk,
+    check_follows,
+    check_order,
+    named_sequence,
+    segment_files,
+    segment_path,
+)
+
+DEFAULT_SEGMENT_BYTES = 256 << 20
+SEGMENT_BYTES_MIN = 4096
+ALLOCATE_BYTES = 4 << 20  # disk space is asked for in steps: a full disk shows before a frame does
+LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
+POLICIES = ("sync", "os")
+LOCK_NAME, POSITION_NAME, UNBORN_SUFFIX = "lock", "position", ".unborn"
+POSITION = struct.Struct("<QQ")  # durable sequence, and its complement as a check
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What opening a log found: counts of what was walked, and what was cut off its end."""
+
+    segments: int = 0
+    frames: int = 0
+    commands: int = 0
+    cut_bytes: int = 0
+    cut_path: str = ""
+    chain_at_start: bytes | None = None  # at the sequence that the walk was to begin after
+
+
+class FileLog:
+    """A log in a directory.  One writer: a second one gets `LogLocked`.
+
+    Not for two threads at once, but for `sync`, which may run beside nothing or one other call
+    that is not `append`.  After a failed write or sync it takes nothing more (`LogFailed`):
+    what the disk really has is decided by opening it again.
+    """
+
+    def __init__(self, directory: Path, policy: str, segment_bytes: int, lock: int) -> None:
+        self.directory = directory
+        self.policy = policy
+        self.segment_bytes = segment_bytes
+        self.identity = b""
+        self.epoch = 1
+        self.sequence = 0
+        self.durable = 0
+        self.chain = NO_CHAIN
+        self.recovered = Recovered()
+        self._lock = lock
+        self._fd = -1
+        self._number = 0
+        self._offset = 0
+        self._allocated = 0
+        self._failure: str | None = None
+        self._position: mmap.mmap | None = None
+
+    # ------------------------------------------------------------------ opening
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        policy: str = "sync",
+        segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+        after: int = 0,
+        on_frame: Callable[[Frame], None] = lambda frame: None,
+    ) -> FileLog:
+        """Opens or makes the log of a directory, for appending.
+
+        Each verified frame that holds a sequence beyond `after` is handed to `on_frame`: one
+        pass checks and replays.  Segments that end at or before `after` are not read through.
+        A torn tail is cut (see `recovered`); anything else that is wrong raises `LogDamaged`.
+        """
+        if policy not in POLICIES:
+            raise ValueError(f"policy {policy!r}: one of {', '.join(POLICIES)}")
+        if segment_bytes < SEGMENT_BYTES_MIN:
+            raise ValueError(f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN}")
+        directory = Path(path)
+        if not directory.is_dir():
+            directory.mkdir(parents=True)
+            sync_directory(directory.absolute().parent)
+        log = cls(directory, policy, segment_bytes, take_lock(directory))
+        try:
+            log._recover(after, on_frame)
+            log._publish()
+        except BaseException:
+            log._release()
+            raise
+        return log
+
+    def _recover(self, after: int, on_frame: Callable[[Frame], None]) -> None:
+        for leftover in self.directory.glob("journal-*" + UNBORN_SUFFIX):
+            leftover.unlink()
+        files = segment_files(self.directory)
+        if not files:
+            self._begin(after)
+            return
+        headers = [(file, _header(file)) for file in files]
+        check_order(headers)
+        first = max((at for at, (_, h) in enumerate(headers) if h.first_sequence <= after + 1),
+                    default=None)  # fmt: skip
+        if first is None:
+            begin = headers[0][1].first_sequence
+            raise LogDamaged(
+                f"the log begins with sequence {begin}, but {after + 1} is needed",
+                str(files[0]), 0, after + 1,
+            )  # fmt: skip
+        walk: Walk | None = None
+        for file, header in headers[first:]:
+            if walk is not None:
+                check_follows(walk, header, file)
+                walk.close()
+            walk = Walk.open(file, writable=True)
+            self._walk(walk, after, on_frame)
+        assert walk is not None
+        self._adopt(walk)
+
+    def _walk(self, walk: Walk, after: int, on_frame: Callable[[Frame], None]) -> None:
+        found = self.recovered
+        found.segments += 1
+        if walk.sequence == after + 1:
+            found.chain_at_start = walk.chain
+        while (frame := walk.next()) is not None:
+            found.frames += 1
+            found.commands += frame.count
+            if walk.sequence > after + 1:
+                on_frame(frame)
+            elif walk.sequence == after + 1:
+                found.chain_at_start = walk.chain
+
+    def _adopt(self, walk: Walk) -> None:
+        """Goes on at the end of the last segment, after cutting what a crash left torn there."""
+        if walk.trailing_problem():
+            if not walk.can_be_torn():
+                raise walk.damage()
+            self.recovered.cut_bytes = os.fstat(walk.fd).st_size - walk.offset
+            self.recovered.cut_path = str(walk.path)
+        if os.fstat(walk.fd).st_size > walk.offset:
+            os.ftruncate(walk.fd, walk.offset)
+        os.fsync(walk.fd)  # frames that no crash tore are accepted, and must stay
+        self.identity = walk.header.identity
+        self.epoch = walk.epoch + 1
+        self.sequence = self.durable = walk.sequence - 1
+        self.chain = walk.chain
+        self._number = walk.header.number
+        self._fd, walk.fd = walk.fd, -1
+        self._offset = self._allocated = walk.offset
+
+    def _begin(self, after: int) -> None:
+        if after:
+            raise LogDamaged(
+                "there are snapshots here, but no journal", str(self.directory), 0, after + 1
+            )
+        self.identity = uuid.uuid4().bytes
+        self._new_segment()
+
+    # ------------------------------------------------------------------ appending
+
+    def append(self, commands: NDArray, now: int) -> None:
+        """Writes commands as frames; they are safe only after `sync`.  `now`: nanoseconds."""
+        for at in range(0, len(commands), FRAME_COMMANDS_MAX):
+            part = commands[at : at + FRAME_COMMANDS_MAX]
+            codec, payload = pack_commands(part)
+            self._append(codec, len(part), payload, now)
+
+    def _append(self, codec: int, count: int, payload: bytes, now: int) -> None:
+        self._usable()
+        header = FrameHeader(
+            codec, count, len(payload), self.epoch, self.sequence + 1, self.durable, now, NO_CHAIN
+        )
+        size = header.frame_bytes
+        if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:
+            self._rotate()
+            header = replace(header, durable=self.durable)
+        header = replace(header, chain=header.chain_after(self.chain, payload))
+        fill = FILL * (size - HEADER_BYTES - len(payload))
+        with self._fatal("write"):
+            self._allocate(self._offset + size)
+            _write_all(self._fd, b"".join((header.to_bytes(), payload, fill)), self._offset)
+        self._offset += size
+        self.sequence += count
+        if count:
+            self.chain = header.chain
+
+    def sync(self) -> None:
+        """Returns when everything appended is as safe as the policy says."""
+        self._usable()
+        upto = self.sequence
+        if upto == self.durable:
+            return
+        if self.policy == "sync":
+            with self._fatal("fdatasync"):
+                os.fdatasync(self._fd)
+        self.durable = upto
+        self._publish()
+
+    def _allocate(self, end: int) -> None:
+        if end <= self._allocated:
+            return
+        wanted = max(end, min(self._allocated + ALLOCATE_BYTES, self.segment_bytes))
+        try:
+            os.posix_fallocate(self._fd, self._allocated, wanted - self._allocated)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        self._allocated = wanted
+
+    def _rotate(self) -> None:
+        with self._fatal("rotate"):
+            os.ftruncate(self._fd, self._offset)
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+            self.durable = self.sequence
+            self._new_segment()
+
+    def _new_segment(self) -> None:
+        self._number += 1
+        header = SegmentHeader(
+            self._number, self.identity, self.sequence + 1, self.epoch, time.time_ns(), self.chain
+        )
+        file = segment_path(self.directory, self.sequence + 1)
+        unborn = file.with_suffix(UNBORN_SUFFIX)  # so that a segment never has half a header
+        self._fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        _write_all(self._fd, header.to_bytes(), 0)
+        os.fsync(self._fd)
+        os.rename(unborn, file)
+        sync_directory(self.directory)
+        self._offset = self._allocated = HEADER_BYTES
+
+    # ------------------------------------------------------------------ reading and closing
+
+    def frames(self, after: int = 0) -> Iterator[Frame]:
+        """The frames that hold sequences beyond `after`, verified, up to the last append."""
+        upto = self.sequence
+        files = segment_files(self.directory)
+        for at, file in enumerate(files):
+            if at + 1 < len(files) and named_sequence(files[at + 1]) <= after + 1:
+                continue
+            with Walk.open(file) as walk:
+                while walk.sequence <= upto and (frame := walk.next()) is not None:
+                    if walk.sequence > after + 1:
+                        yield frame
+                if walk.problem:
+                    raise walk.damage()
+
+    def close(self) -> None:
+        """Seals the log, gives back unused disk space and the lock.  Closing twice is nothing."""
+        if self._lock < 0:
+            return
+        try:
+            if self._failure is None and self._fd >= 0:
+                with self._fatal("fdatasync"):
+                    os.fdatasync(self._fd)
+                self.durable = self.sequence
+                self._append(0, 0, b"", time.time_ns())
+                with self._fatal("fsync"):
+                    os.ftruncate(self._fd, self._offset)
+                    os.fsync(self._fd)
+                self._publish()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        for fd in (self._fd, self._lock):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._lock = -1
+        if self._position is not None:
+            self._position.close()
+            self._position = None
+        self._failure = self._failure or "the log is closed"
+
+    def _publish(self) -> None:
+        """Tells readers of this machine how far they may go.  A hint: never synced."""
+        if self._position is None:
+            fd = os.open(self.directory / POSITION_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                os.ftruncate(fd, POSITION.size)
+                self._position = mmap.mmap(fd, POSITION.size)
+            finally:
+                os.close(fd)
+        self._position[:] = POSITION.pack(self.durable, self.durable ^ (2**64 - 1))
+
+    def _usable(self) -> None:
+        if self._failure is not None:
+            raise LogFailed(f"{self.directory}: nothing is taken any more: {self._failure}")
+
+    def _fatal(self, what: str) -> _Fatal:
+        return _Fatal(self, what)
+
+
+class _Fatal:
+    """An OSError inside ends the log: after a failed sync the kernel may have dropped the data."""
+
+    def __init__(self, log: FileLog, what: str) -> None:
+        self._log = log
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            self._log._failure = f"{self._what} failed: {error}"
+            raise LogFailed(
+                f"{self._log.directory}: {self._log._failure}; nothing more is taken. Mend the"
+                " cause and open the directory again: that decides what the disk really has"
+            ) from error
+
+
+def _header(file: Path) -> SegmentHeader:
+    with Walk.open(file) as walk:
+        return walk.header
+
+
+def _write_all(fd: int, data: bytes, offset: int) -> None:
+    written = os.pwrite(fd, data, offset)
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def take_lock(directory: Path) -> int:
+    """The descriptor of the held lock, which dies with the process; `LogLocked` if taken."""
+    fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_WAIT_SECONDS)
+            continue
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+    owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    os.close(fd)
+    raise LogLocked(f"{directory} is open for writing in process {owner or 'unknown'}: close it there")
+
