@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._machine import Machine
 from ._orderbook import OrderBook
+from ._version import VERSION
 from .answers import Answer, BookView, PriceLevel, RestingOrder
 from .commands import (
     COMMAND,
@@ -57,4 +58,4 @@ from .typed import (
     encode_all,
 )
 
-__version__ = "0.1.0"
+__version__ = VERSION

@@ -1,0 +1,34 @@
+"""Compiles the Cython rooms; everything else is in pyproject.toml.
+
+MATCHCORE_DEBUG=1 builds with bounds checks, overflow traps and symbols.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("MATCHCORE_DEBUG") == "1"
+CHECKS = {name: DEBUG for name in ("boundscheck", "wraparound", "initializedcheck")}
+COMPILE = ["-O1", "-g", "-ftrapv"] if DEBUG else ["-O3", "-g0"]
+
+extensions = [
+    Extension(
+        f"matchcore.{source.stem}",
+        [str(source)],
+        depends=sorted(map(str, [*Path("matchcore").glob("*.pxd"), Path("matchcore/matchcore.h")])),
+        include_dirs=["matchcore"],
+        extra_compile_args=COMPILE,
+        extra_link_args=[] if DEBUG else ["-s"],
+    )
+    for source in sorted(Path("matchcore").glob("*.pyx"))
+]
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        build_dir="build/cython",
+        compiler_directives={"language_level": 3, "cdivision": True, **CHECKS},
+    )
+)
