@@ -1,0 +1,1 @@
+"""Workloads that nobody here chose, to measure with and to check against."""
