@@ -1,1 +1,1 @@
-"""Workloads that nobody here chose, to measure with and to check against."""
+"""Workloads and measurements, for `matchcore bench` and the benchmarks folder."""

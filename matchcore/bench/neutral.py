@@ -238,21 +238,142 @@ def commands(messages: NDArray) -> NDArray:
     return made
 
 
-# Report types, in the order in which one message's reports are hashed.
-_ORDER_ACK, _TRADE, _CANCEL_ACK, _MODIFY_ACK, _CANCEL_REJECT, _MODIFY_REJECT = range(6)
-_REPORTS = np.full(256, -1, np.int8)
-_REPORTS[[EventKind.ACCEPTED, EventKind.TRADED]] = _ORDER_ACK, _TRADE
-_REPORTS[[EventKind.CANCELLED, EventKind.AMENDED]] = _CANCEL_ACK, _MODIFY_ACK
-_REJECTS = np.array([-1, _CANCEL_REJECT, _MODIFY_REJECT], np.int8)  # by message type
-
-# The columns of a line after its type, and which of them each report type has.
-_COLUMNS = ("sequence", "side", "price", "quantity", "order_id", "taker_order_id")
+# The columns of a report line after its type, and for each report type the line and its columns.
+_COLUMNS = ("sequence", "side", "order_id", "price", "quantity", "maker", "taker")
 _LINES = (
-    ("sequence", "side", "order_id", "price", "quantity"),
-    ("sequence", "price", "quantity", "order_id", "taker_order_id"),
-    ("sequence", "side", "order_id", "price"),
-    ("sequence", "side", "order_id", "price", "quantity"),
-    ("sequence", "order_id"),
-    ("sequence", "order_id"),
+    ("0,%d,%d,%d,%d,%d", ("sequence", "side", "order_id", "price", "quantity")),  # order ack
+    ("1,%d,%d,%d,%d,%d", ("sequence", "price", "quantity", "maker", "taker")),  # trade
+    ("2,%d,%d,%d,%d", ("sequence", "side", "order_id", "price")),  # cancel ack
+    ("3,%d,%d,%d,%d,%d", ("sequence", "side", "order_id", "price", "quantity")),  # modify ack
+    ("4,%d,%d", ("sequence", "order_id")),  # cancel reject
+    ("5,%d,%d", ("sequence", "order_id")),  # modify reject
 )
+_FORMATS = [line for line, _ in _LINES]
+_USED = np.array([[column in used for column in _COLUMNS] for _, used in _LINES])
+_REPORTS = np.full(256, -1, np.int8)  # report type by event kind; a REJECTED depends on the message
+_REPORTS[[EventKind.ACCEPTED, EventKind.TRADED, EventKind.CANCELLED, EventKind.AMENDED]] = range(4)
+_REJECTS = np.array([-1, 4, 5], np.int8)  # report type of a REJECTED, by message type
 _EVENTS_AT_ONCE = 1 << 16
+
+
+class ReportHash:
+    """The conformance hash of what an exchange answers to `messages`, fed batch by batch.
+
+    The first event given answers the first message; an order's events must come together,
+    as `Engine.submit_batch` returns them.
+    """
+
+    def __init__(self, messages: NDArray) -> None:
+        self._types = messages["type"]
+        self._first: int | None = None
+        self._hash = hashlib.sha256()
+        self._started = False
+
+    def update(self, events: NDArray) -> None:
+        """Adds an `EVENT` array of whole commands.  ValueError for an event that answers none."""
+        if not len(events):
+            return
+        if self._first is None:
+            self._first = int(events["sequence"][0])
+        at = events["sequence"].astype(np.int64) - self._first
+        if at.min() < 0 or at.max() >= len(self._types):
+            raise ValueError(
+                f"events of sequences {self._first + at.min()} to {self._first + at.max()}:"
+                f" the messages have {self._first} to {self._first + len(self._types) - 1}"
+            )
+        reports = _REPORTS[events["kind"]]
+        rejected = events["kind"] == EventKind.REJECTED
+        reports = np.where(rejected, _REJECTS[self._types[at]], reports)
+        if reports.min() < 0:
+            wrong = events[int(np.argmin(reports))]
+            kind, sequence = EventKind(wrong["kind"]).name, wrong["sequence"]
+            raise ValueError(f"{kind} at sequence {sequence} is no answer of the workload's")
+        order = np.argsort(at * len(_LINES) + reports, kind="stable")
+        for start in range(0, len(order), _EVENTS_AT_ONCE):
+            chosen = order[start : start + _EVENTS_AT_ONCE]
+            self._add(events[chosen], at[chosen], reports[chosen])
+
+    def _add(self, events: NDArray, at: NDArray, reports: NDArray) -> None:
+        values = np.empty((len(events), len(_COLUMNS)), np.int64)
+        values[:, 0] = at
+        values[:, 1] = events["side"].astype(np.int64) - 1
+        values[:, 2] = values[:, 5] = events["order_id"]
+        values[:, 3] = events["price"]
+        values[:, 4] = events["quantity"]
+        values[:, 6] = events["taker_order_id"]
+        lines = "\n".join(map(_FORMATS.__getitem__, reports.tolist()))
+        text = lines % tuple(values[_USED[reports]].tolist())
+        self._hash.update(("\n" + text if self._started else text).encode())
+        self._started = True
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all report lines so far, in hexadecimal."""
+        return self._hash.hexdigest()
+
+
+def report_hash(messages: NDArray, events: NDArray) -> str:
+    """The conformance hash of an `EVENT` array with all answers to `messages`, in sequence.
+
+    Compare with `REPORT_SHA256`.  ValueError for an event that answers no message.
+    """
+    whole = ReportHash(messages)
+    whole.update(events)
+    return whole.hexdigest()
+
+
+def cached_messages(scenario: str, directory: Path | None = None) -> NDArray:
+    """`messages(scenario)`, kept in a file and checked against `WORKLOAD_SHA256` on every load.
+
+    ``directory``: by default ``matchcore`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.  If it may not
+    be written, nothing is kept.  `MatchcoreError` when this machine makes another workload.
+    """
+    place = directory if directory is not None else _cache_directory()
+    path = place / f"neutral-{scenario}.npy"
+    kept = _load(path, scenario)
+    if kept is not None:
+        return kept
+    made = messages(scenario)
+    if not _is_right(made, scenario):
+        raise MatchcoreError(
+            f"the workload {scenario!r} made here is not the published one: the C library's"
+            " log, cos or exp must differ in a last bit"
+        )
+    try:
+        _store(path, made)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    return made
+
+
+def _cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "matchcore"
+
+
+def _is_right(made: NDArray, scenario: str) -> bool:
+    return hashlib.sha256(made.tobytes()).hexdigest() == WORKLOAD_SHA256[scenario]
+
+
+def _load(path: Path, scenario: str) -> NDArray | None:
+    """The file's messages, or None if there is no file or it is not this workload."""
+    try:
+        mapped = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        return None
+    if mapped.dtype != MESSAGE or mapped.ndim != 1:
+        return None
+    kept = np.array(mapped)  # in memory, so that what was checked is what is used
+    return kept if _is_right(kept, scenario) else None
+
+
+def _store(path: Path, made: NDArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, made)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -113,9 +113,9 @@ def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
     from .logs import book_of
 
     with failing_kindly(as_json):
-        view = book_of(directory, symbol)
+        view, sequence = book_of(directory, symbol)
     if as_json:
-        show(view.as_plain(depth), True)
+        show({**view.as_plain(depth), "sequence": sequence}, True)
         return
     bids, asks = view.bids(depth), view.asks(depth)
     rows: list[list[Any]] = []
@@ -127,7 +127,7 @@ def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
             + [str(ask.price) if ask else "", ask.quantity if ask else "", ask.orders if ask else ""]
         )
     columns = ["orders", "bid quantity", "bid", "ask", "ask quantity", "orders"]
-    show_rows(columns, rows, f"{symbol}, sequence {view.sequence:,}")
+    show_rows(columns, rows, f"{symbol}, sequence {sequence:,}")
     if not rows:
         output.out.print("  (no orders rest)")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..commands import COMMAND
 from ..engine import Engine
 from ..errors import InvalidCommand
 from ..events import EventKind
@@ -25,12 +26,7 @@ def instruments_of(
     if form not in FORMATS:
         raise InvalidCommand(f"unknown format {form!r}: one of {', '.join(sorted(FORMATS))}")
     importer = FORMATS[form]
-    if symbol is not None and tick is not None:
-        return importer, [Instrument(symbol, tick)]
-    found = importer.instruments(file)
-    if symbol is not None or tick is not None:
-        found = [Instrument(symbol or one.symbol, tick or one.tick) for one in found]
-    return importer, found
+    return importer, importer.instruments(file, symbol=symbol, tick=tick)
 
 
 def import_file(
@@ -46,12 +42,13 @@ def import_file(
 ) -> dict[str, Any]:
     """Imports a file; returns counts.  `InvalidCommand` if the log holds something else."""
     importer, instruments = instruments_of(form, file, symbol, tick)
-    total = sum(len(part) for part in importer.commands(file, Directory(instruments)))
+    checking = importer.commands(file, Directory(instruments), symbol=symbol)
+    total = sum(len(part) for part in checking)
     with Engine.open(directory, instruments=instruments) as engine:
         # A log that exists may have other numbers for the symbols, so the file is read with its own.
-        parts = importer.commands(file, engine.instruments, chunk=batch)
+        parts = importer.commands(file, engine.instruments, symbol=symbol)
         known = 0 if append else _already_there(engine, len(instruments), parts, total)
-        parts = importer.commands(file, engine.instruments, chunk=batch)
+        parts = importer.commands(file, engine.instruments, symbol=symbol, chunk=batch)
         started = time.perf_counter()
         counts = np.zeros(len(EventKind) + 1, np.int64)
         with progress_bar("importing", total) as progress:
@@ -81,7 +78,7 @@ def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray], total: i
     if held == 0:
         return 0
     assert engine.log is not None
-    expected = np.concatenate([*parts, np.empty(0, next(engine.log.frames()).commands.dtype)])
+    expected = np.concatenate([*parts, np.empty(0, COMMAND)])
     stored = np.concatenate([frame.commands for frame in engine.log.frames()])[skip:]
     if held > total or stored.tobytes() != expected[:held].tobytes():
         raise InvalidCommand(
