@@ -22,7 +22,7 @@ def flow() -> Callable[[str], NDArray]:
 
     def commands(scenario: str) -> NDArray:
         if scenario not in made:
-            made[scenario] = neutral.commands(neutral.cached_messages(scenario))
+            made[scenario] = neutral.commands(neutral.messages(scenario))
         return made[scenario]
 
     return commands

@@ -101,7 +101,7 @@ def _trades(axes: Any, times: NDArray, prices: NDArray, maker: NDArray) -> None:
         hit = maker == side
         axes.scatter(times[hit], prices[hit], s=9, color=colour, label=label, zorder=3)
     axes.set_ylabel("price of trades")
-    axes.legend(loc="upper left", ncols=2, frameon=False)
+    axes.legend(loc="lower right", ncols=2, frameon=False)
 
 
 def _volume(axes: Any, times: NDArray, quantities: NDArray) -> None:
