@@ -10,7 +10,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = os.environ.get("MATCHCORE_DEBUG") == "1"
-CHECKS = {name: DEBUG for name in ("boundscheck", "wraparound", "initializedcheck")}
+CHECKS = dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), DEBUG)
 COMPILE = ["-O1", "-g", "-ftrapv"] if DEBUG else ["-O3", "-g0"]
 
 extensions = [

@@ -32,10 +32,14 @@ def flow() -> Callable[[str], NDArray]:
 def rate(benchmark: Any) -> Callable[..., Any]:
     """Runs a function on fresh arguments, some rounds, and notes operations per second."""
 
-    def run(operations: int, setup: Callable[[], tuple[Any, ...]], work: Callable[..., Any]) -> None:
+    def run(
+        operations: int, setup: Callable[[], tuple[Any, ...]], work: Callable[..., Any]
+    ) -> None:
         benchmark.pedantic(work, setup=lambda: (setup(), {}), rounds=5, warmup_rounds=1)
         benchmark.extra_info["operations"] = operations
-        benchmark.extra_info["million_per_s"] = round(operations / benchmark.stats["median"] / 1e6, 3)
+        benchmark.extra_info["million_per_s"] = round(
+            operations / benchmark.stats["median"] / 1e6, 3
+        )
 
     return run
 
@@ -59,7 +63,9 @@ def book_flow() -> list[tuple[int, ...]]:
             mid += int(step * 3) - 1
             side = 1 if where < 0.5 else 2
             away = int(far * 12) - 2
-            operations.append((made, side, mid - away if side == 1 else mid + away, 1 + int(size * 99)))
+            operations.append(
+                (made, side, mid - away if side == 1 else mid + away, 1 + int(size * 99))
+            )
             live.append(made)
         else:
             operations.append((live.pop(int(where * len(live))),))

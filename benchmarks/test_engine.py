@@ -90,9 +90,7 @@ def test_single_typed_submit_without_log(
     rate: Callable[..., Any], instrument: mc.Instrument
 ) -> None:
     orders = typed_orders(20_000)
-    rate(
-        len(orders), lambda: (mc.Engine.memory(instruments=[instrument]), orders), submit_typed
-    )
+    rate(len(orders), lambda: (mc.Engine.memory(instruments=[instrument]), orders), submit_typed)
 
 
 def test_single_typed_submit_sync(

@@ -34,8 +34,8 @@ from .errors import (
     UnknownInstrument,
 )
 from .events import EVENT, EventKind, Field, Reason, Status
-from .instruments import Directory, Instrument
 from .follower import Follower, Sink
+from .instruments import Directory, Instrument
 from .journal import MemoryLog, Position
 from .recovery import Recovery
 from .state import State
@@ -59,3 +59,65 @@ from .typed import (
 )
 
 __version__ = VERSION
+
+__all__ = [
+    "COMMAND",
+    "EVENT",
+    "INSTRUMENT",
+    "LEVEL",
+    "ORDER",
+    "AddInstrument",
+    "Amend",
+    "Answer",
+    "BookView",
+    "Cancel",
+    "ChangeInstrument",
+    "Command",
+    "Directory",
+    "EndDay",
+    "Engine",
+    "EventKind",
+    "Field",
+    "Flag",
+    "Follower",
+    "Instrument",
+    "InstrumentConflict",
+    "InvalidCommand",
+    "Kind",
+    "LogDamaged",
+    "LogError",
+    "LogFailed",
+    "LogLocked",
+    "Machine",
+    "MassCancel",
+    "MatchcoreError",
+    "MemoryLog",
+    "MissingExtra",
+    "NewOrder",
+    "OrderBook",
+    "OrderEvent",
+    "OrderRejected",
+    "OrderType",
+    "Position",
+    "PriceError",
+    "PriceLevel",
+    "Reason",
+    "Recovery",
+    "Reduce",
+    "RestingOrder",
+    "Side",
+    "Sink",
+    "SinkError",
+    "SnapshotDamaged",
+    "State",
+    "Status",
+    "TimeInForce",
+    "Trade",
+    "UnknownInstrument",
+    "__version__",
+    "as_plain",
+    "decode",
+    "decode_event",
+    "encode",
+    "encode_all",
+]

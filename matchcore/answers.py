@@ -29,9 +29,9 @@ class Machine(Protocol):
     def next_trade_id(self) -> int: ...
     @property
     def instruments(self) -> Directory: ...
-    def apply(self, commands: NDArray) -> NDArray: ...
-    def orders(self, number: int) -> NDArray: ...
-    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray: ...
+    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...
+    def orders(self, number: int) -> NDArray[np.void]: ...
+    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]: ...
     def order(self, number: int, order_id: int) -> np.void | None: ...
     def state(self) -> State: ...
     def digest(self) -> str: ...
@@ -49,7 +49,7 @@ class Answer:
 
     __slots__ = ("_directory", "events")
 
-    def __init__(self, events: NDArray, directory: Directory) -> None:
+    def __init__(self, events: NDArray[np.void], directory: Directory) -> None:
         self.events = events
         self._directory = directory
 
@@ -176,12 +176,12 @@ class BookView:
         """Sell levels, best first; all of them without a depth."""
         return self._levels(Side.SELL, depth)
 
-    def levels(self, side: Side, depth: int | None = None) -> NDArray:
+    def levels(self, side: Side, depth: int | None = None) -> NDArray[np.void]:
         """The same as a `LEVEL` array, prices in ticks."""
         with self._lock:
             return self._machine.levels(self._number, side, depth)
 
-    def orders(self) -> NDArray:
+    def orders(self) -> NDArray[np.void]:
         """All resting orders as an `ORDER` array, prices in ticks: buys, then sells, best to
         worst, oldest first."""
         with self._lock:

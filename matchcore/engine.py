@@ -152,7 +152,7 @@ class Engine:
         with self._lock:
             return Answer(self._commit(encode(command, self.instruments)), self.instruments)
 
-    def submit_batch(self, commands: NDArray) -> NDArray:
+    def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Sends a 1-D `COMMAND` array of any length; returns its events as an `EVENT` array.
 
         All events come back together, when all commands are durable.  Commands with time 0 get
@@ -224,6 +224,11 @@ class Engine:
     def log(self) -> Log | None:
         return self._log
 
+    @property
+    def identity(self) -> bytes:
+        """16 bytes that name this exchange for good; empty without a log."""
+        return self._log.identity if self._log is not None else b""
+
     def book(self, symbol: str) -> BookView:
         """A look into one instrument's book."""
         return BookView(self._machine, self.instruments.number(symbol), self._lock)
@@ -243,7 +248,8 @@ class Engine:
             self._usable()
             if self.path is None or self._log is None:
                 raise LogError("an engine in memory has no directory for a snapshot; use state()")
-            self._sync()
+            with self._fatal():
+                self._log.sync(to_disk=True)  # else a power cut could leave it behind its snapshot
             written = snapshots.write(
                 self.path,
                 sequence=self.sequence,
@@ -275,7 +281,7 @@ class Engine:
             self._failure = error
             raise
 
-    def _commit(self, commands: NDArray) -> NDArray:
+    def _commit(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Appends, applies while the append is being synced, and returns the events."""
         self._usable()
         if not len(commands):
@@ -290,7 +296,7 @@ class Engine:
                 log.append(commands, now)
                 log.sync()
                 return self._machine.apply(commands)
-        events: list[NDArray] = []
+        events: list[NDArray[np.void]] = []
         syncing: Future[None] | None = None
         with self._fatal():
             try:
@@ -310,11 +316,6 @@ class Engine:
         if self._syncer is None:
             self._syncer = ThreadPoolExecutor(1, thread_name_prefix="matchcore-sync")
         return self._syncer.submit(log.sync)
-
-    def _sync(self) -> None:
-        if self._log is not None:
-            with self._fatal():
-                self._log.sync()
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
@@ -338,7 +339,7 @@ def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
     return wanted
 
 
-def _stamped(commands: NDArray, now: int) -> NDArray:
+def _stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:
     missing = commands["time"] == 0
     if missing.any():
         commands = commands.copy()

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SinkError
 from .journal import LogReader, Position
-from .recovery import machine_class, replay, starts
+from .recovery import machine_class, starts
 
 POLL_SECONDS = 0.02
 
@@ -28,7 +29,9 @@ class Sink(Protocol):
     def position(self) -> Position | None:
         """The last position written, None when there is none yet."""
 
-    def write(self, position: Position, commands: NDArray, events: NDArray) -> None:
+    def write(
+        self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
+    ) -> None:
         """Takes the commands up to and including a position (`COMMAND`) and their `EVENT`s."""
 
     def close(self) -> None: ...
@@ -60,7 +63,9 @@ class Follower:
             known = max(0, self._behind + 1 - frame.first_sequence)
             if known:
                 before = frame.commands[:known]
-                self._machine.apply(before[max(0, self._machine.sequence + 1 - frame.first_sequence) :])
+                self._machine.apply(
+                    before[max(0, self._machine.sequence + 1 - frame.first_sequence) :]
+                )
             if known < frame.count:
                 commands = frame.commands[known:]
                 events = self._machine.apply(commands)

@@ -26,7 +26,7 @@ DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
 Price = Decimal | str | int | float
 
 _EXACT = Context(prec=2 * DIGITS_MAX)
-_SYMBOL = re.compile(r"[!-~]{1,%d}" % SYMBOL_BYTES_MAX)
+_SYMBOL = re.compile(f"[!-~]{{1,{SYMBOL_BYTES_MAX}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class Instrument:
             ("max_orders", max_orders, 1, ORDERS_MAX),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise InvalidCommand(f"{symbol}: {name} {value!r}: a whole number {least} to {most}")
+                raise InvalidCommand(
+                    f"{symbol}: {name} {value!r}: a whole number {least} to {most}"
+                )
         mantissa, exponent = _parts(_decimal(tick, f"{symbol}: tick"))
         while exponent < 0 and mantissa % 10 == 0 and mantissa:
             mantissa, exponent = mantissa // 10, exponent + 1

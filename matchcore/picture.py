@@ -18,7 +18,7 @@ MINUTE_NS = 60 * 10**9
 BUY_COLOUR, SELL_COLOUR, PRICE_COLOUR, VOLUME_COLOUR = "#2a7f62", "#b5485d", "#20303f", "#7a8ca0"
 
 
-def open_quantities(events: NDArray) -> tuple[NDArray, NDArray]:
+def open_quantities(events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Open quantity of all buys and of all sells after each event: two int64 arrays.
 
     `events` are one instrument's `EVENT`s from an empty book on.
@@ -45,7 +45,10 @@ def open_quantities(events: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def draw_day(
-    path: str | os.PathLike[str], commands: NDArray, events: NDArray, instrument: Instrument
+    path: str | os.PathLike[str],
+    commands: NDArray[np.void],
+    events: NDArray[np.void],
+    instrument: Instrument,
 ) -> Path:
     """Draws a day of one instrument into a PNG (or what the suffix says); returns its path.
 
@@ -92,7 +95,7 @@ def draw_day(
     return target
 
 
-def _trades(axes: Any, times: NDArray, prices: NDArray, maker: NDArray) -> None:
+def _trades(axes: Any, times: NDArray[Any], prices: NDArray[Any], maker: NDArray[Any]) -> None:
     axes.step(times, prices, where="post", color=PRICE_COLOUR, linewidth=0.8)
     for side, colour, label in (
         (Side.SELL, BUY_COLOUR, "buyer took"),
@@ -104,7 +107,7 @@ def _trades(axes: Any, times: NDArray, prices: NDArray, maker: NDArray) -> None:
     axes.legend(loc="lower right", ncols=2, frameon=False)
 
 
-def _volume(axes: Any, times: NDArray, quantities: NDArray) -> None:
+def _volume(axes: Any, times: NDArray[Any], quantities: NDArray[Any]) -> None:
     minutes = times.astype(np.int64) // MINUTE_NS
     starts, at = np.unique(minutes, return_inverse=True)
     volume = np.bincount(at, quantities, minlength=len(starts))

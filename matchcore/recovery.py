@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Machine
 from .errors import LogDamaged, LogError, SnapshotDamaged
-from .journal import FileLog, Frame, LogReader, Position
+from .journal import FileLog, Frame, LogReader, Position, identity_of
 from .state import State
 
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
@@ -85,11 +86,13 @@ def starts(
     return Start(made(), None, skipped, 0)
 
 
-def replay(machine: Machine, frame: Frame) -> NDArray:
+def replay(machine: Machine, frame: Frame) -> NDArray[np.void]:
     """Applies what a machine has not seen of a frame; returns the events."""
     known = machine.sequence + 1 - frame.first_sequence
     if known < 0:
-        raise LogDamaged("commands are missing before", frame.path, frame.offset, frame.first_sequence)
+        raise LogDamaged(
+            "commands are missing before", frame.path, frame.offset, frame.first_sequence
+        )
     return machine.apply(frame.commands[known:])
 
 
@@ -103,8 +106,8 @@ def open_for_writing(
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
 
-    A snapshot of another exchange, or beyond the log's end, is skipped like a bad one as long
-    as the log can do without it.
+    A snapshot of another exchange is skipped like a bad one.  One beyond the log's end is not:
+    the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
     start = starts(path, made, accept=_of_this_log(path))
@@ -119,8 +122,10 @@ def open_for_writing(
     try:
         found, snapshot = log.recovered, start.snapshot
         if snapshot is not None and found.chain_at_start != snapshot.chain:
-            what = "the log ends before its snapshot" if log.sequence < snapshot.sequence else (
-                "the log and its snapshot tell different histories"
+            what = (
+                "the log ends before its snapshot"
+                if log.sequence < snapshot.sequence
+                else ("the log and its snapshot tell different histories")
             )
             raise LogDamaged(what, str(path), 0, snapshot.sequence)
     except BaseException:
@@ -153,8 +158,7 @@ def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
 def _of_this_log(path: Path) -> Callable[[snapshots.Snapshot], str]:
     """For `starts`: a snapshot must be of the exchange whose log lies beside it."""
     try:
-        with LogReader(path) as reader:
-            identity = reader.identity
+        identity = identity_of(path)
     except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
         return lambda snapshot: ""
     return lambda snapshot: "" if snapshot.identity == identity else "of another exchange"

@@ -119,7 +119,7 @@ class Machine:
 
     # ------------------------------------------------------------------ commands in, events out
 
-    def apply(self, commands: NDArray) -> NDArray:
+    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array."""
         if getattr(commands, "dtype", None) != COMMAND:
             raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
@@ -160,8 +160,14 @@ class Machine:
             case _:
                 raise Refused(Reason.UNKNOWN_KIND, Field.KIND)
 
-    def _say(self, kind: EventKind, instrument: int, order: Order | None = None, **more: int) -> None:
-        event = {"sequence": self.sequence, "kind": kind, "instrument": instrument}
+    def _say(
+        self, kind: EventKind, instrument: int, order: Order | None = None, /, **more: int
+    ) -> None:
+        event: dict[str, int] = {
+            "sequence": self.sequence,
+            "kind": kind,
+            "instrument": instrument,
+        }
         if order is not None:
             event |= {
                 "order_id": order.order_id,
@@ -173,7 +179,7 @@ class Machine:
         self._events.append(event | more)
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
-        more = {"reason": refusal.reason, "field": refusal.field}
+        more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
         if row["kind"] not in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
             echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
             more |= {name: row[name] for name in echoed}
@@ -187,7 +193,9 @@ class Machine:
         market = kind == OrderType.MARKET
         resting = not market and tif in (TimeInForce.GTC, TimeInForce.DAY)
         require(row["side"] in (Side.BUY, Side.SELL), Reason.BAD_SIDE, Field.SIDE)
-        require(kind in (OrderType.LIMIT, OrderType.MARKET), Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE)
+        require(
+            kind in (OrderType.LIMIT, OrderType.MARKET), Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE
+        )
         require(1 <= tif <= 4, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
         fine = row["flags"] == 0 or (row["flags"] == Flag.POST_ONLY and resting)
         require(fine, Reason.BAD_FLAGS, Field.FLAGS)
@@ -388,11 +396,11 @@ class Machine:
             raise UnknownInstrument(f"unknown instrument number {number!r}")
         return self._books[number - 1]
 
-    def orders(self, number: int) -> NDArray:
+    def orders(self, number: int) -> NDArray[np.void]:
         """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
         return np.array([_as_row(order) for order in self._known(number).orders()], ORDER)
 
-    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray:
+    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]:
         """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
         book = self._known(number)
         if side not in (Side.BUY, Side.SELL):
@@ -453,7 +461,9 @@ class Machine:
                     total = book.total(side, price)
                     assert level and 0 < total <= INT64_MAX, f"{where}: level {price} of {total}"
                     for key, order in level.items():
-                        assert (key, order.side, order.price) == (order.order_id, side, price), where
+                        assert (key, order.side, order.price) == (order.order_id, side, price), (
+                            where
+                        )
                         assert order.left > 0 and key > 0, f"{where}: order {key} of {order.left}"
                         assert order.time_in_force in (TimeInForce.GTC, TimeInForce.DAY), where
                         assert order.flags in (0, Flag.POST_ONLY), f"{where}: order {key} flags"

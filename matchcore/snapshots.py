@@ -66,7 +66,9 @@ def write(
         sync_directory(directory)
     except OSError as error:
         unborn.unlink(missing_ok=True)
-        raise LogFailed(f"snapshot {file} was not written: {error}; the log is not affected") from error
+        raise LogFailed(
+            f"snapshot {file} was not written: {error}; the log is not affected"
+        ) from error
     return file
 
 

@@ -29,7 +29,7 @@ class State:
     next_order_id: int = 1
     next_trade_id: int = 1
     instruments: list[Instrument] = field(default_factory=list)
-    orders: list[NDArray] = field(default_factory=list)
+    orders: list[NDArray[np.void]] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal for equal states, whatever holds them."""

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ Command = (
 )
 
 
-def encode(command: Command, directory: Directory) -> NDArray:
+def encode(command: Command, directory: Directory) -> NDArray[np.void]:
     """One typed command as a `COMMAND` array of length 1; `InvalidCommand` when it can not be.
 
     Only what a record can not hold is refused here (types, 64 bits, ticks, unknown symbols).
@@ -156,7 +157,7 @@ def encode(command: Command, directory: Directory) -> NDArray:
     raise InvalidCommand(f"{command!r} is not a command")
 
 
-def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray:
+def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:
     """Typed commands as one `COMMAND` array, for `Engine.submit_batch`.
 
     Instruments must be known beforehand: an AddInstrument takes effect when it is applied.
@@ -236,7 +237,7 @@ def _record(
     tif: int = 0,
     flags: int = 0,
     client_order_id: int = 0,
-) -> NDArray:
+) -> NDArray[np.void]:
     number = directory.number(command.symbol) if command.symbol is not None else 0
     price = getattr(command, "price", None)
     for name, value in (("side", side), ("time_in_force", tif)):
@@ -268,7 +269,7 @@ def _record(
 
 def _instrument_record(
     directory: Directory, command: AddInstrument | ChangeInstrument
-) -> NDArray:
+) -> NDArray[np.void]:
     record = np.zeros(1, INSTRUMENT)
     row = record[0]
     write_instrument(row, command.instrument)
@@ -371,7 +372,7 @@ def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
         value = getattr(face, item.name)
         if isinstance(value, Decimal):
             value = str(value)
-        elif hasattr(value, "name") and isinstance(value, int):
+        elif isinstance(value, Enum):
             value = value.name
         elif isinstance(value, Instrument):
             value = as_plain(value)

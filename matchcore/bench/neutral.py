@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ LIFETIME_RATE = math.log(2) / 431  # per microsecond
 DRAWS_PER_ORDER = 9  # more than the arrival phase can use for one order
 
 
-def messages(scenario: str, count: int = COUNT, seed: int = SEED) -> NDArray:
-    """The flow of a scenario as a `MESSAGE` array, about two messages for each of `count` orders."""
+def messages(scenario: str, count: int = COUNT, seed: int = SEED) -> NDArray[np.void]:
+    """A scenario's flow as a `MESSAGE` array: about two messages for each of `count` orders."""
     rng = np.random.RandomState(seed)
     price, quantity, level = _orders(rng, scenario, count)
     arrival = _shuffled(rng, count)
@@ -75,7 +76,7 @@ def messages(scenario: str, count: int = COUNT, seed: int = SEED) -> NDArray:
 
 def _orders(
     rng: np.random.RandomState, scenario: str, count: int
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Price in ticks, quantity and depth level of each order: buys first, then sells."""
     draws = rng.random_sample(4 * count)
     weights, total = [], 0.0
@@ -90,7 +91,7 @@ def _orders(
     return price, quantity, level
 
 
-def _mids(scenario: str, first: NDArray, second: NDArray) -> Iterator[int]:
+def _mids(scenario: str, first: NDArray[np.float64], second: NDArray[np.float64]) -> Iterator[int]:
     volatility, swing = SCENARIOS[scenario]
     step = (swing / volatility) ** 2 / len(first) if volatility else 0.0
     sigma = volatility * math.sqrt(step)
@@ -105,7 +106,9 @@ def _mids(scenario: str, first: NDArray, second: NDArray) -> Iterator[int]:
 def _shuffled(rng: np.random.RandomState, count: int) -> list[int]:
     """Fisher-Yates from the last place down."""
     order = list(range(count))
-    for at, draw in zip(range(count - 1, 0, -1), rng.random_sample(count - 1).tolist(), strict=True):
+    for at, draw in zip(
+        range(count - 1, 0, -1), rng.random_sample(count - 1).tolist(), strict=True
+    ):
         other = int(draw * (at + 1))
         order[at], order[other] = order[other], order[at]
     return order
@@ -144,7 +147,7 @@ def _arrivals(
         now += 1
 
 
-def commands(flow: NDArray, instrument: int = 1) -> NDArray:
+def commands(flow: NDArray[np.void], instrument: int = 1) -> NDArray[np.void]:
     """The messages as a `COMMAND` array for an instrument whose tick is the workload's."""
     made = np.zeros(len(flow), COMMAND)
     made["kind"] = np.array([Kind.NEW, Kind.CANCEL, Kind.AMEND], "u1")[flow["type"]]
@@ -167,7 +170,7 @@ _CODES = {
 }
 
 
-def report_hash(flow: NDArray, events: NDArray, first_sequence: int) -> str:
+def report_hash(flow: NDArray[np.void], events: NDArray[np.void], first_sequence: int) -> str:
     """SHA-256 of the report stream: `events` of the `commands` whose first has `first_sequence`."""
     assert events.dtype == EVENT
     lookup = np.full(len(EventKind) + 1, 255, "u1")

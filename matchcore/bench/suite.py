@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,7 @@ BATCH = 4096
 SINGLES = 20_000
 
 
-def run_suite(
-    *, count: int, rounds: int, progress: Callable[[int], None]
-) -> dict[str, Any]:
+def run_suite(*, count: int, rounds: int, progress: Callable[[int], None]) -> dict[str, Any]:
     """Runs each figure `rounds` times; medians, least and most, in million operations a second."""
     figures: list[dict[str, Any]] = []
 
@@ -54,18 +53,18 @@ def run_suite(
             right = neutral.report_hash(flow, events, first) == neutral.REPORT_SHA256[scenario]
             note = "hash right" if right else "HASH WRONG"
         commands = flows[scenario]
-        measure(f"neutral {scenario}, no log", len(commands), lambda c=commands: _memory(c), note)
+        measure(f"neutral {scenario}, no log", len(commands), partial(_memory, commands), note)
     worst = flows["swing-40"]
     with tempfile.TemporaryDirectory(prefix="matchcore-bench-") as place:
         for policy in ("sync", "os"):
             measure(
                 f"neutral swing-40, policy {policy}", len(worst),
-                lambda p=policy: _durable(worst, Path(place), p), f"batches of {BATCH}",
+                partial(_durable, worst, Path(place), policy), f"batches of {BATCH}",
             )  # fmt: skip
         directory = Path(place) / "replay"
         with Engine.open(directory, instruments=[INSTRUMENT], policy="os") as engine:
             _feed(engine, worst)
-        measure("recovery from the whole log", len(worst), lambda: _recover(directory))
+        measure("recovery from the whole log", len(worst), partial(_recover, directory))
     measure("single typed submit, no log", SINGLES, _singles)
     return {
         "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
@@ -75,14 +74,14 @@ def run_suite(
     }
 
 
-def _feed(engine: Engine, commands: NDArray) -> float:
+def _feed(engine: Engine, commands: NDArray[np.void]) -> float:
     started = time.perf_counter()
     for at in range(0, len(commands), BATCH):
         engine.submit_batch(commands[at : at + BATCH])
     return time.perf_counter() - started
 
 
-def _events(commands: NDArray) -> tuple[NDArray, int]:
+def _events(commands: NDArray[np.void]) -> tuple[NDArray[np.void], int]:
     with Engine.memory(instruments=[INSTRUMENT]) as engine:
         first = engine.sequence + 1
         parts = [
@@ -91,15 +90,17 @@ def _events(commands: NDArray) -> tuple[NDArray, int]:
         return np.concatenate(parts), first
 
 
-def _memory(commands: NDArray) -> float:
+def _memory(commands: NDArray[np.void]) -> float:
     with Engine.memory(instruments=[INSTRUMENT]) as engine:
         return _feed(engine, commands)
 
 
-def _durable(commands: NDArray, place: Path, policy: str) -> float:
-    with tempfile.TemporaryDirectory(dir=place) as directory:
-        with Engine.open(directory, instruments=[INSTRUMENT], policy=policy) as engine:
-            return _feed(engine, commands)
+def _durable(commands: NDArray[np.void], place: Path, policy: str) -> float:
+    with (
+        tempfile.TemporaryDirectory(dir=place) as directory,
+        Engine.open(directory, instruments=[INSTRUMENT], policy=policy) as engine,
+    ):
+        return _feed(engine, commands)
 
 
 def _recover(directory: Path) -> float:

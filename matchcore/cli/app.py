@@ -102,7 +102,9 @@ def info(directory: Path, as_json: bool) -> None:
 @app.command()
 @directory_argument
 @click.argument("symbol")
-@click.option("--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels a side.")
+@click.option(
+    "--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels a side."
+)
 @json_option
 def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
     """Show an instrument's book at the end of the log as a depth table.
@@ -123,8 +125,14 @@ def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
         bid = bids[at] if at < len(bids) else None
         ask = asks[at] if at < len(asks) else None
         rows.append(
-            [bid.orders if bid else "", bid.quantity if bid else "", str(bid.price) if bid else ""]
-            + [str(ask.price) if ask else "", ask.quantity if ask else "", ask.orders if ask else ""]
+            [
+                bid.orders if bid else "",
+                bid.quantity if bid else "",
+                str(bid.price) if bid else "",
+                str(ask.price) if ask else "",
+                ask.quantity if ask else "",
+                ask.orders if ask else "",
+            ]
         )
     columns = ["orders", "bid quantity", "bid", "ask", "ask quantity", "orders"]
     show_rows(columns, rows, f"{symbol}, sequence {sequence:,}")
@@ -192,5 +200,3 @@ def follow(directory: Path, url: str, forever: bool, as_json: bool) -> None:
         except KeyboardInterrupt:
             raise SystemExit(output.GOOD) from None
     show(result, as_json, title=f"Followed {directory}")
-
-

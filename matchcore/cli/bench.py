@@ -9,7 +9,7 @@ from .output import failing_kindly, json_option, progress_bar, show, show_rows
 
 @click.command()
 @click.option("--count", type=click.IntRange(1000), default=1_000_000, show_default=True,
-              help="New orders of the neutral workload; hashes are known for the default.")  # fmt: skip
+              help="New orders of the neutral workload.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @json_option
 def bench(count: int, rounds: int, as_json: bool) -> None:
@@ -17,7 +17,8 @@ def bench(count: int, rounds: int, as_json: bool) -> None:
 
     \b
     Example:  matchcore bench --json > figures.json
-    Medians over the rounds; machines are noisy, so compare figures of one run only.
+    Medians over the rounds; hashes are checked for the default count.  Machines are
+    noisy: compare figures of one run only.
     """
     from ..bench.suite import run_suite
 
@@ -26,5 +27,9 @@ def bench(count: int, rounds: int, as_json: bool) -> None:
     if as_json:
         show(result, True)
         return
-    rows = [[f["what"], f["million_per_s"], f["least"], f["most"], f["note"]] for f in result["figures"]]
-    show_rows(["figure", "M/s", "least", "most", "note"], rows, f"{result['machine']}, {result['date']}")
+    rows = [
+        [f["what"], f["million_per_s"], f["least"], f["most"], f["note"]] for f in result["figures"]
+    ]
+    show_rows(
+        ["figure", "M/s", "least", "most", "note"], rows, f"{result['machine']}, {result['date']}"
+    )

@@ -1,14 +1,13 @@
-"""`matchcore demo`: a real day, a kill in the middle, and the proof that nothing is lost or doubled."""
+"""`matchcore demo`: a real day, a kill in the middle, and what is left: everything, once."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from ..events import EventKind
 from ..follower import Follower
 from ..importers import sample_day
 from ..instruments import Directory
-from ..journal import LogReader
 from ..picture import draw_day
 from ..sinks import open_sink
 from .importing import instruments_of
@@ -53,14 +51,13 @@ def demo(place: Path, as_json: bool) -> None:
 def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
     """All steps; every claim in the result is computed from the files that the steps left."""
     _fresh(place)
-    say = (lambda text: None) if quiet else out.print
-    exchange = place / "exchange.d"
-    with ExitStack() as stack:
-        day = stack.enter_context(sample_day())
+    say = partial(_say, quiet)
+    exchange, database, picture = place / "exchange.d", place / "day.db", place / "day.png"
+    with sample_day() as day:
         importer, instruments = instruments_of("bme", day)
         commands = np.concatenate(list(importer.commands(day, Directory(instruments))))
 
-        say(f"[bold]1[/] an uninterrupted run in memory: {len(commands):,} orders, reductions, cancels")
+        say(f"[bold]1[/] an uninterrupted run in memory: {len(commands):,} commands")
         with Engine.memory(instruments=instruments) as straight:
             expected = straight.submit_batch(commands)
             expected_digest = straight.digest()
@@ -81,17 +78,12 @@ def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
         say("[bold]4[/] the rest of the day, from where the log ends")
         _run_child(day, exchange, len(commands), kill_at=None)
 
-        say("[bold]5[/] orders and trades into SQLite, and a picture of the day")
-        with LogReader(exchange) as reader:
-            identity = reader.identity
-        database = place / "day.db"
-        with Follower(exchange, open_sink(f"sqlite:///{database}", identity)) as follower:
-            follower.run()
-        picture = place / "day.png"
-        draw_day(picture, commands, expected, instruments[0])
-
+    say("[bold]5[/] orders and trades into SQLite, and a picture of the day")
     with Engine.open(exchange) as engine:
-        digest, sequence = engine.digest(), engine.sequence
+        digest, sequence, identity = engine.digest(), engine.sequence, engine.identity
+    with Follower(exchange, open_sink(f"sqlite:///{database}", identity)) as follower:
+        follower.run()
+    draw_day(picture, commands, expected, instruments[0])
     return _verdict(
         commands, expected, database,
         acknowledged=acknowledged, recovered=recovered, cut_bytes=recovery.cut_bytes,
@@ -101,9 +93,14 @@ def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _say(quiet: bool, text: str) -> None:
+    if not quiet:
+        out.print(text)
+
+
 def _verdict(
-    commands: NDArray,
-    expected: NDArray,
+    commands: NDArray[np.void],
+    expected: NDArray[np.void],
     database: Path,
     *,
     acknowledged: int,
@@ -147,14 +144,16 @@ def _fresh(place: Path) -> None:
     """An empty working directory; only a demo's own is ever removed."""
     if place.exists():
         if any(place.iterdir()) and not (place / MARK).exists():
-            raise InvalidCommand(f"{place} holds something that is not a demo: choose another --dir")
+            raise InvalidCommand(
+                f"{place} holds something that is not a demo: choose another --dir"
+            )
         shutil.rmtree(place)
     place.mkdir(parents=True)
     (place / MARK).write_text("made by matchcore demo, and removed by the next one\n")
 
 
 def _run_child(day: Path, exchange: Path, total: int, *, kill_at: int | None) -> int:
-    """Imports in a process of its own; kills it at a sequence; returns the last one acknowledged."""
+    """Imports in a process of its own; kills it at a sequence; returns the last acknowledged."""
     arguments = [sys.executable, "-m", "matchcore", "import", "bme", str(day), str(exchange)]
     arguments += ["--batch", "1", "--echo"]
     last = 0
@@ -169,10 +168,8 @@ def _run_child(day: Path, exchange: Path, total: int, *, kill_at: int | None) ->
             progress(int(line) - last)
             last = int(line)
             if kill_at is not None and last >= kill_at:
-                os.kill(child.pid, signal.SIGKILL)
-                kill_at = total + 2
-    killed = child.returncode == -signal.SIGKILL
-    if not killed and child.returncode != 0:
-        raise LogError(f"the exchange process ended with {child.returncode}")
+                child.kill()
+    wanted = 0 if kill_at is None else -signal.SIGKILL
+    if child.returncode != wanted:
+        raise LogError(f"the exchange process ended with {child.returncode}, not {wanted}")
     return last
-

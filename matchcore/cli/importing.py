@@ -45,7 +45,7 @@ def import_file(
     checking = importer.commands(file, Directory(instruments), symbol=symbol)
     total = sum(len(part) for part in checking)
     with Engine.open(directory, instruments=instruments) as engine:
-        # A log that exists may have other numbers for the symbols, so the file is read with its own.
+        # An existing log may number the symbols otherwise: the file is read with its numbers.
         parts = importer.commands(file, engine.instruments, symbol=symbol)
         known = 0 if append else _already_there(engine, len(instruments), parts, total)
         parts = importer.commands(file, engine.instruments, symbol=symbol, chunk=batch)
@@ -72,7 +72,7 @@ def import_file(
         }
 
 
-def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray], total: int) -> int:
+def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray[np.void]], total: int) -> int:
     """How many commands of this import the log has; refuses a log that holds anything else."""
     held = engine.sequence - skip
     if held == 0:
@@ -88,9 +88,8 @@ def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray], total: i
     return held
 
 
-def _after(parts: Iterator[NDArray], known: int) -> Iterator[NDArray]:
+def _after(parts: Iterator[NDArray[np.void]], known: int) -> Iterator[NDArray[np.void]]:
     for part in parts:
         if known < len(part):
             yield part[known:]
         known = max(0, known - len(part))
-

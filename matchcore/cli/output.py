@@ -28,7 +28,9 @@ def show(result: Mapping[str, Any], as_json: bool, *, title: str = "") -> None:
     if as_json:
         click.echo(json.dumps(result, indent=2, default=str))
         return
-    table = Table(title=title or None, show_header=False, box=None, padding=(0, 2), title_justify="left")
+    table = Table(
+        title=title or None, show_header=False, box=None, padding=(0, 2), title_justify="left"
+    )
     for name, value in result.items():
         if not isinstance(value, Mapping | list):
             table.add_row(name.replace("_", " "), _human(value))
@@ -62,7 +64,12 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
     if not sys.stderr.isatty():
         yield lambda step: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda step: bar.advance(task, step)
@@ -86,7 +93,9 @@ def failing_kindly(as_json: bool) -> Iterator[None]:
 def fail(error: Exception, as_json: bool, code: int, **where: Any) -> NoReturn:
     """Says what is wrong and leaves with this exit code."""
     if as_json:
-        click.echo(json.dumps({"error": str(error), "kind": type(error).__name__, **where}, default=str))
+        click.echo(
+            json.dumps({"error": str(error), "kind": type(error).__name__, **where}, default=str)
+        )
     else:
         err.print(f"matchcore: {error}", markup=False)
     sys.exit(code)

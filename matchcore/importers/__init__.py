@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..instruments import Directory, Instrument, Price
@@ -30,7 +31,7 @@ class Importer(Protocol):
 
     def commands(
         self, path: Path, directory: Directory, *, symbol: str | None = None, chunk: int = 4096
-    ) -> Iterator[NDArray]:
+    ) -> Iterator[NDArray[np.void]]:
         """The rows as `COMMAND` arrays of at most `chunk`, in the file's order."""
         ...
 

@@ -42,7 +42,7 @@ class Bme:
 
     def commands(
         self, path: Path, directory: Directory, *, symbol: str | None = None, chunk: int = 4096
-    ) -> Iterator[NDArray]:
+    ) -> Iterator[NDArray[np.void]]:
         """The rows as commands for the instrument of that symbol."""
         number = directory.number(symbol or _symbol(path))
         instrument = directory[number]
@@ -57,7 +57,7 @@ class Bme:
         if filled:
             yield batch[:filled]
 
-    def quantities(self, path: Path) -> NDArray:
+    def quantities(self, path: Path) -> NDArray[np.void]:
         """The `qty` of each row, int64, in the file's order: cancels carry what must be open."""
         return np.array([int(row["qty"]) for _, row in _rows(path)], np.int64)
 
@@ -75,7 +75,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number (from 1, the header's) and fields of each row, streamed."""
     number = 0
     with open(path, "rb") as raw:
-        source = gzip.open(raw) if path.suffix == ".gz" else raw
+        source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         try:
             while line := source.readline(LINE_BYTES_MAX + 1):
                 number += 1
@@ -84,7 +84,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 fields = line.decode("utf-8").rstrip("\r\n").split(";")
                 if number == 1:
                     if tuple(fields) != COLUMNS:
-                        raise ImportFormatError(str(path), 1, f"the header is not {';'.join(COLUMNS)}")
+                        raise ImportFormatError(
+                            str(path), 1, f"the header is not {';'.join(COLUMNS)}"
+                        )
                     continue
                 if len(fields) != len(COLUMNS):
                     raise ImportFormatError(

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .memory import MemoryLog
-from .reader import Finding, LogReader, Report, verify
+from .reader import Finding, LogReader, Report, identity_of, verify
 from .segments import Frame, Position
 from .writer import DEFAULT_SEGMENT_BYTES, POLICIES, FileLog, Recovered
 
@@ -32,11 +33,11 @@ class Log(Protocol):
     durable: int
     chain: bytes
 
-    def append(self, commands: NDArray, now: int) -> None:
+    def append(self, commands: NDArray[np.void], now: int) -> None:
         """Takes a `COMMAND` array; it is safe only after `sync`.  `now`: nanoseconds."""
 
-    def sync(self) -> None:
-        """Returns when everything appended is as safe as the log's policy says."""
+    def sync(self, *, to_disk: bool = False) -> None:
+        """Returns when everything appended is as safe as the log's policy says, or on disk."""
 
     def frames(self, after: int = 0) -> Iterator[Frame]:
         """The frames that hold sequences beyond `after`."""
@@ -57,5 +58,6 @@ __all__ = [
     "Position",
     "Recovered",
     "Report",
+    "identity_of",
     "verify",
 ]

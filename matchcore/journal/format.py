@@ -142,7 +142,7 @@ class FrameHeader:
         return cls(codec, count, payload, epoch, first, durable, time, chain)
 
 
-def pack_commands(commands: NDArray) -> tuple[int, bytes]:
+def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
     """Codec and payload of a `COMMAND` array: columns of differences, then LZ4."""
     raw = np.ascontiguousarray(commands)
     if len(raw) > RAW_COMMANDS_MAX:
@@ -154,7 +154,7 @@ def pack_commands(commands: NDArray) -> tuple[int, bytes]:
     return CODEC_RAW, raw.tobytes()
 
 
-def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray:
+def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray[np.void]:
     """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
     raw_bytes = count * RECORD_BYTES
     if codec == CODEC_RAW:

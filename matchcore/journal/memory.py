@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogFailed
@@ -33,7 +34,7 @@ class MemoryLog:
         self._frames: list[tuple[FrameHeader, bytes]] = []
         self._bytes = 0
 
-    def append(self, commands: NDArray, now: int) -> None:
+    def append(self, commands: NDArray[np.void], now: int) -> None:
         """Keeps commands; `now` in nanoseconds."""
         for at in range(0, len(commands), FRAME_COMMANDS_MAX):
             part = commands[at : at + FRAME_COMMANDS_MAX]
@@ -48,7 +49,8 @@ class MemoryLog:
             self._bytes += header.frame_bytes
             self.sequence += len(part)
 
-    def sync(self) -> None:
+    def sync(self, *, to_disk: bool = False) -> None:
+        """Nothing to wait for."""
         self.durable = self.sequence
 
     def frames(self, after: int = 0) -> Iterator[Frame]:

@@ -36,7 +36,10 @@ class LogReader:
             raise LogError(f"{self.directory}: no journal here")
         if named_sequence(files[0]) > after + 1:
             raise LogDamaged(
-                f"the log begins with sequence {named_sequence(files[0])}", str(files[0]), 0, after + 1
+                f"the log begins with sequence {named_sequence(files[0])}",
+                str(files[0]),
+                0,
+                after + 1,
             )
         at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
         self._walk = Walk.open(files[at])
@@ -115,6 +118,15 @@ class LogReader:
         self.close()
 
 
+def identity_of(path: str | os.PathLike[str]) -> bytes:
+    """16 bytes that name the exchange whose log is in a directory; LogError without a log."""
+    files = segment_files(Path(path))
+    if not files:
+        raise LogError(f"{path}: no journal here")
+    with Walk.open(files[-1]) as walk:
+        return walk.header.identity
+
+
 def _writer_alive(directory: Path) -> bool:
     try:
         fd = os.open(directory / LOCK_NAME, os.O_RDONLY)
@@ -169,7 +181,9 @@ class Report:
         return not self.findings
 
 
-def verify(path: str | os.PathLike[str], progress: Callable[[int], None] = lambda step: None) -> Report:
+def verify(
+    path: str | os.PathLike[str], progress: Callable[[int], None] = lambda step: None
+) -> Report:
     """Reads every segment and checks every byte, changing nothing; damage is in `findings`.
 
     `progress` is told the bytes of each segment read.  LogError when there is no log.
@@ -215,7 +229,5 @@ def _verify_segment(file: Path, before: Walk | None, report: Report, *, last: bo
         if last and walk.can_be_torn():
             report.torn_bytes = os.fstat(walk.fd).st_size - walk.offset
         else:
-            report.findings.append(
-                Finding(walk.problem, str(file), walk.offset, walk.sequence)
-            )
+            report.findings.append(Finding(walk.problem, str(file), walk.offset, walk.sequence))
     return walk

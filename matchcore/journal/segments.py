@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogDamaged
@@ -50,7 +52,7 @@ class Frame:
     first_sequence: int
     count: int
     time: int
-    commands: NDArray
+    commands: NDArray[np.void]
     chain: bytes
     path: str
     offset: int
@@ -173,7 +175,11 @@ class Walk:
         """
         size = os.fstat(self.fd).st_size
         last = _last_nonzero(self.fd, self.offset)
-        end = self.offset + HEADER_BYTES if last is None else max(last + 1, self.offset + HEADER_BYTES)
+        end = (
+            self.offset + HEADER_BYTES
+            if last is None
+            else max(last + 1, self.offset + HEADER_BYTES)
+        )
         data = os.pread(self.fd, end - self.offset, self.offset)
         at = data.find(_MAGIC, 1)
         while at >= 0:
@@ -235,7 +241,7 @@ def _has_empty_sector(data: bytes, offset: int) -> bool:
 
 def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
     """`LogDamaged` unless the segments are of one exchange and follow each other by number."""
-    for (_, before), (file, header) in zip(headers, headers[1:], strict=False):
+    for (_, before), (file, header) in pairwise(headers):
         where = str(file), 0, header.first_sequence
         if header.identity != before.identity:
             raise LogDamaged("a segment of another exchange", *where)

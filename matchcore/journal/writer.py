@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogDamaged, LogFailed, LogLocked
@@ -185,7 +186,7 @@ class FileLog:
 
     # ------------------------------------------------------------------ appending
 
-    def append(self, commands: NDArray, now: int) -> None:
+    def append(self, commands: NDArray[np.void], now: int) -> None:
         """Writes commands as frames; they are safe only after `sync`.  `now`: nanoseconds."""
         for at in range(0, len(commands), FRAME_COMMANDS_MAX):
             part = commands[at : at + FRAME_COMMANDS_MAX]
@@ -211,13 +212,13 @@ class FileLog:
         if count:
             self.chain = header.chain
 
-    def sync(self) -> None:
-        """Returns when everything appended is as safe as the policy says."""
+    def sync(self, *, to_disk: bool = False) -> None:
+        """Returns when everything appended is as safe as the policy says, or safer: on disk."""
         self._usable()
         upto = self.sequence
-        if upto == self.durable:
+        if upto == self.durable and not to_disk:
             return
-        if self.policy == "sync":
+        if self.policy == "sync" or to_disk:
             with self._fatal("fdatasync"):
                 os.fdatasync(self._fd)
         self.durable = upto
@@ -372,5 +373,6 @@ def take_lock(directory: Path) -> int:
         return fd
     owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
     os.close(fd)
-    raise LogLocked(f"{directory} is open for writing in process {owner or 'unknown'}: close it there")
-
+    raise LogLocked(
+        f"{directory} is open for writing in process {owner or 'unknown'}: close it there"
+    )

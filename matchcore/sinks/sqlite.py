@@ -106,7 +106,9 @@ class SqliteSink:
         self._instruments: dict[int, Instrument] = {}
         self._prices: dict[tuple[int, int], str] = {}
         if not self.path.absolute().parent.is_dir():
-            raise SinkError(f"{self.path}: the directory {self.path.absolute().parent} is not there")
+            raise SinkError(
+                f"{self.path}: the directory {self.path.absolute().parent} is not there"
+            )
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._prepare()
@@ -161,7 +163,9 @@ class SqliteSink:
         row = self._db.execute("SELECT epoch, sequence FROM position WHERE one = 1").fetchone()
         return Position(*row) if row[1] else None
 
-    def write(self, position: Position, commands: NDArray, events: NDArray) -> None:
+    def write(
+        self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
+    ) -> None:
         """One transaction.  What is there already is skipped by position, never by its keys."""
         try:
             with self._transaction():
@@ -184,7 +188,7 @@ class SqliteSink:
                 f"{self.path}: {error}; nothing of sequence {position.sequence} was written"
             ) from error
 
-    def _rows(self, first: int, commands: NDArray, events: NDArray) -> None:
+    def _rows(self, first: int, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
         changes: list[_Change] = []
         live: dict[tuple[int, int], _Change] = {}
         trades: list[tuple[int | str, ...]] = []
@@ -237,7 +241,16 @@ class SqliteSink:
 
     def _store(self, changes: list[_Change], trades: list[tuple[int | str, ...]]) -> None:
         updates = [
-            (c.price_ticks, c.price, c.filled, c.left, c.status, c.changed, c.instrument, c.order_id)
+            (
+                c.price_ticks,
+                c.price,
+                c.filled,
+                c.left,
+                c.status,
+                c.changed,
+                c.instrument,
+                c.order_id,
+            )
             for c in changes
             if c.row is None
         ]
@@ -275,7 +288,7 @@ class SqliteSink:
         self._db.close()
 
 
-def _signed(events: NDArray) -> list[tuple[int, ...]]:
+def _signed(events: NDArray[np.void]) -> list[tuple[int, ...]]:
     """Rows of Python ints, unsigned fields as the signed integers of the same bits."""
     names = events.dtype.names or ()
     columns = []

@@ -59,7 +59,9 @@ def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:
     rows["quantity"] = rng.choice(large, count)
     ids = np.array([1, 2, 2**64 - 1, 2**63, 1 << 10, 1 << 11, 3 << 10], "u8")
     rows["order_id"] = np.where(
-        rng.random(count) < 0.5, rng.choice(ids, count), rng.integers(0, 40, count).astype("u8") << 10
+        rng.random(count) < 0.5,
+        rng.choice(ids, count),
+        rng.integers(0, 40, count).astype("u8") << 10,
     )
 
 

@@ -14,7 +14,10 @@ from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine
 from matchcore.instruments import write_instrument
 from matchcore.reference import Machine as Reference
 
-WORLD = (Instrument("ONE", "0.01", max_orders=25), Instrument("TWO", "0.5", lot=3, max_quantity=999))
+WORLD = (
+    Instrument("ONE", "0.01", max_orders=25),
+    Instrument("TWO", "0.5", lot=3, max_quantity=999),
+)
 WIDE = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5"))
 
 
@@ -101,7 +104,11 @@ class Exchange(RuleBasedStateMachine):
     def new(self, instrument, side, kind, tif, price, quantity, order_id, account, flags, room):  # type: ignore[no-untyped-def]
         row = np.zeros(1, COMMAND)
         row["kind"], row["instrument"], row["side"], row["order_type"] = 1, instrument, side, kind
-        row["time_in_force"], row["price"], row["quantity"] = tif, price if kind == 1 else 0, quantity
+        row["time_in_force"], row["price"], row["quantity"] = (
+            tif,
+            price if kind == 1 else 0,
+            quantity,
+        )
         row["order_id"], row["account"], row["flags"] = order_id, account, flags
         agree(self.fast, self.slow, row, room)
 
@@ -118,7 +125,12 @@ class Exchange(RuleBasedStateMachine):
     )
     def other(self, kind, instrument, order_id, price, quantity, account, side, flags, room):  # type: ignore[no-untyped-def]
         row = np.zeros(1, COMMAND)
-        row["kind"], row["instrument"], row["order_id"], row["price"] = kind, instrument, order_id, price
+        row["kind"], row["instrument"], row["order_id"], row["price"] = (
+            kind,
+            instrument,
+            order_id,
+            price,
+        )
         row["quantity"], row["account"], row["side"] = quantity, account, side
         row["flags"] = flags if kind == Kind.AMEND else 0
         agree(self.fast, self.slow, row, room)
