@@ -12,8 +12,7 @@ from .. import snapshots
 from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
 from ..follower import Follower
-from ..journal import LogReader, verify
-from ..journal.segments import named_sequence, segment_files
+from ..journal import LogReader, identity_of, verify
 from ..recovery import machine_class, read, replay
 from ..sinks import open_sink
 from ..state import State
@@ -95,8 +94,6 @@ def verify_all(directory: Path) -> dict[str, Any]:
 def describe(directory: Path) -> dict[str, Any]:
     """What is in a directory, from its newest state."""
     machine, position = read(directory)
-    with LogReader(directory, after=position.sequence) as reader:
-        identity = reader.identity
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
         view = BookView(machine, number)
@@ -112,7 +109,7 @@ def describe(directory: Path) -> dict[str, Any]:
         )
     segments = sorted(directory.glob("journal-*.mcj"))
     return {
-        "exchange": identity.hex(),
+        "exchange": identity_of(directory).hex(),
         "epoch": position.epoch,
         "last_sequence": position.sequence,
         "next_order_id": machine.next_order_id,
@@ -135,10 +132,8 @@ def follow_into(
     directory: Path, url: str, *, forever: bool, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Runs a follower from a log into the sink of a URL."""
-    with LogReader(directory, after=_first_sequence(directory)) as reader:
-        identity = reader.identity
     started = time.perf_counter()
-    with Follower(directory, open_sink(url, identity)) as follower:
+    with Follower(directory, open_sink(url, identity_of(directory))) as follower:
         before = follower.position.sequence
         position = follower.run(forever=forever, progress=progress)
     return {
@@ -148,9 +143,3 @@ def follow_into(
         "seconds": round(time.perf_counter() - started, 3),
         "to": url,
     }
-
-
-def _first_sequence(directory: Path) -> int:
-    """What the oldest segment begins after."""
-    files = segment_files(directory)
-    return named_sequence(files[0]) - 1 if files else 0
