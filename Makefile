@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*.pxd matchcore/*.h)
+SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*/*.pyx matchcore/*.pxd matchcore/*.h)
 
 .PHONY: demo test bench lint clean build
 
@@ -30,4 +30,4 @@ lint: build
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo.d matchcore/*.so
+	rm -rf $(VENV) build dist *.egg-info demo.d matchcore/*.so matchcore/*/*.so

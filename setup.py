@@ -15,14 +15,14 @@ COMPILE = ["-O1", "-g", "-ftrapv"] if DEBUG else ["-O3", "-g0"]
 
 extensions = [
     Extension(
-        f"matchcore.{source.stem}",
+        ".".join(source.with_suffix("").parts),
         [str(source)],
         depends=sorted(map(str, [*Path("matchcore").glob("*.pxd"), Path("matchcore/matchcore.h")])),
         include_dirs=["matchcore"],
         extra_compile_args=COMPILE,
         extra_link_args=[] if DEBUG else ["-s"],
     )
-    for source in sorted(Path("matchcore").glob("*.pyx"))
+    for source in sorted(Path("matchcore").rglob("*.pyx"))
 ]
 
 setup(

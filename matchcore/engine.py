@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +39,7 @@ from .typed import (
     encode,
 )
 
-FRAME_COMMANDS = 8192  # of a large batch: small enough to sync one frame while matching the next
-OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the sync saves
+OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
 SNAPSHOTS_KEPT = 3
 
 
@@ -64,7 +63,7 @@ class Engine:
         self._log = log
         self._clock = clock
         self._lock = threading.RLock()
-        self._syncer: ThreadPoolExecutor | None = None
+        self._matcher: ThreadPoolExecutor | None = None
         self._failure: BaseException | None = None
         self.path = path
         self.recovery = recovery or Recovery()
@@ -123,9 +122,9 @@ class Engine:
     def close(self) -> None:
         """Seals and closes the log.  Closing twice does nothing."""
         with self._lock:
-            if self._syncer is not None:
-                self._syncer.shutdown()
-                self._syncer = None
+            if self._matcher is not None:
+                self._matcher.shutdown()
+                self._matcher = None
             if self._log is not None:
                 self._log.close()
             self._failure = self._failure or LogError("this engine is closed")
@@ -282,7 +281,7 @@ class Engine:
             raise
 
     def _commit(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Appends, applies while the append is being synced, and returns the events."""
+        """Writes and applies, at once if that pays; the events, when both are done."""
         self._usable()
         if not len(commands):
             return np.empty(0, EVENT)
@@ -291,31 +290,18 @@ class Engine:
         log = self._log
         if log is None:
             return self._machine.apply(commands)
-        if len(commands) < OVERLAP_COMMANDS:
-            with self._fatal():
-                log.append(commands, now)
-                log.sync()
-                return self._machine.apply(commands)
-        events: list[NDArray[np.void]] = []
-        syncing: Future[None] | None = None
         with self._fatal():
-            try:
-                for start in range(0, len(commands), FRAME_COMMANDS):
-                    frame = commands[start : start + FRAME_COMMANDS]
-                    if syncing is not None:
-                        syncing.result()
-                    log.append(frame, now)
-                    syncing = self._sync_aside(log)
-                    events.append(self._machine.apply(frame))
+            if len(commands) < OVERLAP_COMMANDS:
+                _write(log, commands, now)
+                return self._machine.apply(commands)
+            if self._matcher is None:
+                self._matcher = ThreadPoolExecutor(1, thread_name_prefix="matchcore-match")
+            matching = self._matcher.submit(self._machine.apply, commands)
+            try:  # the write is the longer part, so it is not the one that waits for a thread
+                _write(log, commands, now)
             finally:
-                if syncing is not None:
-                    syncing.result()
-        return events[0] if len(events) == 1 else np.concatenate(events)
-
-    def _sync_aside(self, log: Log) -> Future[None]:
-        if self._syncer is None:
-            self._syncer = ThreadPoolExecutor(1, thread_name_prefix="matchcore-sync")
-        return self._syncer.submit(log.sync)
+                events = matching.result()
+            return events
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
@@ -337,6 +323,11 @@ def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
     wanted = list(instruments)
     Directory(wanted)  # raises for a symbol given twice, before anything is touched
     return wanted
+
+
+def _write(log: Log, commands: NDArray[np.void], now: int) -> None:
+    log.append(commands, now)
+    log.sync()
 
 
 def _stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:

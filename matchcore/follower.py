@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -16,11 +16,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SinkError
+from .errors import LogDamaged, SinkError
 from .journal import LogReader, Position
 from .recovery import machine_class, starts
 
 POLL_SECONDS = 0.02
+BUNDLE_COMMANDS = 4096  # handed on together, when that many are waiting
 
 
 class Sink(Protocol):
@@ -59,25 +60,42 @@ class Follower:
     def step(self) -> int:
         """Delivers what the log has now; returns the number of commands (0: up to date)."""
         delivered = 0
-        for frame in self._reader.read():
-            known = max(0, self._behind + 1 - frame.first_sequence)
-            if known:
-                before = frame.commands[:known]
-                self._machine.apply(
-                    before[max(0, self._machine.sequence + 1 - frame.first_sequence) :]
-                )
-            if known < frame.count:
-                commands = frame.commands[known:]
-                events = self._machine.apply(commands)
-                self.position = Position(frame.epoch, self._machine.sequence)
-                self._sink.write(self.position, commands, events)
-                delivered += len(commands)
+        for epoch, commands in self._bundles():
+            known = max(0, self._behind - self._machine.sequence)
+            self._machine.apply(commands[:known])
+            if known < len(commands):
+                events = self._machine.apply(commands[known:])
+                self.position = Position(epoch, self._machine.sequence)
+                self._sink.write(self.position, commands[known:], events)
+                delivered += len(commands) - known
         if not delivered and self._machine.sequence < self._behind:
             raise SinkError(
                 f"the sink stands at sequence {self._behind}, the log ends at"
                 f" {self._machine.sequence}: it belongs to another history"
             )
         return delivered
+
+    def _bundles(self) -> Iterator[tuple[int, NDArray[np.void]]]:
+        """What the machine has not seen, frames put together: one transaction for many commands.
+
+        Damage is raised only behind everything that came before it.
+        """
+        waiting: list[NDArray[np.void]] = []
+        epoch, reached, size = 0, self._machine.sequence, 0
+        try:
+            for frame in self._reader.read():
+                commands = frame.commands[max(0, reached + 1 - frame.first_sequence) :]
+                if waiting and size + len(commands) > BUNDLE_COMMANDS:
+                    yield epoch, np.concatenate(waiting)
+                    waiting, size = [], 0
+                waiting.append(commands)
+                epoch, reached, size = frame.epoch, reached + len(commands), size + len(commands)
+        except LogDamaged:
+            if waiting:
+                yield epoch, np.concatenate(waiting)
+            raise
+        if waiting:
+            yield epoch, np.concatenate(waiting)
 
     def run(
         self,

@@ -31,6 +31,8 @@ def show(result: Mapping[str, Any], as_json: bool, *, title: str = "") -> None:
     table = Table(
         title=title or None, show_header=False, box=None, padding=(0, 2), title_justify="left"
     )
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in result.items():
         if not isinstance(value, Mapping | list):
             table.add_row(name.replace("_", " "), _human(value))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..commands import COMMAND
+from . import _planes
 
 VERSION = 1
 RECORD_BYTES = COMMAND.itemsize
@@ -30,7 +31,8 @@ PAYLOAD_BYTES_MAX = FRAME_COMMANDS_MAX * RECORD_BYTES
 
 SEGMENT_MAGIC = b"MCJOURN\x01"
 FRAME_MAGIC = 0x4D43_4652
-CODEC_RAW, CODEC_COLUMNS = 0, 1
+#: records as they are; byte planes; byte planes behind LZ4
+CODEC_RAW, CODEC_PLANES, CODEC_PLANES_LZ4 = 0, 1, 2
 RAW_COMMANDS_MAX = 16  # smaller frames stay raw: packing them costs more than it saves
 FILL = b"\xff"  # behind a payload, so that a frame never ends in zeros
 
@@ -41,7 +43,9 @@ _SEGMENT = struct.Struct("<8sHHHHII16sQQq32s28s")
 #: sequence, time; then chain, zeros; then CRC-32 of all that.
 _FRAME = struct.Struct("<IBBHIIIIQQQq")
 _FRAME_TAIL = struct.Struct("<32s36s")
-_CRC = struct.Struct("<I")
+_CRC = _SIZE = struct.Struct("<I")
+PLANES_HEAD_BYTES = WORDS + RECORD_BYTES
+_SECTOR_OF_ZEROS = bytes(SECTOR_BYTES)
 assert _SEGMENT.size + _CRC.size == HEADER_BYTES
 assert _FRAME.size + _FRAME_TAIL.size + _CRC.size == HEADER_BYTES
 
@@ -135,7 +139,7 @@ class FrameHeader:
         if _CRC.unpack_from(data, end)[0] != zlib.crc32(data[at:end]):
             raise BadBytes("frame header with a wrong checksum")
         chain, zeros = _FRAME_TAIL.unpack_from(data, at + _FRAME.size)
-        if version != VERSION or codec not in (CODEC_RAW, CODEC_COLUMNS) or zero or zero_too:
+        if version != VERSION or codec > CODEC_PLANES_LZ4 or zero or zero_too:
             raise BadBytes(f"frame of version {version}, codec {codec}: not known here")
         if count > FRAME_COMMANDS_MAX or payload > raw or raw != count * RECORD_BYTES or any(zeros):
             raise BadBytes("frame header with impossible lengths")
@@ -143,31 +147,42 @@ class FrameHeader:
 
 
 def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
-    """Codec and payload of a `COMMAND` array: columns of differences, then LZ4."""
+    """Codec and payload of a `COMMAND` array.
+
+    Planes are as small as what LZ4 made of them on every flow tried, in a fifth of the time.
+    But a payload must not have a sector of zeros, which is how a torn write is told from damage.
+    """
     raw = np.ascontiguousarray(commands)
     if len(raw) > RAW_COMMANDS_MAX:
-        columns = np.ascontiguousarray(raw.view("<u8").reshape(-1, WORDS).T)
-        columns[:, 1:] -= columns[:, :-1].copy()
-        packed: bytes = lz4.block.compress(columns, store_size=False)
+        codec, packed = CODEC_PLANES, _planes.pack(raw.view("<u8").reshape(-1, WORDS))
+        if _SECTOR_OF_ZEROS in packed:
+            codec, packed = CODEC_PLANES_LZ4, lz4.block.compress(packed, store_size=True)
         if len(packed) < raw.nbytes:
-            return CODEC_COLUMNS, packed
+            return codec, packed
     return CODEC_RAW, raw.tobytes()
 
 
 def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray[np.void]:
     """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
-    raw_bytes = count * RECORD_BYTES
     if codec == CODEC_RAW:
-        if len(payload) != raw_bytes:
+        if len(payload) != count * RECORD_BYTES:
             raise BadBytes(f"{len(payload)} bytes for {count} commands")
         return np.frombuffer(payload, COMMAND)
     try:
-        raw = lz4.block.decompress(payload, uncompressed_size=raw_bytes)
-    except lz4.block.LZ4BlockError as error:
-        raise BadBytes(f"payload that LZ4 does not know: {error}") from None
-    if len(raw) != raw_bytes:
-        raise BadBytes(f"{len(raw)} bytes for {count} commands")
-    columns = np.frombuffer(raw, "<u8").reshape(WORDS, count)
-    words = np.empty((count, WORDS), "<u8")
-    np.cumsum(columns, axis=1, out=words.T)
+        if codec == CODEC_PLANES_LZ4:
+            payload = _decompress(payload, PLANES_HEAD_BYTES + count * RECORD_BYTES)
+        words = _planes.unpack(payload, count)
+    except ValueError as error:
+        raise BadBytes(str(error)) from None
     return words.reshape(-1).view(COMMAND)
+
+
+def _decompress(payload: bytes, at_most: int) -> bytes:
+    """LZ4 with its size in front; ValueError if it claims or gives more than there can be."""
+    if len(payload) < _SIZE.size or _SIZE.unpack_from(payload)[0] > at_most:
+        raise ValueError("planes that claim an impossible size")
+    try:
+        unpacked: bytes = lz4.block.decompress(payload)
+    except lz4.block.LZ4BlockError as error:
+        raise ValueError(f"a payload that LZ4 does not know: {error}") from None
+    return unpacked

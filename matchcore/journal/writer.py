@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ..errors import LogDamaged, LogFailed, LogLocked
 from .format import (
     FILL,
-    FRAME_COMMANDS_MAX,
     HEADER_BYTES,
     NO_CHAIN,
     FrameHeader,
@@ -38,7 +37,8 @@ from .segments import (
 
 DEFAULT_SEGMENT_BYTES = 256 << 20
 SEGMENT_BYTES_MIN = 4096
-ALLOCATE_BYTES = 4 << 20  # disk space is asked for in steps: a full disk shows before a frame does
+ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
+FRAME_COMMANDS = 8192  # of a large batch: what packing it touches fits the second cache
 LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
 POLICIES = ("sync", "os")
 LOCK_NAME, POSITION_NAME, UNBORN_SUFFIX = "lock", "position", ".unborn"
@@ -188,8 +188,8 @@ class FileLog:
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
         """Writes commands as frames; they are safe only after `sync`.  `now`: nanoseconds."""
-        for at in range(0, len(commands), FRAME_COMMANDS_MAX):
-            part = commands[at : at + FRAME_COMMANDS_MAX]
+        for at in range(0, len(commands), FRAME_COMMANDS):
+            part = commands[at : at + FRAME_COMMANDS]
             codec, payload = pack_commands(part)
             self._append(codec, len(part), payload, now)
 
@@ -225,14 +225,17 @@ class FileLog:
         self._publish()
 
     def _allocate(self, end: int) -> None:
-        if end <= self._allocated:
+        """Zeros for the frames to come: a sync of bytes over bytes has no metadata to write.
+
+        Twice as fast as syncing into space that was only reserved, and a full disk shows before
+        a frame does.
+        """
+        if end <= self._allocated or self.policy != "sync":
             return
-        wanted = max(end, min(self._allocated + ALLOCATE_BYTES, self.segment_bytes))
-        try:
-            os.posix_fallocate(self._fd, self._allocated, wanted - self._allocated)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
+        step = min(max(self._allocated, ALLOCATE_BYTES_MIN), ALLOCATE_BYTES_MAX)
+        wanted = max(end, min(self._allocated + step, self.segment_bytes))
+        _write_all(self._fd, bytes(wanted - self._allocated), self._allocated)
+        os.fdatasync(self._fd)
         self._allocated = wanted
 
     def _rotate(self) -> None:
