@@ -63,8 +63,10 @@ class Engine:
         self._log = log
         self._clock = clock
         self._lock = threading.RLock()
+        self._turn = _Turn(self)
         self._matcher: ThreadPoolExecutor | None = None
-        self._failure: BaseException | None = None
+        self._failure: BaseException | None = None  # why nothing is taken: closed, or worse
+        self._ahead = False  # the machine has seen commands that the log may have lost
         self.path = path
         self.recovery = recovery or Recovery()
 
@@ -203,6 +205,18 @@ class Engine:
             raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
         return int(answer.events["instrument"][0])
 
+    def add_missing(self, instruments: Iterable[Instrument]) -> None:
+        """Adds the instruments that are not there; `InstrumentConflict` if one there differs."""
+        with self._lock:
+            for instrument in instruments:
+                known = self.instruments.get(instrument.symbol)
+                if known is None:
+                    self.add_instrument(instrument)
+                elif known != instrument:
+                    raise InstrumentConflict(
+                        f"the log has {known}, not {instrument}: use change_instrument"
+                    )
+
     def change_instrument(self, instrument: Instrument) -> Answer:
         """New parameters for a symbol.  Another tick is refused while orders rest."""
         return self.submit(ChangeInstrument(instrument))
@@ -230,11 +244,11 @@ class Engine:
 
     def book(self, symbol: str) -> BookView:
         """A look into one instrument's book."""
-        return BookView(self._machine, self.instruments.number(symbol), self._lock)
+        return BookView(self._machine, self.instruments.number(symbol), self._turn)
 
     def state(self) -> State:
         """The whole state as fresh arrays."""
-        with self._lock:
+        with self._turn:
             return self._machine.state()
 
     def digest(self) -> str:
@@ -278,6 +292,7 @@ class Engine:
             yield
         except BaseException as error:
             self._failure = error
+            self._ahead = self._log is not None and self._machine.sequence > self._log.durable
             raise
 
     def _commit(self, commands: NDArray[np.void]) -> NDArray[np.void]:
@@ -305,18 +320,29 @@ class Engine:
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
-            for instrument in wanted:
-                known = self.instruments.get(instrument.symbol)
-                if known is None:
-                    self.add_instrument(instrument)
-                elif known != instrument:
-                    raise InstrumentConflict(
-                        f"the log has {known}, not {instrument}: use change_instrument"
-                    )
+            self.add_missing(wanted)
         except BaseException:
             self.close()
             raise
         return self
+
+
+class _Turn:
+    """A look at the machine: one at a time, and none when it may hold what the log does not."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        self._engine._lock.acquire()
+        if self._engine._ahead:
+            self._engine._lock.release()
+            self._engine._usable()
+
+    def __exit__(self, *_: object) -> None:
+        self._engine._lock.release()
 
 
 def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND
+from ..commands import COMMAND, Kind
 from ..engine import Engine
 from ..errors import InvalidCommand
 from ..events import EventKind
@@ -44,10 +44,13 @@ def import_file(
     importer, instruments = instruments_of(form, file, symbol, tick)
     checking = importer.commands(file, Directory(instruments), symbol=symbol)
     total = sum(len(part) for part in checking)
-    with Engine.open(directory, instruments=instruments) as engine:
+    with Engine.open(directory) as engine:
+        known = 0
+        if engine.sequence and not append:
+            parts = importer.commands(file, Directory(instruments), symbol=symbol)
+            known = _already_there(engine, instruments, parts)
+        engine.add_missing(instruments)
         # An existing log may number the symbols otherwise: the file is read with its numbers.
-        parts = importer.commands(file, engine.instruments, symbol=symbol)
-        known = 0 if append else _already_there(engine, len(instruments), parts, total)
         parts = importer.commands(file, engine.instruments, symbol=symbol, chunk=batch)
         started = time.perf_counter()
         counts = np.zeros(len(EventKind) + 1, np.int64)
@@ -72,20 +75,24 @@ def import_file(
         }
 
 
-def _already_there(engine: Engine, skip: int, parts: Iterator[NDArray[np.void]], total: int) -> int:
+def _already_there(
+    engine: Engine, instruments: list[Instrument], parts: Iterator[NDArray[np.void]]
+) -> int:
     """How many commands of this import the log has; refuses a log that holds anything else."""
-    held = engine.sequence - skip
-    if held == 0:
-        return 0
     assert engine.log is not None
-    expected = np.concatenate([*parts, np.empty(0, COMMAND)])
-    stored = np.concatenate([frame.commands for frame in engine.log.frames()])[skip:]
-    if held > total or stored.tobytes() != expected[:held].tobytes():
+    stored = np.concatenate([frame.commands for frame in engine.log.frames()])
+    defined, sent = stored[: len(instruments)], stored[len(instruments) :]
+    expected = np.concatenate([*parts, np.empty(0, COMMAND)])[: len(sent)]
+    if (
+        list(engine.instruments) != instruments[: len(defined)]
+        or (defined["kind"] != Kind.ADD_INSTRUMENT).any()
+        or sent.tobytes() != expected.tobytes()
+    ):
         raise InvalidCommand(
             f"the log holds {engine.sequence} commands that are not the beginning of this import:"
             " choose an empty directory, or --append"
         )
-    return held
+    return len(sent)
 
 
 def _after(parts: Iterator[NDArray[np.void]], known: int) -> Iterator[NDArray[np.void]]:
