@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*/*.pyx matchcore/*.pxd matchcore/*.h)
 
-.PHONY: demo test bench lint clean build
+.PHONY: demo test test-debug bench lint clean build
 
 build: $(VENV)/built
 
@@ -19,11 +19,17 @@ $(VENV)/built: $(VENV)/pip $(SOURCES)
 demo: build
 	$(BIN)/matchcore demo
 
-test: build
+test: build lint
 	$(BIN)/python -m pytest
 
+# The same suites over modules with bounds checks and overflow traps.
+test-debug: build
+	MATCHCORE_DEBUG=1 $(BIN)/pip install -q --no-deps -e .
+	$(BIN)/python -m pytest --deselect tests/project
+	rm $(VENV)/built
+
 bench: build
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only $(BENCH)
 
 lint: build
 	$(BIN)/ruff check .

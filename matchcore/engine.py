@@ -48,6 +48,15 @@ class Engine:
 
     All methods may be called from any thread; calls take turns.  An answer is given when its
     command is as durable as the log's policy says.
+
+    >>> from matchcore import Engine, Instrument, NewOrder, Side
+    >>> engine = Engine.memory(instruments=[Instrument("ANA", tick="0.05")])
+    >>> resting = engine.submit(NewOrder("ANA", Side.SELL, 74, "95.70"))
+    >>> taken = engine.submit(NewOrder("ANA", Side.BUY, 30, "95.75"))
+    >>> taken.status.name, [(str(t.price), t.quantity) for t in taken.trades]
+    ('FILLED', [('95.70', 30)])
+    >>> engine.book("ANA").best_ask.quantity
+    44
     """
 
     def __init__(

@@ -40,6 +40,12 @@ class NewOrder:
 
     ``quantity`` in units; ``order_id`` 0 lets the exchange assign one; ``time`` in
     nanoseconds since 1970 UTC, 0: the engine's clock.
+
+    >>> from matchcore import Directory, Instrument, NewOrder, Side, decode, encode
+    >>> directory = Directory([Instrument("ANA", tick="0.05")])
+    >>> record = encode(NewOrder("ANA", Side.BUY, 30, "95.70"), directory)
+    >>> record["price"].tolist(), decode(record[0], directory).price
+    ([1914], Decimal('95.70'))
     """
 
     symbol: str

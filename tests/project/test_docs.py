@@ -1,0 +1,55 @@
+"""What the pages and examples say runs as they say it."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md")
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_on_the_page_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if page != "README.md":  # the other pages go on with the exchange that the first one makes
+        exec(compile(blocks("README.md")[0], "README.md", "exec"), {})
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks(page)):
+        # A page shows the engine in a with-statement once, and goes on with it.
+        code = re.sub(r"^with (mc\.Engine\.open\(.*\)) as engine:", r"engine = \1\nif 1:", block,
+                      flags=re.MULTILINE)  # fmt: skip
+        if page == "docs/quickstart.md":
+            code = code.replace("exchange.d", "quickstart.d")
+        exec(compile(code, f"{page}, block {number}", "exec"), names)
+        if page == "README.md":
+            names.pop("engine").close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_example_runs(example: Path, tmp_path: Path) -> None:
+    maker = [sys.executable, str(ROOT / "examples" / "exchange.py")]
+    subprocess.run(maker, cwd=tmp_path, check=True, capture_output=True)
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", str(example)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["_orderbook", "instruments", "typed", "engine"])
+def test_docstrings_run(module: str) -> None:
+    tested = doctest.testmod(importlib.import_module(f"matchcore.{module}"))
+    assert tested.attempted and not tested.failed

@@ -1,0 +1,121 @@
+"""The house keeps its shape: floors, sizes, and what must never be in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "matchcore"
+LINES_MAX, FUNCTION_LINES_MAX = 500, 60
+
+#: Rooms by floor.  A file imports from its own room and from floors below; rooms of `outside`
+#: not from each other, but `cli` and `bench`, which show everything, from all.
+FLOORS = (
+    {"_version", "matchcore", "commands", "events", "instruments", "errors", "typed", "answers",
+     "state"},
+    {"_records", "_pool", "_ladder", "_ids", "_emit", "_resting", "_book", "_inspect", "_machine",
+     "_orderbook", "reference"},
+    {"journal", "snapshots"},
+    {"recovery"},
+    {"engine", "follower"},
+    {"importers", "sinks", "picture"},
+    {"bench"},
+    {"cli"},
+    {"__init__", "__main__"},
+)  # fmt: skip
+SAME_FLOOR = {0, 1, 2}  # rooms of these floors know each other
+BANNED = re.compile(r"\b(pickle|marshal|shelve|eval|exec|utils?)\b")
+PLACES = re.compile(r"/(home|root|work|opt|Users)/|file://|localhost|\bpypi-|\b(chatbot|LLM)\b")
+TEXT = {".py", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg", ""}
+
+
+def sources(*suffixes: str) -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*") if path.suffix in suffixes)
+
+
+def room(path: Path) -> str:
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def floor(name: str) -> int:
+    found = [number for number, rooms in enumerate(FLOORS) if name in rooms]
+    assert len(found) == 1, f"{name}: which floor does it live on?"
+    return found[0]
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    """Rooms of matchcore that a Python or Cython file imports."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for line in path.read_text().splitlines():
+        match = re.match(r"\s*from (\.+)(\w*)[\w.]* c?import (.+)", line)
+        if match is None:
+            continue
+        dots, module, names = match.groups()
+        if len(dots) == depth:  # from the top of the package
+            for name in [module] if module else re.findall(r"\w+", names.partition("#")[0]):
+                if module or not name.startswith("__"):
+                    yield name
+
+
+@pytest.mark.parametrize("path", sources(".py", ".pyx", ".pxd"), ids=str)
+def test_imports_go_down(path: Path) -> None:
+    mine = room(path)
+    for other in imported_rooms(path):
+        if other == mine:
+            continue
+        below = floor(other) < floor(mine)
+        beside = floor(other) == floor(mine) and floor(mine) in SAME_FLOOR
+        assert below or beside, f"{path.name} imports {other} from its own floor or above"
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_files_and_functions_fit_a_reader() -> None:
+    for path in tracked():
+        if path.suffix in {".py", ".pyx", ".pxd"}:
+            lines = len(path.read_text().splitlines())
+            assert lines <= LINES_MAX, f"{path}: {lines} lines"
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    size = (node.end_lineno or 0) - node.lineno + 1
+                    assert size <= FUNCTION_LINES_MAX, f"{path}: {node.name} has {size} lines"
+
+
+def test_nothing_unsafe_is_called() -> None:
+    for path in sources(".py", ".pyx"):
+        code = "\n".join(line.partition("#")[0] for line in path.read_text().splitlines())
+        found = BANNED.search(code)
+        assert found is None, f"{path}: {found and found[0]}"
+
+
+def test_no_machine_of_ours_is_mentioned() -> None:
+    for path in tracked():
+        if path.suffix in TEXT and path != Path(__file__):
+            found = PLACES.search(path.read_text())
+            assert found is None, f"{path}: {found and found[0]}"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            if not target.startswith("https://"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert str(page.relative_to(ROOT)) in text, page
