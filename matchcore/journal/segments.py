@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,7 @@ from .format import (
 _NAME = re.compile(r"journal-(\d{20})\.mcj")
 _MAGIC = FRAME_MAGIC.to_bytes(4, "little")
 _BLOCK = 1 << 20
+TAIL_BYTES = 8  # zeros at the end of a frame: a write cut off, more than a byte gone bad
 
 
 class Position(NamedTuple):
@@ -170,31 +172,23 @@ class Walk:
     def can_be_torn(self) -> bool:
         """True if the bad frame here can be the last write of a crash, which nobody was told of.
 
-        It can not when a later frame says that this place was durable already, or when all of
-        its sectors are there: a tear leaves at least one of them unwritten, which is zeros.
+        It can not when a later frame says that this place was on disk already, or when all of
+        its sectors are there: a tear leaves at least one of them unwritten, which is zeros, or
+        the end of the frame, which never is zeros otherwise.
         """
-        size = os.fstat(self.fd).st_size
         last = _last_nonzero(self.fd, self.offset)
-        end = (
-            self.offset + HEADER_BYTES
-            if last is None
-            else max(last + 1, self.offset + HEADER_BYTES)
+        size = max(HEADER_BYTES + TAIL_BYTES, 0 if last is None else last + 1 - self.offset)
+        extent = size if self.bad is None else self.bad.frame_bytes
+        data = os.pread(self.fd, max(size, extent), self.offset)
+        # What looks like a header inside a frame that says how long it is comes from a client.
+        if _certified(data, HEADER_BYTES if self.bad is None else extent) >= self.sequence:
+            return False
+        frame = data[:extent]
+        return (
+            len(frame) < extent
+            or not frame[-TAIL_BYTES:].strip(b"\0")
+            or _has_empty_sector(frame, self.offset)
         )
-        data = os.pread(self.fd, end - self.offset, self.offset)
-        at = data.find(_MAGIC, 1)
-        while at >= 0:
-            if at % ALIGNMENT == 0:
-                try:
-                    later = FrameHeader.from_bytes(data, at)
-                    if later.durable >= self.sequence:
-                        return False
-                except BadBytes:
-                    pass
-            at = data.find(_MAGIC, at + 1)
-        extent = end if self.bad is None else self.offset + self.bad.frame_bytes
-        if extent > size:
-            return True
-        return _has_empty_sector(os.pread(self.fd, extent - self.offset, self.offset), self.offset)
 
     def damage(self, what: str = "") -> LogDamaged:
         """The error that names this place."""
@@ -215,6 +209,17 @@ class Walk:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _certified(data: bytes, at: int) -> int:
+    """The highest sequence that any frame header from there on says to be on disk."""
+    highest = 0
+    while (at := data.find(_MAGIC, at)) >= 0:
+        if at % ALIGNMENT == 0:
+            with suppress(BadBytes):
+                highest = max(highest, FrameHeader.from_bytes(data, at).durable)
+        at += 1
+    return highest
 
 
 def _last_nonzero(fd: int, start: int) -> int | None:

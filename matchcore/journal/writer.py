@@ -72,7 +72,8 @@ class FileLog:
         self.identity = b""
         self.epoch = 1
         self.sequence = 0
-        self.durable = 0
+        self.durable = 0  # as the policy means it
+        self.on_disk = 0  # what a frame may certify
         self.chain = NO_CHAIN
         self.recovered = Recovered()
         self._lock = lock
@@ -170,7 +171,7 @@ class FileLog:
         os.fsync(walk.fd)  # frames that no crash tore are accepted, and must stay
         self.identity = walk.header.identity
         self.epoch = walk.epoch + 1
-        self.sequence = self.durable = walk.sequence - 1
+        self.sequence = self.durable = self.on_disk = walk.sequence - 1
         self.chain = walk.chain
         self._number = walk.header.number
         self._fd, walk.fd = walk.fd, -1
@@ -196,12 +197,12 @@ class FileLog:
     def _append(self, codec: int, count: int, payload: bytes, now: int) -> None:
         self._usable()
         header = FrameHeader(
-            codec, count, len(payload), self.epoch, self.sequence + 1, self.durable, now, NO_CHAIN
+            codec, count, len(payload), self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN
         )
         size = header.frame_bytes
         if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:
             self._rotate()
-            header = replace(header, durable=self.durable)
+            header = replace(header, durable=self.on_disk)
         header = replace(header, chain=header.chain_after(self.chain, payload))
         fill = FILL * (size - HEADER_BYTES - len(payload))
         with self._fatal("write"):
@@ -221,6 +222,7 @@ class FileLog:
         if self.policy == "sync" or to_disk:
             with self._fatal("fdatasync"):
                 os.fdatasync(self._fd)
+            self.on_disk = upto
         self.durable = upto
         self._publish()
 
@@ -244,7 +246,7 @@ class FileLog:
             os.fsync(self._fd)
             os.close(self._fd)
             self._fd = -1
-            self.durable = self.sequence
+            self.durable = self.on_disk = self.sequence
             self._new_segment()
 
     def _new_segment(self) -> None:
@@ -285,7 +287,7 @@ class FileLog:
             if self._failure is None and self._fd >= 0:
                 with self._fatal("fdatasync"):
                     os.fdatasync(self._fd)
-                self.durable = self.sequence
+                self.durable = self.on_disk = self.sequence
                 self._append(0, 0, b"", time.time_ns())
                 with self._fatal("fsync"):
                     os.ftruncate(self._fd, self._offset)
