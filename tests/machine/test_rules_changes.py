@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_rules import Desk, on_both_machines
+from test_rules_table import Exchange, on_both_machines
 
 RULES = {
     "post-only is refused at the opposite best price and rests behind it": """
@@ -125,4 +125,4 @@ RULES = {
 @on_both_machines
 @pytest.mark.parametrize("rule", RULES)
 def test_rule_of_change(machine: str, rule: str) -> None:
-    Desk(machine).run(RULES[rule])
+    Exchange(machine).run(RULES[rule])

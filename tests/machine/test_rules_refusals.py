@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_rules import PLAIN, Desk, on_both_machines
+from test_rules_table import PLAIN, Exchange, on_both_machines
 
 import matchcore as mc
 from matchcore import COMMAND, INSTRUMENT, EventKind, Field, Kind, Reason
@@ -94,9 +94,9 @@ INSTRUMENT_REFUSALS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def world(machine: str) -> Desk:
-    desk = Desk(machine, PLAIN, LOTS)
-    desk.run(
+def world(machine: str) -> Exchange:
+    exchange = Exchange(machine, PLAIN, LOTS)
+    exchange.run(
         f"""
         buy 1 10@100 acc=7
         sell 2 10@110 acc=8
@@ -108,22 +108,22 @@ def world(machine: str) -> Desk:
         sell 13 5@110 on=2
         """
     )
-    return desk
+    return exchange
 
 
-def state_but_sequence(desk: Desk) -> str:
-    return replace(desk.engine.state(), sequence=0).digest()
+def state_but_sequence(exchange: Exchange) -> str:
+    return replace(exchange.engine.state(), sequence=0).digest()
 
 
-def refused(desk: Desk, record: NDArray, reason: str, field: str) -> Any:
+def refused(exchange: Exchange, record: NDArray, reason: str, field: str) -> Any:
     """Sends a COMMAND record that must be refused and change nothing; its one event."""
-    before, sequence = state_but_sequence(desk), desk.engine.sequence
-    (event,) = desk.engine.submit_batch(record)
+    before, sequence = state_but_sequence(exchange), exchange.engine.sequence
+    (event,) = exchange.engine.submit_batch(record)
     assert EventKind(int(event["kind"])) == EventKind.REJECTED
     assert (Reason(int(event["reason"])).name, Field(int(event["field"])).name) == (reason, field)
-    assert desk.engine.sequence == sequence + 1 == event["sequence"]
-    assert state_but_sequence(desk) == before
-    desk.engine._check()
+    assert exchange.engine.sequence == sequence + 1 == event["sequence"]
+    assert state_but_sequence(exchange) == before
+    exchange.engine._check()
     return event
 
 
@@ -139,9 +139,9 @@ def record_of(fields: dict[str, Any], layout: np.dtype = COMMAND) -> NDArray:
 def test_an_order_command_is_refused(
     machine: str, reason: str, field: str, command: dict[str, int], wrong: dict[str, int]
 ) -> None:
-    desk = world(machine)
+    exchange = world(machine)
     fields = {"instrument": 1, "client_order_id": 5} | command | wrong
-    event = refused(desk, record_of(fields), reason, field)
+    event = refused(exchange, record_of(fields), reason, field)
     for name in ("instrument", "order_id", "client_order_id", "account", "side", "price"):
         assert event[name] == fields.get(name, 0), name
     assert event["quantity"] == fields.get("quantity", 0) and event["left"] == 0
@@ -152,23 +152,23 @@ def test_an_order_command_is_refused(
 def test_an_instrument_command_is_refused(
     machine: str, reason: str, field: str, command: dict[str, Any], wrong: dict[str, Any]
 ) -> None:
-    desk = world(machine)
+    exchange = world(machine)
     fields = command | wrong
-    event = refused(desk, record_of(fields, INSTRUMENT), reason, field)
+    event = refused(exchange, record_of(fields, INSTRUMENT), reason, field)
     spoken = {"sequence", "instrument", "kind", "reason", "field"}
     assert event["instrument"] == fields.get("instrument", 0)
     assert not any(event[name] for name in event.dtype.names if name not in spoken)
-    assert list(desk.engine.instruments) == [PLAIN, LOTS]
+    assert list(exchange.engine.instruments) == [PLAIN, LOTS]
 
 
 @on_both_machines
 def test_one_instrument_too_many_is_refused(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = world(machine)
+    exchange = world(machine)
     module = {"cython": "_machine", "reference": "reference"}[machine]
     monkeypatch.setattr(f"matchcore.{module}.INSTRUMENTS_MAX", 3)
-    desk.engine.add_instrument(mc.Instrument("THIRD", tick=1))
+    exchange.engine.add_instrument(mc.Instrument("THIRD", tick=1))
     record = record_of(GOOD, INSTRUMENT)
-    refused(desk, record, "TOO_MANY_INSTRUMENTS", "INSTRUMENT")
+    refused(exchange, record, "TOO_MANY_INSTRUMENTS", "INSTRUMENT")
 
 
 def test_the_tables_provoke_every_reason_and_every_field() -> None:
@@ -206,11 +206,11 @@ REPAIRS: list[tuple[str, str, dict[str, int]]] = [
 
 @on_both_machines
 def test_the_checks_of_new_run_in_the_order_of_the_rule_book(machine: str) -> None:
-    desk, fields = world(machine), dict(ALL_WRONG)
+    exchange, fields = world(machine), dict(ALL_WRONG)
     for reason, field, repair in REPAIRS:
-        refused(desk, record_of(fields), reason, field)
+        refused(exchange, record_of(fields), reason, field)
         fields |= repair
-    assert [event["kind"] for event in desk.send(**fields)] == [EventKind.ACCEPTED]
+    assert [event["kind"] for event in exchange.send(**fields)] == [EventKind.ACCEPTED]
 
 
 #: The same for AMEND.
@@ -227,41 +227,41 @@ AMEND_REPAIRS: list[tuple[str, str, dict[str, int]]] = [
 
 @on_both_machines
 def test_the_checks_of_amend_run_in_the_order_of_the_rule_book(machine: str) -> None:
-    desk = world(machine)
+    exchange = world(machine)
     fields = {"kind": Kind.AMEND, "instrument": 0, "order_id": 98, "flags": 6, "expiry": 1,
               "account": 9}  # fmt: skip
     for reason, field, repair in AMEND_REPAIRS:
-        refused(desk, record_of(fields), reason, field)
+        refused(exchange, record_of(fields), reason, field)
         fields |= repair
-    assert desk.send(**fields)[0]["kind"] == EventKind.AMENDED
+    assert exchange.send(**fields)[0]["kind"] == EventKind.AMENDED
 
 
 @on_both_machines
 def test_fields_that_a_kind_does_not_read_are_ignored(machine: str) -> None:
     noise = {"stop_price": 1, "expiry": 1, "self_trade": 1, "reserved_long": 1, "flags": 9,
              "time_in_force": 9, "order_type": 9, "side": 9, "price": 3}  # fmt: skip
-    desk = world(machine)
-    assert desk.send(**(CANCEL | noise))[0]["kind"] == EventKind.CANCELLED
-    assert desk.send(**(REDUCE | noise | {"order_id": 2}))[0]["kind"] == EventKind.AMENDED
-    assert desk.send(**(DAY | noise | {"instrument": 0}))[-1]["kind"] == EventKind.DAY_ENDED
+    exchange = world(machine)
+    assert exchange.send(**(CANCEL | noise))[0]["kind"] == EventKind.CANCELLED
+    assert exchange.send(**(REDUCE | noise | {"order_id": 2}))[0]["kind"] == EventKind.AMENDED
+    assert exchange.send(**(DAY | noise | {"instrument": 0}))[-1]["kind"] == EventKind.DAY_ENDED
     mass = MASS | noise | {"side": 0, "instrument": 0}
-    assert desk.send(**mass)[-1]["quantity"] == 7
+    assert exchange.send(**mass)[-1]["quantity"] == 7
 
 
 @on_both_machines
 def test_the_same_tick_written_otherwise_is_no_other_tick(machine: str) -> None:
-    desk = world(machine)
+    exchange = world(machine)
     same = CHANGE | {"tick_mantissa": 500, "tick_exponent": -4, "max_orders": 4, "lot": 7}
-    (event,) = desk.engine.submit_batch(record_of(same, INSTRUMENT))
+    (event,) = exchange.engine.submit_batch(record_of(same, INSTRUMENT))
     assert (event["kind"], event["price"]) == (EventKind.INSTRUMENT_CHANGED, 5)
-    assert desk.book(2) == "100: 11x5; 90: 12x50 / 110: 13x5"
-    desk.run("buy 14 7@80 on=2")
+    assert exchange.book(2) == "100: 11x5; 90: 12x50 / 110: 13x5"
+    exchange.run("buy 14 7@80 on=2")
 
 
 @on_both_machines
 def test_max_orders_does_not_count_orders_that_can_not_rest(machine: str) -> None:
-    desk = world(machine)
-    desk.run(
+    exchange = world(machine)
+    exchange.run(
         """
         buy 14 5@100 ioc on=2     => accepted 14 5@100, cancelled 14 5@100 IMMEDIATE_OR_CANCEL
         buy 14 5@110 fok on=2     => accepted 14 5@110, trade 13 5@110 by 14 left 0/0

@@ -1,0 +1,307 @@
+"""The rule book as a table: what is sent, what is said, and the book after it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import matchcore as mc
+from matchcore import COMMAND, EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
+
+on_both_machines = pytest.mark.parametrize("machine", ["cython", "reference"])
+PLAIN = mc.Instrument("PLAIN", tick=1)
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+TIFS = {tif.name.lower(): tif for tif in TimeInForce}
+KINDS = {"cancel": Kind.CANCEL, "amend": Kind.AMEND, "reduce": Kind.REDUCE,
+         "mass": Kind.MASS_CANCEL, "endday": Kind.END_DAY}  # fmt: skip
+
+
+class Exchange:
+    """An engine in memory that is checked after each command, with short words for tests.
+
+    ``buy 1 10@100 ioc acc=7``: id 1, quantity 10, price 100 ticks (``@market``: none);
+    ``amend 1 5`` keeps the price, ``amend 1 @101`` the quantity; ``on=2``: instrument 2.
+    """
+
+    def __init__(self, machine: str, *instruments: mc.Instrument) -> None:
+        self.engine = mc.Engine.memory(instruments=instruments or (PLAIN,), machine=machine)
+        self.trades = 0
+
+    def send(self, **fields: int) -> NDArray:
+        """One record; its events, after what must hold of every command's events."""
+        row = np.zeros(1, COMMAND)
+        for name, value in {"instrument": 1, **fields}.items():
+            row[name] = value
+        sequence = self.engine.sequence + 1
+        events = self.engine.submit_batch(row)
+        assert len(events) and (events["sequence"] == sequence).all()
+        assert self.engine.sequence == sequence
+        ids = events["trade_id"][events["kind"] == EventKind.TRADED].tolist()
+        assert ids == list(range(self.trades + 1, self.trades + 1 + len(ids)))
+        self.trades += len(ids)
+        of_orders = np.isin(events["kind"], [EventKind.ACCEPTED, EventKind.TRADED])
+        assert (events["quantity"][of_orders] > 0).all()
+        self.engine._check()
+        return events
+
+    def say(self, line: str) -> list[str]:
+        """Sends a line of the little language; one text for each event."""
+        return [shown(event) for event in self.send(**parsed(line))]
+
+    def book(self, number: int = 1) -> str:
+        """``100: 1x10 2x5; 99: 3x1 / 101: 4x7``: buys, then sells, best first, in queue order."""
+        levels: dict[int, dict[int, list[str]]] = {1: {}, 2: {}}
+        for order in self.engine.state().orders[number - 1]:
+            queue = levels[int(order["side"])].setdefault(int(order["price"]), [])
+            queue.append(f"{order['order_id']}x{order['quantity']}")
+        sides = [[f"{p}: {' '.join(q)}" for p, q in levels[side].items()] for side in (1, 2)]
+        return " / ".join("; ".join(side) or "-" for side in sides)
+
+    def run(self, script: str) -> None:
+        """Lines ``command => events``, ``book => book``, or a command that is not refused.
+
+        A line that ends in a comma goes on in the next.
+        """
+        for line in re.sub(r",\n\s+", ", ", script.strip()).splitlines():
+            said, arrow, expected = (part.strip() for part in line.partition("=>"))
+            if said == "book":
+                assert self.book() == expected, line
+                continue
+            events = self.say(said)
+            if arrow:
+                assert events == [part.strip() for part in expected.split(",")], line
+            else:
+                assert not events[0].startswith("rejected"), (line, events)
+
+
+def parsed(line: str) -> dict[str, int]:
+    """The fields of a COMMAND from a line of the little language."""
+    verb, *words = line.split()
+    fields: dict[str, int] = {}
+    numbers = [word for word in words if "=" not in word and word not in ("post", *TIFS)]
+    if verb in SIDES:
+        fields |= {"kind": Kind.NEW, "side": SIDES[verb], "order_type": OrderType.LIMIT}
+        fields["time_in_force"] = next((TIFS[w] for w in words if w in TIFS), TimeInForce.GTC)
+        fields["flags"] = Flag.POST_ONLY if "post" in words else 0
+    else:
+        fields["kind"] = KINDS[verb]
+    if numbers:
+        fields["order_id"] = int(numbers[0])
+    if len(numbers) > 1:
+        quantity, at, price = numbers[1].partition("@")
+        fields["quantity"] = int(quantity or 0)
+        fields["price"] = int(price) if at and price != "market" else 0
+        if price == "market":
+            fields["order_type"] = OrderType.MARKET
+        if verb == "amend" and not (quantity and at):
+            fields["flags"] = Flag.KEEP_QUANTITY if at else Flag.KEEP_PRICE
+    for name, value in (word.split("=") for word in words if "=" in word):
+        key = {"acc": "account", "on": "instrument"}.get(name, name)
+        fields[key] = SIDES[value] if value in SIDES else int(value)
+    return fields
+
+
+def shown(event: Any) -> str:
+    kind = EventKind(int(event["kind"]))
+    what = f"{event['order_id']} {event['quantity']}@{event['price']}"
+    reason = Reason(int(event["reason"])).name
+    if kind == EventKind.TRADED:
+        left = f"{event['left']}/{event['taker_left']}"
+        return f"trade {what} by {event['taker_order_id']} left {left}"
+    if kind == EventKind.REJECTED:
+        return f"rejected {reason} {Field(int(event['field'])).name}"
+    if kind in (EventKind.MASS_CANCELLED, EventKind.DAY_ENDED):
+        return f"{kind.name.lower()} {event['quantity']}"
+    if kind == EventKind.CANCELLED:
+        assert event["left"] == 0
+        return f"cancelled {what} {reason}"
+    assert event["left"] == event["quantity"]
+    return f"{kind.name.lower()} {what}"
+
+
+RULES = {
+    "a trade is at the resting price, not the aggressor's": """
+        sell 1 10@100
+        buy 2 4@105   => accepted 2 4@105, trade 1 4@100 by 2 left 6/0
+        book          => - / 100: 1x6
+        """,
+    "a sell below the bid trades at the bid": """
+        buy 1 10@100
+        sell 2 3@95   => accepted 2 3@95, trade 1 3@100 by 2 left 7/0
+        """,
+    "best price first, at one price oldest first": """
+        sell 1 5@101
+        sell 2 5@100
+        sell 3 5@100
+        buy 4 12@101  => accepted 4 12@101, trade 2 5@100 by 4 left 0/7,
+                         trade 3 5@100 by 4 left 0/2, trade 1 2@101 by 4 left 3/0
+        book          => - / 101: 1x3
+        """,
+    "a cancel in the middle of a level keeps the queue": """
+        sell 1 5@100
+        sell 2 5@100
+        sell 3 5@100
+        cancel 2      => cancelled 2 5@100 REQUESTED
+        sell 4 5@100
+        buy 5 11@100  => accepted 5 11@100, trade 1 5@100 by 5 left 0/6,
+                         trade 3 5@100 by 5 left 0/1, trade 4 1@100 by 5 left 4/0
+        """,
+    "cancels at the head and the tail keep the queue": """
+        buy 1 1@100
+        buy 2 2@100
+        buy 3 3@100
+        cancel 1
+        cancel 3
+        buy 4 4@100
+        book          => 100: 2x2 4x4 / -
+        """,
+    "an amend that crosses trades first and leaves no crossed book": """
+        sell 1 5@105
+        sell 2 5@106
+        buy 3 20@100
+        amend 3 @105  => amended 3 20@105, trade 1 5@105 by 3 left 0/15
+        book          => 105: 3x15 / 106: 2x5
+        """,
+    "an amend that crosses and fills whole is gone": """
+        sell 1 5@105
+        buy 2 5@100
+        amend 2 5@110 => amended 2 5@110, trade 1 5@105 by 2 left 0/0
+        book          => - / -
+        cancel 2      => rejected UNKNOWN_ORDER ORDER_ID
+        """,
+    "fill-or-kill counts all makers of all levels within its limit": """
+        sell 1 4@100
+        sell 2 3@100
+        sell 3 3@102
+        buy 4 11@102 fok => accepted 4 11@102, cancelled 4 11@102 FILL_OR_KILL
+        buy 5 10@101 fok => accepted 5 10@101, cancelled 5 10@101 FILL_OR_KILL
+        book             => - / 100: 1x4 2x3; 102: 3x3
+        buy 6 10@102 fok => accepted 6 10@102, trade 1 4@100 by 6 left 0/6,
+                            trade 2 3@100 by 6 left 0/3, trade 3 3@102 by 6 left 0/0
+        book             => - / -
+        """,
+    "a market fill-or-kill looks through the whole book": """
+        buy 1 4@100
+        buy 2 4@-500
+        sell 3 9@market fok => accepted 3 9@0, cancelled 3 9@0 FILL_OR_KILL
+        sell 4 8@market fok => accepted 4 8@0, trade 1 4@100 by 4 left 0/4,
+                               trade 2 4@-500 by 4 left 0/0
+        """,
+    "fill-or-kill in an empty book is cancelled": """
+        buy 1 1@100 fok     => accepted 1 1@100, cancelled 1 1@100 FILL_OR_KILL
+        buy 2 1@market fok  => accepted 2 1@0, cancelled 2 1@0 FILL_OR_KILL
+        """,
+    "the rest of an immediate-or-cancel order does not rest": """
+        sell 1 5@100
+        buy 2 8@100 ioc => accepted 2 8@100, trade 1 5@100 by 2 left 0/3,
+                           cancelled 2 3@100 IMMEDIATE_OR_CANCEL
+        buy 3 8@100 ioc => accepted 3 8@100, cancelled 3 8@100 IMMEDIATE_OR_CANCEL
+        book            => - / -
+        """,
+    "a filled immediate-or-cancel order has nothing to cancel": """
+        sell 1 5@100
+        buy 2 5@100 ioc => accepted 2 5@100, trade 1 5@100 by 2 left 0/0
+        """,
+    "a market order never rests, whatever its time in force": """
+        sell 1 2@100
+        buy 2 5@market gtc => accepted 2 5@0, trade 1 2@100 by 2 left 0/3,
+                              cancelled 2 3@0 MARKET_REMAINDER
+        buy 3 5@market day => accepted 3 5@0, cancelled 3 5@0 MARKET_REMAINDER
+        buy 4 5@market ioc => accepted 4 5@0, cancelled 4 5@0 MARKET_REMAINDER
+        book               => - / -
+        """,
+    "a market order pays any price": """
+        sell 1 1@-9000000000000000000
+        sell 2 1@9000000000000000000
+        buy 3 2@market ioc => accepted 3 2@0, trade 1 1@-9000000000000000000 by 3 left 0/1,
+                              trade 2 1@9000000000000000000 by 3 left 0/0
+        """,
+    "a limit order never pays through its limit": """
+        sell 1 5@100
+        sell 2 5@103
+        buy 3 9@102     => accepted 3 9@102, trade 1 5@100 by 3 left 0/4
+        book            => 102: 3x4 / 103: 2x5
+        sell 4 9@101    => accepted 4 9@101, trade 3 4@102 by 4 left 0/5
+        book            => - / 101: 4x5; 103: 2x5
+        """,
+    "a live id is refused on either side, and free once its order is gone": """
+        buy 1 5@100
+        buy 1 5@99      => rejected DUPLICATE_ORDER ORDER_ID
+        sell 1 5@200    => rejected DUPLICATE_ORDER ORDER_ID
+        buy 1 5@1 ioc   => rejected DUPLICATE_ORDER ORDER_ID
+        cancel 1
+        sell 1 5@200    => accepted 1 5@200
+        buy 2 5@200
+        buy 1 7@100     => accepted 1 7@100
+        reduce 1 7
+        buy 1 3@98 ioc
+        buy 1 3@97      => accepted 1 3@97
+        book            => 97: 1x3 / -
+        """,
+    "assigned ids count up, skip live ones, and a refusal uses up none": """
+        buy 2 1@100
+        buy 0 1@100     => accepted 1 1@100
+        buy 0 0@100     => rejected QUANTITY_NOT_POSITIVE QUANTITY
+        buy 0 1@100     => accepted 3 1@100
+        cancel 3
+        buy 0 1@90 ioc  => accepted 4 1@90, cancelled 4 1@90 IMMEDIATE_OR_CANCEL
+        buy 0 1@100     => accepted 5 1@100
+        """,
+    "an emptied level is no longer the best": """
+        buy 1 5@100
+        buy 2 5@99
+        buy 3 5@35
+        cancel 1
+        sell 4 1@99     => accepted 4 1@99, trade 2 1@99 by 4 left 4/0
+        sell 5 4@99
+        sell 6 1@99     => accepted 6 1@99
+        book            => 35: 3x5 / 99: 6x1
+        buy 7 1@99
+        sell 8 1@35     => accepted 8 1@35, trade 3 1@35 by 8 left 4/0
+        """,
+    "negative prices are ordered like numbers": """
+        buy 1 5@-10
+        buy 2 5@-9
+        sell 3 5@-1
+        sell 4 5@-2
+        book          => -9: 2x5; -10: 1x5 / -2: 4x5; -1: 3x5
+        sell 5 7@-10  => accepted 5 7@-10, trade 2 5@-9 by 5 left 0/2,
+                         trade 1 2@-10 by 5 left 3/0
+        buy 6 6@0     => accepted 6 6@0, trade 4 5@-2 by 6 left 0/1,
+                         trade 3 1@-1 by 6 left 4/0
+        """,
+    "the 17 operations that made another engine hang": """
+        buy 1 66@99996
+        buy 2 98@100002
+        buy 3 61@99997
+        buy 4 79@99993
+        sell 5 11@100001  => accepted 5 11@100001, trade 2 11@100002 by 5 left 87/0
+        buy 6 2@99993
+        buy 7 84@99996
+        buy 8 90@99994
+        sell 9 76@100001  => accepted 9 76@100001, trade 2 76@100002 by 9 left 11/0
+        sell 10 66@99985  => accepted 10 66@99985, trade 2 11@100002 by 10 left 0/55,
+                             trade 3 55@99997 by 10 left 6/0
+        sell 11 80@99987  => accepted 11 80@99987, trade 3 6@99997 by 11 left 0/74,
+                             trade 1 66@99996 by 11 left 0/8, trade 7 8@99996 by 11 left 76/0
+        sell 12 58@99987  => accepted 12 58@99987, trade 7 58@99996 by 12 left 18/0
+        sell 13 38@99986  => accepted 13 38@99986, trade 7 18@99996 by 13 left 0/20,
+                             trade 8 20@99994 by 13 left 70/0
+        sell 14 82@99988  => accepted 14 82@99988, trade 8 70@99994 by 14 left 0/12,
+                             trade 4 12@99993 by 14 left 67/0
+        sell 15 67@99984  => accepted 15 67@99984, trade 4 67@99993 by 15 left 0/0
+        cancel 6          => cancelled 6 2@99993 REQUESTED
+        sell 16 55@99989  => accepted 16 55@99989
+        book              => - / 99989: 16x55
+        """,
+}
+
+
+@on_both_machines
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(machine: str, rule: str) -> None:
+    Exchange(machine).run(RULES[rule])
