@@ -235,12 +235,14 @@ class Engine:
     @property
     def instruments(self) -> Directory:
         """By symbol and by number; change them through commands only."""
-        return self._machine.instruments
+        with self._turn:
+            return self._machine.instruments
 
     @property
     def sequence(self) -> int:
         """Of the last command; 0 before the first."""
-        return self._machine.sequence
+        with self._turn:
+            return self._machine.sequence
 
     @property
     def log(self) -> Log | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import LogDamaged, SinkError
 from .journal import LogReader, Position
-from .recovery import machine_class, starts
+from .recovery import machine_class, of_this_log, starts
 
 POLL_SECONDS = 0.02
 BUNDLE_COMMANDS = 4096  # handed on together, when that many are waiting
@@ -51,22 +51,31 @@ class Follower:
         directory = Path(path)
         self._sink = sink
         at = sink.position() or Position(0, 0)
-        start = starts(directory, machine_class(machine), at.sequence)
+        accept = of_this_log(directory)
+        start = starts(directory, machine_class(machine), at.sequence, accept)
         self._machine = start.machine
-        self._reader = LogReader(directory, after=start.machine.sequence)
+        self._reader = LogReader(directory, after=start.sequence, chain=start.chain)
+        self._refused = ""  # what the sink said when it did not take a bundle
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at
 
     def step(self) -> int:
         """Delivers what the log has now; returns the number of commands (0: up to date)."""
+        if self._refused:
+            raise SinkError(f"stopped behind {self.position}: {self._refused}; make a new follower")
         delivered = 0
         for epoch, commands in self._bundles():
             known = max(0, self._behind - self._machine.sequence)
             self._machine.apply(commands[:known])
             if known < len(commands):
                 events = self._machine.apply(commands[known:])
-                self.position = Position(epoch, self._machine.sequence)
-                self._sink.write(self.position, commands[known:], events)
+                position = Position(epoch, self._machine.sequence)
+                try:
+                    self._sink.write(position, commands[known:], events)
+                except BaseException as error:
+                    self._refused = str(error) or type(error).__name__
+                    raise
+                self.position = position
                 delivered += len(commands) - known
         if not delivered and self._machine.sequence < self._behind:
             raise SinkError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import snapshots
 from .answers import Machine
 from .errors import LogDamaged, LogError, SnapshotDamaged
-from .journal import FileLog, Frame, LogReader, Position, identity_of
+from .journal import FileLog, Frame, LogReader, Position, has_log, identity_of
 from .state import State
 
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
@@ -56,6 +56,11 @@ class Start:
     snapshot: snapshots.Snapshot | None
     skipped: list[str]
     sequence: int  # of the machine as it was made
+
+    @property
+    def chain(self) -> bytes | None:
+        """What the log must say there; None at its beginning."""
+        return self.snapshot.chain if self.snapshot else None
 
 
 def starts(
@@ -110,27 +115,19 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
-    start = starts(path, made, accept=_of_this_log(path))
+    start = starts(path, made, accept=of_this_log(path))
 
     def on_frame(frame: Frame) -> None:
         replay(start.machine, frame)
         progress(frame.count)
 
+    if snapshots.listing(path) and not has_log(path):
+        raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log = FileLog.open(
-        path, policy=policy, segment_bytes=segment_bytes, after=start.sequence, on_frame=on_frame
-    )
-    try:
-        found, snapshot = log.recovered, start.snapshot
-        if snapshot is not None and found.chain_at_start != snapshot.chain:
-            what = (
-                "the log ends before its snapshot"
-                if log.sequence < snapshot.sequence
-                else ("the log and its snapshot tell different histories")
-            )
-            raise LogDamaged(what, str(path), 0, snapshot.sequence)
-    except BaseException:
-        log.close()
-        raise
+        path, policy=policy, segment_bytes=segment_bytes,
+        after=start.sequence, chain=start.chain, on_frame=on_frame,
+    )  # fmt: skip
+    found = log.recovered
     recovery = Recovery(
         segments=found.segments,
         frames=found.frames,
@@ -146,16 +143,16 @@ def open_for_writing(
 def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
     directory = Path(path)
-    start = starts(directory, machine_class(machine), accept=_of_this_log(directory))
+    start = starts(directory, machine_class(machine), accept=of_this_log(directory))
     epoch = start.snapshot.epoch if start.snapshot else 0
-    with LogReader(directory, after=start.sequence) as reader:
+    with LogReader(directory, after=start.sequence, chain=start.chain) as reader:
         for frame in reader.read():
             replay(start.machine, frame)
             epoch = frame.epoch
     return start.machine, Position(epoch, start.machine.sequence)
 
 
-def _of_this_log(path: Path) -> Callable[[snapshots.Snapshot], str]:
+def of_this_log(path: Path) -> Callable[[snapshots.Snapshot], str]:
     """For `starts`: a snapshot must be of the exchange whose log lies beside it."""
     try:
         identity = identity_of(path)

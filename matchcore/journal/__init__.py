@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .memory import MemoryLog
-from .reader import Finding, LogReader, Report, identity_of, verify
+from .reader import Finding, LogReader, Report, has_log, identity_of, verify
 from .segments import Frame, Position
 from .writer import DEFAULT_SEGMENT_BYTES, POLICIES, FileLog, Recovered
 
@@ -58,6 +58,7 @@ __all__ = [
     "Position",
     "Recovered",
     "Report",
+    "has_log",
     "identity_of",
     "verify",
 ]

@@ -15,6 +15,7 @@ from .segments import (
     Walk,
     check_follows,
     check_order,
+    check_snapshot,
     named_sequence,
     segment_files,
 )
@@ -24,13 +25,17 @@ from .writer import LOCK_NAME, POSITION, POSITION_NAME
 class LogReader:
     """Hands out the durable frames of a log, also while an engine writes it.  Not for two threads.
 
-    Frames that hold sequences beyond `after` are given; earlier segments are not read.
+    Frames that hold sequences beyond `after` are given; earlier segments are not read.  With
+    `chain`, the log must have that digest there.
     LogError when there is no log, `LogDamaged` as recovery raises it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, after: int = 0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, after: int = 0, chain: bytes | None = None
+    ) -> None:
         self.directory = Path(path)
         self._after = after
+        self._chain = chain
         files = segment_files(self.directory)
         if not files:
             raise LogError(f"{self.directory}: no journal here")
@@ -54,6 +59,7 @@ class LogReader:
         """The frames that are there and durable now; call again for more."""
         limit = self._durable_limit()
         while True:
+            self._compare()
             frame = self._ahead or self._walk.next()
             self._ahead = None
             if frame is None:
@@ -61,6 +67,7 @@ class LogReader:
                     continue
                 if self._walk.problem:
                     self._judge(limit)
+                self._compare(at_end=True)
                 return
             last = frame.first_sequence + frame.count - 1
             if limit is not None and last > max(limit, self._walk.durable):
@@ -68,6 +75,13 @@ class LogReader:
                 return
             if last > self._after:
                 yield frame
+
+    def _compare(self, *, at_end: bool = False) -> None:
+        """`LogDamaged` unless the log has the chain asked for where it was asked for."""
+        if self._chain is None or (self._walk.sequence <= self._after and not at_end):
+            return
+        check_snapshot(self.directory, self._walk, self._after, self._chain)
+        self._chain = None
 
     def _durable_limit(self) -> int | None:
         """How far the writer has synced; None when there is no writer, and all is made durable."""
@@ -116,6 +130,11 @@ class LogReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def has_log(path: str | os.PathLike[str]) -> bool:
+    """True if a directory is there and holds a journal."""
+    return Path(path).is_dir() and bool(segment_files(Path(path)))
 
 
 def identity_of(path: str | os.PathLike[str]) -> bytes:

@@ -256,6 +256,15 @@ def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
             )
 
 
+def check_snapshot(directory: Path, walk: Walk, sequence: int, chain: bytes) -> None:
+    """`LogDamaged` unless a walk stands where a snapshot was taken, with the same past."""
+    if walk.sequence <= sequence:
+        raise LogDamaged("the log ends before its snapshot", str(directory), 0, sequence)
+    if walk.sequence != sequence + 1 or walk.chain != chain:
+        what = "the log and its snapshot tell different histories"
+        raise LogDamaged(what, str(directory), 0, sequence)
+
+
 def check_follows(walk: Walk, header: SegmentHeader, file: Path) -> None:
     """`LogDamaged` unless a segment goes on where a finished walk through its predecessor ended."""
     if walk.trailing_problem():

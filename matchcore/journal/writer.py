@@ -30,6 +30,7 @@ from .segments import (
     Walk,
     check_follows,
     check_order,
+    check_snapshot,
     named_sequence,
     segment_files,
     segment_path,
@@ -54,7 +55,6 @@ class Recovered:
     commands: int = 0
     cut_bytes: int = 0
     cut_path: str = ""
-    chain_at_start: bytes | None = None  # at the sequence that the walk was to begin after
 
 
 class FileLog:
@@ -94,13 +94,15 @@ class FileLog:
         policy: str = "sync",
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         after: int = 0,
+        chain: bytes | None = None,
         on_frame: Callable[[Frame], None] = lambda frame: None,
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
 
         Each verified frame that holds a sequence beyond `after` is handed to `on_frame`: one
         pass checks and replays.  Segments that end at or before `after` are not read through.
-        A torn tail is cut (see `recovered`); anything else that is wrong raises `LogDamaged`.
+        With `chain`, the log must have that digest there.  A torn tail is cut (see `recovered`);
+        anything else that is wrong raises `LogDamaged`, and then nothing has been changed.
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: one of {', '.join(POLICIES)}")
@@ -112,14 +114,14 @@ class FileLog:
             sync_directory(directory.absolute().parent)
         log = cls(directory, policy, segment_bytes, take_lock(directory))
         try:
-            log._recover(after, on_frame)
+            log._recover(after, chain, on_frame)
             log._publish()
         except BaseException:
             log._release()
             raise
         return log
 
-    def _recover(self, after: int, on_frame: Callable[[Frame], None]) -> None:
+    def _recover(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> None:
         for leftover in self.directory.glob("journal-*" + UNBORN_SUFFIX):
             leftover.unlink()
         files = segment_files(self.directory)
@@ -142,22 +144,28 @@ class FileLog:
                 check_follows(walk, header, file)
                 walk.close()
             walk = Walk.open(file, writable=True)
-            self._walk(walk, after, on_frame)
+            chain = self._walk(walk, after, chain, on_frame)
         assert walk is not None
+        if chain is not None:
+            check_snapshot(self.directory, walk, after, chain)
         self._adopt(walk)
 
-    def _walk(self, walk: Walk, after: int, on_frame: Callable[[Frame], None]) -> None:
-        found = self.recovered
-        found.segments += 1
-        if walk.sequence == after + 1:
-            found.chain_at_start = walk.chain
-        while (frame := walk.next()) is not None:
-            found.frames += 1
-            found.commands += frame.count
+    def _walk(
+        self, walk: Walk, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]
+    ) -> bytes | None:
+        """Hands out a segment's frames; returns the chain that is still to be compared."""
+        self.recovered.segments += 1
+        while True:
+            if chain is not None and walk.sequence > after:
+                check_snapshot(self.directory, walk, after, chain)
+                chain = None
+            frame = walk.next()
+            if frame is None:
+                return chain
+            self.recovered.frames += 1
+            self.recovered.commands += frame.count
             if walk.sequence > after + 1:
                 on_frame(frame)
-            elif walk.sequence == after + 1:
-                found.chain_at_start = walk.chain
 
     def _adopt(self, walk: Walk) -> None:
         """Goes on at the end of the last segment, after cutting what a crash left torn there."""
@@ -236,9 +244,10 @@ class FileLog:
             return
         step = min(max(self._allocated, ALLOCATE_BYTES_MIN), ALLOCATE_BYTES_MAX)
         wanted = max(end, min(self._allocated + step, self.segment_bytes))
-        _write_all(self._fd, bytes(wanted - self._allocated), self._allocated)
+        self._allocated += os.pwrite(self._fd, bytes(wanted - self._allocated), self._allocated)
+        if self._allocated < end:  # the last bytes of a disk may still hold this frame
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fdatasync(self._fd)
-        self._allocated = wanted
 
     def _rotate(self) -> None:
         with self._fatal("rotate"):

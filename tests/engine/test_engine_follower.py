@@ -105,9 +105,6 @@ def test_a_bad_snapshot_does_not_stop_a_follower(tmp_path: Path) -> None:
     assert delivered(sink) == expected(tmp_path, 102)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Follower calls starts() without asking whose snapshot it is"
-)
 def test_a_snapshot_of_another_exchange_is_not_begun_with(tmp_path: Path) -> None:
     filled(tmp_path / "ours")
     with opened(tmp_path / "theirs") as engine:
@@ -205,9 +202,6 @@ def test_a_new_follower_repeats_what_a_sink_refused(tmp_path: Path) -> None:
     assert delivered(sink) == expected(tmp_path)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Follower.step applies before it writes: a refused bundle is left out later"
-)
 def test_the_same_follower_leaves_nothing_out_behind_a_refusal(tmp_path: Path) -> None:
     with opened(tmp_path) as engine:
         run(engine, 1)

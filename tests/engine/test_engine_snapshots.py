@@ -158,12 +158,6 @@ def test_a_log_that_ends_before_its_snapshot_is_damage(tmp_path: Path) -> None:
             opened(tmp_path)
 
 
-READ = pytest.mark.xfail(
-    strict=True, reason="recovery.read and Follower do not compare the chain of the snapshot"
-)
-
-
-@READ
 @pytest.mark.parametrize("made", [cut_before_the_snapshot, with_a_snapshot_of_another_history])
 def test_reading_without_a_lock_refuses_what_opening_refuses(
     tmp_path: Path, made: Callable[[Path], None]
