@@ -40,7 +40,7 @@ cdef struct Core:
     u64 next_trade_id
 
 cdef enum Halt:             # why a run ended
-    DONE                    # all commands, or the next is not for this book
+    DONE                    # all commands, or the next is not an order's for one of the books
     FULL                    # the buffer; call again to go on
     NO_MEMORY               # the next command was not begun
 
@@ -51,6 +51,6 @@ cdef void core_init(Core* core) noexcept nogil
 cdef void core_drop(Core* core) noexcept nogil
 cdef void book_init(Book* book, u32 instrument, u64 secret) noexcept nogil
 cdef void book_drop(Book* book) noexcept nogil
-cdef Halt book_run(Core* core, Book* book, const mc_command* commands, size_t count,
-                   size_t* taken, Events* events) noexcept nogil
+cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
+                     size_t count, size_t* taken, Events* events) noexcept nogil
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil

@@ -4,19 +4,21 @@ The rules are those of docs/commands-and-events.md.  `reference.py` says the sam
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
-from ._ids cimport ids_drop, ids_find, ids_home, ids_init, ids_ready, ids_remove
+from ._ids cimport (ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_prefetch,
+                    ids_prefetch_order, ids_ready)
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
-from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready, slots_give
+from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
-from ._resting cimport (book_remove, book_rest, can_fill, crosses, level_at, overflows,
-                        shrink)
+from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
+                        level_join, level_leave, overflows, shrink)
 
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
 cdef enum:
-    LOOKAHEAD = 8           # commands ahead whose id entry is asked into the cache
+    LOOKAHEAD = 8           # commands ahead whose place in the id table is asked into the cache
+    LOOKAHEAD_ORDER = 4     # and the order itself; both divide by two
 
 
 cdef void core_init(Core* core) noexcept nogil:
@@ -84,10 +86,8 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, i64 l
                 maker.prev = NULL
                 return 0
             after = maker.next
-            ids_remove(&book.ids, maker.order_id)
-            slots_give(&core.pool.orders, maker)
+            book_forget(core, book, maker)
             level.orders -= 1
-            book.orders -= 1
             maker = after
             if maker == NULL or left == 0 or events.at == events.end:
                 break
@@ -140,7 +140,8 @@ cdef inline bint is_resting(const mc_command* command) noexcept nogil:
     return command.order_type == LIMIT and command.time_in_force <= DAY
 
 
-cdef inline Reason wrong_new(Book* book, const mc_command* command, Field* field) noexcept nogil:
+cdef inline Reason wrong_new(Book* book, const mc_command* command, u32 hash,
+                             Field* field) noexcept nogil:
     """What forbids a NEW, in the order of the rule book, or R_NONE."""
     cdef bint resting = is_resting(command)
     cdef Reason reason
@@ -166,7 +167,8 @@ cdef inline Reason wrong_new(Book* book, const mc_command* command, Field* field
     if mc_unlikely(reason != R_NONE):
         field[0] = F_QUANTITY
         return reason
-    if mc_unlikely(command.order_id != 0 and ids_find(&book.ids, command.order_id) != NULL):
+    if mc_unlikely(command.order_id != 0
+                   and ids_find(&book.ids, hash, command.order_id) != NULL):
         field[0] = F_ORDER_ID
         return R_DUPLICATE_ORDER
     if resting:
@@ -185,20 +187,20 @@ cdef inline Reason wrong_new(Book* book, const mc_command* command, Field* field
 cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
     """The next id that is not live in this book."""
     cdef u64 order_id = core.next_order_id
-    while ids_find(&book.ids, order_id) != NULL:
+    while ids_look_up(&book.ids, order_id) != NULL:
         order_id += 1
     core.next_order_id = order_id + 1
     return order_id
 
 
-cdef void finish_taking(Core* core, Book* book, const mc_command* command, u16 flags, i64 left,
-                        Events* events) noexcept nogil:
+cdef void finish_taking(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
+                        i64 left, Events* events) noexcept nogil:
     """What becomes of an order's rest once it has traded all it can."""
     cdef Reason reason
     if left == 0:
         return
     if command.kind == AMEND or is_resting(command):
-        book_rest(core, book, command, flags, left)
+        book_rest(core, book, command, hash, flags, left)
         return
     if command.order_type == MARKET:
         reason = R_MARKET_REMAINDER
@@ -207,8 +209,8 @@ cdef void finish_taking(Core* core, Book* book, const mc_command* command, u16 f
     emit_taker(core, events, CANCELLED, reason, command, left, 0)
 
 
-cdef inline void take_and_rest(Core* core, Book* book, const mc_command* command, u16 flags,
-                               i64 left, Events* events) noexcept nogil:
+cdef inline void take_and_rest(Core* core, Book* book, const mc_command* command, u32 hash,
+                               u16 flags, i64 left, Events* events) noexcept nogil:
     cdef Pending* pending = &core.pending
     if crosses_command(book, command):
         left = book_take(core, book, command, left, events)
@@ -219,12 +221,13 @@ cdef inline void take_and_rest(Core* core, Book* book, const mc_command* command
             pending.left = left
             pending.stage = TAKING
             return
-    finish_taking(core, book, command, flags, left, events)
+    finish_taking(core, book, command, hash, flags, left, events)
 
 
-cdef inline void do_new(Core* core, Book* book, const mc_command* given, Events* events) noexcept nogil:
+cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 hash,
+                        Events* events) noexcept nogil:
     cdef Field field = F_NONE
-    cdef Reason reason = wrong_new(book, given, &field)
+    cdef Reason reason = wrong_new(book, given, hash, &field)
     cdef mc_command named
     cdef const mc_command* command = given
     if mc_unlikely(reason != R_NONE):
@@ -233,19 +236,20 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, Events*
     if given.order_id == 0:
         named = given[0]
         named.order_id = next_id(core, book)
+        hash = ids_hash(&book.ids, named.order_id)
         command = &named
     emit_taker(core, events, ACCEPTED, R_NONE, command, command.quantity, command.quantity)
     if command.time_in_force == FOK and not can_fill(
             book, command.side, limit_of(book, command), command.quantity):
         emit_taker(core, events, CANCELLED, R_FILL_OR_KILL, command, command.quantity, 0)
         return
-    take_and_rest(core, book, command, command.flags, command.quantity, events)
+    take_and_rest(core, book, command, hash, command.flags, command.quantity, events)
 
 
-cdef inline Order* order_for(Core* core, Book* book, const mc_command* command,
+cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, u32 hash,
                              Events* events) noexcept nogil:
     """The live order that a command names, or NULL after a refusal."""
-    cdef Order* order = ids_find(&book.ids, command.order_id)
+    cdef Order* order = ids_find(&book.ids, hash, command.order_id)
     if order == NULL:
         emit_refusal(core, command, R_UNKNOWN_ORDER, F_ORDER_ID, events)
     elif command.account != 0 and command.account != order.account:
@@ -260,13 +264,13 @@ cdef inline void cancel_order(Core* core, Book* book, Order* order, u8 reason,
     book_remove(core, book, order)
 
 
-cdef void do_reduce(Core* core, Book* book, const mc_command* command, Events* events) noexcept nogil:
+cdef void do_reduce(Core* core, Book* book, const mc_command* command, u32 hash,
+                    Events* events) noexcept nogil:
     cdef Order* order
-    cdef Ladder* ladder
     if command.quantity <= 0:
         emit_refusal(core, command, R_QUANTITY_NOT_POSITIVE, F_QUANTITY, events)
         return
-    order = order_for(core, book, command, events)
+    order = order_for(core, book, command, hash, events)
     if order == NULL:
         return
     if command.quantity >= order.left:
@@ -278,7 +282,8 @@ cdef void do_reduce(Core* core, Book* book, const mc_command* command, Events* e
         emit(core, events, AMENDED, R_NONE, book.instrument, order, order.price, order.left, order.left)
 
 
-cdef void do_amend(Core* core, Book* book, const mc_command* given, Events* events) noexcept nogil:
+cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
+                   Events* events) noexcept nogil:
     cdef mc_command command = given[0]
     cdef Reason reason
     cdef Order* order
@@ -294,7 +299,7 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, Events* even
         if reason != R_NONE:
             emit_refusal(core, given, reason, F_QUANTITY, events)
             return
-    order = order_for(core, book, given, events)
+    order = order_for(core, book, given, hash, events)
     if order == NULL:
         return
     if given.flags & KEEP_PRICE:
@@ -318,8 +323,14 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, Events* even
     if command.price == order.price and command.quantity <= order.left:
         shrink(book, order, command.quantity)
         return
-    book_remove(core, book, order)
-    take_and_rest(core, book, &command, flags, command.quantity, events)
+    if crosses_command(book, &command):
+        book_remove(core, book, order)
+        take_and_rest(core, book, &command, hash, flags, command.quantity, events)
+        return
+    level_leave(core, book, order)
+    order.price = command.price
+    order.left = command.quantity
+    level_join(core, book, order)
 
 
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
@@ -354,48 +365,81 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
-cdef Halt book_run(Core* core, Book* book, const mc_command* commands, size_t count,
-                   size_t* taken, Events* events) noexcept nogil:
-    """Applies order commands as long as they are for this book.
+cdef inline u32 look_ahead(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
+    """The hash of a later command's id, whose place in the table is asked for."""
+    cdef Book* book
+    cdef u32 hash
+    if mc_unlikely(command.instrument - 1 >= books_count):
+        return 0
+    book = books[command.instrument - 1]
+    hash = ids_hash(&book.ids, command.order_id)
+    ids_prefetch(&book.ids, hash)
+    return hash
+
+
+cdef inline void apply_order(Core* core, Book* book, const mc_command* command, u32 hash,
+                             Events* events) noexcept nogil:
+    cdef Order* order
+    if command.kind == NEW:
+        do_new(core, book, command, hash, events)
+    elif command.kind == CANCEL:
+        order = order_for(core, book, command, hash, events)
+        if order != NULL:
+            cancel_order(core, book, order, R_REQUESTED, events)
+    elif command.kind == AMEND:
+        do_amend(core, book, command, hash, events)
+    else:
+        do_reduce(core, book, command, hash, events)
+
+
+cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
+                     size_t count, size_t* taken, Events* events) noexcept nogil:
+    """Applies commands as long as they are of orders, for one of these books.
 
     First goes on with what a full buffer has interrupted.
     """
     cdef const mc_command* command
-    cdef Order* order
+    cdef const mc_command* ahead
+    cdef Book* book
     cdef Pending* pending = &core.pending
     cdef size_t i = 0
+    cdef u32 hash
+    cdef u32 hashes[LOOKAHEAD]
     taken[0] = 0
     if pending.stage == TAKING:
         if events.at >= events.end:
             return FULL
         pending.stage = IDLE
-        take_and_rest(core, book, &pending.command, pending.command.flags, pending.left, events)
+        take_and_rest(core, pending.book, &pending.command,
+                      ids_hash(&pending.book.ids, pending.command.order_id),
+                      pending.command.flags, pending.left, events)
         if pending.stage != IDLE:
             return FULL
+    for i in range(LOOKAHEAD if count > LOOKAHEAD else count):
+        hashes[i] = look_ahead(books, books_count, &commands[i])
+    i = 0
     while i < count:
         command = &commands[i]
-        if command.instrument != book.instrument or <u8>(command.kind - NEW) > REDUCE - NEW:
+        if mc_unlikely(command.instrument - 1 >= books_count
+                       or <u8>(command.kind - NEW) > REDUCE - NEW):
             break
         if mc_unlikely(events.at >= events.end):
             taken[0] = i
             return FULL
-        if i + LOOKAHEAD < count and book.ids.entries != NULL:
-            mc_prefetch(&book.ids.entries[ids_home(&book.ids, commands[i + LOOKAHEAD].order_id)])
+        book = books[command.instrument - 1]
         if mc_unlikely(not (pool_ready(&core.pool) and ids_ready(&book.ids))):
             taken[0] = i
             return NO_MEMORY
+        hash = hashes[i % LOOKAHEAD]
+        if i + LOOKAHEAD < count:
+            hashes[i % LOOKAHEAD] = look_ahead(books, books_count, &commands[i + LOOKAHEAD])
+            ahead = &commands[i + LOOKAHEAD_ORDER]
+            if ahead.instrument - 1 < books_count:
+                ids_prefetch_order(&books[ahead.instrument - 1].ids,
+                                   hashes[(i + LOOKAHEAD_ORDER) % LOOKAHEAD])
         core.sequence += 1
         i += 1
-        if command.kind == NEW:
-            do_new(core, book, command, events)
-        elif command.kind == CANCEL:
-            order = order_for(core, book, command, events)
-            if order != NULL:
-                cancel_order(core, book, order, R_REQUESTED, events)
-        elif command.kind == AMEND:
-            do_amend(core, book, command, events)
-        else:
-            do_reduce(core, book, command, events)
+        apply_order(core, book, command, hash, events)
         if mc_unlikely(pending.stage != IDLE):
             taken[0] = i
             return FULL

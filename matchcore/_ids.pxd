@@ -1,145 +1,218 @@
-# Order id -> order: open addressing with linear probing, at most half full, deletion by back-shift.
+# Order id -> order: a hash table of cache-line buckets.
 #
-# Four neighbouring ids share a cache line; a mix with two secret odd factors spreads the groups,
-# so that nobody can choose ids that pile up.  The secrets never show in any result.
-# When the table is too full, or far too empty, a new one is filled a few entries per operation
-# while both are looked at: no command pays for a whole copy.
-from libc.stdlib cimport calloc, free
+# A bucket holds seven orders, a tag of each and a count of the ids that found it full and went
+# on to the next; a look-up reads one line and, but for one wrong tag in forty, the order itself.
+# The hash has a secret, so that nobody can choose ids that pile up; it never shows in any result.
+# When the table is too full, or far too empty, a new one is filled a few buckets per command
+# while both are looked at, and the old one goes back to the system step by step: no command pays
+# for a whole copy.
 from libc.string cimport memset
+from ._pages cimport pages_give, pages_give_rest, pages_give_step, pages_take
 from ._pool cimport Order
-from ._records cimport u32, u64
+from ._records cimport mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
 
-cdef struct Entry:
-    u64 order_id
-    Order* order            # NULL: never used
+cdef struct Bucket:
+    u64 tags                # bytes 0 to 6: of the seven places, 0 when free; byte 7: passers-by
+    Order* order[7]
+
+cdef struct Table:
+    Bucket* buckets
+    u64 mask                # buckets - 1
+    u64 gone                # of a table being moved out of: buckets before this one are empty
 
 cdef struct Ids:
-    Entry* entries
-    u64 mask                # size - 1
-    u64 count               # entries in use, in both tables together
-    Entry* old              # the table being moved out of, or NULL
-    u64 old_mask
-    u64 old_at              # entries before this one have moved
+    Table now
+    Table old               # without buckets when nothing is moving
+    u64 count               # in both tables together
+    u64 high                # at this count there is work to do before another id comes; 0 while moving
+    u64 low                 # below this count the table should shrink
     u64 secret              # odd
 
 cdef enum:
-    IDS_SIZE_MIN = 16
-    IDS_MOVES = 16          # old slots looked at per operation while moving
+    IDS_BUCKETS_MIN = 4
+    IDS_FULL = 5            # ids per bucket, of 7, from which the table doubles
+    IDS_MOVES = 2           # old buckets emptied per command while moving
+    PASSERS_BY_MAX = 255    # from here on the count is not kept any more: never less
 
-cdef inline u64 ids_home(const Ids* ids, u64 order_id) noexcept nogil:
-    cdef u64 h = (order_id >> 2) * ids.secret
+cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
+    cdef u64 h = order_id * ids.secret
     h = (h ^ h >> 32) * (ids.secret ^ <u64>0x9E3779B97F4A7C14)
-    return ((h ^ h >> 29) << 2 | (order_id & 3)) & ids.mask
+    return <u32>(h >> 32)
 
-cdef inline Order* ids_gone() noexcept nogil:
-    """Marks an entry of the old table that has moved or left."""
-    return <Order*>1
+cdef inline u64 tag_of(u32 hash) noexcept nogil:
+    """Of the bits that choose no bucket in any but giant tables; never 0."""
+    return hash >> 24 | 0x80
+
+cdef inline u64 places_with(u64 tags, u32 hash) noexcept nogil:
+    """The top bit of each byte, 0 to 6, that holds the hash's tag."""
+    cdef u64 x = tags ^ tag_of(hash) * <u64>0x0101010101010101
+    return ~((x & <u64>0x7f7f7f7f7f7f7f7f) + <u64>0x7f7f7f7f7f7f7f7f | x) & <u64>0x0080808080808080
+
+cdef inline u64 places_free(u64 tags) noexcept nogil:
+    return ~tags & <u64>0x0080808080808080
+
+cdef inline u64 passers_by(const Bucket* bucket) noexcept nogil:
+    return bucket.tags >> 56
+
+cdef inline u64 table_first(const Table* table, u32 hash) noexcept nogil:
+    """Where a search begins; what stood in buckets that are gone can only be behind them."""
+    cdef u64 at = hash & table.mask
+    return at if at >= table.gone else table.gone
+
+cdef inline u64 table_next(const Table* table, u64 at) noexcept nogil:
+    at = (at + 1) & table.mask
+    return at if at >= table.gone else table.gone
+
+cdef inline Order* table_find(const Table* table, u32 hash, u64 order_id) noexcept nogil:
+    cdef u64 first = table_first(table, hash), at = first, found
+    cdef const Bucket* bucket
+    cdef Order* order
+    while True:
+        bucket = &table.buckets[at]
+        found = places_with(bucket.tags, hash)
+        while found:
+            order = bucket.order[mc_first_bit(found) >> 3]
+            if mc_likely(order.order_id == order_id):
+                return order
+            found &= found - 1
+        if mc_likely(passers_by(bucket) == 0):
+            return NULL
+        at = table_next(table, at)
+        if at == first:
+            return NULL
+
+cdef inline bint table_remove(Table* table, Order* order) noexcept nogil:
+    """Takes an order out; false when it is not there."""
+    cdef u64 first = table_first(table, order.hash), at = first, found
+    cdef Bucket* bucket
+    while True:
+        bucket = &table.buckets[at]
+        found = places_with(bucket.tags, order.hash)
+        while found:
+            if bucket.order[mc_first_bit(found) >> 3] == order:
+                bucket.tags &= ~(<u64>0xff << (mc_first_bit(found) & 56))
+                while mc_unlikely(first != at):
+                    bucket = &table.buckets[first]
+                    if passers_by(bucket) < PASSERS_BY_MAX:
+                        bucket.tags -= <u64>1 << 56
+                    first = table_next(table, first)
+                return True
+            found &= found - 1
+        if mc_likely(passers_by(bucket) == 0):
+            return False
+        at = table_next(table, at)
+        if at == first:
+            return False
+
+cdef inline void table_put(Table* table, Order* order) noexcept nogil:
+    """Enters an order; there is a free place somewhere."""
+    cdef u64 at = order.hash & table.mask
+    cdef Bucket* bucket = &table.buckets[at]
+    cdef u64 place
+    while mc_unlikely(places_free(bucket.tags) == 0):
+        if passers_by(bucket) < PASSERS_BY_MAX:
+            bucket.tags += <u64>1 << 56
+        at = (at + 1) & table.mask
+        bucket = &table.buckets[at]
+    place = mc_first_bit(places_free(bucket.tags)) >> 3
+    bucket.order[place] = order
+    bucket.tags |= tag_of(order.hash) << (8 * place)
+
+cdef inline size_t table_size(const Table* table) noexcept nogil:
+    return (table.mask + 1) * sizeof(Bucket)
 
 cdef inline void ids_init(Ids* ids, u64 secret) noexcept nogil:
     memset(ids, 0, sizeof(Ids))
     ids.secret = secret | 1
 
 cdef inline void ids_drop(Ids* ids) noexcept nogil:
-    free(ids.entries)
-    free(ids.old)
-    ids.entries = ids.old = NULL
+    pages_give(ids.now.buckets, table_size(&ids.now))
+    pages_give_rest(ids.old.buckets, table_size(&ids.old), ids.old.gone * sizeof(Bucket))
+    ids.now.buckets = ids.old.buckets = NULL
 
-cdef inline Entry* ids_seek(const Ids* ids, u64 order_id) noexcept nogil:
-    """The entry of an id in the new table, or the free entry where it would go."""
-    cdef u64 at = ids_home(ids, order_id)
-    while ids.entries[at].order != NULL and ids.entries[at].order_id != order_id:
-        at = (at + 1) & ids.mask
-    return &ids.entries[at]
-
-cdef inline Entry* ids_seek_old(const Ids* ids, u64 order_id) noexcept nogil:
-    """The live entry of an id in the old table, or NULL."""
-    cdef Ids view = ids[0]
-    cdef u64 at
-    view.mask = ids.old_mask
-    at = ids_home(&view, order_id)
-    while ids.old[at].order != NULL:
-        if ids.old[at].order_id == order_id and ids.old[at].order != ids_gone():
-            return &ids.old[at]
-        at = (at + 1) & ids.old_mask
-    return NULL
-
-cdef inline Order* ids_find(const Ids* ids, u64 order_id) noexcept nogil:
+cdef inline Order* ids_find(const Ids* ids, u32 hash, u64 order_id) noexcept nogil:
     """The live order of an id, or NULL.  O(1)."""
-    cdef Entry* entry
+    cdef Order* order
     if ids.count == 0:
         return NULL
-    entry = ids_seek(ids, order_id)
-    if entry.order == NULL and ids.old != NULL:
-        entry = ids_seek_old(ids, order_id)
-        if entry == NULL:
-            return NULL
-    return entry.order
+    order = table_find(&ids.now, hash, order_id)
+    if mc_unlikely(order == NULL and ids.old.buckets != NULL):
+        order = table_find(&ids.old, hash, order_id)
+    return order
+
+cdef inline Order* ids_look_up(const Ids* ids, u64 order_id) noexcept nogil:
+    return ids_find(ids, ids_hash(ids, order_id), order_id)
+
+cdef inline void ids_set_bounds(Ids* ids) noexcept nogil:
+    cdef u64 buckets = ids.now.mask + 1
+    ids.high = IDS_FULL * buckets
+    ids.low = buckets >> 2 if buckets > 4 * IDS_BUCKETS_MIN else 0
+
+cdef inline bint ids_resize(Ids* ids, u64 buckets) noexcept nogil:
+    cdef Bucket* fresh = <Bucket*>pages_take(buckets * sizeof(Bucket))
+    if fresh == NULL:
+        return False
+    ids.old = ids.now
+    ids.now.buckets = fresh
+    ids.now.mask = buckets - 1
+    if ids.old.buckets == NULL:
+        ids_set_bounds(ids)
+    else:
+        ids.high = ids.low = 0
+    return True
 
 cdef inline void ids_move_some(Ids* ids) noexcept nogil:
-    cdef u64 end = ids.old_at + IDS_MOVES
-    cdef Entry* entry
-    cdef Entry* target
-    if end > ids.old_mask + 1:
-        end = ids.old_mask + 1
-    while ids.old_at < end:
-        entry = &ids.old[ids.old_at]
-        if entry.order != NULL and entry.order != ids_gone():
-            target = ids_seek(ids, entry.order_id)
-            target[0] = entry[0]
-            entry.order = ids_gone()
-        ids.old_at += 1
-    if ids.old_at > ids.old_mask:
-        free(ids.old)
-        ids.old = NULL
+    cdef Table* old = &ids.old
+    cdef Bucket* bucket
+    cdef u32 place
+    cdef int moves
+    for moves in range(IDS_MOVES):
+        bucket = &old.buckets[old.gone]
+        for place in range(7):
+            if bucket.tags >> (8 * place) & 0xff:
+                table_put(&ids.now, bucket.order[place])
+        old.gone += 1
+        pages_give_step(old.buckets, table_size(old), old.gone * sizeof(Bucket))
+    if old.gone > old.mask:
+        pages_give_rest(old.buckets, table_size(old), table_size(old))
+        memset(old, 0, sizeof(Table))
+        ids_set_bounds(ids)
 
-cdef inline bint ids_resize(Ids* ids, u64 size) noexcept nogil:
-    cdef Entry* entries = <Entry*>calloc(size, sizeof(Entry))
-    if entries == NULL:
-        return False
-    ids.old = ids.entries
-    ids.old_mask = ids.mask
-    ids.old_at = 0
-    ids.entries = entries
-    ids.mask = size - 1
-    return True
+cdef inline bint ids_work(Ids* ids) noexcept nogil:
+    """What there is to do at ids.high: move on, or begin to.  False when there is no memory."""
+    if ids.old.buckets != NULL:
+        ids_move_some(ids)
+        return True
+    if ids.now.buckets == NULL:
+        return ids_resize(ids, IDS_BUCKETS_MIN)
+    return ids_resize(ids, 2 * (ids.now.mask + 1)) or ids.count < 6 * (ids.now.mask + 1)
 
 cdef inline bint ids_ready(Ids* ids) noexcept nogil:
     """Room for one more id; false when there is no memory for it."""
-    if ids.old != NULL:
-        ids_move_some(ids)
-    elif ids.entries == NULL:
-        return ids_resize(ids, IDS_SIZE_MIN)
-    elif (ids.count + 1) * 2 > ids.mask:
-        return ids_resize(ids, (ids.mask + 1) * 2) or ids.count < ids.mask - 1
-    return True
+    return mc_likely(ids.count < ids.high) or ids_work(ids)
 
-cdef inline void ids_put(Ids* ids, u64 order_id, Order* order) noexcept nogil:
-    """Enters an id that is not there; ids_ready has made room."""
-    cdef Entry* entry = ids_seek(ids, order_id)
-    entry.order_id = order_id
-    entry.order = order
+cdef inline void ids_put(Ids* ids, Order* order) noexcept nogil:
+    """Enters an order whose id is not there; ids_ready has made room."""
+    table_put(&ids.now, order)
     ids.count += 1
 
-cdef inline void ids_remove(Ids* ids, u64 order_id) noexcept nogil:
-    """Takes out an id that is there, and lets the table shrink when it is almost empty."""
-    cdef Entry* entry = ids_seek(ids, order_id)
-    cdef Entry* entries = ids.entries
-    cdef u64 hole, at, home
+cdef inline void ids_remove(Ids* ids, Order* order) noexcept nogil:
+    """Takes out an order that is there, and lets the table shrink when it is almost empty."""
+    if mc_unlikely(not table_remove(&ids.now, order)):
+        table_remove(&ids.old, order)
     ids.count -= 1
-    if entry.order == NULL:
-        ids_seek_old(ids, order_id).order = ids_gone()
-        return
-    hole = at = entry - entries
-    while True:                     # later entries of the run move up, unless that is before their home
-        at = (at + 1) & ids.mask
-        if entries[at].order == NULL:
-            break
-        home = ids_home(ids, entries[at].order_id)
-        if ((at - home) & ids.mask) >= ((at - hole) & ids.mask):
-            entries[hole] = entries[at]
-            hole = at
-    entries[hole].order = NULL
-    if ids.old != NULL:
-        ids_move_some(ids)
-    elif ids.mask >= 4 * IDS_SIZE_MIN and ids.count * 16 < ids.mask:
-        ids_resize(ids, (ids.mask + 1) >> 2)
+    if mc_unlikely(ids.count < ids.low):
+        ids_resize(ids, (ids.now.mask + 1) >> 2)
+
+cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
+    mc_prefetch(&ids.now.buckets[hash & ids.now.mask])
+
+cdef inline void ids_prefetch_order(const Ids* ids, u32 hash) noexcept nogil:
+    """Asks for the order itself; its bucket is there by now."""
+    cdef const Bucket* bucket
+    cdef u64 found
+    if ids.count:
+        bucket = &ids.now.buckets[hash & ids.now.mask]
+        found = places_with(bucket.tags, hash)
+        if found:
+            mc_prefetch(bucket.order[mc_first_bit(found) >> 3])

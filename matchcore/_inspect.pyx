@@ -6,7 +6,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
-from ._ids cimport Entry, Ids, ids_find, ids_gone, ids_ready
+from ._ids cimport Ids, Table, ids_hash, ids_look_up, ids_ready
 from ._ladder cimport Ladder, ladder_find, ladder_from, ladder_key
 from ._pool cimport Leaf, Level, Node, Order, pool_ready
 from ._records cimport *
@@ -90,7 +90,7 @@ cdef object levels_array(const Book* book, side, depth):
 cdef object order_row(const Book* book, u64 order_id):
     """The live order of this id as an `ORDER` row, or None."""
     cdef Py_buffer target
-    cdef Order* order = ids_find(&book.ids, order_id)
+    cdef Order* order = ids_look_up(&book.ids, order_id)
     if order == NULL:
         return None
     array = np.empty(1, ORDER)
@@ -116,7 +116,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         if (order.side not in (BUY, SELL) or order.time_in_force not in (GTC, DAY)
                 or order.flags & ~POST_ONLY or order.reserved):
             return b"an order with unknown side, time in force or flags"
-        if ids_find(&book.ids, order.order_id) != NULL:
+        if ids_look_up(&book.ids, order.order_id) != NULL:
             return b"the same order twice"
         key = ladder_key(&book.sides[order.side - 1], order.price)
         if order.side < side_before or (order.side == side_before and key < key_before):
@@ -135,7 +135,8 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         command.price = order.price
         command.side = order.side
         command.time_in_force = order.time_in_force
-        book_rest(core, book, &command, order.flags, order.quantity)
+        book_rest(core, book, &command, ids_hash(&book.ids, order.order_id), order.flags,
+                  order.quantity)
     return NULL
 
 
@@ -172,7 +173,7 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
         assert order.left > 0, f"{where}: open quantity {order.left}"
         assert order.time_in_force in (GTC, DAY), f"{where}: rests with {order.time_in_force}"
         assert order.prev == before, f"{where}: wrong link back"
-        assert ids_find(&book.ids, order.order_id) == order, f"{where}: not in the id table"
+        assert ids_look_up(&book.ids, order.order_id) == order, f"{where}: not in the id table"
         total += order.left
         count += 1
         before = order
@@ -183,15 +184,19 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
     return count
 
 
+cdef u64 table_count(const Table* table) noexcept nogil:
+    cdef u64 count = 0, at
+    cdef u32 place
+    if table.buckets != NULL:
+        for at in range(table.gone, table.mask + 1):
+            for place in range(7):
+                count += table.buckets[at].tags >> (8 * place) & 0xff != 0
+    return count
+
+
 cdef int check_ids(Book* book) except -1:
     cdef Ids* ids = &book.ids
-    cdef u64 live = 0, at
-    if ids.entries != NULL:
-        for at in range(ids.mask + 1):
-            live += ids.entries[at].order != NULL
-    if ids.old != NULL:
-        for at in range(ids.old_mask + 1):
-            live += ids.old[at].order != NULL and ids.old[at].order != ids_gone()
+    cdef u64 live = table_count(&ids.now) + table_count(&ids.old)
     assert live == ids.count == book.orders, (
         f"instrument {book.instrument}: {book.orders} orders rest, the id table counts {ids.count}"
         f" and holds {live}")

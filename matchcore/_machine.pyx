@@ -9,9 +9,9 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
                              PyObject_GetBuffer)
 from libc.stdlib cimport calloc, free, realloc
 
-from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, TAKING, Book, Core,
-                     Events, Halt, Pending, book_drop, book_init, book_run, book_sweep,
-                     core_drop, core_init)
+from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, Book, Core,
+                     Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
+                     core_init, orders_run)
 from ._emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
                         orders_array)
@@ -79,27 +79,18 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
     """
     cdef Core* core = &exchange.core
     cdef const mc_command* command
-    cdef Book* book
     cdef Halt halt
     cdef size_t step
     taken[0] = 0
     while True:
         if core.pending.stage == SWEEPING and not go_on_sweeping(exchange, events):
             return FULL
-        book = core.pending.book if core.pending.stage == TAKING else NULL
+        halt = orders_run(core, exchange.books, exchange.count, &commands[taken[0]],
+                          count - taken[0], &step, events)
+        taken[0] += step
+        if halt != DONE or taken[0] == count:
+            return halt
         command = &commands[taken[0]]
-        if book == NULL:
-            if taken[0] == count:
-                return DONE
-            if <u8>(command.kind - NEW) <= REDUCE - NEW and (
-                    command.instrument - 1 < exchange.count):
-                book = exchange.books[command.instrument - 1]
-        if book != NULL:
-            halt = book_run(core, book, command, count - taken[0], &step, events)
-            taken[0] += step
-            if halt != DONE:
-                return halt
-            continue
         if events.at >= events.end:
             return FULL
         if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:

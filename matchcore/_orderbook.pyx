@@ -6,9 +6,9 @@ from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from ._book cimport (FULL, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init, book_run,
-                     core_drop, core_init)
-from ._ids cimport ids_find
+from ._book cimport (FULL, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
+                     core_drop, core_init, orders_run)
+from ._ids cimport ids_look_up
 from ._inspect cimport book_check, fresh_secret, levels_array, order_row, orders_array
 from ._ladder cimport Ladder, ladder_key
 from ._pool cimport Level
@@ -66,12 +66,14 @@ cdef class OrderBook:
         cdef Events events
         cdef size_t taken = 0, step
         cdef Halt halt = FULL
+        cdef Book* book = &self.book
         cdef void* grown
         events.at = self.buffer
         self.written = 0
         while True:
             events.end = self.buffer + self.capacity - 2
-            halt = book_run(&self.core, &self.book, command + taken, 1 - taken, &step, &events)
+            halt = orders_run(&self.core, &book, 1, command + taken, 1 - taken, &step,
+                              &events)
             taken += step
             self.written = events.at - self.buffer
             if halt == NO_MEMORY:
@@ -125,7 +127,7 @@ cdef class OrderBook:
     def cancel(self, u64 order_id):
         """Takes an order off; returns the quantity it still had, 0 if it is not live.  O(1)."""
         cdef mc_command command
-        if ids_find(&self.book.ids, order_id) == NULL:
+        if ids_look_up(&self.book.ids, order_id) == NULL:
             self.written = 0
             return 0
         memset(&command, 0, sizeof(command))
@@ -231,7 +233,7 @@ cdef class OrderBook:
         return self.book.orders
 
     def __contains__(self, u64 order_id):
-        return ids_find(&self.book.ids, order_id) != NULL
+        return ids_look_up(&self.book.ids, order_id) != NULL
 
     def __repr__(self):
         return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"

@@ -3,7 +3,7 @@
 # Slots come from slabs that are never moved nor given back while the machine lives, and go to
 # free lists, last in first out, so that the live ones stay in cache.  A slab is touched page by
 # page as it is used: growing costs no command more than one system call.
-from libc.stdlib cimport calloc, free
+from ._pages cimport CACHE_LINE, pages_give, pages_take
 from ._records cimport i64, u8, u16, u32, u64
 
 cdef struct Order:          # one cache line
@@ -17,7 +17,7 @@ cdef struct Order:          # one cache line
     u8 side
     u8 time_in_force
     u16 flags
-    u32 spare
+    u32 hash                # of the id: where the id table has it
 
 cdef struct Level:
     Order* head
@@ -27,15 +27,16 @@ cdef struct Level:
 
 cdef struct Leaf:           # 64 neighbouring prices
     u64 occupied
-    Leaf* next_free
+    u64 apart[7]            # no level lies across two cache lines
     Level level[64]
 
 cdef struct Node:           # 64 leaves or nodes
     u64 occupied
     void* child[64]
 
-cdef struct Slab:
+cdef struct Slab:           # a cache line, then the slots
     Slab* next
+    size_t size
 
 cdef struct Slots:          # one kind of slot
     size_t size             # bytes of a slot
@@ -67,17 +68,19 @@ cdef inline bint slots_grow(Slots* slots) noexcept nogil:
     """One more slab; false when there is no memory.  Slabs double, so a small book stays small."""
     cdef Slab* slab
     cdef char* at = slots.bump
+    cdef size_t size = CACHE_LINE + (slots.size * slots.count + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
     while at < slots.end:       # what is left of the last slab goes to the free list
         (<void**>at)[0] = slots.free
         slots.free = at
         at += slots.size
     slots.bump = slots.end = NULL
-    slab = <Slab*>calloc(1, 64 + slots.size * slots.count)
+    slab = <Slab*>pages_take(size)
     if slab == NULL:
         return False
     slab.next = slots.slabs
+    slab.size = size
     slots.slabs = slab
-    slots.bump = <char*>slab + 64
+    slots.bump = <char*>slab + CACHE_LINE
     slots.end = slots.bump + slots.size * slots.count
     slots.spare += slots.count
     if slots.count < SLAB_SLOTS_MAX:
@@ -105,7 +108,7 @@ cdef inline void slots_drop(Slots* slots) noexcept nogil:
     while slots.slabs != NULL:
         slab = slots.slabs
         slots.slabs = slab.next
-        free(slab)
+        pages_give(slab, slab.size)
 
 cdef inline void pool_init(Pool* pool) noexcept nogil:
     slots_init(&pool.orders, sizeof(Order), 32)

@@ -6,25 +6,14 @@ from ._ids cimport ids_put, ids_remove
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make)
 from ._pool cimport Leaf, Level, Order, slots_give, slots_take
-from ._records cimport i64, mc_command, u8, u16, u64
+from ._records cimport i64, mc_command, u8, u16, u32, u64
 
-cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u16 flags,
-                           i64 left) noexcept nogil:
+cdef inline void level_join(Core* core, Book* book, Order* order) noexcept nogil:
     """Puts an order last in its level."""
-    cdef Ladder* ladder = &book.sides[command.side - 1]
-    cdef u64 key = ladder_key(ladder, command.price)
+    cdef Ladder* ladder = &book.sides[order.side - 1]
+    cdef u64 key = ladder_key(ladder, order.price)
     cdef Leaf* leaf = ladder_make(ladder, &core.pool, key)
     cdef Level* level = &leaf.level[key & 63]
-    cdef Order* order = <Order*>slots_take(&core.pool.orders)
-    order.order_id = command.order_id
-    order.client_order_id = command.client_order_id
-    order.account = command.account
-    order.price = command.price
-    order.left = left
-    order.side = command.side
-    order.time_in_force = command.time_in_force
-    order.flags = flags
-    order.spare = 0
     order.next = NULL
     order.prev = level.tail
     if level.tail != NULL:
@@ -36,14 +25,12 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u1
         if key < ladder.best:
             ladder.best = key
     level.tail = order
-    level.quantity += left
+    level.quantity += order.left
     level.orders += 1
-    ids_put(&book.ids, order.order_id, order)
-    book.orders += 1
 
 
-cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogil:
-    """Takes an order out of its level, the id table and the pool."""
+cdef inline void level_leave(Core* core, Book* book, Order* order) noexcept nogil:
+    """Takes an order out of its level."""
     cdef Ladder* ladder = &book.sides[order.side - 1]
     cdef u64 key = ladder_key(ladder, order.price)
     cdef Leaf* leaf = ladder_find(ladder, key)
@@ -60,9 +47,36 @@ cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogi
         level.tail = order.prev
     if level.head == NULL:
         ladder_level_off(ladder, &core.pool, leaf, key)
-    ids_remove(&book.ids, order.order_id)
+
+
+cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
+                           i64 left) noexcept nogil:
+    """Enters an order, last in its level."""
+    cdef Order* order = <Order*>slots_take(&core.pool.orders)
+    order.order_id = command.order_id
+    order.client_order_id = command.client_order_id
+    order.account = command.account
+    order.price = command.price
+    order.left = left
+    order.side = command.side
+    order.time_in_force = command.time_in_force
+    order.flags = flags
+    order.hash = hash
+    level_join(core, book, order)
+    ids_put(&book.ids, order)
+    book.orders += 1
+
+
+cdef inline void book_forget(Core* core, Book* book, Order* order) noexcept nogil:
+    """Takes an order that is in no level any more out of the id table and the pool."""
+    ids_remove(&book.ids, order)
     slots_give(&core.pool.orders, order)
     book.orders -= 1
+
+
+cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogil:
+    level_leave(core, book, order)
+    book_forget(core, book, order)
 
 
 cdef inline Level* level_at(Ladder* ladder, u64 key) noexcept nogil:
