@@ -11,14 +11,22 @@ from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key
 from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
 from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
-                        level_join, level_leave, overflows, shrink)
+                        level_join, level_leave, overflows, shrink, side_of)
 
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
 cdef enum:
-    LOOKAHEAD = 8           # commands ahead whose place in the id table is asked into the cache
-    LOOKAHEAD_ORDER = 4     # and the order itself; both divide by two
+    STRIP = 8               # commands that go through the stages of looking ahead together
+    STRIPS = 4              # in the making; a power of two, no less than there are stages
+
+cdef struct Ahead:          # what is known of a command before its turn
+    Book* book              # NULL: not an order's command, or for no book
+    u32 hash                # of its order id
+
+cdef struct Strip:
+    size_t length           # 0: there are no more commands
+    Ahead ahead[STRIP]
 
 
 cdef void core_init(Core* core) noexcept nogil:
@@ -49,28 +57,25 @@ cdef void book_drop(Book* book) noexcept nogil:
     ids_drop(&book.ids)
 
 
-cdef inline u64 limit_of(const Book* book, const mc_command* command) noexcept nogil:
-    """The worst key on the other side that a command may trade with."""
-    if command.kind == NEW and command.order_type == MARKET:
-        return ~<u64>0
-    return ladder_key(&book.sides[2 - command.side], command.price)
+cdef inline u64 limit_of(const mc_command* command, u64 key) noexcept nogil:
+    """The worst key on the other side that a command with this key may trade with."""
+    return ~<u64>0 if command.kind == NEW and command.order_type == MARKET else ~key
 
 
-cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, i64 left,
+cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 limit, i64 left,
                           Events* events) noexcept nogil:
     """Trades with the other side, best level first, oldest first; returns what is left.
 
     Returns early, with events.at == events.end, when the buffer is full.
     """
     cdef Ladder* ladder = &book.sides[2 - taker.side]
-    cdef u64 limit = limit_of(book, taker)
     cdef u64 key
     cdef i64 fill
     cdef Leaf* leaf
     cdef Level* level
     cdef Order* maker
     cdef Order* after
-    while ladder.best <= limit and ladder.levels > 0 and events.at < events.end:
+    while crosses(ladder, limit) and events.at < events.end:
         key = ladder.best
         leaf = ladder_find(ladder, key)
         level = &leaf.level[key & 63]
@@ -101,13 +106,8 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, i64 l
     return left
 
 
-cdef inline bint crosses_command(const Book* book, const mc_command* command) noexcept nogil:
-    cdef const Ladder* other = &book.sides[2 - command.side]
-    return other.best <= limit_of(book, command) and other.levels > 0
-
-
 cdef Field unsupported(const mc_command* command) noexcept nogil:
-    """The first field for later use that is not zero."""
+    """The first field for later use that is not zero, or F_NONE."""
     if command.stop_price:
         return F_STOP_PRICE
     if command.display_quantity:
@@ -116,13 +116,43 @@ cdef Field unsupported(const mc_command* command) noexcept nogil:
         return F_EXPIRY
     if command.self_trade:
         return F_SELF_TRADE
-    return F_RESERVED
+    if command.reserved or command.reserved_wide or command.reserved_long:
+        return F_RESERVED
+    return F_NONE
 
 
-cdef inline bint uses_later_fields(const mc_command* command) noexcept nogil:
-    return (command.stop_price | command.display_quantity | command.expiry
-            | command.self_trade | command.reserved | command.reserved_wide
-            | <i64>command.reserved_long) != 0
+cdef inline bint is_plain(const mc_command* command) noexcept nogil:
+    """True for a NEW limit order of known side and time in force, all else zero: almost all are.
+
+    Kind, side, order type and time in force lie side by side, as do the small fields after
+    them, so each group is one comparison.
+    """
+    return ((mc_word32(&command.kind) - <u32>0x01010101) & <u32>0xFCFFFEFF
+            | mc_word64(&command.self_trade) | <u64>command.stop_price
+            | <u64>command.display_quantity | <u64>command.expiry | command.reserved_long) == 0
+
+
+cdef Reason wrong_fields(const mc_command* command, Field* field) noexcept nogil:
+    """What forbids a NEW whatever the book, in the order of the rule book, or R_NONE."""
+    if <u8>(command.side - 1) > 1:
+        field[0] = F_SIDE
+        return R_BAD_SIDE
+    if <u8>(command.order_type - 1) > 1:
+        field[0] = F_ORDER_TYPE
+        return R_BAD_ORDER_TYPE
+    if <u8>(command.time_in_force - 1) > 3:
+        field[0] = F_TIME_IN_FORCE
+        return R_BAD_TIME_IN_FORCE
+    if command.flags != 0 and not (command.flags == POST_ONLY and is_resting(command)):
+        field[0] = F_FLAGS
+        return R_BAD_FLAGS
+    field[0] = unsupported(command)
+    if field[0] != F_NONE:
+        return R_UNSUPPORTED
+    if command.order_type == MARKET and command.price != 0:
+        field[0] = F_PRICE
+        return R_PRICE_NOT_ALLOWED
+    return R_NONE
 
 
 cdef inline Reason wrong_quantity(const Book* book, i64 quantity) noexcept nogil:
@@ -143,26 +173,13 @@ cdef inline bint is_resting(const mc_command* command) noexcept nogil:
 cdef inline Reason wrong_new(Book* book, const mc_command* command, u32 hash,
                              Field* field) noexcept nogil:
     """What forbids a NEW, in the order of the rule book, or R_NONE."""
-    cdef bint resting = is_resting(command)
     cdef Reason reason
-    if mc_unlikely(<u8>(command.side - 1) > 1):
-        field[0] = F_SIDE
-        return R_BAD_SIDE
-    if mc_unlikely(<u8>(command.order_type - 1) > 1):
-        field[0] = F_ORDER_TYPE
-        return R_BAD_ORDER_TYPE
-    if mc_unlikely(<u8>(command.time_in_force - 1) > 3):
-        field[0] = F_TIME_IN_FORCE
-        return R_BAD_TIME_IN_FORCE
-    if mc_unlikely(command.flags != 0 and not (command.flags == POST_ONLY and resting)):
-        field[0] = F_FLAGS
-        return R_BAD_FLAGS
-    if mc_unlikely(uses_later_fields(command)):
-        field[0] = unsupported(command)
-        return R_UNSUPPORTED
-    if mc_unlikely(command.order_type == MARKET and command.price != 0):
-        field[0] = F_PRICE
-        return R_PRICE_NOT_ALLOWED
+    cdef Ladder* ladder
+    cdef u64 key
+    if mc_unlikely(not is_plain(command)):
+        reason = wrong_fields(command, field)
+        if reason != R_NONE:
+            return reason
     reason = wrong_quantity(book, command.quantity)
     if mc_unlikely(reason != R_NONE):
         field[0] = F_QUANTITY
@@ -171,14 +188,17 @@ cdef inline Reason wrong_new(Book* book, const mc_command* command, u32 hash,
                    and ids_find(&book.ids, hash, command.order_id) != NULL):
         field[0] = F_ORDER_ID
         return R_DUPLICATE_ORDER
-    if resting:
+    if is_resting(command):
+        ladder = side_of(book, command.side)
+        key = ladder_key(ladder, command.price)
         if mc_unlikely(book.orders >= book.orders_max):
             field[0] = F_MAX_ORDERS
             return R_TOO_MANY_ORDERS
-        if command.flags == POST_ONLY and crosses(book, command.side, command.price):
+        if mc_unlikely(command.flags == POST_ONLY) and crosses(
+                &book.sides[2 - command.side], ~key):
             field[0] = F_PRICE
             return R_WOULD_TRADE
-        if mc_unlikely(overflows(book, command.side, command.price, command.quantity, 0)):
+        if mc_unlikely(overflows(ladder, key, command.quantity, 0)):
             field[0] = F_QUANTITY
             return R_LEVEL_OVERFLOW
     return R_NONE
@@ -193,35 +213,30 @@ cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
     return order_id
 
 
-cdef void finish_taking(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
+cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
                         i64 left, Events* events) noexcept nogil:
-    """What becomes of an order's rest once it has traded all it can."""
-    cdef Reason reason
-    if left == 0:
-        return
-    if command.kind == AMEND or is_resting(command):
-        book_rest(core, book, command, hash, flags, left)
-        return
-    if command.order_type == MARKET:
-        reason = R_MARKET_REMAINDER
-    else:
-        reason = R_IMMEDIATE_OR_CANCEL
-    emit_taker(core, events, CANCELLED, reason, command, left, 0)
-
-
-cdef inline void take_and_rest(Core* core, Book* book, const mc_command* command, u32 hash,
-                               u16 flags, i64 left, Events* events) noexcept nogil:
+    """Trades all that an order can, and then rests it or cancels what is left."""
     cdef Pending* pending = &core.pending
-    if crosses_command(book, command):
-        left = book_take(core, book, command, left, events)
-        if left > 0 and events.at == events.end and crosses_command(book, command):
+    cdef Ladder* other = &book.sides[2 - command.side]
+    cdef u64 key = ladder_key(side_of(book, command.side), command.price)
+    cdef u64 limit = limit_of(command, key)
+    if crosses(other, limit):
+        left = book_take(core, book, command, limit, left, events)
+        if left == 0:
+            return
+        if events.at == events.end and crosses(other, limit):
             pending.command = command[0]
             pending.command.flags = flags
             pending.book = book
             pending.left = left
             pending.stage = TAKING
             return
-    finish_taking(core, book, command, hash, flags, left, events)
+    if command.kind == AMEND or is_resting(command):
+        book_rest(core, book, command, key, hash, flags, left)
+    else:
+        emit_taker(core, events, CANCELLED,
+                   R_MARKET_REMAINDER if command.order_type == MARKET else R_IMMEDIATE_OR_CANCEL,
+                   command, left, 0)
 
 
 cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 hash,
@@ -230,20 +245,26 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     cdef Reason reason = wrong_new(book, given, hash, &field)
     cdef mc_command named
     cdef const mc_command* command = given
+    cdef Ladder* other
+    cdef u64 key
     if mc_unlikely(reason != R_NONE):
         emit_refusal(core, given, reason, field, events)
         return
-    if given.order_id == 0:
+    if mc_unlikely(given.order_id == 0):
         named = given[0]
         named.order_id = next_id(core, book)
         hash = ids_hash(&book.ids, named.order_id)
         command = &named
     emit_taker(core, events, ACCEPTED, R_NONE, command, command.quantity, command.quantity)
-    if command.time_in_force == FOK and not can_fill(
-            book, command.side, limit_of(book, command), command.quantity):
+    other = &book.sides[2 - command.side]
+    key = ladder_key(side_of(book, command.side), command.price)
+    if is_resting(command) and not crosses(other, ~key):
+        book_rest(core, book, command, key, hash, command.flags, command.quantity)
+    elif command.time_in_force == FOK and not can_fill(other, limit_of(command, key),
+                                                       command.quantity):
         emit_taker(core, events, CANCELLED, R_FILL_OR_KILL, command, command.quantity, 0)
-        return
-    take_and_rest(core, book, command, hash, command.flags, command.quantity, events)
+    else:
+        take_and_rest(core, book, command, hash, command.flags, command.quantity, events)
 
 
 cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, u32 hash,
@@ -286,13 +307,16 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
                    Events* events) noexcept nogil:
     cdef mc_command command = given[0]
     cdef Reason reason
+    cdef Field field
     cdef Order* order
-    cdef u16 flags
+    cdef Ladder* ladder
+    cdef u64 key
     if given.flags & ~(KEEP_PRICE | KEEP_QUANTITY) or given.flags == (KEEP_PRICE | KEEP_QUANTITY):
         emit_refusal(core, given, R_BAD_FLAGS, F_FLAGS, events)
         return
-    if uses_later_fields(given):
-        emit_refusal(core, given, R_UNSUPPORTED, unsupported(given), events)
+    field = unsupported(given)
+    if field != F_NONE:
+        emit_refusal(core, given, R_UNSUPPORTED, field, events)
         return
     if not given.flags & KEEP_QUANTITY:
         reason = wrong_quantity(book, given.quantity)
@@ -310,11 +334,13 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
     command.client_order_id = order.client_order_id
     command.account = order.account
     command.time_in_force = order.time_in_force
-    flags = order.flags
-    if flags & POST_ONLY and command.price != order.price and crosses(book, order.side, command.price):
+    ladder = side_of(book, order.side)
+    key = ladder_key(ladder, command.price)
+    if order.flags & POST_ONLY and command.price != order.price and crosses(
+            &book.sides[2 - order.side], ~key):
         emit_refusal(core, given, R_WOULD_TRADE, F_PRICE, events)
         return
-    if overflows(book, order.side, command.price, command.quantity,
+    if overflows(ladder, key, command.quantity,
                  order.left if command.price == order.price else 0):
         emit_refusal(core, given, R_LEVEL_OVERFLOW, F_QUANTITY, events)
         return
@@ -322,15 +348,15 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
          command.quantity)
     if command.price == order.price and command.quantity <= order.left:
         shrink(book, order, command.quantity)
-        return
-    if crosses_command(book, &command):
+    elif crosses(&book.sides[2 - order.side], ~key):
+        command.flags = order.flags
         book_remove(core, book, order)
-        take_and_rest(core, book, &command, hash, flags, command.quantity, events)
-        return
-    level_leave(core, book, order)
-    order.price = command.price
-    order.left = command.quantity
-    level_join(core, book, order)
+        take_and_rest(core, book, &command, hash, command.flags, command.quantity, events)
+    else:
+        level_leave(core, ladder, ladder_key(ladder, order.price), order)
+        order.price = command.price
+        order.left = command.quantity
+        level_join(core, ladder, key, order)
 
 
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
@@ -365,16 +391,34 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
-cdef inline u32 look_ahead(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
-    """The hash of a later command's id, whose place in the table is asked for."""
+cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
+                             size_t count, Strip* strip) noexcept nogil:
+    """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
+    cdef size_t i
     cdef Book* book
-    cdef u32 hash
-    if mc_unlikely(command.instrument - 1 >= books_count):
-        return 0
-    book = books[command.instrument - 1]
-    hash = ids_hash(&book.ids, command.order_id)
-    ids_prefetch(&book.ids, hash)
-    return hash
+    cdef const mc_command* command
+    strip.length = STRIP if count > STRIP else count
+    for i in range(strip.length):
+        command = &commands[i]
+        mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
+        mc_prefetch(&(command + 3 * STRIP).instrument)
+        if mc_unlikely(command.instrument - 1 >= books_count
+                       or <u8>(command.kind - NEW) > REDUCE - NEW):
+            strip.ahead[i].book = NULL
+            strip.length = i + 1
+            return
+        book = books[command.instrument - 1]
+        strip.ahead[i].book = book
+        strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
+        ids_prefetch(&book.ids, strip.ahead[i].hash)
+
+
+cdef inline void look_at_orders(const Strip* strip) noexcept nogil:
+    """Second stage: the places are there, and the orders are asked for."""
+    cdef size_t i
+    for i in range(strip.length):
+        if strip.ahead[i].book != NULL:
+            ids_prefetch_order(&strip.ahead[i].book.ids, strip.ahead[i].hash)
 
 
 cdef inline void apply_order(Core* core, Book* book, const mc_command* command, u32 hash,
@@ -398,13 +442,12 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
 
     First goes on with what a full buffer has interrupted.
     """
-    cdef const mc_command* command
-    cdef const mc_command* ahead
-    cdef Book* book
     cdef Pending* pending = &core.pending
-    cdef size_t i = 0
-    cdef u32 hash
-    cdef u32 hashes[LOOKAHEAD]
+    cdef Strip strips[STRIPS]
+    cdef Strip* strip
+    cdef Ahead* ahead
+    cdef size_t i, at = 0, seen
+    cdef u32 turn = 0
     taken[0] = 0
     if pending.stage == TAKING:
         if events.at >= events.end:
@@ -415,33 +458,31 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                       pending.command.flags, pending.left, events)
         if pending.stage != IDLE:
             return FULL
-    for i in range(LOOKAHEAD if count > LOOKAHEAD else count):
-        hashes[i] = look_ahead(books, books_count, &commands[i])
-    i = 0
-    while i < count:
-        command = &commands[i]
-        if mc_unlikely(command.instrument - 1 >= books_count
-                       or <u8>(command.kind - NEW) > REDUCE - NEW):
-            break
-        if mc_unlikely(events.at >= events.end):
-            taken[0] = i
-            return FULL
-        book = books[command.instrument - 1]
-        if mc_unlikely(not (pool_ready(&core.pool) and ids_ready(&book.ids))):
-            taken[0] = i
+    look_at_ids(books, books_count, commands, count, &strips[0])
+    seen = strips[0].length
+    look_at_ids(books, books_count, commands + seen, count - seen, &strips[1])
+    seen += strips[1].length
+    while strips[turn % STRIPS].length:
+        strip = &strips[turn % STRIPS]
+        look_at_ids(books, books_count, commands + seen, count - seen,
+                    &strips[(turn + 2) % STRIPS])
+        seen += strips[(turn + 2) % STRIPS].length
+        look_at_orders(&strips[(turn + 1) % STRIPS])
+        turn += 1
+        if mc_unlikely(not pool_ready(&core.pool, strip.length)):
             return NO_MEMORY
-        hash = hashes[i % LOOKAHEAD]
-        if i + LOOKAHEAD < count:
-            hashes[i % LOOKAHEAD] = look_ahead(books, books_count, &commands[i + LOOKAHEAD])
-            ahead = &commands[i + LOOKAHEAD_ORDER]
-            if ahead.instrument - 1 < books_count:
-                ids_prefetch_order(&books[ahead.instrument - 1].ids,
-                                   hashes[(i + LOOKAHEAD_ORDER) % LOOKAHEAD])
-        core.sequence += 1
-        i += 1
-        apply_order(core, book, command, hash, events)
-        if mc_unlikely(pending.stage != IDLE):
-            taken[0] = i
-            return FULL
-    taken[0] = i
+        for i in range(strip.length):
+            ahead = &strip.ahead[i]
+            if mc_unlikely(ahead.book == NULL):
+                return DONE
+            if mc_unlikely(events.at >= events.end):
+                return FULL
+            if mc_unlikely(not ids_ready(&ahead.book.ids)):
+                return NO_MEMORY
+            core.sequence += 1
+            apply_order(core, ahead.book, &commands[at + i], ahead.hash, events)
+            taken[0] += 1
+            if mc_unlikely(pending.stage != IDLE):
+                return FULL
+        at += strip.length
     return DONE

@@ -33,6 +33,7 @@ cdef enum:
     IDS_FULL = 5            # ids per bucket, of 7, from which the table doubles
     IDS_MOVES = 2           # old buckets emptied per command while moving
     PASSERS_BY_MAX = 255    # from here on the count is not kept any more: never less
+    PLACE_ELSEWHERE = 255   # Order.place of an order that is not in its own bucket
 
 cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
     cdef u64 h = order_id * ids.secret
@@ -63,8 +64,8 @@ cdef inline u64 table_next(const Table* table, u64 at) noexcept nogil:
     at = (at + 1) & table.mask
     return at if at >= table.gone else table.gone
 
-cdef inline Order* table_find(const Table* table, u32 hash, u64 order_id) noexcept nogil:
-    cdef u64 first = table_first(table, hash), at = first, found
+cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u64 order_id) noexcept nogil:
+    cdef u64 at = first, found
     cdef const Bucket* bucket
     cdef Order* order
     while True:
@@ -114,9 +115,10 @@ cdef inline void table_put(Table* table, Order* order) noexcept nogil:
             bucket.tags += <u64>1 << 56
         at = (at + 1) & table.mask
         bucket = &table.buckets[at]
-    place = mc_first_bit(places_free(bucket.tags)) >> 3
-    bucket.order[place] = order
-    bucket.tags |= tag_of(order.hash) << (8 * place)
+    place = mc_first_bit(places_free(bucket.tags)) & 56
+    bucket.order[place >> 3] = order
+    bucket.tags |= tag_of(order.hash) << place
+    order.place = <u8>place if at == order.hash & table.mask else PLACE_ELSEWHERE
 
 cdef inline size_t table_size(const Table* table) noexcept nogil:
     return (table.mask + 1) * sizeof(Bucket)
@@ -135,9 +137,9 @@ cdef inline Order* ids_find(const Ids* ids, u32 hash, u64 order_id) noexcept nog
     cdef Order* order
     if ids.count == 0:
         return NULL
-    order = table_find(&ids.now, hash, order_id)
+    order = table_find(&ids.now, hash & ids.now.mask, hash, order_id)
     if mc_unlikely(order == NULL and ids.old.buckets != NULL):
-        order = table_find(&ids.old, hash, order_id)
+        order = table_find(&ids.old, table_first(&ids.old, hash), hash, order_id)
     return order
 
 cdef inline Order* ids_look_up(const Ids* ids, u64 order_id) noexcept nogil:
@@ -198,7 +200,9 @@ cdef inline void ids_put(Ids* ids, Order* order) noexcept nogil:
 
 cdef inline void ids_remove(Ids* ids, Order* order) noexcept nogil:
     """Takes out an order that is there, and lets the table shrink when it is almost empty."""
-    if mc_unlikely(not table_remove(&ids.now, order)):
+    if mc_likely(order.place != PLACE_ELSEWHERE and ids.old.buckets == NULL):
+        ids.now.buckets[order.hash & ids.now.mask].tags &= ~(<u64>0xff << order.place)
+    elif not table_remove(&ids.now, order):
         table_remove(&ids.old, order)
     ids.count -= 1
     if mc_unlikely(ids.count < ids.low):

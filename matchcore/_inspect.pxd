@@ -1,5 +1,6 @@
 # Looking into a book, filling one from a state, and checking that it is sound.
 from ._book cimport Book, Core
+from ._pool cimport Pool
 from ._records cimport mc_order, u64
 
 cdef object orders_array(const Book* book)
@@ -8,4 +9,5 @@ cdef object order_row(const Book* book, u64 order_id)
 cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
                               size_t count) noexcept nogil
 cdef int book_check(Book* book) except -1
+cdef int pool_check(const Pool* pool) except -1
 cdef u64 fresh_secret() except? 0

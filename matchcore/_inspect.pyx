@@ -7,8 +7,8 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
 from ._ids cimport Ids, Table, ids_hash, ids_look_up, ids_ready
-from ._ladder cimport Ladder, ladder_find, ladder_from, ladder_key
-from ._pool cimport Leaf, Level, Node, Order, pool_ready
+from ._ladder cimport IDLE_MAX, Ladder, ladder_find, ladder_from, ladder_key
+from ._pool cimport Leaf, Level, Node, Order, Pool, Stem, pool_ready
 from ._records cimport *
 from ._resting cimport book_rest, crosses, level_at, overflows
 
@@ -123,11 +123,11 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
             return b"orders that are not sorted by side and price"
         side_before = order.side
         key_before = key
-        if crosses(book, order.side, order.price):
+        if crosses(&book.sides[2 - order.side], ~key):
             return b"a crossed book"
-        if overflows(book, order.side, order.price, order.quantity, 0):
+        if overflows(&book.sides[order.side - 1], key, order.quantity, 0):
             return b"more in one level than 63 bits hold"
-        if not (pool_ready(&core.pool) and ids_ready(&book.ids)):
+        if not (pool_ready(&core.pool, 1) and ids_ready(&book.ids)):
             return b"more orders than there is memory for"
         command.order_id = order.order_id
         command.client_order_id = order.client_order_id
@@ -135,27 +135,33 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         command.price = order.price
         command.side = order.side
         command.time_in_force = order.time_in_force
-        book_rest(core, book, &command, ids_hash(&book.ids, order.order_id), order.flags,
+        book_rest(core, book, &command, key, ids_hash(&book.ids, order.order_id), order.flags,
                   order.quantity)
     return NULL
 
 
-cdef u64 check_tree(void* at, u32 height, u64 prefix, Ladder* ladder) except? 0:
-    """Counts the levels below a leaf or node; every occupied bit must have something below it."""
-    cdef u64 levels = 0, occupied
-    cdef u64 place
+cdef u64 check_tree(void* at, u32 height, u64 prefix, Node* parent) except? 0:
+    """Counts the levels below a leaf or node; every bit must have something below it."""
+    cdef u64 levels = 0, place
+    cdef Stem* stem = <Stem*>at
+    cdef void* child
+    where = f"at height {height} under prefix {prefix:#x}"
+    assert stem.parent == parent, f"wrong parent {where}"
     if height == 1:
-        occupied = (<Leaf*>at).occupied
+        assert (<Leaf*>at).block == prefix, f"wrong block {where}"
         for place in range(64):
-            assert ((<Leaf*>at).level[place].head != NULL) == (occupied >> place & 1), "leaf bits"
-            levels += occupied >> place & 1
-    else:
-        occupied = (<Node*>at).occupied
-        for place in range(64):
-            assert ((<Node*>at).child[place] != NULL) == (occupied >> place & 1), "node bits"
-            if (<Node*>at).child[place] != NULL:
-                levels += check_tree((<Node*>at).child[place], height - 1, prefix << 6 | place, ladder)
-    assert occupied != 0, f"an empty leaf or node at height {height} under prefix {prefix:#x}"
+            assert ((<Leaf*>at).level[place].head != NULL) == (stem.occupied >> place & 1), (
+                f"leaf bits {where}")
+            levels += stem.occupied >> place & 1
+        return levels
+    assert (<Node*>at).present != 0, f"a node without children {where}"
+    for place in range(64):
+        child = (<Node*>at).child[place]
+        assert (child != NULL) == ((<Node*>at).present >> place & 1), f"node bits {where}"
+        if child != NULL:
+            assert ((<Stem*>child).occupied != 0) == (stem.occupied >> place & 1), (
+                f"node bits {where}")
+            levels += check_tree(child, height - 1, prefix << 6 | place, <Node*>at)
     return levels
 
 
@@ -181,7 +187,24 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
     assert level.tail == before, f"level {price}: tail is not the last order"
     assert level.quantity == total, f"level {price}: total {level.quantity}, orders hold {total}"
     assert level.orders == count, f"level {price}: counts {level.orders} of {count} orders"
+    assert level.quantity <= ladder.heaviest, f"level {price}: heavier than the heaviest"
     return count
+
+
+cdef int pool_check(const Pool* pool) except -1:
+    """Asserts that the idle leaves are those without a level."""
+    cdef Leaf* leaf = pool.idle_first
+    cdef Leaf* before = NULL
+    cdef u64 count = 0
+    while leaf != NULL:
+        assert leaf.stem.occupied == 0, f"a leaf of block {leaf.block:#x} is idle and has levels"
+        assert leaf.idle_prev == before, "wrong link back among the idle leaves"
+        count += 1
+        before = leaf
+        leaf = leaf.idle_next
+    assert pool.idle_last == before and pool.idle == count <= IDLE_MAX + 1, (
+        f"{pool.idle} leaves are said to be idle, {count} are")
+    return 0
 
 
 cdef u64 table_count(const Table* table) noexcept nogil:
@@ -223,9 +246,8 @@ cdef int book_check(Book* book) except -1:
         where = f"instrument {book.instrument}, side {side}"
         assert levels == ladder.levels, f"{where}: counts {ladder.levels} of {levels} levels"
         assert ladder.best == (first if levels else ~<u64>0), f"{where}: best is not the best"
-        assert (ladder.height == 0) == (levels == 0), f"{where}: a tree without levels"
         if ladder.height:
-            assert check_tree(ladder.root, ladder.height, ladder.prefix, ladder) == levels, where
+            assert check_tree(ladder.root, ladder.height, ladder.prefix, NULL) == levels, where
         if ladder.hot != NULL:
             hot = ladder.hot
             key = ladder.hot_block << 6

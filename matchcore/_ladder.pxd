@@ -2,24 +2,28 @@
 #
 # A key is the price with its sign bit flipped, all bits flipped again for buys: on both sides
 # the best price has the smallest key, so one code serves both.  The root covers the keys that
-# share its prefix and grows upwards when a key lies outside.  Nodes and leaves that become empty
-# go back to the pool at once, so memory follows the prices in use.
-from ._pool cimport Leaf, Level, Node, Order, Pool, slots_give, slots_take
-from ._records cimport BUY, i64, mc_first_bit, u32, u64
+# share its prefix and grows upwards when a key lies outside.
+#
+# A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
+# time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
+from ._pool cimport Leaf, Level, Node, Order, Pool, Stem, slots_give, slots_take
+from ._records cimport BUY, i64, mc_first_bit, mc_likely, mc_unlikely, u32, u64
 
 cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
+    IDLE_MAX = 32           # leaves of a whole machine; more only spreads the prices in use over the cache
 
 cdef struct Ladder:
     u64 best                # key of the best level; all ones when there is none
     u64 levels
     u64 hot_block           # key >> 6 of the leaf used last
     Leaf* hot
+    u64 flip                # price ^ flip = key
+    i64 heaviest            # no level has ever held more
     void* root              # a Leaf when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
     u32 height              # 0: no tree
     u32 spare
-    u64 flip                # price ^ flip = key
 
 cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.best = ~<u64>0
@@ -29,9 +33,11 @@ cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.root = NULL
     ladder.height = 0
     ladder.prefix = 0
+    ladder.heaviest = 0
     ladder.flip = ((<u64>1 << 63) - 1) if side == BUY else (<u64>1 << 63)
 
 cdef inline u64 ladder_key(const Ladder* ladder, i64 price) noexcept nogil:
+    """The same price's key on the other side is ~key."""
     return <u64>price ^ ladder.flip
 
 cdef inline u64 prefix_of(u64 key, u32 height) noexcept nogil:
@@ -58,102 +64,160 @@ cdef inline Leaf* ladder_find(Ladder* ladder, u64 key) noexcept nogil:
     ladder.hot_block = key >> 6
     return <Leaf*>at
 
+cdef inline void idle_join(Pool* pool, Leaf* leaf) noexcept nogil:
+    leaf.idle_next = NULL
+    leaf.idle_prev = pool.idle_last
+    if pool.idle_last != NULL:
+        pool.idle_last.idle_next = leaf
+    else:
+        pool.idle_first = leaf
+    pool.idle_last = leaf
+    pool.idle += 1
+
+cdef inline void idle_leave(Pool* pool, Leaf* leaf) noexcept nogil:
+    if leaf.idle_prev != NULL:
+        leaf.idle_prev.idle_next = leaf.idle_next
+    else:
+        pool.idle_first = leaf.idle_next
+    if leaf.idle_next != NULL:
+        leaf.idle_next.idle_prev = leaf.idle_prev
+    else:
+        pool.idle_last = leaf.idle_prev
+    pool.idle -= 1
+
 cdef inline Node* node_above(Pool* pool, void* child, u32 place) noexcept nogil:
     cdef Node* node = <Node*>slots_take(&pool.nodes)
-    node.occupied = <u64>1 << place         # a slot's first word is its free-list link
+    node.stem.occupied = <u64>((<Stem*>child).occupied != 0) << place
+    node.stem.parent = NULL
+    node.present = <u64>1 << place
     node.child[place] = child
+    (<Stem*>child).parent = node
     return node
 
-cdef inline Leaf* fresh_leaf(Pool* pool) noexcept nogil:
+cdef inline Leaf* fresh_leaf(Ladder* ladder, Pool* pool, u64 key) noexcept nogil:
+    """A leaf without a place in the tree; idle, as it has no levels."""
     cdef Leaf* leaf = <Leaf*>slots_take(&pool.leaves)
-    leaf.occupied = 0
+    leaf.stem.occupied = 0
+    leaf.stem.parent = NULL
+    leaf.block = key >> 6
+    leaf.ladder = ladder
+    idle_join(pool, leaf)
     return leaf
 
-cdef inline Leaf* ladder_make(Ladder* ladder, Pool* pool, u64 key) noexcept nogil:
-    """The leaf that covers a key, with the path to it built; the pool is ready."""
-    cdef Leaf* leaf = ladder_find(ladder, key)
+cdef inline Leaf* ladder_grow(Ladder* ladder, Pool* pool, u64 key) noexcept nogil:
+    """A leaf for a key that has none, with the path to it; the pool is ready."""
+    cdef Leaf* leaf = fresh_leaf(ladder, pool, key)
     cdef Node* node
     cdef void* child
     cdef u32 height, place, below
-    if leaf != NULL:
-        return leaf
-    leaf = fresh_leaf(pool)
     if ladder.height == 0:
         ladder.root = leaf
         ladder.height = 1
         ladder.prefix = key >> 6
-    else:
-        while prefix_of(key, ladder.height) != ladder.prefix:
-            ladder.root = node_above(pool, ladder.root, <u32>ladder.prefix & 63)
-            ladder.height += 1
-            ladder.prefix = ladder.prefix >> 6 if ladder.height < HEIGHT_MAX else 0
-        node = <Node*>ladder.root
-        height = ladder.height
-        while True:
-            place = place_of(key, height)
-            child = node.child[place]
-            if child == NULL:
-                break
-            node = <Node*>child
-            height -= 1
-        child = leaf
-        for below in range(2, height):      # the part of the path that is missing, leaf upwards
-            child = node_above(pool, child, place_of(key, below))
-        node.child[place] = child
-        node.occupied |= <u64>1 << place
-    ladder.hot = leaf
-    ladder.hot_block = key >> 6
+        return leaf
+    while prefix_of(key, ladder.height) != ladder.prefix:
+        ladder.root = node_above(pool, ladder.root, <u32>ladder.prefix & 63)
+        ladder.height += 1
+        ladder.prefix = ladder.prefix >> 6 if ladder.height < HEIGHT_MAX else 0
+    node = <Node*>ladder.root
+    height = ladder.height
+    while True:
+        place = place_of(key, height)
+        child = node.child[place]
+        if child == NULL:
+            break
+        node = <Node*>child
+        height -= 1
+    child = leaf
+    for below in range(2, height):      # the part of the path that is missing, leaf upwards
+        child = node_above(pool, child, place_of(key, below))
+    (<Stem*>child).parent = node
+    node.child[place] = child
+    node.present |= <u64>1 << place
     return leaf
 
-cdef inline u64 ladder_first(const Ladder* ladder) noexcept nogil:
-    """The smallest key with a level; the tree is not empty."""
-    cdef void* at = ladder.root
-    cdef u64 key = ladder.prefix
-    cdef u32 height = ladder.height, place
-    while height > 1:
-        place = mc_first_bit((<Node*>at).occupied)
-        key = key << 6 | place
-        at = (<Node*>at).child[place]
-        height -= 1
-    return key << 6 | mc_first_bit((<Leaf*>at).occupied)
+cdef inline Leaf* ladder_make(Ladder* ladder, Pool* pool, u64 key) noexcept nogil:
+    """The leaf that covers a key, which may have to be made."""
+    cdef Leaf* leaf = ladder_find(ladder, key)
+    if mc_unlikely(leaf == NULL):
+        leaf = ladder.hot = ladder_grow(ladder, pool, key)
+        ladder.hot_block = key >> 6
+    return leaf
 
-cdef inline void ladder_unlink(Ladder* ladder, Pool* pool, Leaf* leaf, u64 key) noexcept nogil:
-    """Takes an empty leaf out of the tree, and every node that becomes empty with it."""
-    cdef Node* path[HEIGHT_MAX + 1]
-    cdef void* at = ladder.root
-    cdef u32 height = ladder.height, place
-    ladder.hot = NULL
-    ladder.hot_block = ~<u64>0
-    while height > 1:
-        path[height] = <Node*>at
-        at = path[height].child[place_of(key, height)]
-        height -= 1
+cdef inline void leaf_drop(Pool* pool, Leaf* leaf) noexcept nogil:
+    """Takes an idle leaf out of its tree, and every node that has no child left."""
+    cdef Ladder* ladder = <Ladder*>leaf.ladder
+    cdef Node* node = leaf.stem.parent
+    cdef Node* above
+    cdef u64 block = leaf.block
+    if ladder.hot == leaf:
+        ladder.hot = NULL
+        ladder.hot_block = ~<u64>0
+    idle_leave(pool, leaf)
     slots_give(&pool.leaves, leaf)
-    for height in range(2, ladder.height + 1):
-        place = place_of(key, height)
-        path[height].child[place] = NULL
-        path[height].occupied &= ~(<u64>1 << place)
-        if path[height].occupied:
+    while node != NULL:
+        node.child[block & 63] = NULL
+        node.present &= ~(<u64>1 << (block & 63))
+        if node.present:
             return
-        slots_give(&pool.nodes, path[height])
+        above = node.stem.parent
+        slots_give(&pool.nodes, node)
+        node = above
+        block >>= 6
     ladder.root = NULL
     ladder.height = 0
 
+cdef inline void leaf_wake(Pool* pool, Leaf* leaf) noexcept nogil:
+    """An idle leaf is about to get a level."""
+    cdef Node* node = leaf.stem.parent
+    cdef u64 block = leaf.block, before
+    idle_leave(pool, leaf)
+    while node != NULL:
+        before = node.stem.occupied
+        node.stem.occupied = before | <u64>1 << (block & 63)
+        if before:
+            return
+        node = node.stem.parent
+        block >>= 6
+
+cdef inline u64 first_below(const void* at, u32 height) noexcept nogil:
+    """The smallest key with a level below a leaf or node that is not idle."""
+    while height > 1:
+        at = (<const Node*>at).child[mc_first_bit((<const Stem*>at).occupied)]
+        height -= 1
+    return (<const Leaf*>at).block << 6 | mc_first_bit((<const Stem*>at).occupied)
+
+cdef inline u64 leaf_rest(Pool* pool, Leaf* leaf) noexcept nogil:
+    """A leaf has lost its last level; returns the best key of its nearest relatives, or all ones."""
+    cdef Node* node = leaf.stem.parent
+    cdef u64 block = leaf.block
+    cdef u32 height = 2
+    idle_join(pool, leaf)
+    if mc_unlikely(pool.idle > IDLE_MAX):
+        leaf_drop(pool, pool.idle_first)
+    while node != NULL:
+        node.stem.occupied &= ~(<u64>1 << (block & 63))
+        if node.stem.occupied:
+            break
+        node = node.stem.parent
+        block >>= 6
+        height += 1
+    return first_below(node, height) if node != NULL else ~<u64>0
+
 cdef inline void ladder_level_off(Ladder* ladder, Pool* pool, Leaf* leaf, u64 key) noexcept nogil:
-    """The level at key has no orders any more: out of the tree, and the best price moves on."""
+    """The level at key has no orders any more, and the best price moves on."""
     cdef Level* level = &leaf.level[key & 63]
+    cdef u64 next
     level.head = NULL
     level.tail = NULL
-    leaf.occupied &= ~(<u64>1 << (key & 63))
+    leaf.stem.occupied &= ~(<u64>1 << (key & 63))
     ladder.levels -= 1
-    if leaf.occupied == 0:
-        ladder_unlink(ladder, pool, leaf, key)
-        if ladder.levels == 0:
-            ladder.best = ~<u64>0
-        elif key == ladder.best:
-            ladder.best = ladder_first(ladder)
-    elif key == ladder.best:        # nothing is better than the best: its leaf's first bit is next
-        ladder.best = (key & ~<u64>63) | mc_first_bit(leaf.occupied)
+    if leaf.stem.occupied == 0:
+        next = leaf_rest(pool, leaf)
+    else:
+        next = (key & ~<u64>63) | mc_first_bit(leaf.stem.occupied)
+    if key == ladder.best:      # nothing is better than the best, so what is next is the new best
+        ladder.best = next
 
 cdef inline bint ladder_from(const Ladder* ladder, u64 key, u64* found) noexcept nogil:
     """The first level at or after a key, in found; false when there is none.  O(height)."""
@@ -161,13 +225,13 @@ cdef inline bint ladder_from(const Ladder* ladder, u64 key, u64* found) noexcept
     cdef u64 masks, above
     cdef void* at = ladder.root
     cdef u32 height = ladder.height, place, bottom
-    if height == 0:
+    if ladder.levels == 0:
         return False
     above = prefix_of(key, height)
     if above > ladder.prefix:
         return False
     if above < ladder.prefix:
-        found[0] = ladder_first(ladder)
+        found[0] = first_below(ladder.root, height)
         return True
     while height > 1:               # down along the key as far as there is a path
         path[height] = <Node*>at
@@ -177,23 +241,15 @@ cdef inline bint ladder_from(const Ladder* ladder, u64 key, u64* found) noexcept
         height -= 1
     bottom = height
     if height == 1:
-        masks = (<Leaf*>at).occupied & (~<u64>0 << (key & 63))
+        masks = (<Stem*>at).occupied & (~<u64>0 << (key & 63))
         if masks:
             found[0] = (key & ~<u64>63) | mc_first_bit(masks)
             return True
         bottom = 2
     for height in range(bottom, ladder.height + 1):     # up to the first node with a later child
         place = place_of(key, height)
-        masks = path[height].occupied & (~<u64>1 << place)
+        masks = path[height].stem.occupied & (~<u64>1 << place)
         if masks:
-            place = mc_first_bit(masks)
-            above = prefix_of(key, height) << 6 | place
-            at = path[height].child[place]
-            while height > 2:
-                height -= 1
-                place = mc_first_bit((<Node*>at).occupied)
-                above = above << 6 | place
-                at = (<Node*>at).child[place]
-            found[0] = above << 6 | mc_first_bit((<Leaf*>at).occupied)
+            found[0] = first_below(path[height].child[mc_first_bit(masks)], height - 1)
             return True
     return False

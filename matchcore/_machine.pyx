@@ -14,7 +14,7 @@ from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, Book, Co
                      core_init, orders_run)
 from ._emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
-                        orders_array)
+                        orders_array, pool_check)
 from ._records cimport *
 
 from .commands import COMMAND, INSTRUMENT, ORDER
@@ -335,4 +335,5 @@ cdef class Machine:
             book_check(self.exchange.books[i])
             assert self.exchange.books[i].instrument == i + 1
         assert self.exchange.count == len(self.instruments)
+        pool_check(&self.exchange.core.pool)
         assert self.exchange.core.pending.stage == IDLE

@@ -9,7 +9,8 @@ from libc.string cimport memcpy, memset
 from ._book cimport (FULL, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
                      core_drop, core_init, orders_run)
 from ._ids cimport ids_look_up
-from ._inspect cimport book_check, fresh_secret, levels_array, order_row, orders_array
+from ._inspect cimport (book_check, fresh_secret, levels_array, order_row, orders_array,
+                        pool_check)
 from ._ladder cimport Ladder, ladder_key
 from ._pool cimport Level
 from ._records cimport *
@@ -241,3 +242,4 @@ cdef class OrderBook:
     def _check(self):
         """Asserts every invariant."""
         book_check(&self.book)
+        pool_check(&self.core.pool)

@@ -16,8 +16,9 @@ cdef struct Order:          # one cache line
     Order* prev
     u8 side
     u8 time_in_force
-    u16 flags
-    u32 hash                # of the id: where the id table has it
+    u8 flags                # POST_ONLY or nothing
+    u8 place                # in the bucket of the id table, see _ids.pxd
+    u32 hash                # of the id
 
 cdef struct Level:
     Order* head
@@ -25,13 +26,22 @@ cdef struct Level:
     i64 quantity
     i64 orders
 
+cdef struct Stem:           # what leaves and nodes begin with
+    u64 occupied            # a bit for each level, or for each child with a level somewhere below
+    Node* parent            # NULL at the root
+
 cdef struct Leaf:           # 64 neighbouring prices
-    u64 occupied
-    u64 apart[7]            # no level lies across two cache lines
+    Stem stem
+    u64 block               # key >> 6 of all of them
+    void* ladder
+    Leaf* idle_next         # links of the idle ones: see _ladder.pxd
+    Leaf* idle_prev
+    u64 apart[2]            # no level lies across two cache lines
     Level level[64]
 
 cdef struct Node:           # 64 leaves or nodes
-    u64 occupied
+    Stem stem
+    u64 present             # a bit for each child
     void* child[64]
 
 cdef struct Slab:           # a cache line, then the slots
@@ -51,6 +61,9 @@ cdef struct Pool:
     Slots orders
     Slots leaves
     Slots nodes
+    Leaf* idle_first        # idle for longest
+    Leaf* idle_last
+    u64 idle
 
 cdef enum:
     SLAB_SLOTS_MAX = 16384
@@ -114,21 +127,23 @@ cdef inline void pool_init(Pool* pool) noexcept nogil:
     slots_init(&pool.orders, sizeof(Order), 32)
     slots_init(&pool.leaves, sizeof(Leaf), 4)
     slots_init(&pool.nodes, sizeof(Node), NODES_PER_COMMAND)
+    pool.idle_first = pool.idle_last = NULL
+    pool.idle = 0
 
 cdef inline void pool_drop(Pool* pool) noexcept nogil:
     slots_drop(&pool.orders)
     slots_drop(&pool.leaves)
     slots_drop(&pool.nodes)
 
-cdef inline bint pool_ready(Pool* pool) noexcept nogil:
-    """True when any one command finds the slots it may need: memory is asked for before, not inside."""
-    while pool.orders.spare < 1:
+cdef inline bint pool_ready(Pool* pool, u64 commands) noexcept nogil:
+    """True when so many commands find all slots they may need: memory is asked for before, not inside."""
+    while pool.orders.spare < commands:
         if not slots_grow(&pool.orders):
             return False
-    while pool.leaves.spare < 2:
+    while pool.leaves.spare < commands:
         if not slots_grow(&pool.leaves):
             return False
-    while pool.nodes.spare < NODES_PER_COMMAND:
+    while pool.nodes.spare < commands * NODES_PER_COMMAND:
         if not slots_grow(&pool.nodes):
             return False
     return True

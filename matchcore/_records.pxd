@@ -64,6 +64,8 @@ cdef extern from "matchcore.h" nogil:
         i64 quantity
         i64 orders
 
+    u32 mc_word32(const void* at)
+    u64 mc_word64(const void* at)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)
     bint mc_likely(bint x)

@@ -4,14 +4,16 @@ from libc.stdint cimport INT64_MAX
 from ._book cimport Book, Core
 from ._ids cimport ids_put, ids_remove
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
-                       ladder_make)
+                       ladder_make, leaf_wake)
 from ._pool cimport Leaf, Level, Order, slots_give, slots_take
-from ._records cimport i64, mc_command, u8, u16, u32, u64
+from ._records cimport i64, mc_command, mc_unlikely, u8, u16, u32, u64
 
-cdef inline void level_join(Core* core, Book* book, Order* order) noexcept nogil:
+cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
+    return &book.sides[side - 1]
+
+
+cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
     """Puts an order last in its level."""
-    cdef Ladder* ladder = &book.sides[order.side - 1]
-    cdef u64 key = ladder_key(ladder, order.price)
     cdef Leaf* leaf = ladder_make(ladder, &core.pool, key)
     cdef Level* level = &leaf.level[key & 63]
     order.next = NULL
@@ -20,19 +22,21 @@ cdef inline void level_join(Core* core, Book* book, Order* order) noexcept nogil
         level.tail.next = order
     else:
         level.head = order
-        leaf.occupied |= <u64>1 << (key & 63)
+        if leaf.stem.occupied == 0:
+            leaf_wake(&core.pool, leaf)
+        leaf.stem.occupied |= <u64>1 << (key & 63)
         ladder.levels += 1
         if key < ladder.best:
             ladder.best = key
     level.tail = order
     level.quantity += order.left
     level.orders += 1
+    if level.quantity > ladder.heaviest:
+        ladder.heaviest = level.quantity
 
 
-cdef inline void level_leave(Core* core, Book* book, Order* order) noexcept nogil:
+cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
     """Takes an order out of its level."""
-    cdef Ladder* ladder = &book.sides[order.side - 1]
-    cdef u64 key = ladder_key(ladder, order.price)
     cdef Leaf* leaf = ladder_find(ladder, key)
     cdef Level* level = &leaf.level[key & 63]
     level.quantity -= order.left
@@ -49,8 +53,8 @@ cdef inline void level_leave(Core* core, Book* book, Order* order) noexcept nogi
         ladder_level_off(ladder, &core.pool, leaf, key)
 
 
-cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
-                           i64 left) noexcept nogil:
+cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u64 key, u32 hash,
+                           u16 flags, i64 left) noexcept nogil:
     """Enters an order, last in its level."""
     cdef Order* order = <Order*>slots_take(&core.pool.orders)
     order.order_id = command.order_id
@@ -60,10 +64,10 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u3
     order.left = left
     order.side = command.side
     order.time_in_force = command.time_in_force
-    order.flags = flags
+    order.flags = <u8>flags
     order.hash = hash
-    level_join(core, book, order)
     ids_put(&book.ids, order)
+    level_join(core, side_of(book, command.side), key, order)
     book.orders += 1
 
 
@@ -75,7 +79,8 @@ cdef inline void book_forget(Core* core, Book* book, Order* order) noexcept nogi
 
 
 cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogil:
-    level_leave(core, book, order)
+    cdef Ladder* ladder = side_of(book, order.side)
+    level_leave(core, ladder, ladder_key(ladder, order.price), order)
     book_forget(core, book, order)
 
 
@@ -84,22 +89,22 @@ cdef inline Level* level_at(Ladder* ladder, u64 key) noexcept nogil:
     return &leaf.level[key & 63] if leaf != NULL else NULL
 
 
-cdef inline bint crosses(const Book* book, u8 side, i64 price) noexcept nogil:
-    """True if an order of this side and price would trade at once."""
-    cdef const Ladder* other = &book.sides[2 - side]
-    return other.best <= ladder_key(other, price) and other.levels > 0
+cdef inline bint crosses(const Ladder* other, u64 limit) noexcept nogil:
+    """True if an order that takes from this side up to a limit would trade at once."""
+    return other.best <= limit and other.levels > 0
 
 
-cdef inline bint overflows(Book* book, u8 side, i64 price, i64 quantity, i64 leaving) noexcept nogil:
+cdef inline bint overflows(Ladder* ladder, u64 key, i64 quantity, i64 leaving) noexcept nogil:
     """True if the level would hold more than 2^63 - 1 units with quantity in and leaving out."""
-    cdef Ladder* ladder = &book.sides[side - 1]
-    cdef Level* level = level_at(ladder, ladder_key(ladder, price))
+    cdef Level* level
+    if quantity <= INT64_MAX - ladder.heaviest:
+        return False
+    level = level_at(ladder, key)
     return level != NULL and level.quantity - leaving > INT64_MAX - quantity
 
 
-cdef inline bint can_fill(Book* book, u8 side, u64 limit, i64 quantity) noexcept nogil:
+cdef inline bint can_fill(Ladder* ladder, u64 limit, i64 quantity) noexcept nogil:
     """True if the whole quantity can trade at once.  O(levels it takes)."""
-    cdef Ladder* ladder = &book.sides[2 - side]
     cdef u64 key = ladder.best
     cdef i64 here
     if ladder.levels == 0:
@@ -116,6 +121,6 @@ cdef inline bint can_fill(Book* book, u8 side, u64 limit, i64 quantity) noexcept
 
 cdef inline void shrink(Book* book, Order* order, i64 quantity) noexcept nogil:
     """A smaller open quantity; the order keeps its place."""
-    cdef Ladder* ladder = &book.sides[order.side - 1]
+    cdef Ladder* ladder = side_of(book, order.side)
     level_at(ladder, ladder_key(ladder, order.price)).quantity -= order.left - quantity
     order.left = quantity

@@ -4,6 +4,7 @@
 #define MATCHCORE_H
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "matchcore's records are little-endian, and so must the machine be"
@@ -49,6 +50,8 @@ static_assert(sizeof(mc_order) == 48, "an order is 48 bytes");
 static_assert(sizeof(mc_level) == 24, "a level is 24 bytes");
 
 /* What the compiled rooms need of the compiler. */
+static inline uint32_t mc_word32(const void *at) { uint32_t word; memcpy(&word, at, sizeof word); return word; }
+static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
 #define mc_likely(x) __builtin_expect(!!(x), 1)
