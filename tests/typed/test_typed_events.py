@@ -135,10 +135,6 @@ def test_what_an_answer_says_of_its_order() -> None:
     assert answer.field == Field.NONE
 
 
-@pytest.mark.xfail(
-    reason="left shows max_quantity: 'quantity of the order still open', and there is no order",
-    strict=True,
-)
 def test_an_instrument_command_leaves_nothing_open() -> None:
     answer = engine().submit(mc.AddInstrument(Instrument("X", 1)))
     assert (answer.status, answer.left) == (Status.DONE, 0)
