@@ -181,10 +181,10 @@ def write_instrument(row: np.void, instrument: Instrument) -> None:
 
 
 def read_instrument(row: np.void) -> Instrument:
-    """The `Instrument` of an `INSTRUMENT` row that the machine's checks have passed."""
+    """The `Instrument` of an `INSTRUMENT` row; `InvalidCommand` when it holds none."""
     tick = Decimal(int(row["tick_mantissa"])).scaleb(int(row["tick_exponent"]), _EXACT)
     return Instrument(
-        bytes(row["symbol"]).decode("ascii"),
+        bytes(row["symbol"]).decode("latin-1"),  # every byte its own character, so ASCII stays
         tick,
         int(row["lot"]),
         int(row["max_quantity"]),
