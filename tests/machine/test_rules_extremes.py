@@ -144,17 +144,6 @@ def test_a_summary_says_what_was_asked_and_nothing_else(machine: str) -> None:
         assert not any(events[name][0] for name in zero)
 
 
-@pytest.mark.xfail(
-    reason="Machine.order of an id that no order can have: OverflowError, the reference says None",
-    strict=True,
-)
-@pytest.mark.parametrize("order_id", [-1, 2**64])
-def test_both_machines_say_the_same_of_an_id_that_can_not_be(order_id: int) -> None:
-    books = [Exchange(machine).engine.book("PLAIN") for machine in ("reference", "cython")]
-    assert books[0].order(order_id) is None
-    assert books[1].order(order_id) is None
-
-
 def resident_bytes() -> int:
     return int(STATM.read_text().split()[1]) * PAGE_BYTES
 
