@@ -51,6 +51,8 @@ ORDER_REFUSALS: list[tuple[str, str, dict[str, int], dict[str, int]]] = [
     ("PRICE_NOT_ALLOWED", "PRICE", NEW, {"order_type": 2, "price": -1, "time_in_force": 4}),
     *(("QUANTITY_NOT_POSITIVE", "QUANTITY", command, {"quantity": quantity})
       for command in (NEW, MARKET, AMEND, REDUCE) for quantity in (0, -1, -MOST - 1)),
+    *(("QUANTITY_NOT_POSITIVE", "QUANTITY", AMEND, {"flags": 2, "quantity": quantity})
+      for quantity in (0, -1)),
     *(("QUANTITY_TOO_LARGE", "QUANTITY", command, {"quantity": 55, "instrument": 2})
       for command in (NEW, AMEND | {"order_id": 11})),
     *(("OFF_LOT", "QUANTITY", command, {"quantity": 7, "instrument": 2})
