@@ -21,6 +21,7 @@ from .engine import Engine
 from .errors import (
     InstrumentConflict,
     InvalidCommand,
+    InvalidEvent,
     LogDamaged,
     LogError,
     LogFailed,
@@ -83,6 +84,7 @@ __all__ = [
     "Instrument",
     "InstrumentConflict",
     "InvalidCommand",
+    "InvalidEvent",
     "Kind",
     "LogDamaged",
     "LogError",

@@ -4,6 +4,7 @@ import os
 import numpy as np
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.number cimport PyNumber_Index
 from libc.string cimport memset
 
 from ._ids cimport Ids, Table, ids_hash, ids_look_up, ids_ready
@@ -68,7 +69,7 @@ cdef object levels_array(const Book* book, side, depth):
     cdef size_t count
     if side not in (BUY, SELL):
         raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
-    if depth is not None and depth < 0:
+    if depth is not None and PyNumber_Index(depth) < 0:
         raise ValueError(f"depth {depth!r}: 0 or more, or None")
     ladder = <Ladder*>&book.sides[<u32>side - 1]
     count = ladder.levels if depth is None else min(depth, ladder.levels)

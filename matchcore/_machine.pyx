@@ -7,6 +7,8 @@ import numpy as np
 
 from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
                              PyObject_GetBuffer)
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, realloc
 
 from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, Book, Core,
@@ -274,11 +276,12 @@ cdef class Machine:
         return 0
 
     cdef Book* book(self, number) except NULL:
-        if not isinstance(number, int) or not 1 <= number <= self.exchange.count:
-            raise UnknownInstrument(f"unknown instrument number {number!r}")
+        at = PyNumber_Index(number)
+        if not 1 <= at <= self.exchange.count:
+            raise UnknownInstrument(f"unknown instrument number {at}")
         if self.busy:
             raise RuntimeError("another thread is inside this machine")
-        return self.exchange.books[<u32>number - 1]
+        return self.exchange.books[<u32>at - 1]
 
     def orders(self, number):
         """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
@@ -290,7 +293,9 @@ cdef class Machine:
 
     def order(self, number, order_id):
         """The live order of this id as an `ORDER` row, or None.  O(1)."""
-        return order_row(self.book(number), order_id)
+        order_id = PyNumber_Index(order_id)
+        # id 0 is nobody's, and so is what 64 bits can not hold
+        return order_row(self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
 
     def state(self):
         """Everything, as a `State` of fresh arrays."""
@@ -306,6 +311,7 @@ cdef class Machine:
         cdef Py_buffer source
         cdef Book* book
         cdef const char* wrong = NULL
+        state.check()
         machine.exchange.core.sequence = state.sequence
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .commands import Side
 from .events import EventKind, Field, Reason, Status
-from .instruments import Directory, Instrument
+from .instruments import Directory, Instrument, price_text
 from .state import State
 from .typed import Event, Trade, decode_event
 
@@ -97,9 +97,12 @@ class Answer:
 
     @property
     def left(self) -> int:
-        """Quantity of the order still open after this command."""
+        """Quantity of the order still open after this command; 0 if it was not about one."""
         last = self.events[-1]
-        return int(last["taker_left"] if last["kind"] == EventKind.TRADED else last["left"])
+        if last["kind"] == EventKind.TRADED:
+            return int(last["taker_left"])
+        # INSTRUMENT_ADDED and INSTRUMENT_CHANGED carry a limit in this field
+        return int(last["left"]) if last["kind"] <= EventKind.REJECTED else 0
 
     @property
     def status(self) -> Status:
@@ -132,7 +135,7 @@ class PriceLevel:
     orders: int
 
     def __str__(self) -> str:
-        return f"{self.price} x {self.quantity}"
+        return f"{price_text(self.price)} x {self.quantity}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,11 @@ class BookView:
             "symbol": self.instrument.symbol,
             **{
                 name: [
-                    {"price": str(at.price), "quantity": at.quantity, "orders": at.orders}
+                    {
+                        "price": price_text(at.price),
+                        "quantity": at.quantity,
+                        "orders": at.orders,
+                    }
                     for at in levels
                 ]
                 for name, levels in sides.items()

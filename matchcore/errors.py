@@ -13,7 +13,15 @@ class MatchcoreError(Exception):
 
 
 class InvalidCommand(MatchcoreError, ValueError):
-    """A typed command cannot be written as a record: nothing was sent or logged."""
+    """A typed command cannot be written as a record, or a record shown as a typed command.
+
+    When sending: nothing was sent or logged.  When reading a log: the exchange has refused
+    the command, and the record is all there is to see of it.
+    """
+
+
+class InvalidEvent(MatchcoreError, ValueError):
+    """An `EVENT` record is none that an exchange says: the message names the field."""
 
 
 class PriceError(InvalidCommand):

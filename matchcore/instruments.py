@@ -6,10 +6,12 @@ units, both 64-bit signed.  `Instrument.ticks` and `Instrument.price` are the tw
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -61,16 +63,10 @@ class Instrument:
             raise InvalidCommand(
                 f"symbol {symbol!r}: 1 to {SYMBOL_BYTES_MAX} printable ASCII characters, no spaces"
             )
-        for name, value, least, most in (
-            ("lot", lot, 1, INT64_MAX),
-            ("max_quantity", max_quantity, lot, INT64_MAX),
-            ("max_orders", max_orders, 1, ORDERS_MAX),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise InvalidCommand(
-                    f"{symbol}: {name} {value!r}: a whole number {least} to {most}"
-                )
-        mantissa, exponent = _parts(_decimal(tick, f"{symbol}: tick"))
+        lot = _limit(symbol, "lot", lot, 1, INT64_MAX)
+        max_quantity = _limit(symbol, "max_quantity", max_quantity, lot, INT64_MAX)
+        max_orders = _limit(symbol, "max_orders", max_orders, 1, ORDERS_MAX)
+        mantissa, exponent = _parts(exact(tick, f"{symbol}: tick"))
         while exponent < 0 and mantissa % 10 == 0 and mantissa:
             mantissa, exponent = mantissa // 10, exponent + 1
         if not (0 < mantissa <= INT64_MAX and -TICK_EXPONENT_MAX <= exponent <= 0):
@@ -90,19 +86,16 @@ class Instrument:
         A float counts as the decimal number that Python prints for it, so 95.7 is on a
         tick of 0.05 and 0.1 + 0.2 is not on one of 0.1.
         """
-        value = _decimal(price, f"{self.symbol}: price")
-        mantissa, exponent = _parts(value)
+        mantissa, exponent = _parts(exact(price, f"{self.symbol}: price"))
         tick_mantissa, tick_exponent = _parts(self.tick)
         shift = exponent - tick_exponent
-        if abs(shift) > DIGITS_MAX:
-            raise PriceError(f"{self.symbol}: price {price!r} is too large or too fine")
         scaled = mantissa * 10**shift if shift >= 0 else mantissa
         step = tick_mantissa if shift >= 0 else tick_mantissa * 10**-shift
         ticks, rest = divmod(scaled, step)
         if rest:
-            below, above = self.price(ticks), self.price(ticks + 1)
+            below, above = price_text(self.price(ticks)), price_text(self.price(ticks + 1))
             raise PriceError(
-                f"{self.symbol}: price {price!r} is not on a tick of {self.tick}"
+                f"{self.symbol}: price {price!r} is not on a tick of {price_text(self.tick)}"
                 f" (nearest: {below} and {above})"
             )
         if not INT64_MIN <= ticks <= INT64_MAX:
@@ -114,10 +107,15 @@ class Instrument:
         """The tick as (mantissa, exponent of ten), in the form with the fewest decimals."""
         return _parts(self.tick)
 
-    def price(self, ticks: int) -> Decimal:
+    def price(self, ticks: SupportsIndex) -> Decimal:
         """The price of a number of ticks, with as many decimals as the tick has."""
         mantissa, exponent = _parts(self.tick)
-        return Decimal(int(ticks) * mantissa).scaleb(exponent, _EXACT)
+        return Decimal(operator.index(ticks) * mantissa).scaleb(exponent, _EXACT)
+
+
+def price_text(price: Decimal) -> str:
+    """A price as text, in digits: 0.000000001 where `str` would say 1E-9."""
+    return format(price, "f")
 
 
 class Directory:
@@ -183,10 +181,10 @@ def write_instrument(row: np.void, instrument: Instrument) -> None:
 
 
 def read_instrument(row: np.void) -> Instrument:
-    """The `Instrument` of an `INSTRUMENT` row that the machine's checks have passed."""
+    """The `Instrument` of an `INSTRUMENT` row; `InvalidCommand` when it holds none."""
     tick = Decimal(int(row["tick_mantissa"])).scaleb(int(row["tick_exponent"]), _EXACT)
     return Instrument(
-        bytes(row["symbol"]).decode("ascii"),
+        bytes(row["symbol"]).decode("latin-1"),  # every byte its own character, so ASCII stays
         tick,
         int(row["lot"]),
         int(row["max_quantity"]),
@@ -194,21 +192,50 @@ def read_instrument(row: np.void) -> Instrument:
     )
 
 
-def _decimal(value: Price, what: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, Decimal | str | int | float):
-        raise PriceError(f"{what} {value!r}: a string, Decimal, int or float")
+def whole(value: object) -> int | None:
+    """The integer that a value is, NumPy's included; None for a bool and anything else."""
+    if isinstance(value, bool):
+        return None
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else value)
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _limit(symbol: str, name: str, value: int, least: int, most: int) -> int:
+    number = whole(value)
+    if number is None or not least <= number <= most:
+        raise InvalidCommand(f"{symbol}: {name} {value!r}: a whole number {least} to {most}")
+    return number
+
+
+def exact(value: Price, what: str) -> Decimal:
+    """The number that a price is written as; `PriceError`, about `what`, when it is none.
+
+    At most `DIGITS_MAX` digits and decimals, so that whatever comes out is quick to work with.
+    """
+    try:
+        if isinstance(value, Decimal | str):
+            number = Decimal(value)
+        elif isinstance(value, float):
+            number = Decimal(float.__repr__(value))  # NumPy's repr says its type as well
+        elif (integer := whole(value)) is not None:
+            number = Decimal(integer)
+        else:
+            raise PriceError(f"{what} {value!r}: a string, Decimal, int or float")
     except InvalidOperation:
         raise PriceError(f"{what} {value!r} is not a number") from None
     if not number.is_finite():
         raise PriceError(f"{what} {value!r} is not finite")
     sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
     if len(digits) > DIGITS_MAX:
         raise PriceError(f"{what} has {len(digits)} digits, at most {DIGITS_MAX} make sense")
-    if isinstance(exponent, int) and 0 < exponent <= DIGITS_MAX:
-        number = Decimal((sign, digits + (0,) * exponent, 0))
-    return number
+    if abs(exponent) > DIGITS_MAX:
+        if number:
+            raise PriceError(f"{what} {value!r} is too large or too fine")
+        return Decimal(0)
+    return Decimal((sign, digits + (0,) * exponent, 0)) if exponent > 0 else number
 
 
 def _parts(value: Decimal) -> tuple[int, int]:

@@ -6,10 +6,11 @@ Python integers, so nothing can overflow here.
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -391,12 +392,13 @@ class Machine:
 
     # ------------------------------------------------------------------ looking
 
-    def _known(self, number: int) -> Book:
-        if not isinstance(number, int) or not 1 <= number <= len(self._books):
-            raise UnknownInstrument(f"unknown instrument number {number!r}")
-        return self._books[number - 1]
+    def _known(self, number: SupportsIndex) -> Book:
+        at = operator.index(number)
+        if not 1 <= at <= len(self._books):
+            raise UnknownInstrument(f"unknown instrument number {at}")
+        return self._books[at - 1]
 
-    def orders(self, number: int) -> NDArray[np.void]:
+    def orders(self, number: SupportsIndex) -> NDArray[np.void]:
         """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
         return np.array([_as_row(order) for order in self._known(number).orders()], ORDER)
 
@@ -411,9 +413,9 @@ class Machine:
         rows = [(price, book.total(side, price), len(book.sides[side][price])) for price in prices]
         return np.array(rows, LEVEL)
 
-    def order(self, number: int, order_id: int) -> Any:
+    def order(self, number: SupportsIndex, order_id: SupportsIndex) -> Any:
         """The live order of this id as an `ORDER` row, or None."""
-        order = self._known(number).live.get(order_id)
+        order = self._known(number).live.get(operator.index(order_id))
         return None if order is None else np.array([_as_row(order)], ORDER)[0]
 
     def state(self) -> State:
@@ -425,6 +427,7 @@ class Machine:
     @classmethod
     def from_state(cls, state: State) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
+        state.check()
         machine = cls()
         machine.sequence = state.sequence
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id

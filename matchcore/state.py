@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .commands import INSTRUMENT, ORDER
-from .errors import SnapshotDamaged
+from .errors import InvalidCommand, SnapshotDamaged
 from .instruments import INSTRUMENTS_MAX, Instrument, read_instrument, write_instrument
 
 MAGIC = b"MCSTATE1"
+COUNTER_MAX = 2**64 - 1
 _HEAD = struct.Struct("<8sQQQQ")
 
 
@@ -36,17 +37,39 @@ class State:
         head = _HEAD.pack(
             MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments)
         )
+        counts = np.array([len(orders) for orders in self.orders], "<u8")
+        books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
+        return b"".join([head, self._table(), counts.tobytes(), *books])
+
+    def _table(self) -> bytes:
+        """The instruments as records, by number."""
         table = np.zeros(len(self.instruments), INSTRUMENT)
         for row, instrument in zip(table, self.instruments, strict=True):
             write_instrument(row, instrument)
         table["instrument"] = np.arange(1, len(table) + 1)
-        counts = np.array([len(orders) for orders in self.orders], "<u8")
-        books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        return b"".join([head, table.tobytes(), counts.tobytes(), *books])
+        return table.tobytes()
+
+    def check(self) -> None:
+        """`SnapshotDamaged` for counters or instruments that no exchange can have.
+
+        Every machine calls this before it takes a state; what rests in the books it checks itself.
+        """
+        for name, least in (("sequence", 0), ("next_order_id", 1), ("next_trade_id", 1)):
+            if not least <= getattr(self, name) <= COUNTER_MAX:
+                raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {COUNTER_MAX}")
+        if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
+            raise SnapshotDamaged(
+                f"{len(self.instruments)} instruments with {len(self.orders)} books"
+            )
+        if len({instrument.symbol for instrument in self.instruments}) < len(self.instruments):
+            raise SnapshotDamaged("the same symbol twice")
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> State:
-        """The state of these bytes; `SnapshotDamaged` when they can not be one."""
+        """The state of these bytes; `SnapshotDamaged` unless `to_bytes` could have written them.
+
+        What rests in the books is left to the machine that takes the state.
+        """
         if len(data) < _HEAD.size:
             raise SnapshotDamaged(f"state of {len(data)} bytes: shorter than its head")
         magic, sequence, next_order_id, next_trade_id, count = _HEAD.unpack_from(data)
@@ -57,15 +80,22 @@ class State:
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
         at += table.nbytes
-        counts = np.frombuffer(data, "<u8", count, at)
-        at += counts.nbytes
-        if len(data) - at != int(counts.sum()) * ORDER.itemsize:
+        counts = np.frombuffer(data, "<u8", count, at).tolist()
+        at += 8 * count
+        if len(data) - at != sum(counts) * ORDER.itemsize:
             raise SnapshotDamaged("state does not hold the orders that it counts")
         state = cls(sequence, next_order_id, next_trade_id)
-        for row, orders in zip(table, counts.tolist(), strict=True):
-            state.instruments.append(read_instrument(row))
+        for number, (row, orders) in enumerate(zip(table, counts, strict=True), 1):
+            try:
+                state.instruments.append(read_instrument(row))
+            except InvalidCommand as error:
+                raise SnapshotDamaged(f"instrument {number}: {error}") from None
             state.orders.append(np.frombuffer(data, ORDER, orders, at))
             at += orders * ORDER.itemsize
+        # Counters, counts and orders are written as they were read; the instruments may not be.
+        if state._table() != table.tobytes():
+            raise SnapshotDamaged("instruments that are not in the form they are written in")
+        state.check()
         return state
 
     def digest(self) -> str:

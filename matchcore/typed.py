@@ -10,14 +10,14 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from enum import Enum
-from typing import Any
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .commands import COMMAND, INSTRUMENT, Flag, Kind, OrderType, Side, TimeInForce
-from .errors import InvalidCommand
+from .errors import InvalidCommand, InvalidEvent
 from .events import EventKind, Field, Reason
 from .instruments import (
     INT64_MAX,
@@ -25,13 +25,21 @@ from .instruments import (
     Directory,
     Instrument,
     Price,
+    exact,
+    price_text,
     read_instrument,
+    whole,
     write_instrument,
 )
 
 _COMMAND = struct.Struct("<qQQQqqqqqIBBBBBBHIQ")  # COMMAND, field by field
 assert _COMMAND.size == COMMAND.itemsize
 UINT64_MAX = 2**64 - 1
+_FOR_LATER = ("stop_price", "display_quantity", "expiry", "self_trade",
+              "reserved", "reserved_wide", "reserved_long")  # fmt: skip
+_KEEPS = (Flag.KEEP_PRICE, Flag.KEEP_QUANTITY, Flag.KEEP_PRICE | Flag.KEEP_QUANTITY)
+Values = dict[str, int]  # of a record, by field
+Code = TypeVar("Code", bound=IntEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +147,11 @@ def encode(command: Command, directory: Directory) -> NDArray[np.void]:
     match command:
         case NewOrder():
             market = command.price is None
-            tif = command.time_in_force or (TimeInForce.IOC if market else TimeInForce.GTC)
+            usual = TimeInForce.IOC if market else TimeInForce.GTC
             return _record(
                 directory, command, Kind.NEW,
-                side=command.side, tif=tif, client_order_id=command.client_order_id,
+                side=command.side,
+                tif=usual if command.time_in_force is None else command.time_in_force,
                 order_type=OrderType.MARKET if market else OrderType.LIMIT,
                 flags=Flag.POST_ONLY if command.post_only else 0,
             )  # fmt: skip
@@ -155,7 +164,12 @@ def encode(command: Command, directory: Directory) -> NDArray[np.void]:
         case Reduce():
             return _record(directory, command, Kind.REDUCE)
         case MassCancel():
-            return _record(directory, command, Kind.MASS_CANCEL, side=command.side or 0)
+            return _record(
+                directory,
+                command,
+                Kind.MASS_CANCEL,
+                side=0 if command.side is None else command.side,
+            )
         case EndDay():
             return _record(directory, command, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
@@ -173,64 +187,113 @@ def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.
 
 
 def decode(row: np.void, directory: Directory) -> Command:
-    """The typed command of a `COMMAND` row; `InvalidCommand` if its kind has no typed face."""
-    kind, time = int(row["kind"]), int(row["time"])
-    if kind in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
-        instrument = read_instrument(np.frombuffer(row.tobytes(), INSTRUMENT)[0])
-        face = AddInstrument if kind == Kind.ADD_INSTRUMENT else ChangeInstrument
-        return face(instrument, time)
-    number, side = int(row["instrument"]), int(row["side"])
-    instrument_of = directory[number] if number else None
-    symbol = instrument_of.symbol if instrument_of else None
-    order_id, account = int(row["order_id"]), int(row["account"])
-    quantity, flags = int(row["quantity"]), int(row["flags"])
-    if kind == Kind.MASS_CANCEL:
-        return MassCancel(symbol, account, Side(side) if side else None, time)
+    """The typed command of a `COMMAND` row; fields that its kind does not read are not looked at.
+
+    `InvalidCommand`, with the field, for what no typed command can say.  An exchange refuses all
+    of that, but its log has it.
+    """
+    if int(row["kind"]) in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
+        return _instrument_face(row, directory)
+    values = _values(row)
+    kind, symbol, time = values["kind"], None, values["time"]
+    _expect(values, "kind", *Kind)
+    if values["instrument"] or kind not in (Kind.MASS_CANCEL, Kind.END_DAY):
+        symbol = _known(values["instrument"], directory, InvalidCommand).symbol
     if kind == Kind.END_DAY:
         return EndDay(symbol, time)
-    if instrument_of is None or kind not in (Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE):
-        raise InvalidCommand(f"kind {kind} of instrument {number} has no typed face")
-    symbol = instrument_of.symbol
-    price = instrument_of.price(int(row["price"]))
+    account, order_id = values["account"], values["order_id"]
+    if kind == Kind.MASS_CANCEL:
+        side = _code(values, "side", Side, InvalidCommand) if values["side"] else None
+        return MassCancel(symbol, account, side, time)
+    assert symbol is not None
     if kind == Kind.CANCEL:
         return Cancel(symbol, order_id, account, time)
     if kind == Kind.REDUCE:
-        return Reduce(symbol, order_id, quantity, account, time)
-    if kind == Kind.AMEND:
-        return Amend(
-            symbol,
-            order_id,
-            None if flags & Flag.KEEP_QUANTITY else quantity,
-            None if flags & Flag.KEEP_PRICE else price,
-            account,
-            time,
-        )
+        return Reduce(symbol, order_id, values["quantity"], account, time)
+    for name in _FOR_LATER:
+        _expect(values, name, 0)
+    price = directory[values["instrument"]].price(values["price"])
+    face = _new_face if kind == Kind.NEW else _amend_face
+    return face(values, symbol, price)
+
+
+def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
+    _expect(values, "flags", 0, Flag.POST_ONLY)
+    market = _code(values, "order_type", OrderType, InvalidCommand) == OrderType.MARKET
+    if market:
+        _expect(values, "price", 0)
+    return NewOrder(
+        symbol,
+        _code(values, "side", Side, InvalidCommand),
+        values["quantity"],
+        None if market else price,
+        _code(values, "time_in_force", TimeInForce, InvalidCommand),
+        values["account"],
+        values["order_id"],
+        values["client_order_id"],
+        bool(values["flags"]),
+        values["time"],
+    )
+
+
+def _amend_face(values: Values, symbol: str, price: Decimal) -> Amend:
+    _expect(values, "flags", 0, *_KEEPS)
+    return Amend(
+        symbol,
+        values["order_id"],
+        None if values["flags"] & Flag.KEEP_QUANTITY else values["quantity"],
+        None if values["flags"] & Flag.KEEP_PRICE else price,
+        values["account"],
+        values["time"],
+    )
+
+
+def _instrument_face(row: np.void, directory: Directory) -> AddInstrument | ChangeInstrument:
+    raw = np.frombuffer(row.tobytes(), INSTRUMENT)[0]
+    instrument, time = read_instrument(raw), int(raw["time"])
+    if raw["kind"] == Kind.ADD_INSTRUMENT:
+        return AddInstrument(instrument, time)
+    meant = _known(int(raw["instrument"]), directory, InvalidCommand)
+    if meant.symbol != instrument.symbol:
+        raise InvalidCommand(f"symbol {instrument.symbol!r}: the number is that of {meant.symbol}")
+    return ChangeInstrument(instrument, time)
+
+
+def _values(row: np.void) -> Values:
+    """A row as field name -> Python int."""
+    return dict(zip(row.dtype.names or (), row.item(), strict=True))
+
+
+def _expect(values: Values, name: str, *allowed: int) -> None:
+    if values[name] not in allowed:
+        raise InvalidCommand(f"{name} {values[name]}: no typed command has that")
+
+
+def _code(values: Values, name: str, codes: type[Code], error: type[Exception]) -> Code:
     try:
-        return NewOrder(
-            symbol,
-            Side(side),
-            quantity,
-            None if int(row["order_type"]) == OrderType.MARKET else price,
-            TimeInForce(int(row["time_in_force"])),
-            account,
-            order_id,
-            int(row["client_order_id"]),
-            bool(flags & Flag.POST_ONLY),
-            time,
-        )
-    except ValueError as error:
-        raise InvalidCommand(f"a NEW that no face can show: {error}") from None
+        return codes(values[name])
+    except ValueError:
+        raise error(f"{name} {values[name]}: no {codes.__name__} has that number") from None
+
+
+def _known(number: int, directory: Directory, error: type[Exception]) -> Instrument:
+    if not 1 <= number <= len(directory):
+        raise error(f"instrument {number}: none has that number")
+    return directory[number]
 
 
 def _whole(command: Any, name: str, low: int, high: int) -> int:
-    value = getattr(command, name, None)
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+    """The field of a command as an integer; 0 if its face does not have it."""
+    return _within(command, name, getattr(command, name, 0), low, high)
+
+
+def _within(command: Any, name: str, value: Any, low: int, high: int) -> int:
+    number = value if type(value) is int else whole(value)  # nearly always one
+    if number is None:
         raise InvalidCommand(f"{type(command).__name__}.{name}: {value!r} is not a whole number")
-    if not low <= value <= high:
+    if not low <= number <= high:
         raise InvalidCommand(f"{type(command).__name__}.{name}: {value} is outside {low} to {high}")
-    return int(value)
+    return number
 
 
 def _record(
@@ -242,28 +305,24 @@ def _record(
     order_type: int = 0,
     tif: int = 0,
     flags: int = 0,
-    client_order_id: int = 0,
 ) -> NDArray[np.void]:
     number = directory.number(command.symbol) if command.symbol is not None else 0
     price = getattr(command, "price", None)
-    for name, value in (("side", side), ("time_in_force", tif)):
-        if not isinstance(value, int | np.integer) or not 0 <= value <= 255:
-            raise InvalidCommand(f"{type(command).__name__}.{name}: {value!r} is not one")
     packed = _COMMAND.pack(
         _whole(command, "time", INT64_MIN, INT64_MAX),
         _whole(command, "order_id", 0, UINT64_MAX),
-        _whole(command, "client_order_id", 0, UINT64_MAX) if client_order_id else 0,
+        _whole(command, "client_order_id", 0, UINT64_MAX),
         _whole(command, "account", 0, UINT64_MAX),
         directory[number].ticks(price) if price is not None else 0,
         0,
-        _whole(command, "quantity", INT64_MIN, INT64_MAX),
+        0 if flags & Flag.KEEP_QUANTITY else _whole(command, "quantity", INT64_MIN, INT64_MAX),
         0,
         0,
         number,
         kind,
-        side,
+        _within(command, "side", side, 0, 255),
         order_type,
-        tif,
+        _within(command, "time_in_force", tif, 0, 255),
         0,
         0,
         flags,
@@ -333,54 +392,60 @@ Event = Trade | OrderEvent
 
 
 def decode_event(row: np.void, directory: Directory) -> Event:
-    """The typed event of an `EVENT` row."""
-    number = int(row["instrument"])
+    """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it."""
+    values = _values(row)
+    kind = _code(values, "kind", EventKind, InvalidEvent)
+    number, price = values["instrument"], values["price"]
+    if kind < EventKind.REJECTED:  # only a refusal may be about an instrument that is none
+        _known(number, directory, InvalidEvent)
     known = directory[number] if 1 <= number <= len(directory) else None
-    kind = EventKind(int(row["kind"]))
     if kind == EventKind.TRADED:
-        assert known is not None, "a trade in an unknown instrument"
+        assert known is not None
         return Trade(
-            int(row["sequence"]),
+            values["sequence"],
             known.symbol,
-            int(row["trade_id"]),
-            known.price(int(row["price"])),
-            int(row["quantity"]),
-            Side(int(row["side"])),
-            int(row["order_id"]),
-            int(row["account"]),
-            int(row["left"]),
-            int(row["taker_order_id"]),
-            int(row["taker_account"]),
-            int(row["taker_left"]),
+            values["trade_id"],
+            known.price(price),
+            values["quantity"],
+            _code(values, "side", Side, InvalidEvent),
+            values["order_id"],
+            values["account"],
+            values["left"],
+            values["taker_order_id"],
+            values["taker_account"],
+            values["taker_left"],
         )
-    about_order = kind <= EventKind.REJECTED and known is not None
-    side = int(row["side"])
     return OrderEvent(
-        int(row["sequence"]),
+        values["sequence"],
         kind,
         known.symbol if known else None,
-        int(row["order_id"]),
-        int(row["client_order_id"]),
-        int(row["account"]),
-        Side(side) if side in (1, 2) else None,
-        known.price(int(row["price"])) if about_order and known else None,
-        int(row["quantity"]),
-        int(row["left"]),
-        Reason(int(row["reason"])),
-        Field(int(row["field"])),
+        values["order_id"],
+        values["client_order_id"],
+        values["account"],
+        Side(values["side"]) if values["side"] in (1, 2) else None,
+        known.price(price) if known and kind <= EventKind.REJECTED else None,
+        values["quantity"],
+        values["left"],
+        _code(values, "reason", Reason, InvalidEvent),
+        _code(values, "field", Field, InvalidEvent),
     )
 
 
 def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
-    """A typed face as JSON-ready values: prices and enumerations as text."""
+    """A typed face as JSON-ready values: prices and enumerations as text.
+
+    A price that is text already stays as it was written; `PriceError` for what is no price.
+    """
     plain: dict[str, Any] = {"type": type(face).__name__}
     for item in fields(face):
         value = getattr(face, item.name)
-        if isinstance(value, Decimal):
-            value = str(value)
+        if item.name in ("price", "tick") and value is not None and not isinstance(value, str):
+            value = price_text(exact(value, item.name))
         elif isinstance(value, Enum):
             value = value.name
         elif isinstance(value, Instrument):
             value = as_plain(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
         plain[item.name] = value
     return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from typing import Any
 
@@ -145,33 +146,40 @@ WRONG_TYPES: list[tuple[str, tuple[Any, ...]]] = [
 FLOATS: list[tuple[str, tuple[Any, ...]]] = [
     ("add", (5, BUY, 9.5, 1)), ("add", (5, BUY, 9, 1.9)), ("add", (5.5, BUY, 9, 1)),
     ("cancel", (1.9,)), ("amend", (1, 1.5)), ("amend", (1, None, 9.5)), ("reduce", (1, 1.5)),
-    ("quantity_at", (BUY, 9.5)), ("order", (1.5,)),
+    ("quantity_at", (BUY, 9.5)), ("quantity_at", (1.0, 9)), ("order", (1.5,)),
+    ("__contains__", (1.0,)), ("add", (5, 1.0, 9, 1)), ("add", (5, BUY, 9, 1, 1.0)),
+    ("add", (5, BUY, 9, np.float64(1))), ("levels", (BUY, 1.5)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("error", "name", "args"),
-    [(OverflowError, *call) for call in TOO_LARGE] + [(TypeError, *call) for call in WRONG_TYPES],
+    [(OverflowError, *call) for call in TOO_LARGE]
+    + [(TypeError, *call) for call in WRONG_TYPES + FLOATS],
 )
 def test_a_wrong_argument_is_an_error_and_changes_nothing(
     error: type[Exception], name: str, args: tuple[Any, ...]
 ) -> None:
     book = book_of((1, SELL, 10, 6), (2, BUY, 8, 3))
     before = book.orders().tobytes()
+    last = book.events.tobytes()
     with pytest.raises(error):
         getattr(book, name)(*args)
-    assert book.orders().tobytes() == before
+    assert book.orders().tobytes() == before and book.events.tobytes() == last
     book._check()
 
 
-@pytest.mark.xfail(
-    reason="a float is cut to a whole number without a word: add(5, BUY, 9.5, 1) bids 9",
-    strict=True,
-)
-@pytest.mark.parametrize(("name", "args"), FLOATS)
-def test_a_float_is_never_cut(name: str, args: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError):
-        getattr(book_of((1, SELL, 10, 6), (2, BUY, 8, 3)), name)(*args)
+@pytest.mark.parametrize("name", ["account", "client_order_id"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(1.5, TypeError), ("1", TypeError), (None, TypeError), (-1, OverflowError),
+     (2**64, OverflowError)],
+)  # fmt: skip
+def test_a_wrong_keyword_is_an_error(name: str, value: Any, error: type[Exception]) -> None:
+    book = OrderBook()
+    with pytest.raises(error):
+        book.add(1, BUY, 1, 1, **{name: value})
+    assert len(book) == 0
 
 
 @pytest.mark.parametrize("side", [0, 3, None, "BUY", -1])
@@ -195,6 +203,20 @@ def test_a_negative_depth_and_side_0_are_value_errors() -> None:
 def test_limits_that_make_no_sense_are_value_errors(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="lot at least 1"):
         OrderBook(**limits)
+
+
+@pytest.mark.parametrize("name", ["lot", "max_quantity", "max_orders"])
+@pytest.mark.parametrize("value", [1.5, "1", None])
+def test_a_limit_that_is_no_integer_is_a_type_error(name: str, value: Any) -> None:
+    with pytest.raises(TypeError):
+        OrderBook(**{name: value})
+
+
+def test_methods_show_their_arguments() -> None:
+    assert list(inspect.signature(OrderBook.add).parameters) == [
+        "self", "order_id", "side", "price", "quantity", "time_in_force", "post_only", "account",
+        "client_order_id",
+    ]  # fmt: skip
 
 
 def test_numpy_integers_are_integers() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_rules_table import Exchange, on_both_machines
+from rules_kit import Exchange, on_both_machines
 
 RULES = {
     "post-only is refused at the opposite best price and rests behind it": """

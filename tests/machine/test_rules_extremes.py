@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flows import flow
-from test_rules_table import Exchange, on_both_machines
+from rules_kit import Exchange, on_both_machines
 
 import matchcore as mc
 from matchcore import COMMAND, EventKind, Kind, OrderType
@@ -128,31 +128,6 @@ def test_a_mass_cancel_of_all_goes_by_instrument_number(machine: str) -> None:
         endday on=0      => cancelled 3 1@90 END_OF_DAY, day_ended 1
         """
     )
-
-
-@on_both_machines
-def test_a_summary_says_what_was_asked_and_nothing_else(machine: str) -> None:
-    exchange = Exchange(machine, *WORLD)
-    mass = exchange.send(
-        kind=Kind.MASS_CANCEL, instrument=2, account=7, side=2, order_id=5, price=9, quantity=8
-    )
-    day = exchange.send(kind=Kind.END_DAY, instrument=3, account=7, side=2, order_id=5, price=9)
-    zero = {"order_id", "client_order_id", "price", "quantity", "left", "trade_id", "reason"}
-    assert mass[["instrument", "account", "side"]].tolist() == [(2, 7, 2)]
-    assert day[["instrument", "account", "side"]].tolist() == [(3, 0, 0)]
-    for events in (mass, day):
-        assert not any(events[name][0] for name in zero)
-
-
-@pytest.mark.xfail(
-    reason="Machine.order of an id that no order can have: OverflowError, the reference says None",
-    strict=True,
-)
-@pytest.mark.parametrize("order_id", [-1, 2**64])
-def test_both_machines_say_the_same_of_an_id_that_can_not_be(order_id: int) -> None:
-    books = [Exchange(machine).engine.book("PLAIN") for machine in ("reference", "cython")]
-    assert books[0].order(order_id) is None
-    assert books[1].order(order_id) is None
 
 
 def resident_bytes() -> int:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_rules_table import PLAIN, Exchange, on_both_machines
+from rules_kit import PLAIN, Exchange, on_both_machines, record_of
 
 import matchcore as mc
-from matchcore import COMMAND, INSTRUMENT, EventKind, Field, Kind, Reason
+from matchcore import INSTRUMENT, EventKind, Field, Kind, Reason
 
 MOST = 2**63 - 1
 LOTS = mc.Instrument("LOTS", tick="0.05", lot=5, max_quantity=50, max_orders=3)
 NEW = {"kind": Kind.NEW, "side": 1, "order_type": 1, "time_in_force": 1, "order_id": 99,
        "price": 100, "quantity": 10}  # fmt: skip
+MARKET = NEW | {"order_type": 2, "time_in_force": 3, "price": 0}
 AMEND = {"kind": Kind.AMEND, "order_id": 1, "price": 100, "quantity": 10}
 CANCEL = {"kind": Kind.CANCEL, "order_id": 1}
 REDUCE = {"kind": Kind.REDUCE, "order_id": 1, "quantity": 5}
@@ -50,12 +50,15 @@ ORDER_REFUSALS: list[tuple[str, str, dict[str, int], dict[str, int]]] = [
     ("PRICE_NOT_ALLOWED", "PRICE", NEW, {"order_type": 2}),
     ("PRICE_NOT_ALLOWED", "PRICE", NEW, {"order_type": 2, "price": -1, "time_in_force": 4}),
     *(("QUANTITY_NOT_POSITIVE", "QUANTITY", command, {"quantity": quantity})
-      for command in (NEW, AMEND, REDUCE) for quantity in (0, -1, -MOST - 1)),
+      for command in (NEW, MARKET, AMEND, REDUCE) for quantity in (0, -1, -MOST - 1)),
+    *(("QUANTITY_NOT_POSITIVE", "QUANTITY", AMEND, {"flags": 2, "quantity": quantity})
+      for quantity in (0, -1)),
     *(("QUANTITY_TOO_LARGE", "QUANTITY", command, {"quantity": 55, "instrument": 2})
       for command in (NEW, AMEND | {"order_id": 11})),
     *(("OFF_LOT", "QUANTITY", command, {"quantity": 7, "instrument": 2})
       for command in (NEW, AMEND | {"order_id": 11}, REDUCE | {"order_id": 12})),
     ("DUPLICATE_ORDER", "ORDER_ID", NEW, {"order_id": 1}),
+    ("DUPLICATE_ORDER", "ORDER_ID", MARKET, {"order_id": 1}),
     ("DUPLICATE_ORDER", "ORDER_ID", NEW, {"order_id": 2, "time_in_force": 4, "side": 2}),
     *(("UNKNOWN_ORDER", "ORDER_ID", command, {"order_id": order_id})
       for command in (AMEND, CANCEL, REDUCE) for order_id in (0, 11, 98, 2**64 - 1)),
@@ -125,13 +128,6 @@ def refused(exchange: Exchange, record: NDArray, reason: str, field: str) -> Any
     assert state_but_sequence(exchange) == before
     exchange.engine._check()
     return event
-
-
-def record_of(fields: dict[str, Any], layout: np.dtype = COMMAND) -> NDArray:
-    row = np.zeros(1, layout)
-    for name, value in fields.items():
-        row[name] = value
-    return row.view(COMMAND)
 
 
 @on_both_machines

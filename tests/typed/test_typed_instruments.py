@@ -78,6 +78,12 @@ def test_limits_are_held_against_each_other_and_against_32_bits() -> None:
     assert (edge.lot, edge.max_quantity, edge.max_orders) == (10, 10, 2**32 - 1)
 
 
+def test_numpy_limits_are_kept_as_integers() -> None:
+    made = Instrument("X", 1, np.int64(3), np.uint64(9), np.uint32(5))  # type: ignore[arg-type]
+    assert made == Instrument("X", 1, 3, 9, 5)
+    assert all(type(limit) is int for limit in (made.lot, made.max_quantity, made.max_orders))
+
+
 def test_an_instrument_does_not_change() -> None:
     instrument = Instrument("X", 1)
     with pytest.raises(AttributeError):

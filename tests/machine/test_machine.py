@@ -1,0 +1,126 @@
+"""What a machine takes and shows, beside the rules: the same on both of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from flows import definitions, flow
+
+from matchcore import COMMAND, EVENT, Instrument, Machine, UnknownInstrument
+from matchcore.answers import BookView
+from matchcore.reference import Machine as Reference
+
+WORLD = [Instrument(symbol, 1) for symbol in ("ONE", "TWO", "THREE")]
+on_both_machines = pytest.mark.parametrize(
+    "made", [Machine, Reference], ids=["cython", "reference"]
+)
+
+
+def machine_with_an_order(made: Any) -> Any:
+    """Order 7, a buy in instrument 3."""
+    machine = made()
+    machine.apply(definitions(*WORLD))
+    row = np.zeros(1, COMMAND)
+    row[["kind", "instrument", "order_id", "side", "price", "quantity"]] = (1, 3, 7, 1, 100, 5)
+    row["order_type"] = row["time_in_force"] = 1
+    assert machine.apply(row)["kind"].tolist() == [1]
+    return machine
+
+
+@on_both_machines
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [(np.zeros(2, "u1"), TypeError), (np.zeros(2, EVENT), TypeError), (None, TypeError),
+     (b"x" * 96, TypeError), ([1, 2], TypeError), (np.zeros(1, COMMAND)[0], ValueError),
+     (np.zeros((2, 2), COMMAND), ValueError)],
+)  # fmt: skip
+def test_what_only_looks_like_commands_is_an_error_and_changes_nothing(
+    made: Any, wrong: Any, error: type[Exception]
+) -> None:
+    machine = machine_with_an_order(made)
+    before = machine.digest()
+    with pytest.raises(error, match="commands"):
+        machine.apply(wrong)
+    assert machine.digest() == before
+
+
+@on_both_machines
+def test_commands_need_not_lie_side_by_side(made: Any) -> None:
+    spread, dense = made(), made()
+    for machine in (spread, dense):
+        machine.apply(definitions(*WORLD))
+    commands = flow(3, 400)
+    assert spread.apply(commands[::3]).tobytes() == dense.apply(commands[::3].copy()).tobytes()
+    assert spread.digest() == dense.digest()
+    assert len(dense.apply(commands[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(3, EVENT), np.empty(9, COMMAND), np.empty((4, 4), EVENT), np.empty(20, EVENT)[::2],
+     b"x" * 960],
+    ids=["short", "commands", "square", "spread", "bytes"],
+)  # fmt: skip
+def test_events_are_written_to_an_event_array_only(out: Any) -> None:
+    machine = machine_with_an_order(Machine)
+    before = machine.digest()
+    with pytest.raises(ValueError, match="out: "):
+        machine.apply(flow(1, 5), out)
+    assert machine.digest() == before
+
+
+def test_events_are_written_where_the_caller_says_if_they_fit() -> None:
+    machine = machine_with_an_order(Machine)
+    out = np.empty(64, EVENT)
+    assert np.shares_memory(machine.apply(flow(1, 5), out), out)
+    assert len(machine.apply(flow(2, 500), out)) > 64
+
+
+@on_both_machines
+@pytest.mark.parametrize("of", [int, np.int64, np.uint8])
+def test_any_integers_ask(made: Any, of: type) -> None:
+    machine = machine_with_an_order(made)
+    assert machine.order(of(3), of(7)) == machine.orders(of(3))[0]
+    assert machine.levels(of(3), of(1), of(1)).tolist() == [(100, 5, 1)]
+
+
+@on_both_machines
+@pytest.mark.parametrize("wrong", ["3", 3.0, 1.5, None, [3]])
+def test_what_is_no_integer_is_a_type_error(made: Any, wrong: Any) -> None:
+    machine = machine_with_an_order(made)
+    for ask in (machine.orders, lambda it: machine.order(it, 7), lambda it: machine.order(3, it)):
+        with pytest.raises(TypeError):
+            ask(wrong)
+    if wrong is not None:
+        with pytest.raises(TypeError):
+            machine.levels(3, 1, wrong)
+
+
+@on_both_machines
+@pytest.mark.parametrize("number", [0, 4, -1, 2**64])
+def test_an_unknown_number_is_an_unknown_instrument(made: Any, number: int) -> None:
+    machine = machine_with_an_order(made)
+    for ask in (machine.orders, lambda n: machine.levels(n, 1), lambda n: machine.order(n, 7)):
+        with pytest.raises(UnknownInstrument, match=f"^unknown instrument number {number}$"):
+            ask(number)
+
+
+@on_both_machines
+@pytest.mark.parametrize("order_id", [0, 8, -1, 2**64 - 1, 2**64, -(2**64), 10**30])
+def test_an_id_that_no_order_has_is_no_order(made: Any, order_id: int) -> None:
+    machine = machine_with_an_order(made)
+    assert machine.order(3, order_id) is None is BookView(machine, 3).order(order_id)
+    assert machine.order(1, 7) is None
+
+
+@on_both_machines
+def test_a_side_and_a_depth_that_make_no_sense_are_value_errors(made: Any) -> None:
+    machine = machine_with_an_order(made)
+    for side in (0, 3, -1, None, "BUY"):
+        with pytest.raises(ValueError, match="side"):
+            machine.levels(3, side)
+    with pytest.raises(ValueError, match="depth -1"):
+        machine.levels(3, 1, -1)
+    assert len(machine.levels(3, 1, 0)) == len(machine.levels(3, 2)) == 0

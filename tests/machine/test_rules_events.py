@@ -1,0 +1,97 @@
+"""Every field of every event: what the rule book names is there, everything else is zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rules_kit import PLAIN, Exchange, on_both_machines, record_of
+
+import matchcore as mc
+from matchcore import COMMAND, INSTRUMENT, EventKind, Field, Kind, Reason
+
+FINE = mc.Instrument("FINE", tick="0.05", lot=5, max_quantity=50)
+LIMIT = {"kind": Kind.NEW, "instrument": 2, "order_type": 1, "time_in_force": 2}
+SELL = {"order_id": 1, "client_order_id": 11, "account": 21, "side": 2}
+BUY = {"order_id": 2, "client_order_id": 12, "account": 22, "side": 1}
+#: What these commands do not read, and their events do not repeat.
+NOISE = {"client_order_id": 99, "side": 2, "price": 77}
+BY_BUY = {"taker_order_id": 2, "taker_account": 22}
+ADD = {"kind": Kind.ADD_INSTRUMENT, "time": 5, "symbol": b"THIRD", "tick_mantissa": 250,
+       "tick_exponent": -3, "lot": 3, "max_quantity": 30, "max_orders": 7,
+       "instrument": 55}  # fmt: skip
+
+#: A command, then its events without their zeros.  The instrument is 2 and the sequence counts up.
+STORY: list[tuple[dict[str, Any], list[dict[str, int]]]] = [
+    (LIMIT | SELL | {"price": 110, "quantity": 10},
+     [{"kind": EventKind.ACCEPTED, "price": 110, "quantity": 10, "left": 10, **SELL}]),
+    (LIMIT | BUY | {"price": 120, "quantity": 25},
+     [{"kind": EventKind.ACCEPTED, "price": 120, "quantity": 25, "left": 25, **BUY},
+      {"kind": EventKind.TRADED, "price": 110, "quantity": 10, "trade_id": 1, "taker_left": 15,
+       **SELL, **BY_BUY}]),
+    (LIMIT | SELL | {"price": 100, "quantity": 5, "order_id": 0},
+     [{"kind": EventKind.ACCEPTED, "price": 100, "quantity": 5, "left": 5, **SELL},
+      {"kind": EventKind.TRADED, "price": 120, "quantity": 5, "trade_id": 2, "left": 10,
+       **BUY, "taker_order_id": 1, "taker_account": 21}]),
+    (LIMIT | SELL | {"price": 130, "quantity": 10},
+     [{"kind": EventKind.ACCEPTED, "price": 130, "quantity": 10, "left": 10, **SELL}]),
+    ({"kind": Kind.AMEND, "order_id": 2, "price": 130, "quantity": 40, "side": 2,
+      "client_order_id": 99},
+     [{"kind": EventKind.AMENDED, "price": 130, "quantity": 40, "left": 40, **BUY},
+      {"kind": EventKind.TRADED, "price": 130, "quantity": 10, "trade_id": 3, "taker_left": 30,
+       **SELL, **BY_BUY}]),
+    ({"kind": Kind.REDUCE, "order_id": 2, "quantity": 10, **NOISE},
+     [{"kind": EventKind.AMENDED, "price": 130, "quantity": 20, "left": 20, **BUY}]),
+    ({"kind": Kind.CANCEL, "order_id": 2, "quantity": 5, **NOISE},
+     [{"kind": EventKind.CANCELLED, "price": 130, "quantity": 20, "reason": Reason.REQUESTED,
+       **BUY}]),
+    (LIMIT | BUY | {"order_type": 2, "quantity": 15},
+     [{"kind": EventKind.ACCEPTED, "quantity": 15, "left": 15, **BUY},
+      {"kind": EventKind.CANCELLED, "quantity": 15, "reason": Reason.MARKET_REMAINDER, **BUY}]),
+    (LIMIT | BUY | {"quantity": 7, "price": -3},
+     [{"kind": EventKind.REJECTED, "price": -3, "quantity": 7, "reason": Reason.OFF_LOT,
+       "field": Field.QUANTITY, **BUY}]),
+    (LIMIT | BUY | {"quantity": 5, "price": -3},
+     [{"kind": EventKind.ACCEPTED, "price": -3, "quantity": 5, "left": 5, **BUY}]),
+    ({"kind": Kind.END_DAY, "account": 4, "order_id": 5, "quantity": 8, **NOISE},
+     [{"kind": EventKind.CANCELLED, "price": -3, "quantity": 5, "reason": Reason.END_OF_DAY, **BUY},
+      {"kind": EventKind.DAY_ENDED, "quantity": 1}]),
+    (LIMIT | SELL | {"quantity": 5, "price": 3},
+     [{"kind": EventKind.ACCEPTED, "price": 3, "quantity": 5, "left": 5, **SELL}]),
+    ({"kind": Kind.MASS_CANCEL, "account": 21, "order_id": 5, "quantity": 8, **NOISE},
+     [{"kind": EventKind.CANCELLED, "price": 3, "quantity": 5, "reason": Reason.MASS_CANCEL,
+       **SELL},
+      {"kind": EventKind.MASS_CANCELLED, "account": 21, "side": 2, "quantity": 1}]),
+    ({"kind": Kind.MASS_CANCEL, "instrument": 0, "account": 21},
+     [{"kind": EventKind.MASS_CANCELLED, "account": 21, "instrument": 0}]),
+    (ADD, [{"kind": EventKind.INSTRUMENT_ADDED, "price": 25, "quantity": 3, "left": 30,
+            "instrument": 3}]),
+    (ADD | {"kind": Kind.CHANGE_INSTRUMENT, "instrument": 3, "tick_mantissa": 1, "lot": 4},
+     [{"kind": EventKind.INSTRUMENT_CHANGED, "price": 1, "quantity": 4, "left": 30,
+       "instrument": 3}]),
+    (ADD | {"lot": -4},
+     [{"kind": EventKind.REJECTED, "reason": Reason.DUPLICATE_SYMBOL, "field": Field.SYMBOL,
+       "instrument": 55}]),
+]  # fmt: skip
+
+
+@on_both_machines
+def test_every_field_of_every_event(machine: str) -> None:
+    exchange = Exchange(machine, PLAIN, FINE)
+    for sequence, (command, expected) in enumerate(STORY, 3):
+        layout = INSTRUMENT if command["kind"] >= Kind.ADD_INSTRUMENT else COMMAND
+        events = exchange.submit(record_of({"instrument": 2, **command}, layout))
+        shown = [
+            {
+                name: value
+                for name, value in zip(events.dtype.names or (), row, strict=True)
+                if value
+            }
+            for row in events.tolist()
+        ]
+        common = {"sequence": sequence, "instrument": 2}
+        wanted = [{k: int(v) for k, v in (common | e).items() if v} for e in expected]
+        assert shown == wanted, command
+
+
+def test_the_story_has_every_event() -> None:
+    assert {event["kind"] for _, events in STORY for event in events} == set(EventKind)
