@@ -19,7 +19,7 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "typed", "answers",
      "state"},
-    {"_records", "_pool", "_ladder", "_ids", "_emit", "_resting", "_book", "_inspect", "_machine",
+    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_book", "_inspect", "_machine",
      "_orderbook", "reference"},
     {"journal", "snapshots"},
     {"recovery"},
