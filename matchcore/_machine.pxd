@@ -7,15 +7,18 @@ cdef struct Exchange:
     Book** books            # by number - 1
     u32 count
     u32 capacity
+    u64 secret              # of the id tables
 
+cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
+cdef void exchange_drop(Exchange* exchange) noexcept nogil
+cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil
 cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t count,
                        size_t* taken, Events* events) noexcept nogil
 
 cdef class Machine:
     cdef Exchange exchange
-    cdef u64 secret
     cdef readonly object instruments
     cdef bint busy
     cdef Book* book(self, number) except NULL
     cdef int define(self, const mc_command* command, Events* events) except -1
-    cdef int add_book(self) except -1
+    cdef Book* add_book(self) except NULL

@@ -10,6 +10,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
 
 from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, Book, Core,
                      Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
@@ -27,6 +28,40 @@ from .instruments import Directory
 from .events import Field as FieldCode
 from .events import Reason as ReasonCode
 from .state import State, read_instrument
+
+
+cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
+    memset(exchange, 0, sizeof(Exchange))
+    core_init(&exchange.core)
+    exchange.secret = secret
+
+
+cdef void exchange_drop(Exchange* exchange) noexcept nogil:
+    cdef u32 i
+    for i in range(exchange.count):
+        book_drop(exchange.books[i])
+        free(exchange.books[i])
+    free(exchange.books)
+    core_drop(&exchange.core)
+
+
+cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
+    """The book of one more instrument, which takes any lot; NULL when there is no memory."""
+    cdef Book* book
+    cdef void* grown
+    if exchange.count == exchange.capacity:
+        grown = realloc(exchange.books, (2 * <size_t>exchange.capacity + 8) * sizeof(Book*))
+        if grown == NULL:
+            return NULL
+        exchange.books = <Book**>grown
+        exchange.capacity = 2 * exchange.capacity + 8
+    book = <Book*>calloc(1, sizeof(Book))
+    if book == NULL:
+        return NULL
+    book_init(book, exchange.count + 1, exchange.secret)
+    exchange.books[exchange.count] = book
+    exchange.count += 1
+    return book
 
 
 cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
@@ -138,17 +173,11 @@ cdef class Machine:
     """
 
     def __cinit__(self):
-        core_init(&self.exchange.core)
-        self.secret = fresh_secret()
+        exchange_init(&self.exchange, fresh_secret())
         self.instruments = Directory()
 
     def __dealloc__(self):
-        cdef u32 i
-        for i in range(self.exchange.count):
-            book_drop(self.exchange.books[i])
-            free(self.exchange.books[i])
-        free(self.exchange.books)
-        core_drop(&self.exchange.core)
+        exchange_drop(&self.exchange)
 
     @property
     def sequence(self):
@@ -257,23 +286,11 @@ cdef class Machine:
                    R_NONE, &answer, book.lot, book.quantity_max)
         return 0
 
-    cdef int add_book(self) except -1:
-        cdef Exchange* exchange = &self.exchange
-        cdef Book* book
-        cdef void* grown
-        if exchange.count == exchange.capacity:
-            grown = realloc(exchange.books, (2 * exchange.capacity + 8) * sizeof(Book*))
-            if grown == NULL:
-                raise MemoryError("no memory for another instrument")
-            exchange.books = <Book**>grown
-            exchange.capacity = 2 * exchange.capacity + 8
-        book = <Book*>calloc(1, sizeof(Book))
+    cdef Book* add_book(self) except NULL:
+        cdef Book* book = exchange_add_book(&self.exchange)
         if book == NULL:
             raise MemoryError("no memory for another instrument")
-        book_init(book, exchange.count + 1, self.secret)
-        exchange.books[exchange.count] = book
-        exchange.count += 1
-        return 0
+        return book
 
     cdef Book* book(self, number) except NULL:
         at = PyNumber_Index(number)

@@ -311,11 +311,11 @@ class Engine:
         self._usable()
         if not len(commands):
             return np.empty(0, EVENT)
+        log = self._log
+        if log is None:  # times are for the log: the machine does not look at them
+            return self._machine.apply(commands)
         now = self._clock()
         commands = _stamped(commands, now)
-        log = self._log
-        if log is None:
-            return self._machine.apply(commands)
         with self._fatal():
             if len(commands) < OVERLAP_COMMANDS:
                 _write(log, commands, now)

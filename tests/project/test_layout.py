@@ -20,7 +20,7 @@ FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "typed", "answers",
      "state"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_book", "_inspect", "_machine",
-     "_orderbook", "reference"},
+     "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
     {"recovery"},
     {"engine", "follower"},
