@@ -120,6 +120,11 @@ class Instrument:
         return Decimal(int(ticks) * mantissa).scaleb(exponent, _EXACT)
 
 
+def price_text(price: Decimal) -> str:
+    """A price as text, in digits: 0.000000001 where `str` would say 1E-9."""
+    return format(price, "f")
+
+
 class Directory:
     """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
 
