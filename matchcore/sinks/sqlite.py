@@ -69,9 +69,10 @@ CREATE VIEW trades_view AS SELECT trade_id, t.sequence, i.symbol, price, quantit
 """
 _INSERT_ORDER = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_ORDER = (
-    "UPDATE orders SET price_ticks = coalesce(?, price_ticks), price = coalesce(?, price),"
-    " filled = exact_sum(filled, ?), left = ?, status = ?, changed_ns = ?"
-    " WHERE instrument = ? AND order_id = ? AND status = 'open'"
+    "UPDATE orders SET price_ticks = coalesce(?1, price_ticks), price = coalesce(?2, price),"
+    " filled = CASE WHEN typeof(?3) = 'integer' AND filled <= 9223372036854775807 - ?3"
+    " THEN filled + ?3 ELSE exact_sum(filled, ?3) END, left = ?4, status = ?5, changed_ns = ?6"
+    " WHERE instrument = ?7 AND order_id = ?8 AND status = 'open'"
 )
 _INSERT_TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_INSTRUMENT = (
