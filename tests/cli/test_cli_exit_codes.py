@@ -251,6 +251,17 @@ def test_a_snapshot_before_the_first_command_is_good(tmp_path: Path, command: st
     assert run(command, tmp_path / "e").exit_code == 0
 
 
+@pytest.mark.parametrize("policy", ["sync", "os"])
+@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_a_snapshot_of_an_engine_at_work_is_good(tmp_path: Path, command: str, policy: str) -> None:
+    with mc.Engine.open(tmp_path / "e", instruments=[ANA], policy=policy) as engine:
+        engine.submit(mc.EndDay())
+        engine.snapshot()
+        assert run(command, tmp_path / "e").exit_code == 0
+        engine.submit(mc.EndDay())
+        assert run(command, tmp_path / "e").exit_code == 0
+
+
 def test_a_snapshot_that_an_engine_prunes_meanwhile_is_no_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
