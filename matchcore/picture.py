@@ -44,6 +44,14 @@ def open_quantities(events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArra
     return buys, sells
 
 
+def check_drawable() -> None:
+    """`MissingExtra` without matplotlib: for whoever draws only after much else is done."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra("the picture of a day", "plot") from error
+
+
 def draw_day(
     path: str | os.PathLike[str],
     commands: NDArray[np.void],
@@ -53,24 +61,21 @@ def draw_day(
     """Draws a day of one instrument into a PNG (or what the suffix says); returns its path.
 
     `events` are those of `commands`, in order, from an empty book on.  Needs the extra `plot`.
+    Nothing of the caller's matplotlib is touched: no backend is chosen, no figure is registered.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.dates as dates
-        import matplotlib.pyplot as pyplot
-    except ModuleNotFoundError as error:
-        raise MissingExtra("the picture of a day", "plot") from error
+    check_drawable()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import DateFormatter
+    from matplotlib.figure import Figure
 
     index = (events["sequence"] - events["sequence"][0]).astype(np.int64) if len(events) else []
     times = commands["time"][index].astype("datetime64[ns]")
     traded = events["kind"] == EventKind.TRADED
     mantissa, exponent = instrument.tick_parts
     prices = events["price"][traded] * float(mantissa * 10.0**exponent)
-    figure, (top, middle, bottom) = pyplot.subplots(
-        3, 1, figsize=(12, 8), sharex=True, height_ratios=[3, 1, 1.6], layout="constrained"
-    )
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1, 1.6])
     _trades(top, times[traded], prices, events["side"][traded])
     _volume(middle, times[traded], events["quantity"][traded])
     buys, sells = open_quantities(events)
@@ -80,7 +85,7 @@ def draw_day(
     bottom.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
     bottom.legend(loc="upper left", ncols=2, frameon=False)
     bottom.set_xlabel("time (UTC)")
-    bottom.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
+    bottom.xaxis.set_major_formatter(DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
     day = str(times[0])[:10] if len(times) else "no events"
     figure.suptitle(
         f"{instrument.symbol}, {day}: {int(traded.sum()):,} trades,"
@@ -91,7 +96,6 @@ def draw_day(
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     target = Path(path)
     figure.savefig(target, dpi=110)
-    pyplot.close(figure)
     return target
 
 

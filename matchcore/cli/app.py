@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .. import __version__
+from ..instruments import price_text
 from ..recovery import MACHINES
 from . import output
 from .bench import bench
@@ -47,13 +48,16 @@ def replay(directory: Path, machine: str, as_json: bool) -> None:
 
     \b
     Example:  matchcore replay exchange.d
-    Exit 1 if the log is damaged or a snapshot differs from the replay.
+    Exit 1 if the log is damaged, or a snapshot differs from the replay or is not of this log.
     """
     from .logs import replay_all
 
     with failing_kindly(as_json):
         result = replay_all(directory, machine)
     show(result, as_json, title=f"Replay of {directory}")
+    if not as_json:
+        for one in result["snapshots_that_differ"]:
+            output.out.print(f"  differs from the replay: {one}")
     if result["snapshots_that_differ"]:
         raise SystemExit(output.DAMAGED)
 
@@ -76,7 +80,7 @@ def verify(directory: Path, as_json: bool) -> None:
     if not as_json:
         for finding in result["findings"]:
             place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"
-            output.out.print(f"  damaged: {finding['what']}: {place}", markup=False)
+            output.out.print(f"  damaged: {finding['what']}: {place}")
     raise SystemExit(output.GOOD if result["good"] else output.DAMAGED)
 
 
@@ -128,8 +132,8 @@ def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
             [
                 bid.orders if bid else "",
                 bid.quantity if bid else "",
-                str(bid.price) if bid else "",
-                str(ask.price) if ask else "",
+                price_text(bid.price) if bid else "",
+                price_text(ask.price) if ask else "",
                 ask.quantity if ask else "",
                 ask.orders if ask else "",
             ]
@@ -191,12 +195,10 @@ def follow(directory: Path, url: str, forever: bool, as_json: bool) -> None:
 
     \b
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
+    Ctrl-C ends it well: what was delivered is said, and the next one goes on from there.
     """
     from .logs import follow_into
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
-        try:
-            result = follow_into(directory, url, forever=forever, progress=progress)
-        except KeyboardInterrupt:
-            raise SystemExit(output.GOOD) from None
+        result = follow_into(directory, url, forever=forever, progress=progress)
     show(result, as_json, title=f"Followed {directory}")

@@ -21,7 +21,7 @@ from ..events import EventKind
 from ..follower import Follower
 from ..importers import sample_day
 from ..instruments import Directory
-from ..picture import draw_day
+from ..picture import check_drawable, draw_day
 from ..sinks import open_sink
 from .importing import instruments_of
 from .output import failing_kindly, json_option, out, progress_bar, show
@@ -50,6 +50,7 @@ def demo(place: Path, as_json: bool) -> None:
 
 def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
     """All steps; every claim in the result is computed from the files that the steps left."""
+    check_drawable()  # not after the whole day
     _fresh(place)
     say = partial(_say, quiet)
     exchange, database, picture = place / "exchange.d", place / "day.db", place / "day.png"
@@ -57,15 +58,15 @@ def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
         importer, instruments = instruments_of("bme", day)
         commands = np.concatenate(list(importer.commands(day, Directory(instruments))))
 
-        say(f"[bold]1[/] an uninterrupted run in memory: {len(commands):,} commands")
+        say(f"1. an uninterrupted run in memory: {len(commands):,} commands")
         with Engine.memory(instruments=instruments) as straight:
             expected = straight.submit_batch(commands)
             expected_digest = straight.digest()
 
-        say("[bold]2[/] the same day, order by order, each one synced to disk; SIGKILL half-way")
+        say("2. the same day, order by order, each one synced to disk; SIGKILL half-way")
         acknowledged = _run_child(day, exchange, len(commands), kill_at=len(commands) // 2)
 
-        say("[bold]3[/] recovery")
+        say("3. recovery")
         with Engine.open(exchange) as engine:
             recovery, recovered = engine.recovery, engine.sequence
             engine.snapshot()
@@ -75,10 +76,10 @@ def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
             f" torn bytes cut {recovery.cut_bytes:,}"
         )
 
-        say("[bold]4[/] the rest of the day, from where the log ends")
+        say("4. the rest of the day, from where the log ends")
         _run_child(day, exchange, len(commands), kill_at=None)
 
-    say("[bold]5[/] orders and trades into SQLite, and a picture of the day")
+    say("5. orders and trades into SQLite, and a picture of the day")
     with Engine.open(exchange) as engine:
         digest, sequence, identity = engine.digest(), engine.sequence, engine.identity
     with Follower(exchange, open_sink(f"sqlite:///{database}", identity)) as follower:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from .. import snapshots
 from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
-from ..follower import Follower
-from ..journal import LogReader, identity_of, verify
+from ..follower import Follower, Sink
+from ..instruments import price_text
+from ..journal import LogReader, Position, identity_of, verify
 from ..recovery import machine_class, read, replay
 from ..sinks import open_sink
 from ..state import State
@@ -20,7 +23,10 @@ from .output import progress_bar
 
 
 def replay_all(directory: Path, machine: str) -> dict[str, Any]:
-    """Replays from the first command and compares the state at each snapshot."""
+    """Replays from the first command and compares the state at each snapshot.
+
+    `LogDamaged` also for a snapshot that is damaged, or of another log or a longer one.
+    """
     driven = machine_class(machine)()
     waiting = _snapshots(directory)
     differ: list[str] = []
@@ -52,32 +58,65 @@ def replay_all(directory: Path, machine: str) -> dict[str, Any]:
 
 def _snapshots(directory: Path) -> dict[int, snapshots.Snapshot]:
     good: dict[int, snapshots.Snapshot] = {}
+    identity = identity_of(directory)
     for file in snapshots.listing(directory):
         try:
-            snapshot = snapshots.read(file)
-            State.from_bytes(snapshot.payload)
+            snapshot = _snapshot(file, identity)
         except SnapshotDamaged as error:
             raise LogDamaged(str(error), str(file), 0, 0) from None
-        good[snapshot.sequence] = snapshot
+        if snapshot is not None:
+            _check_place(directory, snapshot)
+            good[snapshot.sequence] = snapshot
     return good
 
 
+def _snapshot(file: Path, identity: bytes) -> snapshots.Snapshot | None:
+    """A snapshot that is good in itself and of this exchange; `SnapshotDamaged` otherwise.
+
+    None if it is gone: an engine at work keeps the newest few only.
+    """
+    try:
+        snapshot = snapshots.read(file)
+    except SnapshotDamaged:
+        if not file.exists():
+            return None
+        raise
+    held = State.from_bytes(snapshot.payload).sequence
+    if held != snapshot.sequence:
+        raise SnapshotDamaged(f"{file}: holds sequence {held}")
+    if identity and snapshot.identity != identity:  # none: not one segment can be read
+        raise SnapshotDamaged(f"{file}: of another exchange")
+    return snapshot
+
+
+def _check_place(directory: Path, snapshot: snapshots.Snapshot) -> None:
+    """`LogDamaged` unless the log goes as far as a snapshot, and had the same past there."""
+    with LogReader(directory, after=snapshot.sequence, chain=snapshot.chain) as reader:
+        # A frame that the snapshot cuts through is given out before it is known to be one.
+        for _ in islice(reader.read(), 2):
+            pass
+
+
 def verify_all(directory: Path) -> dict[str, Any]:
-    """Checks every segment and every snapshot."""
+    """Checks every segment and every snapshot, and that they belong together."""
+    files = snapshots.listing(directory)  # before the log, which an engine may be writing
     total = sum(file.stat().st_size for file in directory.glob("journal-*"))
     with progress_bar("verifying", total) as progress:
         report = verify(directory, progress)
     findings = [asdict(finding) for finding in report.findings]
     checked = 0
-    for file in snapshots.listing(directory):
-        checked += 1
+    for file in files:
         try:
-            snapshot = snapshots.read(file)
-            State.from_bytes(snapshot.payload)
-            if snapshot.identity.hex() != report.identity:
-                raise SnapshotDamaged(f"{file}: of another exchange")
+            snapshot = _snapshot(file, bytes.fromhex(report.identity))
+            checked += snapshot is not None
+            if snapshot is not None and report.good:  # else where the log ends says nothing
+                _check_place(directory, snapshot)
         except SnapshotDamaged as error:
+            checked += 1
             findings.append({"what": str(error), "path": str(file), "offset": 0, "sequence": 0})
+        except LogDamaged as error:
+            place = {"path": str(file), "offset": 0, "sequence": error.sequence}
+            findings.append({"what": error.what, **place})
     return {
         "good": not findings,
         "segments": report.segments,
@@ -100,7 +139,7 @@ def describe(directory: Path) -> dict[str, Any]:
         instruments.append(
             {
                 "symbol": one.symbol,
-                "tick": str(one.tick),
+                "tick": price_text(one.tick),
                 "lot": one.lot,
                 "orders": len(view.orders()),
                 "best_bid": str(view.best_bid or "-"),
@@ -131,15 +170,24 @@ def book_of(directory: Path, symbol: str) -> tuple[BookView, int]:
 def follow_into(
     directory: Path, url: str, *, forever: bool, progress: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Runs a follower from a log into the sink of a URL."""
+    """Runs a follower from a log into the sink of a URL, until the log's end or an interrupt."""
     started = time.perf_counter()
-    with Follower(directory, open_sink(url, identity_of(directory))) as follower:
-        before = follower.position.sequence
-        position = follower.run(forever=forever, progress=progress)
+    with closing(open_sink(url, identity_of(directory))) as sink, ExitStack() as followers:
+        before = _position(sink)
+        try:
+            follower = followers.enter_context(Follower(directory, sink))
+            follower.run(forever=forever, progress=progress)
+        except KeyboardInterrupt:
+            pass  # the sink has whole transactions only, and knows better than anyone how many
+        position = _position(sink)
     return {
-        "delivered": position.sequence - before,
+        "delivered": position.sequence - before.sequence,
         "last_sequence": position.sequence,
         "epoch": position.epoch,
         "seconds": round(time.perf_counter() - started, 3),
         "to": url,
     }
+
+
+def _position(sink: Sink) -> Position:
+    return sink.position() or Position(0, 0)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -17,8 +18,13 @@ from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+CELLS_MAX = 1_000_000  # a width that nothing reaches
+
+# Symbols and paths are what users say, so no text is markup.  Nothing is folded or cut to a
+# width, in a pipe or on a terminal: half a number is a wrong one.
+_console = partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = _console(width=CELLS_MAX)
+err = _console(stderr=True)  # as wide as the terminal, which its bars need
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -28,25 +34,28 @@ def show(result: Mapping[str, Any], as_json: bool, *, title: str = "") -> None:
     if as_json:
         click.echo(json.dumps(result, indent=2, default=str))
         return
-    table = Table(
-        title=title or None, show_header=False, box=None, padding=(0, 2), title_justify="left"
-    )
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in result.items():
         if not isinstance(value, Mapping | list):
             table.add_row(name.replace("_", " "), _human(value))
-    out.print(table)
+    _print(table, title)
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     """A table with a header; numbers to the right."""
-    table = Table(title=title or None, title_justify="left")
+    table = Table()
     for at, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*map(_human, row))
+    _print(table, title)
+
+
+def _print(table: Table, title: str) -> None:
+    """The title is a line of its own: rich folds that of a table to the table's width."""
+    if title:
+        out.print(title, style="bold")
     out.print(table)
 
 
@@ -99,5 +108,5 @@ def fail(error: Exception, as_json: bool, code: int, **where: Any) -> NoReturn:
             json.dumps({"error": str(error), "kind": type(error).__name__, **where}, default=str)
         )
     else:
-        err.print(f"matchcore: {error}", markup=False)
+        err.print(f"matchcore: {error}")
     sys.exit(code)

@@ -32,7 +32,11 @@ class Importer(Protocol):
     def commands(
         self, path: Path, directory: Directory, *, symbol: str | None = None, chunk: int = 4096
     ) -> Iterator[NDArray[np.void]]:
-        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order."""
+        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order.
+
+        The same file makes the same bytes every time: each command has a time of its own.  A row
+        of time 0 is refused, because an engine takes that for none and puts its clock's there.
+        """
         ...
 
 

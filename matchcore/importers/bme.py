@@ -1,7 +1,8 @@
 """BME order files: one stock's day as `ordtype;uid;is_buy;qty;price;timestamp`, plain or gzipped.
 
 new: a limit order; modif: the quantity to take off, the order keeps its place; cancel: takes the
-order off, `qty` being what it still has at that moment.  Times are taken as UTC.
+order off, `qty` being what it still has at that moment.  Times are `2019-05-21 09:00:00.123456`,
+with at most these digits and an offset or as UTC.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
 from ..errors import ImportFormatError, InvalidCommand, PriceError
-from ..instruments import INT64_MAX, Directory, Instrument, Price
+from ..instruments import INT64_MAX, INT64_MIN, Directory, Instrument, Price
 
 COLUMNS = ("ordtype", "uid", "is_buy", "qty", "price", "timestamp")
 KINDS = {"new": Kind.NEW, "modif": Kind.REDUCE, "cancel": Kind.CANCEL}
@@ -27,7 +29,11 @@ USUAL_TICK = "0.05"
 LINE_BYTES_MAX = 256
 UINT64_MAX = 2**64 - 1
 _FILE_NAME = re.compile(r"orders-([A-Za-z0-9.]{1,24})-")
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d[ T](?!24)\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?([+-]\d\d:\d\d|Z)?", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Bme:
@@ -49,7 +55,8 @@ class Bme:
         batch = np.zeros(chunk, COMMAND)
         filled = 0
         for line, row in _rows(path):
-            _fill(batch[filled], row, instrument, number, path, line)
+            with _named(path, line):
+                _fill(batch[filled], row, instrument, number)
             filled += 1
             if filled == chunk:
                 yield batch
@@ -59,7 +66,11 @@ class Bme:
 
     def quantities(self, path: Path) -> NDArray[np.void]:
         """The `qty` of each row, int64, in the file's order: cancels carry what must be open."""
-        return np.array([int(row["qty"]) for _, row in _rows(path)], np.int64)
+        found = []
+        for line, row in _rows(path):
+            with _named(path, line):
+                found.append(_whole(row, "qty", INT64_MAX))
+        return np.array(found, np.int64)
 
 
 def _symbol(path: Path) -> str:
@@ -101,33 +112,32 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise ImportFormatError(str(path), 1, "the file is empty")
 
 
-def _fill(
-    record: np.void,
-    row: dict[str, str],
-    instrument: Instrument,
-    number: int,
-    path: Path,
-    line: int,
-) -> None:
+@contextmanager
+def _named(path: Path, line: int) -> Iterator[None]:
+    """Whatever is wrong with a row is said with its file and line."""
     try:
-        kind = KINDS[row["ordtype"]]
-        record["kind"] = kind
-        record["instrument"] = number
-        record["order_id"] = _whole(row, "uid", UINT64_MAX)
-        record["time"] = _time(row["timestamp"])
-        quantity = _whole(row, "qty", INT64_MAX)
-        if kind == Kind.NEW:
-            record["side"] = SIDES[row["is_buy"].lower()]
-            record["price"] = instrument.ticks(row["price"])
-            record["order_type"], record["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
-        if kind != Kind.CANCEL:
-            record["quantity"] = quantity
+        yield
     except KeyError as error:
         raise ImportFormatError(str(path), line, f"unknown ordtype or is_buy {error}") from None
     except PriceError as error:
         raise ImportFormatError(str(path), line, f"{error}; another tick can be given") from None
-    except (InvalidCommand, ValueError, OverflowError) as error:
+    except (InvalidCommand, ValueError) as error:
         raise ImportFormatError(str(path), line, str(error)) from None
+
+
+def _fill(record: np.void, row: dict[str, str], instrument: Instrument, number: int) -> None:
+    kind = KINDS[row["ordtype"]]
+    record["kind"] = kind
+    record["instrument"] = number
+    record["order_id"] = _whole(row, "uid", UINT64_MAX)
+    record["time"] = _time(row["timestamp"])
+    quantity = _whole(row, "qty", INT64_MAX)
+    if kind == Kind.NEW:
+        record["side"] = SIDES[row["is_buy"].lower()]
+        record["price"] = instrument.ticks(row["price"])
+        record["order_type"], record["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
+    if kind != Kind.CANCEL:
+        record["quantity"] = quantity
 
 
 def _whole(row: dict[str, str], name: str, most: int) -> int:
@@ -138,9 +148,23 @@ def _whole(row: dict[str, str], name: str, most: int) -> int:
 
 
 def _time(text: str) -> int:
-    """Nanoseconds since 1970; digits beyond microseconds are refused, none are in this format."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment - _EPOCH
-    return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
+    """Nanoseconds since 1970; never 0, which would let the engine put its clock's time there.
+
+    `datetime.fromisoformat` alone takes other forms in each version of Python, and drops digits
+    beyond microseconds in some.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"timestamp {text!r} is not a time like 2019-05-21 09:00:00.123456")
+    second, fraction, offset = match.groups(default="")
+    zone = offset if offset not in ("", "Z") else "+00:00"
+    try:
+        moment = datetime.fromisoformat(f"{second}.{fraction:0<6}{zone}")
+    except ValueError as error:
+        raise ValueError(f"timestamp {text!r}: {error}") from None
+    time = (moment - _EPOCH) // _MICROSECOND * 1000
+    if not INT64_MIN <= time <= INT64_MAX:
+        raise ValueError(f"timestamp {text!r} is beyond 64 bits of nanoseconds")
+    if time == 0:
+        raise ValueError(f"timestamp {text!r} is 0, which means: no time, take the clock's")
+    return time

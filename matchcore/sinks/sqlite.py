@@ -3,7 +3,9 @@
 One batch is one transaction: its rows and the position, so that each row is there once, whatever
 dies when.  Write-ahead mode with full sync: readers are not blocked, and a commit is durable.
 Unsigned 64-bit values are stored as SQLite's signed ones with the same bits; the views
-`orders_view` and `trades_view` show them unsigned (``printf('%u', …)``).
+`orders_view` and `trades_view` show them unsigned (``printf('%u', …)``).  What an order has
+filled has no limit, since it can be amended up again and again: beyond 63 bits it is its digits
+as text.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +23,17 @@ from numpy.typing import NDArray
 from ..commands import INSTRUMENT
 from ..errors import SinkError
 from ..events import EventKind
-from ..instruments import Instrument, read_instrument
+from ..instruments import INT64_MAX, Instrument, price_text, read_instrument
 from ..journal import Position
 
 SCHEMA = 1
 OPEN, FILLED, CANCELLED = "open", "filled", "cancelled"
 PRICES_CACHED_MAX = 100_000
 
-_TABLES = ("position", "instruments", "orders", "trades")
+_TABLES = {"position", "instruments", "orders", "trades"}
+_NAMES = _TABLES | {
+    "orders_open", "orders_account", "trades_instrument", "orders_view", "trades_view"
+}  # fmt: skip
 _DDL = """
 CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), exchange BLOB NOT NULL,
     schema INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL);
@@ -39,7 +44,7 @@ CREATE TABLE orders (sequence INTEGER PRIMARY KEY, instrument INTEGER NOT NULL,
     order_id INTEGER NOT NULL, client_order_id INTEGER NOT NULL, account INTEGER NOT NULL,
     side INTEGER NOT NULL, order_type INTEGER NOT NULL, time_in_force INTEGER NOT NULL,
     price_ticks INTEGER NOT NULL, price TEXT NOT NULL, quantity INTEGER NOT NULL,
-    filled INTEGER NOT NULL, left INTEGER NOT NULL, status TEXT NOT NULL,
+    filled NOT NULL, left INTEGER NOT NULL, status TEXT NOT NULL,
     accepted_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL);
 CREATE UNIQUE INDEX orders_open ON orders (instrument, order_id) WHERE status = 'open';
 CREATE INDEX orders_account ON orders (account, sequence);
@@ -64,9 +69,10 @@ CREATE VIEW trades_view AS SELECT trade_id, t.sequence, i.symbol, price, quantit
 """
 _INSERT_ORDER = "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_ORDER = (
-    "UPDATE orders SET price_ticks = coalesce(?, price_ticks), price = coalesce(?, price),"
-    " filled = filled + ?, left = ?, status = ?, changed_ns = ?"
-    " WHERE instrument = ? AND order_id = ? AND status = 'open'"
+    "UPDATE orders SET price_ticks = coalesce(?1, price_ticks), price = coalesce(?2, price),"
+    " filled = CASE WHEN typeof(?3) = 'integer' AND filled <= 9223372036854775807 - ?3"
+    " THEN filled + ?3 ELSE exact_sum(filled, ?3) END, left = ?4, status = ?5, changed_ns = ?6"
+    " WHERE instrument = ?7 AND order_id = ?8 AND status = 'open'"
 )
 _INSERT_TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_INSTRUMENT = (
@@ -110,8 +116,13 @@ class SqliteSink:
                 f"{self.path}: the directory {self.path.absolute().parent} is not there"
             )
         try:
+            self._look_without_writing()
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise SinkError(f"{self.path}: {error}") from error
 
@@ -123,31 +134,53 @@ class SqliteSink:
             raise SinkError(f"{url!r}: sqlite:///relative.db or sqlite:////absolute.db")
         return cls(path, identity)
 
+    def _look_without_writing(self) -> None:
+        """Refuses what is not ours through a connection that can not write.
+
+        Closing the last connection that could write moves what waits in the write-ahead log
+        into the file, and a refused file is to keep its bytes.
+        """
+        if not self.path.is_file():
+            return
+        address = f"{self.path.absolute().as_uri()}?mode=ro"
+        # Only a writer can roll back what a crash left half-done: `_prepare` looks first then.
+        with (
+            suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(address, uri=True)) as db,
+        ):
+            self._is_ours(db)
+
     def _prepare(self) -> None:
+        self._is_ours(self._db)  # before the first write, which is that of the journal mode
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.create_function("exact_sum", 2, _exact_sum, deterministic=True)
         with self._transaction():
-            names = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master")}
-            ours = [name for name in _TABLES if name in names]
-            if not ours:
+            if not self._is_ours(self._db):  # and nobody else has made the tables meanwhile
                 for statement in _DDL.split(";\n"):
                     if statement.strip():
                         self._db.execute(statement)
                 self._db.execute(
                     "INSERT INTO position VALUES (1, ?, ?, 0, 0)", (self._identity, SCHEMA)
                 )
-            elif len(ours) < len(_TABLES):
-                raise SinkError(f"{self.path} has tables of its own named {', '.join(ours)}")
-        self._check_owner()
         for number, *rest in self._db.execute("SELECT * FROM instruments"):
             self._instruments[number] = Instrument(*rest)
 
-    def _check_owner(self) -> None:
-        row = self._db.execute("SELECT exchange, schema FROM position WHERE one = 1").fetchone()
+    def _is_ours(self, db: sqlite3.Connection) -> bool:
+        """True for this exchange's database, False for one without our tables yet."""
+        names = {row[0].lower() for row in db.execute("SELECT name FROM sqlite_master")}
+        taken = sorted(_NAMES & names)
+        if not taken:
+            return False
+        columns = {row[1] for row in db.execute("PRAGMA table_info(position)")}
+        if not (names >= _TABLES and columns >= {"one", "exchange", "schema"}):
+            raise SinkError(f"{self.path} has tables of its own named {', '.join(taken)}")
+        row = db.execute("SELECT exchange, schema FROM position WHERE one = 1").fetchone()
         if row is None or row[1] != SCHEMA:
             raise SinkError(f"{self.path} is not of schema {SCHEMA}: rebuild it from the log")
         if row[0] != self._identity:
             raise SinkError(f"{self.path} belongs to another exchange ({bytes(row[0]).hex()})")
+        return True
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -244,7 +277,7 @@ class SqliteSink:
             (
                 c.price_ticks,
                 c.price,
-                c.filled,
+                _exact(c.filled),
                 c.left,
                 c.status,
                 c.changed,
@@ -265,7 +298,8 @@ class SqliteSink:
             if c.row is not None:
                 if c.price_ticks is not None:
                     c.row[8:10] = [c.price_ticks, c.price or ""]
-                rows.append((*c.row, c.quantity, c.filled, c.left, c.status, c.accepted, c.changed))
+                filled = _exact(c.filled)
+                rows.append((*c.row, c.quantity, filled, c.left, c.status, c.accepted, c.changed))
         self._db.executemany(_INSERT_ORDER, rows)
         self._db.executemany(_INSERT_TRADE, trades)
 
@@ -273,7 +307,8 @@ class SqliteSink:
         one = read_instrument(np.frombuffer(command.tobytes(), INSTRUMENT)[0])
         self._instruments[number] = one
         self._prices.clear()
-        row = (number, one.symbol, str(one.tick), one.lot, one.max_quantity, one.max_orders)
+        tick = price_text(one.tick)
+        row = (number, one.symbol, tick, one.lot, one.max_quantity, one.max_orders)
         self._db.execute(_PUT_INSTRUMENT, row)
 
     def _price(self, instrument: int, ticks: int) -> str:
@@ -281,11 +316,21 @@ class SqliteSink:
         if key not in self._prices:
             if len(self._prices) >= PRICES_CACHED_MAX:
                 self._prices.clear()
-            self._prices[key] = str(self._instruments[instrument].price(ticks))
+            self._prices[key] = price_text(self._instruments[instrument].price(ticks))
         return self._prices[key]
 
     def close(self) -> None:
         self._db.close()
+
+
+def _exact(number: int) -> int | str:
+    """A whole number as SQLite can hold it; a column without a type leaves text as it is."""
+    return number if number <= INT64_MAX else str(number)
+
+
+def _exact_sum(one: int | str, other: int | str) -> int | str:
+    """For SQL, whose own sum turns into a rounded one beyond 63 bits."""
+    return _exact(int(one) + int(other))
 
 
 def _signed(events: NDArray[np.void]) -> list[tuple[int, ...]]:

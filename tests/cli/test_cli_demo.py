@@ -139,9 +139,6 @@ def test_a_child_that_dies_otherwise_is_an_error(tmp_path: Path) -> None:
         demo_module._run_child(tmp_path / "no.csv", tmp_path / "e", 1, kill_at=1)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="demo looks for matplotlib after the whole day; the pip line comes last"
-)
 def test_a_missing_extra_is_said_before_the_day_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,4 +148,5 @@ def test_a_missing_extra_is_said_before_the_day_begins(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(demo_module, "_run_child", too_late)
     result = run("demo", "--dir", tmp_path / "d")
-    assert result.exit_code == 2 and "matchcore[plot]" in result.stderr
+    assert result.exit_code == 2 and "pip install 'matchcore[plot]'" in result.stderr
+    assert result.stdout == "" and contents(tmp_path) == {}

@@ -92,11 +92,26 @@ def test_the_largest_numbers_are_taken(tmp_path: Path) -> None:
     assert commands["side"][0] == mc.Side.SELL
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a time of exactly 1970-01-01 is 0, so the engine puts its clock there"
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2019-05-21T09:00:00Z", 1_558_429_200 * 10**9),
+        ("2019-05-21 09:00:00.5", 1_558_429_200_500_000_000),
+        ("1970-01-01 00:00:00.000001", 1000),
+        ("1969-12-31 23:59:59.999999", -1000),
+        ("2262-04-11 23:47:16.854775", (2**63 - 1) // 1000 * 1000),
+    ],
 )
-def test_the_first_moment_of_1970_is_a_time_like_any_other(tmp_path: Path) -> None:
-    file = written(tmp_path, lines(HEADER, NEW.replace(AT, "1970-01-01 00:00:00")))
+def test_a_time_is_taken_in_every_version_of_python_alike(
+    tmp_path: Path, text: str, time: int
+) -> None:
+    file = written(tmp_path, lines(HEADER, NEW.replace(AT, text)))
+    assert imported(file)["time"].tolist() == [time]
+
+
+def test_the_log_has_the_times_of_the_file(tmp_path: Path) -> None:
+    rows = [NEW.replace(AT, f"1970-01-01 00:00:00.00000{digit}") for digit in (1, 2)]
+    commands = imported(written(tmp_path, lines(HEADER, *rows)))
     with mc.Engine.memory(instruments=[ANA], log=(log := mc.MemoryLog())) as engine:
-        engine.submit_batch(imported(file))
-    assert [int(frame.commands["time"][0]) for frame in log.frames()][1] == 0
+        engine.submit_batch(commands)
+    assert list(log.frames())[1].commands.tobytes() == commands.tobytes()

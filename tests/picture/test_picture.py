@@ -156,7 +156,6 @@ def test_no_figure_stays_open(tmp_path: Path) -> None:
     assert pyplot.get_fignums() == before
 
 
-@pytest.mark.xfail(strict=True, reason="draw_day closes its figure only when saving went well")
 def test_no_figure_stays_open_when_saving_fails(tmp_path: Path) -> None:
     commands = orders((mc.Side.BUY, 5, "1.00"))
     try:
@@ -167,9 +166,16 @@ def test_no_figure_stays_open_when_saving_fails(tmp_path: Path) -> None:
         pyplot.close("all")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="draw_day calls matplotlib.use: a notebook loses its backend"
-)
+def test_the_figure_of_the_caller_stays_the_current_one(tmp_path: Path) -> None:
+    commands = orders((mc.Side.BUY, 5, "1.00"))
+    mine = pyplot.figure()
+    try:
+        draw_day(tmp_path / "x.png", commands, traded(commands), ANA)
+        assert pyplot.gcf() is mine
+    finally:
+        pyplot.close("all")
+
+
 def test_the_backend_of_the_caller_stays(tmp_path: Path) -> None:
     before = matplotlib.get_backend()
     matplotlib.use("svg")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from sink_kit import dumped, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
-from matchcore.sinks import SCHEMES, open_sink
+from matchcore.sinks import SCHEMES, open_sink, sqlite
 
 IDENTITY = bytes(range(16))
 
@@ -33,7 +36,7 @@ def made(path: Path, *statements: str) -> Path:
 @pytest.mark.parametrize(
     "url",
     ["postgres://host/db", "mysql:///x", "x.db", "", "sqlite", "sqlite:/x.db", "SQLITE:///x.db",
-     "://x", "file:///x.db"],
+     "://x", "ftp://host/x.db"],
 )  # fmt: skip
 def test_an_unsupported_url_names_the_schemes_there_are(url: str) -> None:
     with pytest.raises(mc.SinkError, match=r"one of these schemes: sqlite://") as caught:
@@ -108,35 +111,94 @@ def test_foreign_tables_of_our_names_are_refused(tmp_path: Path, name: str) -> N
     assert dumped(file) == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="PRAGMA journal_mode = WAL rewrites the header before ownership is looked at",
-)
-@pytest.mark.parametrize("name", ["orders", "trades"])
-def test_a_refused_foreign_database_keeps_its_bytes(tmp_path: Path, name: str) -> None:
-    file = made(tmp_path / "x.db", f"CREATE TABLE {name} (a)")
-    before = file.read_bytes()
-    with pytest.raises(mc.SinkError):
-        open_sink(f"sqlite:///{file}", IDENTITY)
-    assert file.read_bytes() == before
+FOREIGN = [
+    "TABLE orders (a)", "TABLE trades (a)", "TABLE Orders (a)", "VIEW trades_view AS SELECT 1",
+    "TABLE position (one, exchange)",
+]  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="a refused SqliteSink leaves its connection open")
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_refused_foreign_database_keeps_its_bytes(tmp_path: Path, what: str) -> None:
+    made(tmp_path / "x.db", f"CREATE {what}")
+    before = contents(tmp_path)
+    with pytest.raises(mc.SinkError, match="has tables of its own named"):
+        open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY)
+    assert contents(tmp_path) == before
+
+
 def test_a_refused_database_is_not_kept_open(tmp_path: Path) -> None:
     file = made(tmp_path / "x.db", "CREATE TABLE orders (a)")
     with pytest.raises(mc.SinkError) as caught:
         open_sink(f"sqlite:///{file}", IDENTITY)
-    opened = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
-    assert str(file) not in opened, caught.value
+    assert not opened(file), caught.value
+
+
+def opened(file: Path) -> list[str]:
+    """The descriptors of this process that are that file."""
+    fds = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    return [fd for fd in fds if fd == str(file)]
+
+
+def killed(place: Path, code: str) -> None:
+    """Runs code that kills itself over `db`, a connection to x.db in that directory."""
+    program = (
+        "import os, signal, sqlite3\n"
+        f"db = sqlite3.connect('x.db', isolation_level=None)\n{code}\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_what_a_dead_owner_had_not_moved_into_the_file_stays_where_it_is(tmp_path: Path) -> None:
+    """A connection that can write would move it when it is closed."""
+    followed(filled(tmp_path / "e"), tmp_path / "x.db")
+    killed(tmp_path, "db.execute('CREATE TABLE wine (year)')")
+    before = contents(tmp_path)
+    assert len(before["x.db-wal"]) > 0
+    with pytest.raises(mc.SinkError, match="belongs to another exchange"):
+        open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY)
+    for name in ("x.db", "x.db-wal"):
+        assert contents(tmp_path)[name] == before[name], name
+
+
+HALF_DONE = (
+    "db.execute('PRAGMA cache_size = 1')\ndb.execute('BEGIN')\n"
+    "for _ in range(500): db.execute('INSERT INTO {} VALUES (?)', ('x' * 1000,))"
+)
+
+
+def test_a_database_that_died_in_a_transaction_is_rolled_back_and_taken(tmp_path: Path) -> None:
+    made(tmp_path / "x.db", "CREATE TABLE wine (year)", "INSERT INTO wine VALUES (1982)")
+    killed(tmp_path, HALF_DONE.format("wine"))
+    assert "x.db-journal" in contents(tmp_path)
+    open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY).close()
+    assert rows(tmp_path / "x.db", "SELECT * FROM wine") == [(1982,)]
+    assert rows(tmp_path / "x.db", "SELECT exchange FROM position") == [(IDENTITY,)]
+
+
+def test_a_foreign_one_that_died_in_a_transaction_is_refused(tmp_path: Path) -> None:
+    made(tmp_path / "x.db", "CREATE TABLE orders (a)", "INSERT INTO orders VALUES (7)")
+    before = contents(tmp_path)
+    killed(tmp_path, HALF_DONE.format("orders"))
+    with pytest.raises(mc.SinkError, match="has tables of its own named orders"):
+        open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY)
+    assert contents(tmp_path)["x.db"] == before["x.db"]  # SQLite itself has rolled it back
 
 
 def test_foreign_tables_of_all_our_names_are_refused(tmp_path: Path) -> None:
-    names = ("position", "instruments", "orders", "trades")
+    names = ("instruments", "orders", "position", "trades")
     file = made(tmp_path / "x.db", *(f"CREATE TABLE {name} (a)" for name in names))
-    before = dumped(file)
-    with pytest.raises(mc.SinkError):
+    before = file.read_bytes()
+    with pytest.raises(mc.SinkError, match=f"has tables of its own named {', '.join(names)}"):
         open_sink(f"sqlite:///{file}", IDENTITY)
-    assert dumped(file) == before
+    assert file.read_bytes() == before
+
+
+def test_every_name_that_a_new_database_gets_is_looked_for(tmp_path: Path) -> None:
+    open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY).close()
+    query = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    assert {name for (name,) in rows(tmp_path / "x.db", query)} == sqlite._NAMES
 
 
 def test_a_foreign_view_of_our_name_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
