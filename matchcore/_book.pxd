@@ -40,7 +40,8 @@ cdef struct Core:
     u64 next_trade_id
 
 cdef enum Halt:             # why a run ended
-    DONE                    # all commands, or the next is not an order's for one of the books
+    DONE                    # all commands are taken
+    STOPPED                 # the next command is not an order's for one of the books
     FULL                    # the buffer; call again to go on
     NO_MEMORY               # the next command was not begun
 

@@ -436,6 +436,28 @@ cdef inline void apply_order(Core* core, Book* book, const mc_command* command, 
         do_reduce(core, book, command, hash, events)
 
 
+cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
+                             size_t* taken, Events* events) noexcept nogil:
+    cdef size_t i
+    cdef const Ahead* ahead
+    if mc_unlikely(not pool_ready(&core.pool, strip.length)):
+        return NO_MEMORY
+    for i in range(strip.length):
+        ahead = &strip.ahead[i]
+        if mc_unlikely(ahead.book == NULL):
+            return STOPPED
+        if mc_unlikely(events.at >= events.end):
+            return FULL
+        if mc_unlikely(not ids_ready(&ahead.book.ids)):
+            return NO_MEMORY
+        core.sequence += 1
+        taken[0] += 1
+        apply_order(core, ahead.book, &commands[i], ahead.hash, events)
+        if mc_unlikely(core.pending.stage != IDLE):
+            return FULL
+    return DONE
+
+
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
                      size_t count, size_t* taken, Events* events) noexcept nogil:
     """Applies commands as long as they are of orders, for one of these books.
@@ -445,11 +467,11 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef Pending* pending = &core.pending
     cdef Strip strips[STRIPS]
     cdef Strip* strip
-    cdef Ahead* ahead
-    cdef size_t i, at = 0, seen
+    cdef size_t seen
     cdef u32 turn = 0
+    cdef Halt halt
     taken[0] = 0
-    if pending.stage == TAKING:
+    if mc_unlikely(pending.stage == TAKING):
         if events.at >= events.end:
             return FULL
         pending.stage = IDLE
@@ -459,30 +481,18 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
         if pending.stage != IDLE:
             return FULL
     look_at_ids(books, books_count, commands, count, &strips[0])
+    if count <= STRIP:
+        return apply_strip(core, &strips[0], commands, taken, events)
     seen = strips[0].length
     look_at_ids(books, books_count, commands + seen, count - seen, &strips[1])
     seen += strips[1].length
-    while strips[turn % STRIPS].length:
+    while True:
         strip = &strips[turn % STRIPS]
         look_at_ids(books, books_count, commands + seen, count - seen,
                     &strips[(turn + 2) % STRIPS])
         seen += strips[(turn + 2) % STRIPS].length
         look_at_orders(&strips[(turn + 1) % STRIPS])
         turn += 1
-        if mc_unlikely(not pool_ready(&core.pool, strip.length)):
-            return NO_MEMORY
-        for i in range(strip.length):
-            ahead = &strip.ahead[i]
-            if mc_unlikely(ahead.book == NULL):
-                return DONE
-            if mc_unlikely(events.at >= events.end):
-                return FULL
-            if mc_unlikely(not ids_ready(&ahead.book.ids)):
-                return NO_MEMORY
-            core.sequence += 1
-            apply_order(core, ahead.book, &commands[at + i], ahead.hash, events)
-            taken[0] += 1
-            if mc_unlikely(pending.stage != IDLE):
-                return FULL
-        at += strip.length
-    return DONE
+        halt = apply_strip(core, strip, commands + taken[0], taken, events)
+        if halt != DONE or taken[0] == count:
+            return halt

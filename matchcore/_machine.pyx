@@ -12,7 +12,7 @@ from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from ._book cimport (DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, SWEEPING, Book, Core,
+from ._book cimport (EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
                      core_init, orders_run)
 from ._emit cimport emit_refusal, emit_taker
@@ -111,7 +111,7 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
                        size_t* taken, Events* events) noexcept nogil:
     """Applies commands until all are taken, the buffer is full, or one defines an instrument.
 
-    DONE with fewer taken than given: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
+    STOPPED: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
     After FULL, call again with what was not taken and new room: it goes on where it was.
     """
     cdef Core* core = &exchange.core
@@ -125,13 +125,13 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
         halt = orders_run(core, exchange.books, exchange.count, &commands[taken[0]],
                           count - taken[0], &step, events)
         taken[0] += step
-        if halt != DONE or taken[0] == count:
+        if halt != STOPPED:
             return halt
         command = &commands[taken[0]]
         if events.at >= events.end:
             return FULL
         if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:
-            return DONE
+            return STOPPED
         taken[0] += 1
         core.sequence += 1
         if command.kind == MASS_CANCEL or command.kind == END_DAY:
@@ -237,7 +237,7 @@ cdef class Machine:
                             halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
                                                 count - done, &step, &events)
                         done += step
-                        if halt != DONE or done == count:
+                        if halt != STOPPED:
                             break
                         self.define(<const mc_command*>source.buf + done, &events)
                         done += 1

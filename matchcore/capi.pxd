@@ -12,9 +12,9 @@ cdef enum:
 
 cdef enum mc_halt:                  # why mc_apply came back
     MC_DONE                         # all commands are taken
+    MC_INSTRUMENT                   # the next command adds or changes an instrument
     MC_FULL                         # the buffer: call again with what was not taken and new room
     MC_NO_MEMORY                    # the next command was not begun
-    MC_INSTRUMENT                   # the next command is one about an instrument, not an order
 
 cdef u32 mc_version() noexcept nogil
 cdef mc_machine* mc_create(u64 secret) noexcept nogil

@@ -4,7 +4,7 @@
 """
 from libc.stdlib cimport free, malloc
 
-from ._book cimport DONE, EVENTS_MIN, NO_MEMORY, Book, Events, Halt
+from ._book cimport DONE, EVENTS_MIN, FULL, NO_MEMORY, STOPPED, Book, Events, Halt
 from ._ladder cimport Ladder, ladder_key
 from ._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_run
 from ._pool cimport Level
@@ -12,6 +12,7 @@ from ._records cimport *
 from ._resting cimport level_at
 
 assert MC_ROOM_MIN == EVENTS_MIN
+assert (MC_DONE, MC_INSTRUMENT, MC_FULL, MC_NO_MEMORY) == (DONE, STOPPED, FULL, NO_MEMORY)
 
 
 cdef u32 mc_version() noexcept nogil:
@@ -77,9 +78,7 @@ cdef mc_halt mc_apply(mc_machine* machine, const mc_command* commands, size_t co
     buffer.end = events + room - 2
     halt = exchange_run(machine, commands, count, taken, &buffer)
     written[0] = buffer.at - events
-    if halt == DONE:
-        return MC_DONE if taken[0] == count else MC_INSTRUMENT
-    return MC_NO_MEMORY if halt == NO_MEMORY else MC_FULL
+    return <mc_halt>halt
 
 
 cdef u64 mc_sequence(const mc_machine* machine) noexcept nogil:

@@ -28,6 +28,7 @@ SCENARIOS = {
     "flash-crash": (0.50, 0.60),
 }
 COUNT, SEED = 1_000_000, 23
+MESSAGES = 1_996_097  # of COUNT orders, in every scenario
 WORKLOAD_SHA256 = {
     "static": "c93cdd71f5fabe750a58ab72af306be5fe4a24f1fd215878120db348b81af89b",
     "normal": "0b12097cabb5902573af2b8ae17c3b0881dc3a18b2cbf36cb3c46eabb468956e",

@@ -1,123 +1,115 @@
-"""The main figures of matchcore on this machine: what `matchcore bench` runs."""
+"""Suites of figures of matchcore on this machine: what `matchcore bench` runs.
+
+A figure is work that returns a value; the figures of a group are taken in turns, so that what
+else the machine does falls on all of them, and the median of the rounds is told with the least
+and the most.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import date
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from . import journal, latency, scale, throughput
 
-from ..commands import Side
-from ..engine import Engine
-from ..instruments import Instrument
-from ..typed import NewOrder
-from . import neutral
-
-INSTRUMENT = Instrument("BENCH", "0.005")
-BATCH = 4096
-SINGLES = 20_000
+MILLION_A_SECOND = "million/s"
 
 
-def run_suite(*, count: int, rounds: int, progress: Callable[[int], None]) -> dict[str, Any]:
-    """Runs each figure `rounds` times; medians, least and most, in million operations a second."""
-    figures: list[dict[str, Any]] = []
+@dataclass(frozen=True)
+class Figure:
+    """One line of the report: `take` measures once and returns the value in `unit`."""
 
-    def measure(what: str, operations: int, work: Callable[[], float], note: str = "") -> None:
-        rates = [operations / work() / 1e6 for _ in range(rounds)]
-        progress(1)
-        figures.append(
-            {
-                "what": what,
-                "million_per_s": round(statistics.median(rates), 3),
-                "least": round(min(rates), 3),
-                "most": round(max(rates), 3),
-                "note": note,
-            }
-        )
+    what: str
+    take: Callable[[], float]
+    unit: str = MILLION_A_SECOND
+    note: str = ""
 
-    flows = {}
-    for scenario in neutral.SCENARIOS:
-        flow = neutral.messages(scenario, count)
-        flows[scenario] = neutral.commands(flow)
-        events, first = _events(flows[scenario])
-        note = ""
-        if count == neutral.COUNT:
-            right = neutral.report_hash(flow, events, first) == neutral.REPORT_SHA256[scenario]
-            note = "hash right" if right else "HASH WRONG"
-        commands = flows[scenario]
-        measure(f"neutral {scenario}, no log", len(commands), partial(_memory, commands), note)
-    worst = flows["swing-40"]
-    with tempfile.TemporaryDirectory(prefix="matchcore-bench-") as place:
-        for policy in ("sync", "os"):
-            measure(
-                f"neutral swing-40, policy {policy}", len(worst),
-                partial(_durable, worst, Path(place), policy), f"batches of {BATCH}",
-            )  # fmt: skip
-        directory = Path(place) / "replay"
-        with Engine.open(directory, instruments=[INSTRUMENT], policy="os") as engine:
-            _feed(engine, worst)
-        measure("recovery from the whole log", len(worst), partial(_recover, directory))
-    measure("single typed submit, no log", SINGLES, _singles)
+
+Group = list[Figure]
+
+#: name -> the groups of figures of a flow of `count` new orders, and whether one core is enough
+SUITES: dict[str, tuple[Callable[[int], Iterable[list[tuple[Any, ...]]]], bool]] = {
+    "neutral": (throughput.groups, True),
+    "journal": (journal.groups, False),
+    "latency": (latency.groups, True),
+    "scale": (scale.groups, False),
+}
+
+
+def run_suite(
+    *, names: Iterable[str], count: int, rounds: int, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Takes every figure of the suites `rounds` times."""
+    figures = []
+    for name in names:
+        groups, single = SUITES[name]
+        with _on_one_core() if single else nullcontext():
+            for group in groups(count):
+                for figure, values in _taken([Figure(*one) for one in group], rounds):
+                    figures.append(
+                        {
+                            "suite": name,
+                            "what": figure.what,
+                            "median": _short(statistics.median(values)),
+                            "least": _short(min(values)),
+                            "most": _short(max(values)),
+                            "unit": figure.unit,
+                            "note": figure.note,
+                        }
+                    )
+                progress(1)
     return {
-        "machine": f"{platform.machine()} {platform.system()}, Python {platform.python_version()}",
+        "machine": machine(),
         "date": str(date.today()),
         "rounds": rounds,
         "figures": figures,
     }
 
 
-def _feed(engine: Engine, commands: NDArray[np.void]) -> float:
-    started = time.perf_counter()
-    for at in range(0, len(commands), BATCH):
-        engine.submit_batch(commands[at : at + BATCH])
-    return time.perf_counter() - started
+def _taken(group: Group, rounds: int) -> Iterator[tuple[Figure, list[float]]]:
+    taken: list[list[float]] = [[] for _ in group]
+    for _ in range(rounds):
+        for figure, values in zip(group, taken, strict=True):
+            values.append(figure.take())
+    return zip(group, taken, strict=True)
 
 
-def _events(commands: NDArray[np.void]) -> tuple[NDArray[np.void], int]:
-    with Engine.memory(instruments=[INSTRUMENT]) as engine:
-        first = engine.sequence + 1
-        parts = [
-            engine.submit_batch(commands[at : at + BATCH]) for at in range(0, len(commands), BATCH)
-        ]
-        return np.concatenate(parts), first
+def _short(value: float) -> float:
+    """Four digits: more would be noise."""
+    return float(f"{value:.4g}")
 
 
-def _memory(commands: NDArray[np.void]) -> float:
-    with Engine.memory(instruments=[INSTRUMENT]) as engine:
-        return _feed(engine, commands)
+@contextmanager
+def _on_one_core() -> Iterator[None]:
+    """Pins this thread to the last core, which gets the fewest interrupts as a rule."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
-def _durable(commands: NDArray[np.void], place: Path, policy: str) -> float:
-    with (
-        tempfile.TemporaryDirectory(dir=place) as directory,
-        Engine.open(directory, instruments=[INSTRUMENT], policy=policy) as engine,
-    ):
-        return _feed(engine, commands)
+def machine() -> str:
+    """Processor, number of cores and Python, for people."""
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()},"
+        f" Python {platform.python_version()}"
+    )
 
 
-def _recover(directory: Path) -> float:
-    started = time.perf_counter()
-    Engine.open(directory).close()
-    return time.perf_counter() - started
-
-
-def _singles() -> float:
-    rng = np.random.default_rng(2)
-    sides, steps = rng.integers(1, 3, SINGLES).tolist(), rng.integers(-8, 9, SINGLES).tolist()
-    orders = [
-        NewOrder("BENCH", Side(side), 10, f"{100 + 5 * step}e-3")
-        for side, step in zip(sides, steps, strict=True)
-    ]
-    with Engine.memory(instruments=[INSTRUMENT]) as engine:
-        started = time.perf_counter()
-        for order in orders:
-            engine.submit(order)
-        return time.perf_counter() - started
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.machine()

@@ -1,4 +1,4 @@
-"""`matchcore bench`: the main figures on this machine."""
+"""`matchcore bench`: figures of this machine."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import click
 
 from .output import failing_kindly, json_option, progress_bar, show, show_rows
 
+SUITES = ("neutral", "journal", "latency", "scale")
+
 
 @click.command()
+@click.option("--suite", "suites", type=click.Choice(SUITES), multiple=True,
+              default=("neutral", "journal"), show_default=True,
+              help="What to measure; give it again for more.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1000), default=1_000_000, show_default=True,
               help="New orders of the neutral workload.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True,
+              help="How often each figure is taken.")  # fmt: skip
 @json_option
-def bench(count: int, rounds: int, as_json: bool) -> None:
-    """Measure the main figures: the neutral workload, the log, recovery, single orders.
+def bench(suites: tuple[str, ...], count: int, rounds: int, as_json: bool) -> None:
+    """Measure matchcore on this machine: medians, with the least and the most.
 
     \b
-    Example:  matchcore bench --json > figures.json
-    Medians over the rounds; hashes are checked for the default count.  Machines are
+    Example:  matchcore bench --suite neutral --rounds 5 --json > figures.json
+    Hashes of the neutral workload are checked for the default count.  Machines are
     noisy: compare figures of one run only.
     """
     from ..bench.suite import run_suite
 
     with failing_kindly(as_json), progress_bar("measuring", None) as progress:
-        result = run_suite(count=count, rounds=rounds, progress=progress)
+        result = run_suite(names=suites, count=count, rounds=rounds, progress=progress)
     if as_json:
         show(result, True)
         return
-    rows = [
-        [f["what"], f["million_per_s"], f["least"], f["most"], f["note"]] for f in result["figures"]
-    ]
-    show_rows(
-        ["figure", "M/s", "least", "most", "note"], rows, f"{result['machine']}, {result['date']}"
-    )
+    columns = ("suite", "what", "median", "least", "most", "unit", "note")
+    rows = [[figure[name] for name in columns] for figure in result["figures"]]
+    show_rows(columns, rows, f"{result['machine']}, {result['date']}")

@@ -99,15 +99,18 @@ def test_text_in_a_pipe_has_no_escapes_and_no_bar(
 
 def test_bench_prints_json_and_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matchcore.bench.suite.run_suite", small_suite)
-    code, found = run_json("bench", "--count", 1000, "--rounds", 1)
+    code, found = run_json("bench", "--count", 1000, "--rounds", 1, "--suite", "scale")
     assert code == 0 and found["figures"][0]["what"] == "1000 by 1"
     result = run("bench", "--count", 1000, "--rounds", 1)
     assert "1000 by 1" in result.stdout and "12.500" in result.stdout
 
 
-def small_suite(*, count: int, rounds: int, progress: object) -> dict[str, object]:
-    figure = {"what": f"{count} by {rounds}", "million_per_s": 12.5, "least": 1, "most": 13}
-    return {"machine": "m", "date": "d", "figures": [{**figure, "note": ""}]}
+def small_suite(
+    *, names: tuple[str, ...], count: int, rounds: int, progress: object
+) -> dict[str, object]:
+    figure = {"suite": names[0], "what": f"{count} by {rounds}", "median": 12.5, "least": 1}
+    figure |= {"most": 13, "unit": "million/s", "note": ""}
+    return {"machine": "m", "date": "d", "figures": [figure]}
 
 
 def test_info_says_what_the_exchange_is(exchange: Path) -> None:

@@ -1,0 +1,78 @@
+"""From arrival to event written, in an open loop: nobody waits for the machine to be ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import neutral
+from ._loops import Rig, pauses
+
+RATES = (125_000, 250_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000, 5_000_000)
+PERCENTILES = (50, 99, 99.9, 99.99, 100)
+BATCH = 256
+SECONDS_MAX = 4.0
+ORDERS = 5_000_000
+
+
+def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
+    commands = neutral.commands(neutral.messages("normal", count))
+    for rate in RATES:
+        yield _percentiles(f"{rate / 1e6:g} million/s", Taken(partial(open_loop, commands, rate)))
+    yield _percentiles("the machine's own pauses", Taken(own_pauses))
+    grown = Taken(growing)
+    yield [
+        ("growing to 5 million orders, worst command", partial(grown.at, 100), "us"),
+        ("growing to 5 million orders, p99.99", partial(grown.last, 99.99), "us"),
+    ]
+
+
+class Taken:
+    """One measurement that several figures are read from: the first of them takes it."""
+
+    def __init__(self, take: Any) -> None:
+        self._take = take
+        self._values: NDArray[np.int64] = np.zeros(1, np.int64)
+
+    def at(self, percentile: float) -> float:
+        self._values = self._take()
+        return self.last(percentile)
+
+    def last(self, percentile: float) -> float:
+        """In microseconds."""
+        return float(np.percentile(self._values, percentile, method="inverted_cdf")) / 1e3
+
+
+def _percentiles(what: str, taken: Taken) -> list[tuple[Any, ...]]:
+    return [
+        (f"{what}, {'worst' if percentile == 100 else f'p{percentile:g}'}",
+         partial(taken.last if at else taken.at, percentile), "us")
+        for at, percentile in enumerate(PERCENTILES)
+    ]  # fmt: skip
+
+
+def open_loop(commands: NDArray[np.void], rate: float) -> NDArray[np.int64]:
+    """Nanoseconds of each command, the first tenth left out: caches and clock are cold there."""
+    commands = commands[: int(rate * SECONDS_MAX)]
+    return Rig(batch=BATCH).arrivals(commands, rate, BATCH)[len(commands) // 10 :]
+
+
+def own_pauses() -> NDArray[np.int64]:
+    """The loop with nothing to do: arrivals a microsecond apart wait until it looks again."""
+    seconds = 2.0
+    gaps = pauses(seconds)
+    waits = [np.arange(gap // 1000) * 1000 for gap in gaps]
+    waited = np.concatenate([*waits, np.zeros(1, np.int64)])
+    quiet = max(0, int(seconds * 1e6) - len(waited))
+    return np.concatenate([waited, np.zeros(quiet, np.int64)]).astype(np.int64)
+
+
+def growing() -> NDArray[np.int64]:
+    """Nanoseconds of every command while a book grows from nothing to five million orders."""
+    from .scale import resting_orders
+
+    return Rig().each(resting_orders(ORDERS))

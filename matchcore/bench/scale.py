@@ -1,0 +1,187 @@
+"""Many instruments, many orders, two cores."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
+from . import neutral
+from ._loops import Rig
+from .throughput import BATCH
+
+INSTRUMENTS = 10_000
+RESTING = 4_000_000
+FLOW = 2_000_000
+
+
+def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
+    yield [
+        ("an empty book", empty_book_bytes, "bytes"),
+        (f"a resting order, all told, of {RESTING} in a book", order_bytes, "bytes"),
+    ]
+    one = neutral.commands(neutral.messages("normal", count))
+    yield [
+        ("one instrument, neutral normal", partial(single, one)),
+        (f"{INSTRUMENTS} instruments (Zipf), {RESTING} orders resting", many),
+    ]
+    yield [
+        ("two machines on two threads, to one", partial(two_threads, one), "times"),
+        ("two machines in two processes, to one", two_processes, "times"),
+    ]
+
+
+def resting_orders(count: int, instruments: int = 1, seed: int = 7) -> NDArray[np.void]:
+    """New orders that all rest: buys below and sells above a mid, ids in no order."""
+    rng = np.random.default_rng(seed)
+    made = np.zeros(count, COMMAND)
+    made["kind"], made["order_type"] = Kind.NEW, OrderType.LIMIT
+    made["time_in_force"] = TimeInForce.GTC
+    made["order_id"] = rng.permutation(count) + 1
+    made["instrument"] = zipf(rng, count, instruments)
+    made["side"] = rng.integers(Side.BUY, Side.SELL + 1, count)
+    far = rng.geometric(0.01, count)
+    made["price"] = np.where(made["side"] == Side.BUY, 100_000 - far, 100_000 + far)
+    made["quantity"] = rng.integers(1, 101, count)
+    return made
+
+
+def zipf(rng: np.random.Generator, count: int, instruments: int) -> NDArray[np.int64]:
+    """Instrument numbers, the n-th as often as 1 / n."""
+    weights = np.cumsum(1 / np.arange(1, instruments + 1))
+    numbers: NDArray[np.int64] = np.searchsorted(weights, rng.random(count) * weights[-1])
+    return numbers + 1
+
+
+def churn(resting: NDArray[np.void], count: int, seed: int = 8) -> NDArray[np.void]:
+    """As many cancels of random resting orders as new orders, in turns."""
+    rng = np.random.default_rng(seed)
+    fresh = resting_orders(count // 2, int(resting["instrument"].max()), seed)
+    fresh["order_id"] += len(resting)
+    gone = resting[rng.choice(len(resting), count // 2, replace=False)].copy()
+    gone["kind"] = Kind.CANCEL
+    flow = np.empty(2 * len(fresh), COMMAND)
+    flow[0::2], flow[1::2] = fresh, gone
+    return flow
+
+
+def single(commands: NDArray[np.void]) -> float:
+    return len(commands) / Rig().run(commands, BATCH)[0] * 1e3
+
+
+def many() -> float:
+    resting = resting_orders(RESTING, INSTRUMENTS)
+    rig = Rig(instruments=INSTRUMENTS)
+    rig.run(resting, BATCH)
+    flow = churn(resting, FLOW)
+    return len(flow) / rig.run(flow, BATCH)[0] * 1e3
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+CHILD_BYTES = """
+import sys
+from matchcore.bench import scale
+print(scale.{}())
+"""
+
+
+def empty_book_bytes() -> float:
+    """Of 10,000, in a process of its own, whose memory nobody has used before."""
+    return _alone("_empty_book_bytes")
+
+
+def order_bytes() -> float:
+    return _alone("_order_bytes")
+
+
+def _alone(what: str) -> float:
+    child = [sys.executable, "-c", CHILD_BYTES.format(what)]
+    return float(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+
+
+def _empty_book_bytes() -> float:
+    before = resident_bytes()
+    rig = Rig(instruments=INSTRUMENTS)
+    grown = resident_bytes() - before
+    del rig
+    return grown / INSTRUMENTS
+
+
+def _order_bytes() -> float:
+    orders = resting_orders(RESTING)
+    rig = Rig()
+    before = resident_bytes()
+    rig.run(orders, BATCH)
+    grown = resident_bytes() - before
+    del rig
+    return grown / RESTING
+
+
+def two_threads(commands: NDArray[np.void]) -> float:
+    """Commands a second of two threads, each with its machine, to those of one."""
+    return _together(commands, 2) / _together(commands, 1)
+
+
+def _together(commands: NDArray[np.void], threads: int) -> float:
+    rigs = [Rig() for _ in range(threads)]
+    gate = threading.Barrier(threads + 1)
+
+    def work(rig: Rig) -> None:
+        gate.wait()
+        rig.run(commands, BATCH)
+
+    running = [threading.Thread(target=work, args=(rig,)) for rig in rigs]
+    for thread in running:
+        thread.start()
+    gate.wait()
+    started = time.perf_counter()
+    for thread in running:
+        thread.join()
+    return threads * len(commands) / (time.perf_counter() - started)
+
+
+CHILD = """
+import sys
+from matchcore.bench import neutral, scale
+flow = neutral.commands(neutral.messages("normal", 300_000))
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(scale.single(flow) for _ in range(8)) / 8)
+"""
+
+
+def two_processes() -> float:
+    """Commands a second of two processes at the same time, to those of one alone."""
+    return sum(_processes(2)) / sum(_processes(1))
+
+
+def _processes(count: int) -> list[float]:
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(count)
+    ]
+    for child in running:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    rates = []
+    for child in running:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in running:
+        rates.append(float(child.communicate()[0]))
+    return rates
