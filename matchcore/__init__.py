@@ -61,6 +61,14 @@ from .typed import (
 
 __version__ = VERSION
 
+
+def get_include() -> str:
+    """The directory of matchcore's headers, for a C compiler."""
+    from pathlib import Path
+
+    return str(Path(__file__).parent)
+
+
 __all__ = [
     "COMMAND",
     "EVENT",
@@ -122,4 +130,5 @@ __all__ = [
     "decode_event",
     "encode",
     "encode_all",
+    "get_include",
 ]

@@ -24,5 +24,5 @@ cdef u32 mc_add_instrument(mc_machine* machine, i64 lot, i64 max_quantity, u64 m
 cdef mc_halt mc_apply(mc_machine* machine, const mc_command* commands, size_t count,
                       mc_event* events, size_t room, size_t* taken, size_t* written) noexcept nogil
 cdef u64 mc_sequence(const mc_machine* machine) noexcept nogil
-cdef bint mc_best(const mc_machine* machine, u32 instrument, u8 side, i64* price) noexcept nogil
+cdef int mc_best(const mc_machine* machine, u32 instrument, u8 side, i64* price) noexcept nogil
 cdef i64 mc_quantity_at(mc_machine* machine, u32 instrument, u8 side, i64 price) noexcept nogil

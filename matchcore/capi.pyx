@@ -90,16 +90,16 @@ cdef inline bint is_there(const mc_machine* machine, u32 instrument, u8 side) no
     return instrument - 1 < machine.count and <u8>(side - 1) <= 1
 
 
-cdef bint mc_best(const mc_machine* machine, u32 instrument, u8 side, i64* price) noexcept nogil:
-    """Best price of a side in ticks; false, and price untouched, when nobody is there."""
+cdef int mc_best(const mc_machine* machine, u32 instrument, u8 side, i64* price) noexcept nogil:
+    """1 and the best price of a side in ticks; 0, and price untouched, when nobody is there."""
     cdef const Ladder* ladder
     if not is_there(machine, instrument, side):
-        return False
+        return 0
     ladder = &machine.books[instrument - 1].sides[side - 1]
     if ladder.levels == 0:
-        return False
+        return 0
     price[0] = <i64>(ladder.best ^ ladder.flip)
-    return True
+    return 1
 
 
 cdef i64 mc_quantity_at(mc_machine* machine, u32 instrument, u8 side, i64 price) noexcept nogil:

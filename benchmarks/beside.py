@@ -1,0 +1,93 @@
+"""matchcore beside another program on the neutral workload, in pairs, as ratios.
+
+    python -m benchmarks.beside --scenario swing-40 --pairs 5 -- ./yardstick {flow} 3
+
+The program is run with {flow} replaced by a file of the workload's 40-byte messages; the last
+line that it prints is JSON with its rate under "million_per_s_median".  Each pair is one run
+of the program and one of each of our figures, so that both meet the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from matchcore.bench import neutral, throughput
+
+Figures = dict[str, Callable[[], float]]
+
+
+def figures(commands: np.ndarray) -> Figures:
+    several = partial(_median_of, 3)
+    return {
+        "C calls, batches of 4096": several(partial(throughput.native, commands, 4096)),
+        "C calls, one by one": several(partial(throughput.native, commands, 1)),
+        "submit_batch of 4096": several(partial(throughput.batches, commands, 4096)),
+        "submit_batch of 256": several(partial(throughput.batches, commands, 256)),
+    }
+
+
+def _median_of(times: int, take: Callable[[], float]) -> Callable[[], float]:
+    """The median of some runs, as the program beside us tells its own."""
+    return lambda: statistics.median(take() for _ in range(times))
+
+
+def rate_of(command: list[str]) -> float:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout.strip().splitlines()[-1])["million_per_s_median"])
+
+
+def compare(scenario: str, pairs: int, command: list[str]) -> dict[str, dict[str, float]]:
+    flow = neutral.messages(scenario)
+    ours = figures(neutral.commands(flow))
+    rates: dict[str, list[float]] = {name: [] for name in ours}
+    ratios: dict[str, list[float]] = {name: [] for name in ours}
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "flow.bin"
+        flow.tofile(path)
+        command = [part.replace("{flow}", str(path)) for part in command]
+        for _ in range(pairs):
+            theirs = rate_of(command)
+            for name, take in ours.items():
+                rates[name].append(take())
+                ratios[name].append(rates[name][-1] / theirs)
+    return {
+        name: {
+            "million_per_s": round(statistics.median(rates[name]), 2),
+            "ratio": round(statistics.median(ratios[name]), 3),
+            "least": round(min(ratios[name]), 3),
+            "most": round(max(ratios[name]), 3),
+        }
+        for name in ours
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scenario", action="append", choices=list(neutral.SCENARIOS))
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the program inherits it
+    found = {}
+    for scenario in given.scenario or list(neutral.SCENARIOS):
+        if sys.stderr.isatty():
+            print(f"{scenario} …", file=sys.stderr)
+        found[scenario] = compare(scenario, given.pairs, given.command)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

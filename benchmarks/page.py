@@ -1,0 +1,94 @@
+"""Puts the recorded figures into the tables of docs/benchmarks.md and README.md.
+
+    python -m benchmarks.page            # after: matchcore bench … --json > benchmarks/recorded/….json
+
+A table stands between two comments, <!-- neutral --> and <!-- end -->, and is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RECORDED = ROOT / "benchmarks" / "recorded"
+PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
+
+
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    return found
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> str:
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def by_scenario(name: str, value: Callable[[dict[str, Any]], Any]) -> str:
+    """Scenarios down, ways of asking across."""
+    cells: dict[str, dict[str, Any]] = {}
+    for figure in recorded(name)["figures"]:
+        scenario, _, way = figure["what"].partition(", ")
+        if way and figure["suite"] == "neutral" and "typed" not in scenario:
+            cells.setdefault(scenario, {})[way] = value(figure)
+    ways = list(next(iter(cells.values())))
+    return table(["", *ways], [[row, *(cells[row][way] for way in ways)] for row in cells])
+
+
+def suite(name: str) -> str:
+    rows = [
+        [figure["what"], figure["median"], figure["least"], figure["most"], figure["unit"]]
+        for figure in recorded(name)["figures"]
+    ]
+    return table(["", "median", "least", "most", ""], rows)
+
+
+def beside() -> str:
+    found = recorded("beside")
+    ways = list(next(iter(found.values())))
+    rows = [
+        [scenario, *(f"{found[scenario][way]['ratio']:.2f}" for way in ways)] for scenario in found
+    ]
+    return table(["ratio to the prototype", *ways], rows)
+
+
+def latency() -> str:
+    """Rates down, percentiles across."""
+    cells: dict[str, dict[str, str]] = {}
+    for figure in recorded("latency")["figures"]:
+        rate, _, percentile = figure["what"].rpartition(", ")
+        cells.setdefault(rate, {})[percentile] = f"{figure['median']:g}"
+    columns = list(next(iter(cells.values())))
+    return table(
+        ["µs from arrival to event", *columns],
+        [[rate, *(found.get(column, "") for column in columns)] for rate, found in cells.items()],
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "neutral": lambda: by_scenario("neutral", lambda figure: f"{figure['median']:.1f}"),
+    "journal": lambda: suite("journal"),
+    "scale": lambda: suite("scale"),
+    "latency": latency,
+    "beside": beside,
+}
+
+
+def filled(text: str) -> str:
+    def fresh(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", fresh, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()

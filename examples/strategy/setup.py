@@ -1,0 +1,20 @@
+"""Builds the example: `python setup.py build_ext --inplace`, with Cython and matchcore installed."""
+
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+import matchcore
+
+HEADERS = matchcore.get_include()
+
+setup(
+    name="market_maker",
+    ext_modules=cythonize(
+        [Extension("market_maker", ["market_maker.pyx"], include_dirs=[HEADERS])],
+        include_path=[str(Path(HEADERS).parent)],
+        language_level=3,
+        compiler_directives={"cdivision": True},
+    ),
+)
