@@ -1,6 +1,7 @@
 """Puts the recorded figures into the tables of docs/benchmarks.md and README.md.
 
-    python -m benchmarks.page            # after: matchcore bench … --json > benchmarks/recorded/….json
+    matchcore bench --suite journal --json > benchmarks/recorded/journal.json
+    python -m benchmarks.page
 
 A table stands between two comments, <!-- neutral --> and <!-- end -->, and is made anew.
 """

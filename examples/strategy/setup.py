@@ -1,4 +1,4 @@
-"""Builds the example: `python setup.py build_ext --inplace`, with Cython and matchcore installed."""
+"""Builds the example where Cython and matchcore are: `python setup.py build_ext --inplace`."""
 
 from pathlib import Path
 

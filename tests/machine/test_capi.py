@@ -1,4 +1,4 @@
-"""The C interface: the Cython example is built and runs; C finds every call and gets the same events."""
+"""The C interface: the Cython example builds and runs; C gets the events that Python gets."""
 
 from __future__ import annotations
 
