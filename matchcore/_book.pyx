@@ -4,10 +4,10 @@ The rules are those of docs/commands-and-events.md.  `reference.py` says the sam
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
-from ._ids cimport (ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_prefetch,
-                    ids_prefetch_order, ids_ready)
+from ._ids cimport (ids_drop, ids_find, ids_guess, ids_hash, ids_init, ids_look_up,
+                    ids_prefetch, ids_ready)
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
-                       ladder_level_off)
+                       ladder_level, ladder_level_off)
 from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
 from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
@@ -18,11 +18,14 @@ from libc.string cimport memset
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
-    STRIPS = 4              # in the making; a power of two, no less than there are stages
+    STRIPS = 4              # one in work and one in each stage of looking ahead
+    LARGE = 32768           # orders from which the levels are looked at too: 2 MiB
 
 cdef struct Ahead:          # what is known of a command before its turn
     Book* book              # NULL: not an order's command, or for no book
     u32 hash                # of its order id
+    Order* order            # which it seems to name, or NULL
+    Level* level            # where a new order seems to go, or NULL
 
 cdef struct Strip:
     size_t length           # 0: there are no more commands
@@ -413,12 +416,52 @@ cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* co
         ids_prefetch(&book.ids, strip.ahead[i].hash)
 
 
-cdef inline void look_at_orders(const Strip* strip) noexcept nogil:
+cdef inline void look_at_orders(Strip* strip) noexcept nogil:
     """Second stage: the places are there, and the orders are asked for."""
     cdef size_t i
+    cdef Ahead* ahead
     for i in range(strip.length):
-        if strip.ahead[i].book != NULL:
-            ids_prefetch_order(&strip.ahead[i].book.ids, strip.ahead[i].hash)
+        ahead = &strip.ahead[i]
+        if ahead.book != NULL:
+            ahead.order = ids_guess(&ahead.book.ids, ahead.hash)
+            mc_prefetch(ahead.order)
+
+
+cdef void look_at_new(Strip* strip, const mc_command* commands) noexcept nogil:
+    """Second stage of a large machine: the levels that new orders go to."""
+    cdef size_t i
+    cdef Ladder* ladder
+    cdef Ahead* ahead
+    for i in range(strip.length):
+        ahead = &strip.ahead[i]
+        ahead.level = NULL
+        if ahead.book != NULL and commands[i].kind == NEW:
+            ladder = &ahead.book.sides[(commands[i].side - 1) & 1]
+            ahead.level = ladder_level(ladder, ladder_key(ladder, commands[i].price))
+            mc_prefetch(ahead.level)
+
+
+cdef void look_around(Strip* strip) noexcept nogil:
+    """Third stage of a large machine: neighbours and level of an order, the last of a level.
+
+    What is seen here may be out of date, but is memory of the machine whatever comes.
+    """
+    cdef size_t i
+    cdef Ladder* ladder
+    cdef Order* order
+    cdef Ahead* ahead
+    for i in range(strip.length):
+        ahead = &strip.ahead[i]
+        if ahead.book == NULL:
+            return
+        if ahead.level != NULL:
+            mc_prefetch(ahead.level.tail)
+        elif ahead.order != NULL:
+            order = ahead.order
+            mc_prefetch(order.prev)
+            mc_prefetch(order.next)
+            ladder = &ahead.book.sides[(order.side - 1) & 1]
+            mc_prefetch(ladder_level(ladder, ladder_key(ladder, order.price)))
 
 
 cdef inline void apply_order(Core* core, Book* book, const mc_command* command, u32 hash,
@@ -467,8 +510,10 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef Pending* pending = &core.pending
     cdef Strip strips[STRIPS]
     cdef Strip* strip
+    cdef Strip* strip_new
     cdef size_t seen
-    cdef u32 turn = 0
+    cdef u32 turn = 0, i
+    cdef bint large = core.pool.orders.made - core.pool.orders.spare > LARGE
     cdef Halt halt
     taken[0] = 0
     if mc_unlikely(pending.stage == TAKING):
@@ -484,14 +529,20 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     if count <= STRIP:
         return apply_strip(core, &strips[0], commands, taken, events)
     seen = strips[0].length
-    look_at_ids(books, books_count, commands + seen, count - seen, &strips[1])
-    seen += strips[1].length
+    for i in range(1, STRIPS - 1):
+        look_at_ids(books, books_count, commands + seen, count - seen, &strips[i])
+        seen += strips[i].length
     while True:
         strip = &strips[turn % STRIPS]
-        look_at_ids(books, books_count, commands + seen, count - seen,
-                    &strips[(turn + 2) % STRIPS])
-        seen += strips[(turn + 2) % STRIPS].length
-        look_at_orders(&strips[(turn + 1) % STRIPS])
+        strip_new = &strips[(turn + 2) % STRIPS]
+        look_at_orders(strip_new)
+        if large:
+            look_at_new(strip_new, commands + seen - strip_new.length)
+            if turn > 0:
+                look_around(&strips[(turn + 1) % STRIPS])
+        strip_new = &strips[(turn + 3) % STRIPS]
+        look_at_ids(books, books_count, commands + seen, count - seen, strip_new)
+        seen += strip_new.length
         turn += 1
         halt = apply_strip(core, strip, commands + taken[0], taken, events)
         if halt != DONE or taken[0] == count:

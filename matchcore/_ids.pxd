@@ -211,12 +211,12 @@ cdef inline void ids_remove(Ids* ids, Order* order) noexcept nogil:
 cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
     mc_prefetch(&ids.now.buckets[hash & ids.now.mask])
 
-cdef inline void ids_prefetch_order(const Ids* ids, u32 hash) noexcept nogil:
-    """Asks for the order itself; its bucket is there by now."""
+cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
+    """The order that a hash belongs to, as a rule, or NULL; reads its bucket only."""
     cdef const Bucket* bucket
     cdef u64 found
-    if ids.count:
-        bucket = &ids.now.buckets[hash & ids.now.mask]
-        found = places_with(bucket.tags, hash)
-        if found:
-            mc_prefetch(bucket.order[mc_first_bit(found) >> 3])
+    if ids.count == 0:
+        return NULL
+    bucket = &ids.now.buckets[hash & ids.now.mask]
+    found = places_with(bucket.tags, hash)
+    return bucket.order[mc_first_bit(found) >> 3] if found else NULL

@@ -64,6 +64,19 @@ cdef inline Leaf* ladder_find(Ladder* ladder, u64 key) noexcept nogil:
     ladder.hot_block = key >> 6
     return <Leaf*>at
 
+cdef inline Level* ladder_level(const Ladder* ladder, u64 key) noexcept nogil:
+    """Where the level at a key is or would be, or NULL; looks only at nodes."""
+    cdef const void* at = ladder.root
+    cdef u32 height = ladder.height
+    if height == 0 or prefix_of(key, height) != ladder.prefix:
+        return NULL
+    while height > 1:
+        at = (<const Node*>at).child[place_of(key, height)]
+        if at == NULL:
+            return NULL
+        height -= 1
+    return <Level*>&(<const Leaf*>at).level[key & 63]
+
 cdef inline void idle_join(Pool* pool, Leaf* leaf) noexcept nogil:
     leaf.idle_next = NULL
     leaf.idle_prev = pool.idle_last

@@ -56,6 +56,7 @@ cdef struct Slots:          # one kind of slot
     void* free              # list of used ones, linked through their first word
     Slab* slabs
     u64 spare               # free + never used
+    u64 made                # in all slabs
 
 cdef struct Pool:
     Slots orders
@@ -75,7 +76,7 @@ cdef inline void slots_init(Slots* slots, size_t size, size_t count) noexcept no
     slots.bump = slots.end = NULL
     slots.free = NULL
     slots.slabs = NULL
-    slots.spare = 0
+    slots.spare = slots.made = 0
 
 cdef inline bint slots_grow(Slots* slots) noexcept nogil:
     """One more slab; false when there is no memory.  Slabs double, so a small book stays small."""
@@ -96,6 +97,7 @@ cdef inline bint slots_grow(Slots* slots) noexcept nogil:
     slots.bump = <char*>slab + CACHE_LINE
     slots.end = slots.bump + slots.size * slots.count
     slots.spare += slots.count
+    slots.made += slots.count
     if slots.count < SLAB_SLOTS_MAX:
         slots.count *= 2
     return True
