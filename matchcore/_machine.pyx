@@ -237,7 +237,7 @@ cdef class Machine:
             halt = exchange_run(&self.exchange, command, 1, &taken, &events)
             if halt == NO_MEMORY:
                 raise MemoryError("no memory for the command")
-            if halt == DONE and taken == 0:
+            if halt == STOPPED:
                 self.define(command, &events)
             told = (<const char*>said)[:<size_t>(<char*>events.at - <char*>said)]
             if halt == FULL:  # with no command more it goes on with this one

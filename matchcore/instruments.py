@@ -113,6 +113,11 @@ class Instrument:
         return _EXACT.multiply(self.tick, operator.index(ticks))
 
 
+def price_text(price: Decimal) -> str:
+    """A price as text, in digits: 0.000000001 where `str` would say 1E-9."""
+    return format(price, "f")
+
+
 class Directory:
     """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
 

@@ -39,10 +39,9 @@ def peers(count: int, rounds: int, limit: float, cache: Path | None, as_json: bo
          f"{row['least']} to {row['most']}", row["agrees"], row["hanging_case"], row["note"]]
         for row in result["rows"]
     ]  # fmt: skip
-    about = result["machine"]
     show_rows(
         ["", "thousand/s", "range", "agrees", "known case", "note"], rows,
-        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, {result['date']}",
+        f"{result['machine']}, {result['date']}",
     )  # fmt: skip
 
 
