@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*/*.pyx matchcore/*.pxd matchcore/*.h)
 
-.PHONY: demo test test-debug bench lint clean build
+.PHONY: demo test test-debug bench bench-peers lint clean build
 
 build: $(VENV)/built
 
@@ -30,6 +30,10 @@ test-debug: build
 
 bench: build
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only $(BENCH)
+
+# What a Python user could install instead, from PyPI into a temporary environment.
+bench-peers: build
+	$(BIN)/python -m benchmarks.peers $(PEERS)
 
 lint: build
 	$(BIN)/ruff check .

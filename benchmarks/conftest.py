@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.bench import neutral
+
+from . import flow as flows
 
 BATCH = 4096
 
@@ -51,22 +52,4 @@ def instrument() -> mc.Instrument:
 
 @pytest.fixture(scope="session")
 def book_flow() -> list[tuple[int, ...]]:
-    """300,000 operations, 2/3 adds near a random-walk mid, 1/3 cancels of a random live order."""
-    rng = np.random.default_rng(1)
-    draws = rng.random((300_000, 5)).tolist()
-    mid, made = 100_000, 0
-    live: list[int] = []
-    operations: list[tuple[int, ...]] = []
-    for what, where, far, size, step in draws:
-        if what < 2 / 3 or not live:
-            made += 1
-            mid += int(step * 3) - 1
-            side = 1 if where < 0.5 else 2
-            away = int(far * 12) - 2
-            operations.append(
-                (made, side, mid - away if side == 1 else mid + away, 1 + int(size * 99))
-            )
-            live.append(made)
-        else:
-            operations.append((live.pop(int(where * len(live))),))
-    return operations
+    return flows.book_flow()

@@ -17,6 +17,7 @@ from .commands import (
     Side,
     TimeInForce,
 )
+from .encoding import encode, encode_all
 from .engine import Engine
 from .errors import (
     InstrumentConflict,
@@ -55,8 +56,6 @@ from .typed import (
     as_plain,
     decode,
     decode_event,
-    encode,
-    encode_all,
 )
 
 __version__ = VERSION

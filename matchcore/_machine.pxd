@@ -19,6 +19,7 @@ cdef class Machine:
     cdef Exchange exchange
     cdef readonly object instruments
     cdef bint busy
+    cdef int enter(self) except -1
     cdef Book* book(self, number) except NULL
     cdef int define(self, const mc_command* command, Events* events) except -1
     cdef Book* add_book(self) except NULL

@@ -7,6 +7,7 @@ import numpy as np
 
 from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
                              PyObject_GetBuffer)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, realloc
@@ -28,6 +29,9 @@ from .instruments import Directory
 from .events import Field as FieldCode
 from .events import Reason as ReasonCode
 from .state import State, read_instrument
+
+cdef enum:
+    ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
 
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
@@ -206,15 +210,47 @@ cdef class Machine:
         if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
                                 or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
-        if self.busy:
-            raise RuntimeError("another thread is inside this machine")
         if not commands.flags.c_contiguous:
             commands = np.ascontiguousarray(commands)
-        self.busy = True
+        self.enter()
         try:
             return self._apply(commands, out)
         finally:
             self.busy = False
+
+    def apply_one(self, bytes record not None):
+        """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows.
+
+        For single commands, where two NumPy arrays would cost more than the matching.
+        """
+        cdef const mc_command* command = <const mc_command*>PyBytes_AS_STRING(record)
+        cdef mc_event said[ONE_EVENTS]
+        cdef Events events
+        cdef size_t taken
+        cdef Halt halt
+        if PyBytes_GET_SIZE(record) != sizeof(mc_command):
+            raise ValueError(f"record: {sizeof(mc_command)} bytes, not {len(record)}")
+        self.enter()
+        try:
+            events.at = said
+            events.end = said + (ONE_EVENTS - 2)
+            halt = exchange_run(&self.exchange, command, 1, &taken, &events)
+            if halt == NO_MEMORY:
+                raise MemoryError("no memory for the command")
+            if halt == STOPPED:
+                self.define(command, &events)
+            told = (<const char*>said)[:<size_t>(<char*>events.at - <char*>said)]
+            if halt == FULL:  # with no command more it goes on with this one
+                told += self._apply(np.empty(0, COMMAND), None).tobytes()
+            return told
+        finally:
+            self.busy = False
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("another thread is inside this machine")
+        self.busy = True
+        return 0
 
     def _apply(self, commands, out):
         cdef size_t count = len(commands), done = 0, step = 0

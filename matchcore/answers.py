@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .commands import Side
-from .events import EventKind, Field, Reason, Status
+from .events import EVENT, EventKind, EventRow, Field, Reason, Status, event_rows
 from .instruments import Directory, Instrument, price_text
 from .state import State
-from .typed import Event, Trade, decode_event
+from .typed import Event, Trade, event_of
 
 
 class Machine(Protocol):
@@ -30,6 +30,7 @@ class Machine(Protocol):
     @property
     def instruments(self) -> Directory: ...
     def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...
+    def apply_one(self, record: bytes) -> bytes: ...
     def orders(self, number: int) -> NDArray[np.void]: ...
     def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]: ...
     def order(self, number: int, order_id: int) -> np.void | None: ...
@@ -43,15 +44,16 @@ class Machine(Protocol):
 class Answer:
     """The events of one command, and what they mean for its order.
 
-    ``events``: `EVENT` array, at least one.  ``quantity`` in units.  Everything else is worked
-    out from the events when asked for.
+    Made of the bytes of its events; everything is worked out from them when asked for.
     """
 
-    __slots__ = ("_directory", "events")
+    __slots__ = ("_directory", "_events", "_records", "_rows")
 
-    def __init__(self, events: NDArray[np.void], directory: Directory) -> None:
-        self.events = events
+    def __init__(self, records: bytes, directory: Directory) -> None:
+        self._records = records
         self._directory = directory
+        self._events: NDArray[np.void] | None = None
+        self._rows: list[EventRow] | None = None
 
     def __repr__(self) -> str:
         reason = f" ({self.reason.name}, {self.field.name})" if self.reason else ""
@@ -61,53 +63,67 @@ class Answer:
         )
 
     @property
+    def events(self) -> NDArray[np.void]:
+        """`EVENT` array, at least one; read-only."""
+        if self._events is None:
+            self._events = np.frombuffer(self._records, EVENT)
+        return self._events
+
+    @property
+    def rows(self) -> list[EventRow]:
+        """The events as Python integers."""
+        if self._rows is None:
+            self._rows = event_rows(self._records)
+        return self._rows
+
+    @property
     def sequence(self) -> int:
         """Of the command in the log."""
-        return int(self.events["sequence"][0])
+        return self.rows[0].sequence
 
     @property
     def order_id(self) -> int:
         """Of the order the command was about; 0 for commands about many."""
-        return int(self.events["order_id"][0])
+        return self.rows[0].order_id
 
     @property
     def rejected(self) -> bool:
-        return bool(self.events["kind"][0] == EventKind.REJECTED)
+        return self.rows[0].kind == EventKind.REJECTED
 
     @property
     def reason(self) -> Reason:
         """Why the command was refused or the order cancelled; NONE (false) otherwise."""
-        return Reason(int(self.events["reason"][-1]))
+        return Reason(self.rows[-1].reason)
 
     @property
     def field(self) -> Field:
         """The field that a refusal is about."""
-        return Field(int(self.events["field"][-1]))
+        return Field(self.rows[-1].field)
 
     @property
     def trades(self) -> list[Trade]:
         """The fills, in order."""
-        rows = self.events[self.events["kind"] == EventKind.TRADED]
-        return [trade for row in rows if isinstance(trade := self._typed(row), Trade)]
+        typed = (self._typed(row) for row in self.rows if row.kind == EventKind.TRADED)
+        return [trade for trade in typed if isinstance(trade, Trade)]
 
     @property
     def filled(self) -> int:
         """Quantity traded by this command."""
-        return int(self.events["quantity"][self.events["kind"] == EventKind.TRADED].sum())
+        return sum(row.quantity for row in self.rows if row.kind == EventKind.TRADED)
 
     @property
     def left(self) -> int:
         """Quantity of the order still open after this command; 0 if it was not about one."""
-        last = self.events[-1]
-        if last["kind"] == EventKind.TRADED:
-            return int(last["taker_left"])
+        last = self.rows[-1]
+        if last.kind == EventKind.TRADED:
+            return last.taker_left
         # INSTRUMENT_ADDED and INSTRUMENT_CHANGED carry a limit in this field
-        return int(last["left"]) if last["kind"] <= EventKind.REJECTED else 0
+        return last.left if last.kind <= EventKind.REJECTED else 0
 
     @property
     def status(self) -> Status:
         """Where the order stands; DONE for commands about many orders or an instrument."""
-        last = EventKind(int(self.events["kind"][-1]))
+        last = self.rows[-1].kind
         if last == EventKind.REJECTED:
             return Status.REJECTED
         if last == EventKind.CANCELLED:
@@ -120,10 +136,10 @@ class Answer:
 
     def typed(self) -> list[Event]:
         """All events with names and decimal prices."""
-        return [self._typed(row) for row in self.events]
+        return [self._typed(row) for row in self.rows]
 
-    def _typed(self, row: np.void) -> Event:
-        return decode_event(row, self._directory)
+    def _typed(self, row: EventRow) -> Event:
+        return event_of(row, self._directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from . import snapshots
 from .answers import Answer, BookView, Machine
 from .commands import COMMAND, Side
+from .encoding import pack
 from .errors import InstrumentConflict, LogError, LogFailed
 from .events import EVENT
 from .instruments import Directory, Instrument, Price
@@ -36,7 +37,6 @@ from .typed import (
     EndDay,
     MassCancel,
     Reduce,
-    encode,
 )
 
 OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
@@ -160,7 +160,17 @@ class Engine:
         as a record: nothing was sent then.  A refusal by the rules is an answer, not an error.
         """
         with self._lock:
-            return Answer(self._commit(encode(command, self.instruments)), self.instruments)
+            if self._failure is not None:
+                self._usable()
+            machine, log = self._machine, self._log
+            directory = machine.instruments
+            if log is None:
+                return Answer(machine.apply_one(pack(command, directory)), directory)
+            now = self._clock()
+            record = pack(command, directory, now)
+            with self._fatal():
+                _write(log, np.frombuffer(record, COMMAND), now)
+                return Answer(machine.apply_one(record), directory)
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Sends a 1-D `COMMAND` array of any length; returns its events as an `EVENT` array.

@@ -6,7 +6,9 @@ causes at least one event.  Fields that an event kind does not use are zero.
 
 from __future__ import annotations
 
+import struct
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from .commands import _layout
 
@@ -123,3 +125,33 @@ EVENT = _layout(
     reason=("u1", 94),
     field=("u1", 95),
 )
+
+
+class EventRow(NamedTuple):
+    """One event as Python integers: what `EVENT` rows are for arrays, for a look at a few."""
+
+    sequence: int
+    order_id: int
+    client_order_id: int
+    account: int
+    price: int
+    quantity: int
+    left: int
+    taker_order_id: int
+    taker_account: int
+    taker_left: int
+    trade_id: int
+    instrument: int
+    kind: int
+    side: int
+    reason: int
+    field: int
+
+
+_ROW = struct.Struct("<QQQQqqqQQqQIBBBB")
+assert _ROW.size == EVENT.itemsize and EventRow._fields == EVENT.names
+
+
+def event_rows(records: bytes) -> list[EventRow]:
+    """The events of the bytes of an `EVENT` array."""
+    return [EventRow._make(values) for values in _ROW.iter_unpack(records)]

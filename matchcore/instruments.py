@@ -23,6 +23,7 @@ SYMBOL_BYTES_MAX = 24
 TICK_EXPONENT_MAX = 18
 ORDERS_MAX = 2**32 - 1
 INSTRUMENTS_MAX = 2**20
+TICKS_KNOWN_MAX = 1 << 16  # prices of one instrument whose ticks are remembered
 DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
 
 Price = Decimal | str | int | float
@@ -109,8 +110,7 @@ class Instrument:
 
     def price(self, ticks: SupportsIndex) -> Decimal:
         """The price of a number of ticks, with as many decimals as the tick has."""
-        mantissa, exponent = _parts(self.tick)
-        return Decimal(operator.index(ticks) * mantissa).scaleb(exponent, _EXACT)
+        return _EXACT.multiply(self.tick, operator.index(ticks))
 
 
 def price_text(price: Decimal) -> str:
@@ -121,11 +121,12 @@ def price_text(price: Decimal) -> str:
 class Directory:
     """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
 
-    __slots__ = ("_by_number", "_numbers")
+    __slots__ = ("_by_number", "_numbers", "_ticks")
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._by_number: list[Instrument] = []
         self._numbers: dict[str, int] = {}
+        self._ticks: list[dict[str | int, int]] = []  # what prices are in ticks, by number - 1
         for instrument in instruments:
             self.add(instrument)
 
@@ -135,6 +136,7 @@ class Directory:
             raise InstrumentConflict(f"the symbol {instrument.symbol!r} is taken already")
         self._by_number.append(instrument)
         self._numbers[instrument.symbol] = len(self._by_number)
+        self._ticks.append({})
         return len(self._by_number)
 
     def replace(self, number: int, instrument: Instrument) -> None:
@@ -142,6 +144,29 @@ class Directory:
         if self[number].symbol != instrument.symbol:
             raise InstrumentConflict(f"instrument {number} is {self[number].symbol!r}")
         self._by_number[number - 1] = instrument
+        self._ticks[number - 1] = {}
+
+    def ticks(self, number: int, price: Price) -> int:
+        """`Instrument.ticks`, remembered: prices come back, and exact arithmetic takes its time.
+
+        Remembered as text or int, and by exact type only: 1 == True == Decimal(1) for a dict.
+        """
+        kind = type(price)
+        if kind is str or kind is int:
+            key: str | int = price  # type: ignore[assignment]
+        elif kind is Decimal or kind is float:
+            key = str(price)  # the number that `exact` makes of it
+        else:
+            return self[number].ticks(price)
+        known = self._ticks[number - 1]
+        ticks = known.get(key)
+        if ticks is None:
+            ticks = self[number].ticks(price)
+            if kind is int or len(key) <= DIGITS_MAX:  # type: ignore[arg-type]
+                if len(known) >= TICKS_KNOWN_MAX:
+                    known.clear()
+                known[key] = ticks
+        return ticks
 
     def number(self, symbol: str) -> int:
         """The number of a symbol; `UnknownInstrument` if there is none."""

@@ -141,6 +141,14 @@ class Machine:
             events[name] = np.array(values, EVENT[name])
         return events
 
+    def apply_one(self, record: bytes) -> bytes:
+        """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows."""
+        if not isinstance(record, bytes):
+            raise TypeError("record: bytes")
+        if len(record) != COMMAND.itemsize:
+            raise ValueError(f"record: {COMMAND.itemsize} bytes, not {len(record)}")
+        return self.apply(np.frombuffer(record, COMMAND)).tobytes()
+
     def _apply(self, row: Row, record: np.void) -> None:
         match row["kind"]:
             case Kind.NEW:

@@ -1,40 +1,30 @@
 """Commands and events with names, enumerations and decimal prices, for people.
 
-The only place where these faces turn into records (`encode`) and back (`decode`,
-`decode_event`).  Machines and logs know records only.
+Records turn into these faces here only (`decode`, `decode_event`), and faces into records in
+`encoding.py` only.  Machines and logs know records only.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .commands import COMMAND, INSTRUMENT, Flag, Kind, OrderType, Side, TimeInForce
+from .commands import INSTRUMENT, Flag, Kind, OrderType, Side, TimeInForce
 from .errors import InvalidCommand, InvalidEvent
-from .events import EventKind, Field, Reason
+from .events import EventKind, EventRow, Field, Reason
 from .instruments import (
-    INT64_MAX,
-    INT64_MIN,
     Directory,
     Instrument,
     Price,
     exact,
     price_text,
     read_instrument,
-    whole,
-    write_instrument,
 )
 
-_COMMAND = struct.Struct("<qQQQqqqqqIBBBBBBHIQ")  # COMMAND, field by field
-assert _COMMAND.size == COMMAND.itemsize
-UINT64_MAX = 2**64 - 1
 _FOR_LATER = ("stop_price", "display_quantity", "expiry", "self_trade",
               "reserved", "reserved_wide", "reserved_long")  # fmt: skip
 _KEEPS = (Flag.KEEP_PRICE, Flag.KEEP_QUANTITY, Flag.KEEP_PRICE | Flag.KEEP_QUANTITY)
@@ -138,54 +128,6 @@ Command = (
 )
 
 
-def encode(command: Command, directory: Directory) -> NDArray[np.void]:
-    """One typed command as a `COMMAND` array of length 1; `InvalidCommand` when it can not be.
-
-    Only what a record can not hold is refused here (types, 64 bits, ticks, unknown symbols).
-    All rules of the exchange are the machine's, and its refusals are in the log.
-    """
-    match command:
-        case NewOrder():
-            market = command.price is None
-            usual = TimeInForce.IOC if market else TimeInForce.GTC
-            return _record(
-                directory, command, Kind.NEW,
-                side=command.side,
-                tif=usual if command.time_in_force is None else command.time_in_force,
-                order_type=OrderType.MARKET if market else OrderType.LIMIT,
-                flags=Flag.POST_ONLY if command.post_only else 0,
-            )  # fmt: skip
-        case Cancel():
-            return _record(directory, command, Kind.CANCEL)
-        case Amend():
-            keep = Flag.KEEP_PRICE if command.price is None else 0
-            keep |= Flag.KEEP_QUANTITY if command.quantity is None else 0
-            return _record(directory, command, Kind.AMEND, flags=keep)
-        case Reduce():
-            return _record(directory, command, Kind.REDUCE)
-        case MassCancel():
-            return _record(
-                directory,
-                command,
-                Kind.MASS_CANCEL,
-                side=0 if command.side is None else command.side,
-            )
-        case EndDay():
-            return _record(directory, command, Kind.END_DAY)
-        case AddInstrument() | ChangeInstrument():
-            return _instrument_record(directory, command)
-    raise InvalidCommand(f"{command!r} is not a command")
-
-
-def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:
-    """Typed commands as one `COMMAND` array, for `Engine.submit_batch`.
-
-    Instruments must be known beforehand: an AddInstrument takes effect when it is applied.
-    """
-    rows = [encode(command, directory) for command in commands]
-    return np.concatenate(rows) if rows else np.empty(0, COMMAND)
-
-
 def decode(row: np.void, directory: Directory) -> Command:
     """The typed command of a `COMMAND` row; fields that its kind does not read are not looked at.
 
@@ -203,7 +145,7 @@ def decode(row: np.void, directory: Directory) -> Command:
         return EndDay(symbol, time)
     account, order_id = values["account"], values["order_id"]
     if kind == Kind.MASS_CANCEL:
-        side = _code(values, "side", Side, InvalidCommand) if values["side"] else None
+        side = _code("side", values["side"], Side, InvalidCommand) if values["side"] else None
         return MassCancel(symbol, account, side, time)
     assert symbol is not None
     if kind == Kind.CANCEL:
@@ -219,15 +161,17 @@ def decode(row: np.void, directory: Directory) -> Command:
 
 def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
     _expect(values, "flags", 0, Flag.POST_ONLY)
-    market = _code(values, "order_type", OrderType, InvalidCommand) == OrderType.MARKET
+    market = (
+        _code("order_type", values["order_type"], OrderType, InvalidCommand) == OrderType.MARKET
+    )
     if market:
         _expect(values, "price", 0)
     return NewOrder(
         symbol,
-        _code(values, "side", Side, InvalidCommand),
+        _code("side", values["side"], Side, InvalidCommand),
         values["quantity"],
         None if market else price,
-        _code(values, "time_in_force", TimeInForce, InvalidCommand),
+        _code("time_in_force", values["time_in_force"], TimeInForce, InvalidCommand),
         values["account"],
         values["order_id"],
         values["client_order_id"],
@@ -269,82 +213,17 @@ def _expect(values: Values, name: str, *allowed: int) -> None:
         raise InvalidCommand(f"{name} {values[name]}: no typed command has that")
 
 
-def _code(values: Values, name: str, codes: type[Code], error: type[Exception]) -> Code:
+def _code(name: str, value: int, codes: type[Code], error: type[Exception]) -> Code:
     try:
-        return codes(values[name])
+        return codes(value)
     except ValueError:
-        raise error(f"{name} {values[name]}: no {codes.__name__} has that number") from None
+        raise error(f"{name} {value}: no {codes.__name__} has that number") from None
 
 
 def _known(number: int, directory: Directory, error: type[Exception]) -> Instrument:
     if not 1 <= number <= len(directory):
         raise error(f"instrument {number}: none has that number")
     return directory[number]
-
-
-def _whole(command: Any, name: str, low: int, high: int) -> int:
-    """The field of a command as an integer; 0 if its face does not have it."""
-    return _within(command, name, getattr(command, name, 0), low, high)
-
-
-def _within(command: Any, name: str, value: Any, low: int, high: int) -> int:
-    number = value if type(value) is int else whole(value)  # nearly always one
-    if number is None:
-        raise InvalidCommand(f"{type(command).__name__}.{name}: {value!r} is not a whole number")
-    if not low <= number <= high:
-        raise InvalidCommand(f"{type(command).__name__}.{name}: {value} is outside {low} to {high}")
-    return number
-
-
-def _record(
-    directory: Directory,
-    command: Any,
-    kind: Kind,
-    *,
-    side: int = 0,
-    order_type: int = 0,
-    tif: int = 0,
-    flags: int = 0,
-) -> NDArray[np.void]:
-    number = directory.number(command.symbol) if command.symbol is not None else 0
-    price = getattr(command, "price", None)
-    packed = _COMMAND.pack(
-        _whole(command, "time", INT64_MIN, INT64_MAX),
-        _whole(command, "order_id", 0, UINT64_MAX),
-        _whole(command, "client_order_id", 0, UINT64_MAX),
-        _whole(command, "account", 0, UINT64_MAX),
-        directory[number].ticks(price) if price is not None else 0,
-        0,
-        0 if flags & Flag.KEEP_QUANTITY else _whole(command, "quantity", INT64_MIN, INT64_MAX),
-        0,
-        0,
-        number,
-        kind,
-        _within(command, "side", side, 0, 255),
-        order_type,
-        _within(command, "time_in_force", tif, 0, 255),
-        0,
-        0,
-        flags,
-        0,
-        0,
-    )
-    return np.frombuffer(packed, COMMAND)
-
-
-def _instrument_record(
-    directory: Directory, command: AddInstrument | ChangeInstrument
-) -> NDArray[np.void]:
-    record = np.zeros(1, INSTRUMENT)
-    row = record[0]
-    write_instrument(row, command.instrument)
-    row["time"] = _whole(command, "time", INT64_MIN, INT64_MAX)
-    if isinstance(command, AddInstrument):
-        row["kind"] = Kind.ADD_INSTRUMENT
-    else:
-        row["kind"] = Kind.CHANGE_INSTRUMENT
-        row["instrument"] = directory.number(command.instrument.symbol)
-    return record.view(COMMAND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,41 +272,44 @@ Event = Trade | OrderEvent
 
 def decode_event(row: np.void, directory: Directory) -> Event:
     """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it."""
-    values = _values(row)
-    kind = _code(values, "kind", EventKind, InvalidEvent)
-    number, price = values["instrument"], values["price"]
+    return event_of(EventRow._make(row.item()), directory)
+
+
+def event_of(row: EventRow, directory: Directory) -> Event:
+    """As `decode_event`."""
+    kind = _code("kind", row.kind, EventKind, InvalidEvent)
     if kind < EventKind.REJECTED:  # only a refusal may be about an instrument that is none
-        _known(number, directory, InvalidEvent)
-    known = directory[number] if 1 <= number <= len(directory) else None
+        _known(row.instrument, directory, InvalidEvent)
+    known = directory[row.instrument] if 1 <= row.instrument <= len(directory) else None
     if kind == EventKind.TRADED:
         assert known is not None
         return Trade(
-            values["sequence"],
+            row.sequence,
             known.symbol,
-            values["trade_id"],
-            known.price(price),
-            values["quantity"],
-            _code(values, "side", Side, InvalidEvent),
-            values["order_id"],
-            values["account"],
-            values["left"],
-            values["taker_order_id"],
-            values["taker_account"],
-            values["taker_left"],
+            row.trade_id,
+            known.price(row.price),
+            row.quantity,
+            _code("side", row.side, Side, InvalidEvent),
+            row.order_id,
+            row.account,
+            row.left,
+            row.taker_order_id,
+            row.taker_account,
+            row.taker_left,
         )
     return OrderEvent(
-        values["sequence"],
+        row.sequence,
         kind,
         known.symbol if known else None,
-        values["order_id"],
-        values["client_order_id"],
-        values["account"],
-        Side(values["side"]) if values["side"] in (1, 2) else None,
-        known.price(price) if known and kind <= EventKind.REJECTED else None,
-        values["quantity"],
-        values["left"],
-        _code(values, "reason", Reason, InvalidEvent),
-        _code(values, "field", Field, InvalidEvent),
+        row.order_id,
+        row.client_order_id,
+        row.account,
+        Side(row.side) if row.side in (1, 2) else None,
+        known.price(row.price) if known and kind <= EventKind.REJECTED else None,
+        row.quantity,
+        row.left,
+        _code("reason", row.reason, Reason, InvalidEvent),
+        _code("field", row.field, Field, InvalidEvent),
     )
 
 

@@ -124,3 +124,60 @@ def test_a_side_and_a_depth_that_make_no_sense_are_value_errors(made: Any) -> No
     with pytest.raises(ValueError, match="depth -1"):
         machine.levels(3, 1, -1)
     assert len(machine.levels(3, 1, 0)) == len(machine.levels(3, 2)) == 0
+
+
+@on_both_machines
+@pytest.mark.parametrize("extreme", [False, True])
+def test_one_by_one_is_as_all_together(made: Any, extreme: bool) -> None:
+    single, together = made(), made()
+    commands = np.concatenate([definitions(*WORLD), flow(5, 600, extreme=extreme)])
+    commands = np.concatenate([commands, definitions(WORLD[0])])  # refused
+    events = b"".join(single.apply_one(row.tobytes()) for row in commands)
+    assert events == together.apply(commands).tobytes()
+    assert single.digest() == together.digest()
+    single._check()
+
+
+@on_both_machines
+@pytest.mark.parametrize("count", [1, 29, 30, 31, 32, 33, 100, 1000])
+def test_one_command_with_many_events(made: Any, count: int) -> None:
+    single, together = made(), made()
+    rows = np.zeros(count + 1, COMMAND)
+    rows[["kind", "instrument", "side", "price", "quantity"]] = (1, 3, 1, 100, 5)
+    rows["order_type"] = rows["time_in_force"] = 1
+    rows["kind"][count] = 5  # all of them are cancelled
+    rows["side"][count] = 0
+    for machine in (single, together):
+        machine.apply(definitions(*WORLD))
+        machine.apply(rows[:count])
+    for command in (rows[count], taker_of(count), rows[count]):
+        told = single.apply_one(command.tobytes())
+        assert told == together.apply(np.array([command])).tobytes()
+        for machine in (single, together):
+            machine.apply(rows[:count])
+    assert single.digest() == together.digest()
+    single._check()
+
+
+def taker_of(count: int) -> np.void:
+    """A sell of more than `count` orders of 5."""
+    row = np.zeros(1, COMMAND)
+    row[["kind", "instrument", "side", "price", "quantity"]] = (1, 3, 2, 100, 5 * count + 1)
+    row["order_type"] = row["time_in_force"] = 1
+    return row[0]
+
+
+@on_both_machines
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [(b"", ValueError), (b"x" * 95, ValueError), (b"x" * 192, ValueError), (None, TypeError),
+     (bytearray(96), TypeError), (np.zeros(1, COMMAND), TypeError), ("x" * 96, TypeError)],
+)  # fmt: skip
+def test_what_is_not_the_bytes_of_one_command_is_an_error(
+    made: Any, wrong: Any, error: type[Exception]
+) -> None:
+    machine = machine_with_an_order(made)
+    before = machine.digest()
+    with pytest.raises(error):
+        machine.apply_one(wrong)
+    assert machine.digest() == before

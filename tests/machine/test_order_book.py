@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rules_kit import Exchange, parsed, shown
 
 from matchcore import EVENT, LEVEL, ORDER, EventKind, Field, OrderBook, OrderRejected, Reason
 from matchcore import Side as Sides
@@ -272,6 +274,32 @@ def test_many_books_are_apart() -> None:
     for book in books[::2]:
         book.cancel(1)
     assert [len(book) for book in books] == [0, 1] * 150
+
+
+#: The only order of a level is cancelled, and the next order trades past the place: another
+#: library's book never comes back from the last line.
+PAST_AN_EMPTY_LEVEL = """
+    buy 1 66@99996;   buy 2 98@100002;  buy 3 61@99997;   buy 4 79@99993;   sell 5 11@100001
+    buy 6 2@99993;    buy 7 84@99996;   buy 8 90@99994;   sell 9 76@100001; sell 10 66@99985
+    sell 11 80@99987; sell 12 58@99987; sell 13 38@99986; sell 14 82@99988; sell 15 67@99984
+    cancel 6
+    sell 17 55@99989
+"""
+
+
+def test_a_level_that_a_cancel_has_emptied_is_traded_past_as_by_the_reference() -> None:
+    book, reference = OrderBook(), Exchange("reference")
+    for line in re.split(r"[;\n]\s*", PAST_AN_EMPTY_LEVEL.strip()):
+        said = parsed(line)
+        if "side" in said:
+            book.add(said["order_id"], said["side"], said["price"], said["quantity"])
+        else:
+            book.cancel(said["order_id"])
+        expected = reference.say(line)
+        assert [shown(event) for event in book.events] == expected
+        book._check()
+    assert book.orders().tobytes() == reference.engine.book("PLAIN").orders().tobytes()
+    assert expected == ["accepted 17 55@99989"] and len(book) == 1
 
 
 class NaiveBook:
