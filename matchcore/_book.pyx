@@ -3,11 +3,12 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
+from ._ahead cimport (LARGE, STRIP, STRIPS, Ahead, Strip, look_around, look_at_ids, look_at_new,
+                      look_at_orders)
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
-from ._ids cimport (ids_drop, ids_find, ids_guess, ids_hash, ids_init, ids_look_up,
-                    ids_prefetch, ids_ready)
+from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
-                       ladder_level, ladder_level_off)
+                       ladder_level_off)
 from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
 from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
@@ -15,22 +16,6 @@ from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, 
 
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
-
-cdef enum:
-    STRIP = 8               # commands that go through the stages of looking ahead together
-    STRIPS = 4              # one in work and one in each stage of looking ahead
-    LARGE = 32768           # orders from which the levels are looked at too: 2 MiB
-
-cdef struct Ahead:          # what is known of a command before its turn
-    Book* book              # NULL: not an order's command, or for no book
-    u32 hash                # of its order id
-    Order* order            # which it seems to name, or NULL
-    Level* level            # where a new order seems to go, or NULL
-
-cdef struct Strip:
-    size_t length           # 0: there are no more commands
-    Ahead ahead[STRIP]
-
 
 cdef void core_init(Core* core) noexcept nogil:
     memset(core, 0, sizeof(Core))
@@ -392,76 +377,6 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
         pending.side += 1
         pending.key = 0
     return True
-
-
-cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, Strip* strip) noexcept nogil:
-    """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
-    cdef size_t i
-    cdef Book* book
-    cdef const mc_command* command
-    strip.length = STRIP if count > STRIP else count
-    for i in range(strip.length):
-        command = &commands[i]
-        mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
-        mc_prefetch(&(command + 3 * STRIP).instrument)
-        if mc_unlikely(command.instrument - 1 >= books_count
-                       or <u8>(command.kind - NEW) > REDUCE - NEW):
-            strip.ahead[i].book = NULL
-            strip.length = i + 1
-            return
-        book = books[command.instrument - 1]
-        strip.ahead[i].book = book
-        strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
-        ids_prefetch(&book.ids, strip.ahead[i].hash)
-
-
-cdef inline void look_at_orders(Strip* strip) noexcept nogil:
-    """Second stage: the places are there, and the orders are asked for."""
-    cdef size_t i
-    cdef Ahead* ahead
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        if ahead.book != NULL:
-            ahead.order = ids_guess(&ahead.book.ids, ahead.hash)
-            mc_prefetch(ahead.order)
-
-
-cdef void look_at_new(Strip* strip, const mc_command* commands) noexcept nogil:
-    """Second stage of a large machine: the levels that new orders go to."""
-    cdef size_t i
-    cdef Ladder* ladder
-    cdef Ahead* ahead
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        ahead.level = NULL
-        if ahead.book != NULL and commands[i].kind == NEW:
-            ladder = &ahead.book.sides[(commands[i].side - 1) & 1]
-            ahead.level = ladder_level(ladder, ladder_key(ladder, commands[i].price))
-            mc_prefetch(ahead.level)
-
-
-cdef void look_around(Strip* strip) noexcept nogil:
-    """Third stage of a large machine: neighbours and level of an order, the last of a level.
-
-    What is seen here may be out of date, but is memory of the machine whatever comes.
-    """
-    cdef size_t i
-    cdef Ladder* ladder
-    cdef Order* order
-    cdef Ahead* ahead
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        if ahead.book == NULL:
-            return
-        if ahead.level != NULL:
-            mc_prefetch(ahead.level.tail)
-        elif ahead.order != NULL:
-            order = ahead.order
-            mc_prefetch(order.prev)
-            mc_prefetch(order.next)
-            ladder = &ahead.book.sides[(order.side - 1) & 1]
-            mc_prefetch(ladder_level(ladder, ladder_key(ladder, order.price)))
 
 
 cdef inline void apply_order(Core* core, Book* book, const mc_command* command, u32 hash,

@@ -1,11 +1,9 @@
-"""The C interface: the Cython example builds and runs; C gets the events that Python gets."""
+"""The C interface: C finds every call and gets the events that Python gets."""
 
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +14,6 @@ from flows import definitions, flow
 
 import matchcore as mc
 
-ROOT = Path(__file__).parents[2]
 BRIDGE = Path(__file__).with_name("bridge.c")
 
 
@@ -39,19 +36,6 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Any:
         check=True,
     )  # fmt: skip
     return load(target, "bridge")
-
-
-def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "examples" / "strategy", tmp_path / "s")
-    subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
-        cwd=tmp_path / "s", check=True, capture_output=True,
-    )  # fmt: skip
-    (built,) = (tmp_path / "s").glob("market_maker.*.so")
-    found = load(built, "market_maker").run(10_000)
-    assert found["trades"] == 10_000  # each taker meets the quote it aims at
-    assert found["bid"] + 4 == found["ask"]
-    assert found["worth"] == found["cash"] + found["position"] * (found["bid"] + 2)
 
 
 @pytest.mark.parametrize("room", [4, 5, 64, 4096])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +49,23 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip()
+
+
+def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples" / "strategy", tmp_path / "s")
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=tmp_path / "s", check=True, capture_output=True,
+    )  # fmt: skip
+    (built,) = (tmp_path / "s").glob("market_maker.*.so")
+    code = "import json, market_maker; print(json.dumps(market_maker.run(10_000)))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=built.parent, check=True, capture_output=True, text=True
+    ).stdout
+    found = json.loads(said)
+    assert found["trades"] == 10_000  # each taker meets the quote it aims at
+    assert found["bid"] + 4 == found["ask"]
+    assert found["worth"] == found["cash"] + found["position"] * (found["bid"] + 2)
 
 
 @pytest.mark.parametrize("module", ["_orderbook", "instruments", "typed", "engine"])

@@ -19,8 +19,8 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "typed", "encoding",
      "answers", "state"},
-    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_book", "_inspect",
-     "_machine", "_orderbook", "capi", "reference"},
+    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_book",
+     "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
     {"recovery"},
     {"engine", "follower"},
