@@ -4,8 +4,8 @@
 # reads.  Nothing here changes anything or decides anything.
 from ._book cimport Book
 from ._ids cimport ids_guess, ids_hash, ids_prefetch
-from ._ladder cimport Ladder, ladder_key, ladder_level
-from ._pool cimport Level, Order
+from ._ladder cimport Ladder, ladder_key, ladder_level, place_of
+from ._pool cimport Level, Node, Order
 from ._records cimport NEW, REDUCE, mc_command, mc_prefetch, mc_unlikely, u8, u32
 
 cdef enum:
@@ -23,6 +23,38 @@ cdef struct Strip:
     size_t length           # 0: there are no more commands
     Ahead ahead[STRIP]
 
+cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
+    """The book of an order's command; NULL when it is none, or for none."""
+    if mc_unlikely(command.instrument - 1 >= books_count
+                   or <u8>(command.kind - NEW) > REDUCE - NEW):
+        return NULL
+    return books[command.instrument - 1]
+
+cdef inline void look_at_books(Book** books, u32 books_count, const mc_command* commands,
+                               size_t count) noexcept nogil:
+    """Before the first stage, in a large machine: the books themselves."""
+    cdef size_t i
+    cdef const char* book
+    for i in range(STRIP if count > STRIP else count):
+        if commands[i].instrument - 1 < books_count:
+            book = <const char*>books[commands[i].instrument - 1]
+            mc_prefetch(book)
+            mc_prefetch(book + 64)
+            mc_prefetch(book + 128)
+            mc_prefetch(book + 192)
+            mc_prefetch(book + 256)
+
+cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) noexcept nogil:
+    """First stage of a large machine: where the way to a new order's level begins."""
+    cdef size_t i
+    cdef const Ladder* ladder
+    for i in range(strip.length):
+        if strip.ahead[i].book != NULL and commands[i].kind == NEW:
+            ladder = &strip.ahead[i].book.sides[(commands[i].side - 1) & 1]
+            if ladder.height > 1:
+                mc_prefetch(&(<Node*>ladder.root).child[
+                    place_of(ladder_key(ladder, commands[i].price), ladder.height)])
+
 cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
                              size_t count, Strip* strip) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
@@ -34,13 +66,11 @@ cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* co
         command = &commands[i]
         mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
         mc_prefetch(&(command + 3 * STRIP).instrument)
-        if mc_unlikely(command.instrument - 1 >= books_count
-                       or <u8>(command.kind - NEW) > REDUCE - NEW):
-            strip.ahead[i].book = NULL
+        book = book_for(books, books_count, command)
+        strip.ahead[i].book = book
+        if mc_unlikely(book == NULL):
             strip.length = i + 1
             return
-        book = books[command.instrument - 1]
-        strip.ahead[i].book = book
         strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
         ids_prefetch(&book.ids, strip.ahead[i].hash)
 

@@ -3,8 +3,8 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from ._ahead cimport (LARGE, STRIP, STRIPS, Ahead, Strip, look_around, look_at_ids, look_at_new,
-                      look_at_orders)
+from ._ahead cimport (LARGE, STRIP, STRIPS, Strip, book_for, look_around, look_at_books,
+                      look_at_ids, look_at_new, look_at_orders, look_at_roots)
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
 from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
@@ -394,25 +394,42 @@ cdef inline void apply_order(Core* core, Book* book, const mc_command* command, 
         do_reduce(core, book, command, hash, events)
 
 
+cdef inline Halt apply_next(Core* core, Book* book, const mc_command* command, u32 hash,
+                            size_t* taken, Events* events) noexcept nogil:
+    if mc_unlikely(events.at >= events.end):
+        return FULL
+    if mc_unlikely(not ids_ready(&book.ids)):
+        return NO_MEMORY
+    core.sequence += 1
+    taken[0] += 1
+    apply_order(core, book, command, hash, events)
+    return FULL if mc_unlikely(core.pending.stage != IDLE) else DONE
+
+
+cdef Halt apply_single(Core* core, Book** books, u32 books_count, const mc_command* command,
+                       size_t* taken, Events* events) noexcept nogil:
+    """One command, with nothing behind it to look at."""
+    cdef Book* book = book_for(books, books_count, command)
+    if mc_unlikely(book == NULL):
+        return STOPPED
+    if mc_unlikely(not pool_ready(&core.pool, 1)):
+        return NO_MEMORY
+    return apply_next(core, book, command, ids_hash(&book.ids, command.order_id), taken, events)
+
+
 cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
                              size_t* taken, Events* events) noexcept nogil:
     cdef size_t i
-    cdef const Ahead* ahead
+    cdef Halt halt
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
         return NO_MEMORY
     for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        if mc_unlikely(ahead.book == NULL):
+        if mc_unlikely(strip.ahead[i].book == NULL):
             return STOPPED
-        if mc_unlikely(events.at >= events.end):
-            return FULL
-        if mc_unlikely(not ids_ready(&ahead.book.ids)):
-            return NO_MEMORY
-        core.sequence += 1
-        taken[0] += 1
-        apply_order(core, ahead.book, &commands[i], ahead.hash, events)
-        if mc_unlikely(core.pending.stage != IDLE):
-            return FULL
+        halt = apply_next(core, strip.ahead[i].book, &commands[i], strip.ahead[i].hash, taken,
+                          events)
+        if mc_unlikely(halt != DONE):
+            return halt
     return DONE
 
 
@@ -440,6 +457,8 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                       pending.command.flags, pending.left, events)
         if pending.stage != IDLE:
             return FULL
+    if count == 1:
+        return apply_single(core, books, books_count, commands, taken, events)
     look_at_ids(books, books_count, commands, count, &strips[0])
     if count <= STRIP:
         return apply_strip(core, &strips[0], commands, taken, events)
@@ -457,7 +476,11 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                 look_around(&strips[(turn + 1) % STRIPS])
         strip_new = &strips[(turn + 3) % STRIPS]
         look_at_ids(books, books_count, commands + seen, count - seen, strip_new)
+        if large:
+            look_at_roots(strip_new, commands + seen)
         seen += strip_new.length
+        if large:
+            look_at_books(books, books_count, commands + seen, count - seen)
         turn += 1
         halt = apply_strip(core, strip, commands + taken[0], taken, events)
         if halt != DONE or taken[0] == count:

@@ -10,7 +10,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport UINT64_MAX
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from ._book cimport (EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
@@ -19,6 +19,7 @@ from ._book cimport (EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book,
 from ._emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
                         orders_array, pool_check)
+from ._pages cimport CACHE_LINE, pages_give, pages_take
 from ._records cimport *
 
 from .commands import COMMAND, INSTRUMENT, ORDER
@@ -29,6 +30,8 @@ from .instruments import Directory
 from .events import Field as FieldCode
 from .events import Reason as ReasonCode
 from .state import State, read_instrument
+
+cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
 
 cdef enum:
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
@@ -44,7 +47,7 @@ cdef void exchange_drop(Exchange* exchange) noexcept nogil:
     cdef u32 i
     for i in range(exchange.count):
         book_drop(exchange.books[i])
-        free(exchange.books[i])
+        pages_give(exchange.books[i], BOOK_BYTES)
     free(exchange.books)
     core_drop(&exchange.core)
 
@@ -59,7 +62,7 @@ cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
             return NULL
         exchange.books = <Book**>grown
         exchange.capacity = 2 * exchange.capacity + 8
-    book = <Book*>calloc(1, sizeof(Book))
+    book = <Book*>pages_take(BOOK_BYTES)
     if book == NULL:
         return NULL
     book_init(book, exchange.count + 1, exchange.secret)
