@@ -35,6 +35,7 @@ cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_L
 
 cdef enum:
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
+    REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
 
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
@@ -173,6 +174,15 @@ def _wrong_instrument(directory, kind, raw, number):
     return None
 
 
+def _in_one_row(commands):
+    """The commands, checked and without gaps."""
+    if getattr(commands, "dtype", None) != COMMAND:
+        raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+    if commands.ndim != 1:
+        raise ValueError(f"commands: one dimension, not {commands.ndim}")
+    return commands if commands.flags.c_contiguous else np.ascontiguousarray(commands)
+
+
 cdef class Machine:
     """Deterministic: the same commands give the same events, byte for byte.
 
@@ -206,20 +216,45 @@ cdef class Machine:
         slice of it is returned; if they do not fit, a new array is.  Releases the GIL.
         O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
         """
-        if getattr(commands, "dtype", None) != COMMAND:
-            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
-        if commands.ndim != 1:
-            raise ValueError(f"commands: one dimension, not {commands.ndim}")
+        commands = _in_one_row(commands)
         if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
                                 or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
-        if not commands.flags.c_contiguous:
-            commands = np.ascontiguousarray(commands)
         self.enter()
         try:
             return self._apply(commands, out)
         finally:
             self.busy = False
+
+    def replay(self, commands):
+        """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
+        cdef mc_event said[REPLAY_EVENTS]
+        cdef size_t count, done = 0, step = 0, total = 0
+        cdef Py_buffer source
+        cdef Events events
+        cdef Halt halt = FULL
+        commands = _in_one_row(commands)
+        count = len(commands)
+        self.enter()
+        PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        try:
+            while done < count or halt == FULL:
+                events.at = said
+                events.end = said + (REPLAY_EVENTS - 2)
+                with nogil:
+                    halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
+                                        count - done, &step, &events)
+                done += step
+                if halt == STOPPED:
+                    self.define(<const mc_command*>source.buf + done, &events)
+                    done += 1
+                total += events.at - said
+                if halt == NO_MEMORY:
+                    raise MemoryError(f"no memory for command {done} of the {count} given")
+        finally:
+            PyBuffer_Release(&source)
+            self.busy = False
+        return total
 
     def apply_one(self, bytes record not None):
         """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows.

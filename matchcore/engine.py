@@ -127,7 +127,7 @@ class Engine:
         wanted = _distinct(instruments)
         driven = machine_class(machine)()
         for frame in log.frames() if log is not None else ():
-            driven.apply(frame.commands)
+            driven.replay(frame.commands)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
 
     def close(self) -> None:

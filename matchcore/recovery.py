@@ -12,9 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from . import snapshots
 from .answers import Machine
 from .errors import LogDamaged, LogError, SnapshotDamaged
@@ -91,14 +88,14 @@ def starts(
     return Start(made(), None, skipped, 0)
 
 
-def replay(machine: Machine, frame: Frame) -> NDArray[np.void]:
-    """Applies what a machine has not seen of a frame; returns the events."""
+def replay(machine: Machine, frame: Frame) -> int:
+    """Applies what a machine has not seen of a frame; returns the number of events."""
     known = machine.sequence + 1 - frame.first_sequence
     if known < 0:
         raise LogDamaged(
             "commands are missing before", frame.path, frame.offset, frame.first_sequence
         )
-    return machine.apply(frame.commands[known:])
+    return machine.replay(frame.commands[known:])
 
 
 def open_for_writing(

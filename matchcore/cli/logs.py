@@ -34,7 +34,7 @@ def replay_all(directory: Path, machine: str) -> dict[str, Any]:
     started = time.perf_counter()
     with LogReader(directory, after=0) as reader, progress_bar("replaying", None) as progress:
         for frame in reader.read():
-            events += len(replay(driven, frame))
+            events += replay(driven, frame)
             frames += 1
             progress(frame.count)
             taken = waiting.pop(driven.sequence, None)

@@ -126,6 +126,13 @@ def test_a_side_and_a_depth_that_make_no_sense_are_value_errors(made: Any) -> No
     assert len(machine.levels(3, 1, 0)) == len(machine.levels(3, 2)) == 0
 
 
+def resting_rows(count: int) -> np.ndarray:
+    rows = np.zeros(count, COMMAND)
+    rows[["kind", "instrument", "side", "price", "quantity"]] = (1, 3, 1, 100, 5)
+    rows["order_type"] = rows["time_in_force"] = 1
+    return rows
+
+
 @on_both_machines
 @pytest.mark.parametrize("extreme", [False, True])
 def test_one_by_one_is_as_all_together(made: Any, extreme: bool) -> None:
@@ -139,12 +146,24 @@ def test_one_by_one_is_as_all_together(made: Any, extreme: bool) -> None:
 
 
 @on_both_machines
+@pytest.mark.parametrize("extreme", [False, True])
+def test_a_replay_is_the_same_without_events(made: Any, extreme: bool) -> None:
+    """Also where one command has more events than the replay keeps, and with definitions between."""
+    quiet, telling = made(), made()
+    parts = [definitions(*WORLD), flow(6, 900, extreme=extreme)]
+    parts += [resting_rows(700), taker_of(700)[None], definitions(WORLD[1]), resting_rows(5)]
+    commands = np.concatenate([part.ravel() for part in parts])
+    assert quiet.replay(commands) == len(telling.apply(commands)) > 1400
+    assert quiet.replay(commands[:0]) == 0
+    assert quiet.digest() == telling.digest()
+    quiet._check()
+
+
+@on_both_machines
 @pytest.mark.parametrize("count", [1, 29, 30, 31, 32, 33, 100, 1000])
 def test_one_command_with_many_events(made: Any, count: int) -> None:
     single, together = made(), made()
-    rows = np.zeros(count + 1, COMMAND)
-    rows[["kind", "instrument", "side", "price", "quantity"]] = (1, 3, 1, 100, 5)
-    rows["order_type"] = rows["time_in_force"] = 1
+    rows = resting_rows(count + 1)
     rows["kind"][count] = 5  # all of them are cancelled
     rows["side"][count] = 0
     for machine in (single, together):
