@@ -148,7 +148,7 @@ def test_one_by_one_is_as_all_together(made: Any, extreme: bool) -> None:
 @on_both_machines
 @pytest.mark.parametrize("extreme", [False, True])
 def test_a_replay_is_the_same_without_events(made: Any, extreme: bool) -> None:
-    """Also where one command has more events than the replay keeps, and with definitions between."""
+    """Also where one command has more events than it keeps, and with definitions between."""
     quiet, telling = made(), made()
     parts = [definitions(*WORLD), flow(6, 900, extreme=extreme)]
     parts += [resting_rows(700), taker_of(700)[None], definitions(WORLD[1]), resting_rows(5)]
