@@ -22,7 +22,7 @@ from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, or
 from ._pages cimport CACHE_LINE, pages_give, pages_take
 from ._records cimport *
 
-from .commands import COMMAND, INSTRUMENT, ORDER
+from .commands import COMMAND, INSTRUMENT, ORDER, joined
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT
 from .instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
@@ -180,7 +180,7 @@ def _in_one_row(commands):
         raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
     if commands.ndim != 1:
         raise ValueError(f"commands: one dimension, not {commands.ndim}")
-    return commands if commands.flags.c_contiguous else np.ascontiguousarray(commands)
+    return commands if commands.flags.c_contiguous else joined([commands])
 
 
 cdef class Machine:
@@ -300,7 +300,8 @@ cdef class Machine:
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
         try:
             while done < count or halt == FULL:
-                array = np.empty(count - done + (count - done) // 4 + 64, EVENT) if out is None else out
+                # twice: room that is not used costs nothing, room that is missing a copy of all
+                array = np.empty(2 * (count - done) + 64, EVENT) if out is None else out
                 out = None
                 PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
                 try:
@@ -324,7 +325,7 @@ cdef class Machine:
             PyBuffer_Release(&source)
         if len(full) == 1:
             return full[0]
-        return np.concatenate(full) if full else np.empty(0, EVENT)
+        return joined(full) if full else np.empty(0, EVENT)
 
     cdef int define(self, const mc_command* command, Events* events) except -1:
         """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""

@@ -8,9 +8,11 @@ every field at its full width does not fit into 64.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Kind(IntEnum):
@@ -124,3 +126,13 @@ ORDER = _layout(
 
 #: One price level, best first where several are given.  24 bytes.
 LEVEL = _layout(24, price=("<i8", 0), quantity=("<i8", 8), orders=("<i8", 16))
+
+
+def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Arrays of one record dtype as a fresh one; of a single array, a copy.
+
+    NumPy copies records field by field, which takes twenty times as long as copying their bytes.
+    """
+    dtype = parts[0].dtype
+    opaque = f"V{dtype.itemsize}"
+    return np.concatenate([part.view(opaque) for part in parts]).view(dtype)

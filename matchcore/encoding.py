@@ -141,8 +141,8 @@ def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.
 
     Instruments must be known beforehand: an AddInstrument takes effect when it is applied.
     """
-    rows = [encode(command, directory) for command in commands]
-    return np.concatenate(rows) if rows else np.empty(0, COMMAND)
+    records = bytearray().join(pack(command, directory) for command in commands)
+    return np.frombuffer(records, COMMAND) if records else np.empty(0, COMMAND)
 
 
 def _whole(command: Any, name: str, low: int, high: int) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Answer, BookView, Machine
-from .commands import COMMAND, Side
+from .commands import COMMAND, Side, joined
 from .encoding import pack
 from .errors import InstrumentConflict, LogError, LogFailed
 from .events import EVENT
@@ -380,6 +380,6 @@ def _write(log: Log, commands: NDArray[np.void], now: int) -> None:
 def _stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:
     missing = commands["time"] == 0
     if missing.any():
-        commands = commands.copy()
+        commands = joined([commands])
         commands["time"][missing] = now
     return commands

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .commands import joined
 from .errors import LogDamaged, SinkError
 from .journal import LogReader, Position
 from .recovery import machine_class, of_this_log, starts
@@ -95,16 +96,16 @@ class Follower:
             for frame in self._reader.read():
                 commands = frame.commands[max(0, reached + 1 - frame.first_sequence) :]
                 if waiting and size + len(commands) > BUNDLE_COMMANDS:
-                    yield epoch, np.concatenate(waiting)
+                    yield epoch, joined(waiting)
                     waiting, size = [], 0
                 waiting.append(commands)
                 epoch, reached, size = frame.epoch, reached + len(commands), size + len(commands)
         except LogDamaged:
             if waiting:
-                yield epoch, np.concatenate(waiting)
+                yield epoch, joined(waiting)
             raise
         if waiting:
-            yield epoch, np.concatenate(waiting)
+            yield epoch, joined(waiting)
 
     def run(
         self,

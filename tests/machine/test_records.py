@@ -107,3 +107,13 @@ def test_records_are_plain_bytes() -> None:
     row["price"] = -2
     assert row.tobytes()[32:40] == (-2).to_bytes(8, "little", signed=True)
     assert not mc.COMMAND.hasobject
+
+
+def test_joined_records_are_fresh_and_in_order() -> None:
+    rows = np.zeros(10, mc.COMMAND)
+    rows["order_id"] = range(10)
+    for parts in ([rows], [rows[::-2], rows[:0], rows[3:]]):
+        whole = commands.joined(parts)
+        assert whole.dtype == mc.COMMAND and whole.tobytes() == np.concatenate(parts).tobytes()
+        whole["price"] = 7
+        assert not rows["price"].any()
