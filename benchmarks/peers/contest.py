@@ -58,7 +58,7 @@ class Contestant:
             "agrees": self.agrees,
             "hanging_case": self.case,
             "operations": self.operations,
-            "note": self.problem or self.note,
+            "note": f"not installed: {self.problem}" if self.problem else self.note,
         }
 
 
