@@ -32,7 +32,10 @@ Values = dict[str, int]  # of a record, by field
 Code = TypeVar("Code", bound=IntEnum)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: making an order, which is all that some callers do, would take three times as long.
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class NewOrder:
     """A new order.  Without a price it is a MARKET order, and IOC unless told otherwise.
 
@@ -58,7 +61,7 @@ class NewOrder:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Cancel:
     """Takes a resting order off.  A nonzero account must be the order's own."""
 
@@ -68,7 +71,7 @@ class Cancel:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Amend:
     """A new open quantity and/or price; None leaves a value as it is."""
 
@@ -80,7 +83,7 @@ class Amend:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reduce:
     """Takes a quantity off an order, which keeps its place."""
 
@@ -91,7 +94,7 @@ class Reduce:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class MassCancel:
     """Cancels all orders that match; None and 0 match everything."""
 
@@ -101,7 +104,7 @@ class MassCancel:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class EndDay:
     """Ends the day of an instrument (None: of all): DAY orders are cancelled."""
 
@@ -109,13 +112,13 @@ class EndDay:
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class AddInstrument:
     instrument: Instrument
     time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ChangeInstrument:
     """New parameters for the instrument of that symbol."""
 
