@@ -57,6 +57,20 @@ def beside() -> str:
     return table(["ratio to the prototype", *ways], rows)
 
 
+def peers() -> str:
+    rows = [
+        [
+            f"{row['name']} {row['version']}".strip(),
+            f"{row['thousand_per_s']:,.0f}" if row["thousand_per_s"] else "",
+            row["agrees"],
+            row["hanging_case"],
+            row["note"],
+        ]
+        for row in recorded("peers")["rows"]
+    ]
+    return table(["", "thousand/s", "fills agree", "known case", ""], rows)
+
+
 def latency() -> str:
     """Rates down, percentiles across."""
     cells: dict[str, dict[str, str]] = {}
@@ -75,6 +89,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "journal": lambda: suite("journal"),
     "scale": lambda: suite("scale"),
     "latency": latency,
+    "peers": peers,
     "beside": beside,
 }
 

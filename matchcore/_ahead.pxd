@@ -4,7 +4,7 @@
 # reads.  Nothing here changes anything or decides anything.
 from ._book cimport Book
 from ._ids cimport ids_guess, ids_hash, ids_prefetch
-from ._ladder cimport Ladder, ladder_key, ladder_level, place_of
+from ._ladder cimport Ladder, ladder_key, ladder_ask, place_of
 from ._pool cimport Level, Node, Order
 from ._records cimport NEW, REDUCE, mc_command, mc_prefetch, mc_unlikely, u8, u32
 
@@ -94,8 +94,7 @@ cdef inline void look_at_new(Strip* strip, const mc_command* commands) noexcept 
         ahead.level = NULL
         if ahead.book != NULL and commands[i].kind == NEW:
             ladder = &ahead.book.sides[(commands[i].side - 1) & 1]
-            ahead.level = ladder_level(ladder, ladder_key(ladder, commands[i].price))
-            mc_prefetch(ahead.level)
+            ahead.level = ladder_ask(ladder, ladder_key(ladder, commands[i].price))
 
 cdef inline void look_around(Strip* strip) noexcept nogil:
     """Third stage of a large machine: neighbours and level of an order, the last of a level.
@@ -117,4 +116,4 @@ cdef inline void look_around(Strip* strip) noexcept nogil:
             mc_prefetch(order.prev)
             mc_prefetch(order.next)
             ladder = &ahead.book.sides[(order.side - 1) & 1]
-            mc_prefetch(ladder_level(ladder, ladder_key(ladder, order.price)))
+            ladder_ask(ladder, ladder_key(ladder, order.price))
