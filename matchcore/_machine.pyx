@@ -85,6 +85,7 @@ cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* eve
     pending.instrument = command.instrument if command.instrument else 1
     pending.side = 0
     pending.key = 0
+    pending.order = NULL
     pending.swept = 0
     pending.stage = SWEEPING
     return True
