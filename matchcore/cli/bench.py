@@ -6,7 +6,7 @@ import click
 
 from .output import failing_kindly, json_option, progress_bar, show, show_rows
 
-SUITES = ("neutral", "journal", "latency", "scale")
+SUITES = ("neutral", "journal", "latency", "scale", "worst")
 
 
 @click.command()
