@@ -359,11 +359,14 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:
             while ladder_from(ladder, pending.key, &pending.key):
-                order = level_at(ladder, pending.key).head
+                # Not from the head again: what a full buffer would pass over once more may be a million.
+                order = pending.order if pending.order != NULL else level_at(ladder, pending.key).head
+                pending.order = NULL
                 while order != NULL:
                     if (pending.command.account in (0, order.account) if mass
                             else order.time_in_force == DAY):
                         if events.at >= events.end:
+                            pending.order = order
                             return False
                         after = order.next
                         cancel_order(core, book, order, reason, events)

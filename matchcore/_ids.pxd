@@ -163,6 +163,10 @@ cdef inline bint ids_resize(Ids* ids, u64 buckets) noexcept nogil:
         ids.high = ids.low = 0
     return True
 
+cdef inline void ids_shrink(Ids* ids) noexcept nogil:
+    if mc_unlikely(ids.count < ids.low):
+        ids_resize(ids, (ids.now.mask + 1) >> 2)
+
 cdef inline void ids_move_some(Ids* ids) noexcept nogil:
     cdef Table* old = &ids.old
     cdef Bucket* bucket
@@ -179,6 +183,7 @@ cdef inline void ids_move_some(Ids* ids) noexcept nogil:
         pages_give_rest(old.buckets, table_size(old), table_size(old))
         memset(old, 0, sizeof(Table))
         ids_set_bounds(ids)
+        ids_shrink(ids)         # what has left while it moved may have been almost all
 
 cdef inline bint ids_work(Ids* ids) noexcept nogil:
     """What there is to do at ids.high: move on, or begin to.  False when there is no memory."""
@@ -205,8 +210,7 @@ cdef inline void ids_remove(Ids* ids, Order* order) noexcept nogil:
     elif not table_remove(&ids.now, order):
         table_remove(&ids.old, order)
     ids.count -= 1
-    if mc_unlikely(ids.count < ids.low):
-        ids_resize(ids, (ids.now.mask + 1) >> 2)
+    ids_shrink(ids)
 
 cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
     mc_prefetch(&ids.now.buckets[hash & ids.now.mask])

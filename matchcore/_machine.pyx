@@ -36,6 +36,7 @@ cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_L
 cdef enum:
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
     REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
+    ROOM_MAX = 1 << 14      # events beyond those that the commands of a batch make room for
 
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
@@ -85,6 +86,7 @@ cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* eve
     pending.instrument = command.instrument if command.instrument else 1
     pending.side = 0
     pending.key = 0
+    pending.order = NULL
     pending.swept = 0
     pending.stage = SWEEPING
     return True
@@ -291,7 +293,7 @@ cdef class Machine:
         return 0
 
     def _apply(self, commands, out):
-        cdef size_t count = len(commands), done = 0, step = 0
+        cdef size_t count = len(commands), done = 0, step = 0, room = 64
         cdef Py_buffer source, target
         cdef Events events
         cdef mc_event* start
@@ -300,8 +302,11 @@ cdef class Machine:
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
         try:
             while done < count or halt == FULL:
-                # twice: room that is not used costs nothing, room that is missing a copy of all
-                array = np.empty(2 * (count - done) + 64, EVENT) if out is None else out
+                # twice: room that is not used costs nothing, room that is missing a copy of all;
+                # and more each time, because one command may fill a million times
+                array = np.empty(2 * (count - done) + room, EVENT) if out is None else out
+                if out is None and room < ROOM_MAX:
+                    room *= 2
                 out = None
                 PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
                 try:

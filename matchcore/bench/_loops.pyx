@@ -51,11 +51,11 @@ cdef class Rig:
         cdef const unsigned char[::1] view = _bytes(commands)
         cdef const mc_command* source = <const mc_command*>&view[0]
         cdef size_t count = len(commands), done = 0, taken = 0, written = 0, total = 0
-        cdef mc_halt halt
+        cdef mc_halt halt = MC_DONE
         cdef int64_t started
         with nogil:
             started = now()
-            while done < count:
+            while done < count or halt == MC_FULL:      # the last command may go on
                 halt = mc_apply(self.machine, source + done,
                                 batch if count - done > batch else count - done,
                                 self.events, self.room, &taken, &written)
@@ -74,16 +74,46 @@ cdef class Rig:
         cdef const mc_command* source = <const mc_command*>&view[0]
         cdef size_t count = len(commands), i, taken = 0, written = 0
         cdef int64_t before, after
+        cdef mc_halt halt
         took = np.ones(count, np.int64)       # touched: page faults are not what is measured
         cdef int64_t[::1] into = took
         with nogil:
             before = now()
             for i in range(count):
-                mc_apply(self.machine, source + i, 1, self.events, self.room, &taken, &written)
+                halt = mc_apply(self.machine, source + i, 1, self.events, self.room, &taken,
+                                &written)
+                while halt == MC_FULL:          # taken it is, but not done
+                    halt = mc_apply(self.machine, NULL, 0, self.events, self.room, &taken, &written)
                 after = now()
                 into[i] = after - before
                 before = after
         return took
+
+    def calls(self, commands):
+        """Nanoseconds of every call until all commands are done, each call given the rest; i8 array.
+
+        A command of more events than the buffer holds takes many.
+        """
+        cdef const unsigned char[::1] view = _bytes(commands)
+        cdef const mc_command* source = <const mc_command*>&view[0]
+        cdef size_t count = len(commands), done = 0, i = 0, taken = 0, written = 0
+        cdef int64_t before, after
+        cdef mc_halt halt = MC_FULL
+        took = np.ones(1 << 20, np.int64)     # touched: page faults are not what is measured
+        cdef int64_t[::1] into = took
+        with nogil:
+            before = now()
+            while halt == MC_FULL and i < (1 << 20):
+                halt = mc_apply(self.machine, source + done, count - done, self.events, self.room,
+                                &taken, &written)
+                done += taken
+                after = now()
+                into[i] = after - before
+                before = after
+                i += 1
+        if halt != MC_DONE:
+            raise MemoryError(f"command {done} was not done after {i} calls")
+        return took[:i]
 
     def arrivals(self, commands, double per_second, size_t batch):
         """An open loop: command i arrives i / per_second after the start, whatever happens.

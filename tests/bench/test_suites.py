@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore.bench import latency, neutral, scale
+from matchcore.bench import latency, neutral, scale, worst
 from matchcore.bench._loops import Rig, pauses
 from matchcore.bench.suite import run_suite
 
@@ -37,6 +37,38 @@ def test_latency_and_scale_on_a_small_flow(monkeypatch: pytest.MonkeyPatch) -> N
     found = run_suite(names=["latency", "scale"], count=2000, rounds=1, progress=lambda step: None)
     what = [figure["what"] for figure in found["figures"]]
     assert len(what) == len(set(what)) and any("p99.99" in one for one in what)
+
+
+def test_worst_cases_of_small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"FAR": 300, "IDS": 500, "QUEUE": 1000, "SIDE_LEVELS": 20, "SWEEPS": 2}
+    for name, value in (small | {"PAUSES_SECONDS": 0.01}).items():
+        monkeypatch.setattr(worst, name, value)
+    found = run_suite(names=["worst"], count=1000, rounds=1, progress=lambda step: None)
+    what = [figure["what"] for figure in found["figures"]]
+    assert len(what) == len(set(what)) and len(what) > 20
+    assert all(f["median"] > 0 for f in found["figures"] if f["unit"] == "million/s")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_a_queue_from_its_middle_is_the_whole_queue(count: int) -> None:
+    places = worst.from_the_middle(count)
+    assert sorted(places) == list(range(count))
+    assert (np.diff(np.abs(places - (count - 1) / 2)) >= 0).all()
+
+
+def test_a_large_command_is_done_to_its_end_by_every_loop() -> None:
+    resting, count = worst.orders(1000), 1000
+    sweep = worst.orders(1, kind=mc.Kind.MASS_CANCEL)
+    for end in ("run", "each", "calls"):
+        rig = Rig(batch=1)
+        rig.run(resting, 1)
+        if end == "run":
+            assert rig.run(sweep, 1)[1] == count + 1
+        else:
+            assert len(rig.each(sweep) if end == "each" else rig.calls(sweep)) == (
+                1 if end == "each" else -(-count // 64)
+            )
+        assert rig.run(sweep, 1)[1] == 1  # nobody is left
 
 
 def test_the_native_loop_is_the_machine(flow: np.ndarray) -> None:
