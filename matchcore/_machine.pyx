@@ -203,7 +203,8 @@ cdef class Machine:
         """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
 
         With `out`, a writable `EVENT` array of at least 4, the events are written there and a
-        slice of it is returned; if they do not fit, a new array is.  Releases the GIL.
+        slice of it is returned; if they do not fit, a new array is.  Releases the GIL: no other
+        thread may write to the commands meanwhile.
         O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
         """
         if getattr(commands, "dtype", None) != COMMAND:
@@ -215,6 +216,8 @@ cdef class Machine:
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
         if not commands.flags.c_contiguous:
             commands = np.ascontiguousarray(commands)
+        if out is not None and np.may_share_memory(commands, out):
+            raise ValueError("out: not where the commands are, which are read again while events are written")
         self.enter()
         try:
             return self._apply(commands, out)
@@ -256,13 +259,14 @@ cdef class Machine:
         return 0
 
     def _apply(self, commands, out):
-        cdef size_t count = len(commands), done = 0, step = 0
+        cdef size_t count, done = 0, step = 0
         cdef Py_buffer source, target
         cdef Events events
         cdef mc_event* start
         cdef Halt halt = FULL
         full = []
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        count = <size_t>source.len // sizeof(mc_command)
         try:
             while done < count or halt == FULL:
                 array = np.empty(count - done + (count - done) // 4 + 64, EVENT) if out is None else out

@@ -71,6 +71,17 @@ def test_events_are_written_to_an_event_array_only(out: Any) -> None:
     assert machine.digest() == before
 
 
+@pytest.mark.parametrize("start", [0, 3, 99])
+def test_events_are_not_written_over_the_commands(start: int) -> None:
+    machine = machine_with_an_order(Machine)
+    before, memory = machine.digest(), np.zeros(104, COMMAND)
+    memory[:100] = flow(1, 100)
+    with pytest.raises(ValueError, match="out: "):
+        machine.apply(memory[:100], memory[start:].view(EVENT))
+    assert machine.digest() == before
+    assert len(machine.apply(memory[:100], memory[100:].view(EVENT))) >= 100
+
+
 def test_events_are_written_where_the_caller_says_if_they_fit() -> None:
     machine = machine_with_an_order(Machine)
     out = np.empty(64, EVENT)
