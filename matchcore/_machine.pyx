@@ -299,6 +299,8 @@ cdef class Machine:
         """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
         cdef mc_command answer
         cdef Book* book
+        if len(self.instruments) != self.exchange.count:
+            raise RuntimeError("instruments came past the machine: they are added by commands only")
         raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
         number = int(raw["instrument"])
         wrong = _wrong_instrument(self.instruments, command.kind, raw, number)
@@ -307,6 +309,8 @@ cdef class Machine:
             if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
                 if self.exchange.books[number - 1].orders:
                     wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
+        if wrong is None and command.kind == ADD_INSTRUMENT:
+            self.add_book()         # without memory nothing has happened yet
         self.exchange.core.sequence += 1
         answer.order_id = answer.client_order_id = answer.account = 0
         answer.price = answer.quantity = answer.side = 0
@@ -315,7 +319,6 @@ cdef class Machine:
             emit_refusal(&self.exchange.core, &answer, wrong[0], wrong[1], events)
             return 0
         if command.kind == ADD_INSTRUMENT:
-            self.add_book()
             answer.instrument = self.instruments.add(instrument)
         else:
             self.instruments.replace(number, instrument)
@@ -397,9 +400,13 @@ cdef class Machine:
     def _check(self):
         """Asserts every invariant of every book."""
         cdef u32 i
-        for i in range(self.exchange.count):
-            book_check(self.exchange.books[i])
-            assert self.exchange.books[i].instrument == i + 1
-        assert self.exchange.count == len(self.instruments)
-        pool_check(&self.exchange.core.pool)
-        assert self.exchange.core.pending.stage == IDLE
+        self.enter()
+        try:
+            for i in range(self.exchange.count):
+                book_check(self.exchange.books[i])
+                assert self.exchange.books[i].instrument == i + 1
+            assert self.exchange.count == len(self.instruments)
+            pool_check(&self.exchange.core.pool)
+            assert self.exchange.core.pending.stage == IDLE
+        finally:
+            self.busy = False

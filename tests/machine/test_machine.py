@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from flows import definitions, flow
 
-from matchcore import COMMAND, EVENT, Instrument, Machine, UnknownInstrument
+from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine, UnknownInstrument
 from matchcore.answers import BookView
 from matchcore.reference import Machine as Reference
 
@@ -192,3 +193,32 @@ def test_what_is_not_the_bytes_of_one_command_is_an_error(
     with pytest.raises(error):
         machine.apply_one(wrong)
     assert machine.digest() == before
+
+
+def test_instruments_come_through_commands_only() -> None:
+    """What a caller adds to the directory has no book."""
+    machine = Machine()
+    machine.instruments.add(WORLD[0])
+    change = definitions(Instrument("ONE", 2)).view(INSTRUMENT)
+    change["kind"], change["instrument"] = Kind.CHANGE_INSTRUMENT, 1
+    for commands in (change.view(COMMAND), definitions(WORLD[1])):
+        with pytest.raises(RuntimeError, match="instruments"):
+            machine.apply(commands)
+    assert machine.sequence == 0
+
+
+def test_a_check_does_not_run_beside_another_thread() -> None:
+    machine = machine_with_an_order(Machine)
+    rows = np.zeros(400_000, COMMAND)
+    rows[["kind", "instrument", "side", "quantity"]] = (1, 3, 1, 5)
+    rows["order_type"] = rows["time_in_force"] = 1
+    rows["price"] = np.random.default_rng(1).integers(0, 100_000, len(rows))
+    with ThreadPoolExecutor(1) as other:
+        work = other.submit(machine.apply, rows)
+        met = 0
+        while not work.done():
+            try:
+                machine._check()
+            except RuntimeError:
+                met += 1
+    assert met and len(work.result()) == len(rows)
