@@ -1,7 +1,7 @@
 # One instrument's book and the matching in it.  What a machine shares among its books is Core.
 from ._ids cimport Ids
 from ._ladder cimport Ladder
-from ._pool cimport Pool
+from ._pool cimport Order, Pool
 from ._records cimport i64, mc_command, mc_event, u32, u64
 
 cdef struct Book:
@@ -29,6 +29,7 @@ cdef struct Pending:        # the command to go on with
     i64 left                # TAKING: quantity still to trade
     u64 swept               # SWEEPING: orders cancelled so far
     u64 key                 # SWEEPING: levels before this key are done
+    Order* order            # SWEEPING: the one to go on with in the level at key, NULL: the first
     u32 side                # SWEEPING: index of the side in work
     u32 instrument          # SWEEPING all instruments: the one in work
 

@@ -353,17 +353,20 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     cdef bint mass = pending.command.kind == MASS_CANCEL
     cdef Reason reason = R_MASS_CANCEL if mass else R_END_OF_DAY
     cdef Ladder* ladder
-    cdef Order* order
+    cdef Order* order = pending.order
     cdef Order* after
+    pending.order = NULL
     while pending.side < 2:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:
             while ladder_from(ladder, pending.key, &pending.key):
-                order = level_at(ladder, pending.key).head
+                if order == NULL:
+                    order = level_at(ladder, pending.key).head
                 while order != NULL:
                     if (pending.command.account in (0, order.account) if mass
                             else order.time_in_force == DAY):
                         if events.at >= events.end:
+                            pending.order = order
                             return False
                         after = order.next
                         cancel_order(core, book, order, reason, events)
