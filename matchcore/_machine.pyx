@@ -215,13 +215,16 @@ cdef class Machine:
         """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
 
         With `out`, a writable `EVENT` array of at least 4, the events are written there and a
-        slice of it is returned; if they do not fit, a new array is.  Releases the GIL.
+        slice of it is returned; if they do not fit, a new array is.  Releases the GIL: no other
+        thread may write to the commands meanwhile.
         O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
         """
         commands = _in_one_row(commands)
         if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
                                 or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
+        if out is not None and np.may_share_memory(commands, out):
+            raise ValueError("out: not where the commands are: they are read while events are written")
         self.enter()
         try:
             return self._apply(commands, out)
@@ -293,13 +296,14 @@ cdef class Machine:
         return 0
 
     def _apply(self, commands, out):
-        cdef size_t count = len(commands), done = 0, step = 0, room = 64
+        cdef size_t count, done = 0, step = 0, room = 64
         cdef Py_buffer source, target
         cdef Events events
         cdef mc_event* start
         cdef Halt halt = FULL
         full = []
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        count = <size_t>source.len // sizeof(mc_command)
         try:
             while done < count or halt == FULL:
                 # twice: room that is not used costs nothing, room that is missing a copy of all;
@@ -336,6 +340,8 @@ cdef class Machine:
         """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
         cdef mc_command answer
         cdef Book* book
+        if len(self.instruments) != self.exchange.count:
+            raise RuntimeError("instruments came past the machine: they are added by commands only")
         raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
         number = int(raw["instrument"])
         wrong = _wrong_instrument(self.instruments, command.kind, raw, number)
@@ -344,6 +350,8 @@ cdef class Machine:
             if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
                 if self.exchange.books[number - 1].orders:
                     wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
+        if wrong is None and command.kind == ADD_INSTRUMENT:
+            self.add_book()         # without memory nothing has happened yet
         self.exchange.core.sequence += 1
         answer.order_id = answer.client_order_id = answer.account = 0
         answer.price = answer.quantity = answer.side = 0
@@ -352,7 +360,6 @@ cdef class Machine:
             emit_refusal(&self.exchange.core, &answer, wrong[0], wrong[1], events)
             return 0
         if command.kind == ADD_INSTRUMENT:
-            self.add_book()
             answer.instrument = self.instruments.add(instrument)
         else:
             self.instruments.replace(number, instrument)
@@ -434,9 +441,13 @@ cdef class Machine:
     def _check(self):
         """Asserts every invariant of every book."""
         cdef u32 i
-        for i in range(self.exchange.count):
-            book_check(self.exchange.books[i])
-            assert self.exchange.books[i].instrument == i + 1
-        assert self.exchange.count == len(self.instruments)
-        pool_check(&self.exchange.core.pool)
-        assert self.exchange.core.pending.stage == IDLE
+        self.enter()
+        try:
+            for i in range(self.exchange.count):
+                book_check(self.exchange.books[i])
+                assert self.exchange.books[i].instrument == i + 1
+            assert self.exchange.count == len(self.instruments)
+            pool_check(&self.exchange.core.pool)
+            assert self.exchange.core.pending.stage == IDLE
+        finally:
+            self.busy = False

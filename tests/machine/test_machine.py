@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from flows import definitions, flow
 
-from matchcore import COMMAND, EVENT, Instrument, Machine, UnknownInstrument
+from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine, UnknownInstrument
 from matchcore.answers import BookView
 from matchcore.reference import Machine as Reference
 
@@ -69,6 +71,17 @@ def test_events_are_written_to_an_event_array_only(out: Any) -> None:
     with pytest.raises(ValueError, match="out: "):
         machine.apply(flow(1, 5), out)
     assert machine.digest() == before
+
+
+@pytest.mark.parametrize("start", [0, 3, 99])
+def test_events_are_not_written_over_the_commands(start: int) -> None:
+    machine = machine_with_an_order(Machine)
+    before, memory = machine.digest(), np.zeros(104, COMMAND)
+    memory[:100] = flow(1, 100)
+    with pytest.raises(ValueError, match="out: "):
+        machine.apply(memory[:100], memory[start:].view(EVENT))
+    assert machine.digest() == before
+    assert len(machine.apply(memory[:100], memory[100:].view(EVENT))) >= 100
 
 
 def test_events_are_written_where_the_caller_says_if_they_fit() -> None:
@@ -178,6 +191,26 @@ def test_one_command_with_many_events(made: Any, count: int) -> None:
     single._check()
 
 
+def test_a_mass_cancel_looks_at_each_order_once() -> None:
+    """It stops each time the buffer is full, and goes on where it was, not at the level's head."""
+    half, seconds = 200_000, []
+    for account in (1, 2):
+        machine = Machine()
+        machine.apply(definitions(*WORLD))
+        rows = np.zeros(2 * half, COMMAND)
+        rows[["kind", "instrument", "side", "price", "quantity"]] = (1, 3, 1, 100, 5)
+        rows["order_type"] = rows["time_in_force"] = 1
+        rows["account"] = 1
+        rows["account"][half:] = 2
+        machine.apply(rows)
+        sweep = np.zeros(1, COMMAND)
+        sweep["kind"], sweep["instrument"], sweep["account"] = Kind.MASS_CANCEL, 3, account
+        start = time.perf_counter()
+        assert len(machine.apply(sweep)) == half + 1
+        seconds.append(time.perf_counter() - start)
+    assert seconds[1] < 6 * seconds[0] + 0.05, seconds
+
+
 def taker_of(count: int) -> np.void:
     """A sell of more than `count` orders of 5."""
     row = np.zeros(1, COMMAND)
@@ -200,3 +233,32 @@ def test_what_is_not_the_bytes_of_one_command_is_an_error(
     with pytest.raises(error):
         machine.apply_one(wrong)
     assert machine.digest() == before
+
+
+def test_instruments_come_through_commands_only() -> None:
+    """What a caller adds to the directory has no book."""
+    machine = Machine()
+    machine.instruments.add(WORLD[0])
+    change = definitions(Instrument("ONE", 2)).view(INSTRUMENT)
+    change["kind"], change["instrument"] = Kind.CHANGE_INSTRUMENT, 1
+    for commands in (change.view(COMMAND), definitions(WORLD[1])):
+        with pytest.raises(RuntimeError, match="instruments"):
+            machine.apply(commands)
+    assert machine.sequence == 0
+
+
+def test_a_check_does_not_run_beside_another_thread() -> None:
+    machine = machine_with_an_order(Machine)
+    rows = np.zeros(400_000, COMMAND)
+    rows[["kind", "instrument", "side", "quantity"]] = (1, 3, 1, 5)
+    rows["order_type"] = rows["time_in_force"] = 1
+    rows["price"] = np.random.default_rng(1).integers(0, 100_000, len(rows))
+    with ThreadPoolExecutor(1) as other:
+        work = other.submit(machine.apply, rows)
+        met = 0
+        while not work.done():
+            try:
+                machine._check()
+            except RuntimeError:
+                met += 1
+    assert met and len(work.result()) == len(rows)
