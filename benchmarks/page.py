@@ -84,6 +84,16 @@ def latency() -> str:
     )
 
 
+def instructions() -> str:
+    """Where the orders rest and how many, down; operations across."""
+    rows = recorded("instructions")["instructions"]
+    names = list(rows[0])
+    return table(
+        [f"resting orders, {names[0]}", "how many", *names[2:]],
+        [[row["prices"], f"{row['orders']:,}", *(row[name] for name in names[2:])] for row in rows],
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "neutral": lambda: by_scenario("neutral", lambda figure: f"{figure['median']:.1f}"),
     "journal": lambda: suite("journal"),
@@ -91,6 +101,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "latency": latency,
     "peers": peers,
     "beside": beside,
+    "instructions": instructions,
+    "worst": lambda: suite("worst"),
 }
 
 

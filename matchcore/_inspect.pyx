@@ -247,6 +247,9 @@ cdef int book_check(Book* book) except -1:
         where = f"instrument {book.instrument}, side {side}"
         assert levels == ladder.levels, f"{where}: counts {ladder.levels} of {levels} levels"
         assert ladder.best == (first if levels else ~<u64>0), f"{where}: best is not the best"
+        if ladder.height > 1:
+            assert (<Node*>ladder.root).present & ((<Node*>ladder.root).present - 1), (
+                f"{where}: a root with one child")
         if ladder.height:
             assert check_tree(ladder.root, ladder.height, ladder.prefix, NULL) == levels, where
         if ladder.hot != NULL:

@@ -2,7 +2,7 @@
 #
 # A key is the price with its sign bit flipped, all bits flipped again for buys: on both sides
 # the best price has the smallest key, so one code serves both.  The root covers the keys that
-# share its prefix and grows upwards when a key lies outside.
+# share its prefix, grows upwards when a key lies outside and comes down again when it is gone.
 #
 # A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
 # time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
@@ -159,8 +159,22 @@ cdef inline Leaf* ladder_make(Ladder* ladder, Pool* pool, u64 key) noexcept nogi
         ladder.hot_block = key >> 6
     return leaf
 
+cdef inline void ladder_lower(Ladder* ladder, Pool* pool) noexcept nogil:
+    """Takes off roots with one child: a far price that is left makes no way longer for good."""
+    cdef Node* root = <Node*>ladder.root
+    cdef u32 place
+    while ladder.height > 1 and root.present & (root.present - 1) == 0:
+        place = mc_first_bit(root.present)
+        ladder.root = root.child[place]
+        (<Stem*>ladder.root).parent = NULL
+        ladder.prefix = ladder.prefix << 6 | place
+        ladder.height -= 1
+        root.child[place] = NULL        # the slots of nodes have no children
+        slots_give(&pool.nodes, root)
+        root = <Node*>ladder.root
+
 cdef inline void leaf_drop(Pool* pool, Leaf* leaf) noexcept nogil:
-    """Takes an idle leaf out of its tree, and every node that has no child left."""
+    """Takes an idle leaf out of its tree, every node without a child, and a root with only one."""
     cdef Ladder* ladder = <Ladder*>leaf.ladder
     cdef Node* node = leaf.stem.parent
     cdef Node* above
@@ -173,9 +187,11 @@ cdef inline void leaf_drop(Pool* pool, Leaf* leaf) noexcept nogil:
     while node != NULL:
         node.child[block & 63] = NULL
         node.present &= ~(<u64>1 << (block & 63))
-        if node.present:
-            return
         above = node.stem.parent
+        if node.present:
+            if above == NULL:
+                ladder_lower(ladder, pool)
+            return
         slots_give(&pool.nodes, node)
         node = above
         block >>= 6
@@ -204,12 +220,13 @@ cdef inline u64 first_below(const void* at, u32 height) noexcept nogil:
 
 cdef inline u64 leaf_rest(Pool* pool, Leaf* leaf) noexcept nogil:
     """A leaf has lost its last level; returns the best key of its nearest relatives, or all ones."""
-    cdef Node* node = leaf.stem.parent
+    cdef Node* node
     cdef u64 block = leaf.block
     cdef u32 height = 2
     idle_join(pool, leaf)
     if mc_unlikely(pool.idle > IDLE_MAX):
         leaf_drop(pool, pool.idle_first)
+    node = leaf.stem.parent     # only now: a drop may take the root off
     while node != NULL:
         node.stem.occupied &= ~(<u64>1 << (block & 63))
         if node.stem.occupied:

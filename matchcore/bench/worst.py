@@ -33,7 +33,7 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
     yield [(f"ids: {name}, adds and cancels", partial(add_and_cancel, ids(name)))
            for name in ID_CHOICES]  # fmt: skip
     yield list(_queue())
-    yield [("a side of 2000 levels swept and filled again", sweep_and_refill)]
+    yield [(f"a side of {SIDE_LEVELS} levels swept and filled again", sweep_and_refill)]
     yield list(_one_command())
     yield list(_silent())
 
@@ -170,7 +170,7 @@ def _one_command() -> Iterator[tuple[Any, ...]]:
     sweep = orders(1, kind=Kind.MASS_CANCEL, side=0)
     for what, command in (("a million fills", taker), ("mass cancel of a million", sweep)):
         large = partial(events_of_one, command, resting, BATCH)
-        yield f"{what}, buffer of {2 * BATCH} events", large
+        yield f"{what}, buffer of {2 * BATCH + 64} events", large
         small = partial(events_of_one, command, resting, SMALL)
         yield f"{what}, buffer of 66 events", small
         taken = Taken(partial(calls_of_one, command, resting))
@@ -197,7 +197,7 @@ def _silent() -> Iterator[tuple[Any, ...]]:
     near = orders(QUEUE, price=rng.integers(0, 5000, QUEUE))
     nobody = orders(1, kind=Kind.MASS_CANCEL, side=0, account=1)
     named = orders(1, side=Side.BUY, price=-1, order_id=0)
-    yield f"fill-or-kill that looks at {FAR} far levels", partial(one_call, wish, far), "us"
+    yield f"fill-or-kill that looks at {FAR:,} far levels", partial(one_call, wish, far), "us"
     yield "mass cancel that finds nobody among a million", partial(one_call, nobody, near), "us"
     yield "an id asked for behind a million live ids", partial(one_call, named, near), "us"
 

@@ -76,6 +76,19 @@ def test_far_prices_agree(room: int) -> None:
     assert not len(fast.orders(1))
 
 
+@pytest.mark.parametrize("far", [2**62, -(2**63), 2**63 - 1, 64**4, 65, 1000])
+def test_a_tree_that_a_far_price_made_tall_comes_down_again(far: int) -> None:
+    rng = np.random.default_rng(9)
+    fast, slow = pair()
+    agree(fast, slow, orders(3, price=[0, far, 5]))
+    agree(fast, slow, orders(1, kind=Kind.CANCEL, order_id=2))
+    for turn in range(3):  # leaves become idle until the far one goes
+        near = orders(40, order_id=np.arange(40) + 100, price=rng.permutation(40) * 64 + turn)
+        agree(fast, slow, np.concatenate([near, cancels(rng.permutation(near))]))
+    agree(fast, slow, orders(2, order_id=[2, 7], price=[far, far // 2]))
+    agree(fast, slow, orders(2, side=Side.BUY, order_id=[8, 9], price=[-9, 2**63 - 1], quantity=9))
+
+
 def test_far_prices_that_come_and_go_cost_no_memory() -> None:
     rng = np.random.default_rng(2)
     count, busy = 2000, machine()
