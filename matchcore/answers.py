@@ -48,11 +48,11 @@ class Answer:
     Made of the bytes of its events; everything is worked out from them when asked for.
     """
 
-    __slots__ = ("_directory", "_events", "_records", "_rows")
+    __slots__ = ("_events", "_instruments", "_records", "_rows")
 
     def __init__(self, records: bytes, directory: Directory) -> None:
         self._records = records
-        self._directory = directory
+        self._instruments = directory.in_order()
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
 
@@ -140,7 +140,7 @@ class Answer:
         return [self._typed(row) for row in self.rows]
 
     def _typed(self, row: EventRow) -> Event:
-        return event_of(row, self._directory)
+        return event_of(row, self._instruments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class RestingOrder:
 class BookView:
     """One instrument's book as it is now.  Every call looks again, and waits for `lock`."""
 
-    __slots__ = ("_lock", "_machine", "_number", "instrument")
+    __slots__ = ("_lock", "_machine", "_number")
 
     def __init__(
         self, machine: Machine, number: int, lock: AbstractContextManager[object] | None = None
@@ -176,7 +176,11 @@ class BookView:
         self._machine = machine
         self._number = number
         self._lock = lock or nullcontext()
-        self.instrument: Instrument = machine.instruments[number]
+
+    @property
+    def instrument(self) -> Instrument:
+        with self._lock:
+            return self._machine.instruments[self._number]
 
     @property
     def best_bid(self) -> PriceLevel | None:
@@ -211,6 +215,7 @@ class BookView:
         """One resting order, or None.  O(1)."""
         with self._lock:
             row = self._machine.order(self._number, order_id)
+            instrument = self._machine.instruments[self._number]
         if row is None:
             return None
         return RestingOrder(
@@ -218,13 +223,15 @@ class BookView:
             int(row["client_order_id"]),
             int(row["account"]),
             Side(int(row["side"])),
-            self.instrument.price(int(row["price"])),
+            instrument.price(int(row["price"])),
             int(row["quantity"]),
         )
 
     def _levels(self, side: Side, depth: int | None) -> list[PriceLevel]:
-        price = self.instrument.price
-        return [PriceLevel(price(p), q, n) for p, q, n in self.levels(side, depth).tolist()]
+        with self._lock:
+            rows = self._machine.levels(self._number, side, depth).tolist()
+            price = self._machine.instruments[self._number].price
+        return [PriceLevel(price(ticks), quantity, orders) for ticks, quantity, orders in rows]
 
     def __repr__(self) -> str:
         return f"<book of {self.instrument.symbol}: {self.best_bid} / {self.best_ask}>"

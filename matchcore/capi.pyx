@@ -4,7 +4,7 @@
 """
 from libc.stdlib cimport free, malloc
 
-from ._book cimport DONE, EVENTS_MIN, FULL, NO_MEMORY, STOPPED, Book, Events, Halt
+from ._book cimport DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Events, Halt
 from ._ladder cimport Ladder, ladder_key
 from ._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_run
 from ._pool cimport Level
@@ -46,10 +46,12 @@ cdef mc_machine* mc_of(Machine machine):
 cdef u32 mc_add_instrument(mc_machine* machine, i64 lot, i64 max_quantity, u64 max_orders) noexcept nogil:
     """Adds an instrument, as a command with a sequence number; returns its number from 1.
 
-    0 without memory, or for limits that are none.  Not for a machine of mc_of: Python has to
-    know its instruments.
+    0 without memory, for limits that are none, and while a command is to go on after MC_FULL.
+    Not for a machine of mc_of: Python has to know its instruments.
     """
     cdef Book* book
+    if machine.core.pending.stage != IDLE:
+        return 0                # the sequence is the command's until its last event
     if lot < 1 or max_quantity < lot or not 1 <= max_orders <= <u64>0xffffffff:
         return 0
     book = exchange_add_book(machine)

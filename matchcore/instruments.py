@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
 from typing import SupportsIndex
@@ -141,8 +141,11 @@ class Directory:
 
     def replace(self, number: int, instrument: Instrument) -> None:
         """New parameters for a number; the symbol stays."""
-        if self[number].symbol != instrument.symbol:
-            raise InstrumentConflict(f"instrument {number} is {self[number].symbol!r}")
+        known = self[number]
+        if known.symbol != instrument.symbol:
+            raise InstrumentConflict(f"instrument {number} is {known.symbol!r}")
+        if known.tick != instrument.tick:
+            self._by_number = self._by_number.copy()  # see `in_order`
         self._by_number[number - 1] = instrument
         self._ticks[number - 1] = {}
 
@@ -174,6 +177,11 @@ class Directory:
             return self._numbers[symbol]
         except KeyError:
             raise UnknownInstrument(f"unknown instrument {symbol!r}") from None
+
+    def in_order(self) -> Sequence[Instrument]:
+        """The instruments by number - 1.  In what is handed out a symbol keeps its tick for good:
+        events from before another tick are told with theirs."""
+        return self._by_number
 
     def get(self, symbol: str) -> Instrument | None:
         number = self._numbers.get(symbol)

@@ -6,6 +6,7 @@ Records turn into these faces here only (`decode`, `decode_event`), and faces in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -143,7 +144,7 @@ def decode(row: np.void, directory: Directory) -> Command:
     kind, symbol, time = values["kind"], None, values["time"]
     _expect(values, "kind", *Kind)
     if values["instrument"] or kind not in (Kind.MASS_CANCEL, Kind.END_DAY):
-        symbol = _known(values["instrument"], directory, InvalidCommand).symbol
+        symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
     if kind == Kind.END_DAY:
         return EndDay(symbol, time)
     account, order_id = values["account"], values["order_id"]
@@ -200,7 +201,7 @@ def _instrument_face(row: np.void, directory: Directory) -> AddInstrument | Chan
     instrument, time = read_instrument(raw), int(raw["time"])
     if raw["kind"] == Kind.ADD_INSTRUMENT:
         return AddInstrument(instrument, time)
-    meant = _known(int(raw["instrument"]), directory, InvalidCommand)
+    meant = _known(int(raw["instrument"]), directory.in_order(), InvalidCommand)
     if meant.symbol != instrument.symbol:
         raise InvalidCommand(f"symbol {instrument.symbol!r}: the number is that of {meant.symbol}")
     return ChangeInstrument(instrument, time)
@@ -223,10 +224,10 @@ def _code(name: str, value: int, codes: type[Code], error: type[Exception]) -> C
         raise error(f"{name} {value}: no {codes.__name__} has that number") from None
 
 
-def _known(number: int, directory: Directory, error: type[Exception]) -> Instrument:
-    if not 1 <= number <= len(directory):
+def _known(number: int, instruments: Sequence[Instrument], error: type[Exception]) -> Instrument:
+    if not 1 <= number <= len(instruments):
         raise error(f"instrument {number}: none has that number")
-    return directory[number]
+    return instruments[number - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,15 +276,16 @@ Event = Trade | OrderEvent
 
 def decode_event(row: np.void, directory: Directory) -> Event:
     """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it."""
-    return event_of(EventRow._make(row.item()), directory)
+    return event_of(EventRow._make(row.item()), directory.in_order())
 
 
-def event_of(row: EventRow, directory: Directory) -> Event:
-    """As `decode_event`."""
+def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
+    """As `decode_event`, with the instruments by number - 1."""
     kind = _code("kind", row.kind, EventKind, InvalidEvent)
-    if kind < EventKind.REJECTED:  # only a refusal may be about an instrument that is none
-        _known(row.instrument, directory, InvalidEvent)
-    known = directory[row.instrument] if 1 <= row.instrument <= len(directory) else None
+    known = None
+    # only a refusal may be about an instrument that is none
+    if kind < EventKind.REJECTED or 1 <= row.instrument <= len(instruments):
+        known = _known(row.instrument, instruments, InvalidEvent)
     if kind == EventKind.TRADED:
         assert known is not None
         return Trade(

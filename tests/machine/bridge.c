@@ -89,6 +89,19 @@ static PyObject *edges(PyObject *self, PyObject *none) {
     MUST(!api.best(machine, 0, 1, &price) && !api.best(machine, 2, 1, &price));
     MUST(!api.best(machine, 1, 0, &price) && !api.best(machine, 1, 3, &price));
     MUST(api.quantity_at(machine, 2, 1, 5) == 0 && api.quantity_at(machine, 1, 9, 5) == 0);
+    MUST(api.add_instrument(machine, 1, 1000, 10) == 2);
+    command.instrument = 2;
+    for (int i = 0; i < 9; i++)
+        MUST(api.apply(machine, &command, 1, events, 4, &taken, &written) == MC_DONE);
+    command.side = 2, command.quantity = 9;     /* fills against nine, two events a call */
+    uint64_t sequence = api.sequence(machine) + 1;
+    MUST(api.apply(machine, &command, 1, events, 4, &taken, &written) == MC_FULL && taken == 1);
+    while (api.add_instrument(machine, 1, 1, 1) == 0) {
+        api.apply(machine, NULL, 0, events, 4, &taken, &written);
+        MUST(written > 0 && events[written - 1].sequence == sequence);
+    }
+    MUST(events[written - 1].trade_id == 9 && events[written - 1].taker_left == 0);
+    MUST(api.sequence(machine) == sequence + 1);
     command.instrument = UINT32_MAX;
     MUST(api.apply(machine, &command, 1, events, 4, &taken, &written) == MC_DONE);
     MUST(written == 1 && events[0].kind == 5);
