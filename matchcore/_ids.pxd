@@ -36,8 +36,10 @@ cdef enum:
     PLACE_ELSEWHERE = 255   # Order.place of an order that is not in its own bucket
 
 cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
+    """Three rounds: with two, ids that differ in their upper bits only may still pile up."""
     cdef u64 h = order_id * ids.secret
     h = (h ^ h >> 32) * (ids.secret ^ <u64>0x9E3779B97F4A7C14)
+    h = (h ^ h >> 32) * ids.secret
     return <u32>(h >> 32)
 
 cdef inline u64 tag_of(u32 hash) noexcept nogil:

@@ -7,7 +7,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.number cimport PyNumber_Index
 from libc.string cimport memset
 
-from ._ids cimport Ids, Table, ids_hash, ids_look_up, ids_ready
+from ._ids cimport PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready
 from ._ladder cimport IDLE_MAX, Ladder, ladder_find, ladder_from, ladder_key
 from ._pool cimport Leaf, Level, Node, Order, Pool, Stem, pool_ready
 from ._records cimport *
@@ -208,19 +208,25 @@ cdef int pool_check(const Pool* pool) except -1:
     return 0
 
 
-cdef u64 table_count(const Table* table) noexcept nogil:
+cdef u64 table_count(const Table* table, u64* elsewhere) noexcept nogil:
+    """The orders in a table, adding those that are not in their own bucket to elsewhere."""
     cdef u64 count = 0, at
     cdef u32 place
     if table.buckets != NULL:
         for at in range(table.gone, table.mask + 1):
             for place in range(7):
-                count += table.buckets[at].tags >> (8 * place) & 0xff != 0
+                if table.buckets[at].tags >> (8 * place) & 0xff:
+                    count += 1
+                    elsewhere[0] += table.buckets[at].order[place].place == PLACE_ELSEWHERE
     return count
 
 
 cdef int check_ids(Book* book) except -1:
     cdef Ids* ids = &book.ids
-    cdef u64 live = table_count(&ids.now) + table_count(&ids.old)
+    cdef u64 elsewhere = 0
+    cdef u64 live = table_count(&ids.now, &elsewhere) + table_count(&ids.old, &elsewhere)
+    assert elsewhere <= live // 2 + 64, (
+        f"instrument {book.instrument}: ids pile up, {elsewhere} of {live} are not in their bucket")
     assert live == ids.count == book.orders, (
         f"instrument {book.instrument}: {book.orders} orders rest, the id table counts {ids.count}"
         f" and holds {live}")

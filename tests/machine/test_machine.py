@@ -262,3 +262,21 @@ def test_a_check_does_not_run_beside_another_thread() -> None:
             except RuntimeError:
                 met += 1
     assert met and len(work.result()) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("secret", "shift"),
+    [(0xED617CED2623E4E3, 46), (0x950A5282F56497B1, 46), (0xABED2ACC585B093D, 32), (1, 40), (1, 0)],
+)
+def test_ids_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, secret: int, shift: int) -> None:
+    """The first three are secrets that a hash of two rounds fails with."""
+    monkeypatch.setattr("os.urandom", lambda count: secret.to_bytes(count, "little"))
+    machine = Machine()
+    monkeypatch.undo()
+    machine.apply(definitions(*WORLD))
+    rows = np.zeros(100_000, COMMAND)
+    rows[["kind", "instrument", "side", "quantity"]] = (1, 3, 1, 5)
+    rows["order_type"] = rows["time_in_force"] = 1
+    rows["order_id"] = np.arange(1, len(rows) + 1, dtype="u8") << np.uint64(shift)
+    machine.apply(rows)
+    machine._check()
