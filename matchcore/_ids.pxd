@@ -31,7 +31,8 @@ cdef struct Ids:
 cdef enum:
     IDS_BUCKETS_MIN = 4
     IDS_FULL = 5            # ids per bucket, of 7, from which the table doubles
-    IDS_MOVES = 2           # old buckets emptied per command while moving
+    IDS_MOVES = 2           # orders taken over per command while moving: done before the table is full
+    IDS_PASSES = 4          # or old buckets passed
     PASSERS_BY_MAX = 255    # from here on the count is not kept any more: never less
     PLACE_ELSEWHERE = 255   # Order.place of an order that is not in its own bucket
 
@@ -170,22 +171,29 @@ cdef inline void ids_shrink(Ids* ids) noexcept nogil:
         ids_resize(ids, (ids.now.mask + 1) >> 2)
 
 cdef inline void ids_move_some(Ids* ids) noexcept nogil:
+    """Takes a few orders over, or passes a few empty buckets: never much for one command."""
     cdef Table* old = &ids.old
     cdef Bucket* bucket
-    cdef u32 place
-    cdef int moves
-    for moves in range(IDS_MOVES):
+    cdef u64 live, place
+    cdef u32 moved = 0, passed = 0
+    while moved < IDS_MOVES and passed < IDS_PASSES:
         bucket = &old.buckets[old.gone]
-        for place in range(7):
-            if bucket.tags >> (8 * place) & 0xff:
-                table_put(&ids.now, bucket.order[place])
+        live = bucket.tags & <u64>0x0080808080808080
+        if live:
+            place = mc_first_bit(live) & 56
+            bucket.tags &= ~(<u64>0xff << place)
+            table_put(&ids.now, bucket.order[place >> 3])
+            moved += 1
+            continue
+        passed += 1
         old.gone += 1
         pages_give_step(old.buckets, table_size(old), old.gone * sizeof(Bucket))
-    if old.gone > old.mask:
-        pages_give_rest(old.buckets, table_size(old), table_size(old))
-        memset(old, 0, sizeof(Table))
-        ids_set_bounds(ids)
-        ids_shrink(ids)         # what has left while it moved may have been almost all
+        if old.gone > old.mask:
+            pages_give_rest(old.buckets, table_size(old), table_size(old))
+            memset(old, 0, sizeof(Table))
+            ids_set_bounds(ids)
+            ids_shrink(ids)     # what has left while it moved may have been almost all
+            return
 
 cdef inline bint ids_work(Ids* ids) noexcept nogil:
     """What there is to do at ids.high: move on, or begin to.  False when there is no memory."""
