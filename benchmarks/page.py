@@ -76,7 +76,7 @@ def latency() -> str:
     cells: dict[str, dict[str, str]] = {}
     for figure in recorded("latency")["figures"]:
         rate, _, percentile = figure["what"].rpartition(", ")
-        cells.setdefault(rate, {})[percentile] = f"{figure['median']:g}"
+        cells.setdefault(rate, {})[percentile] = f"{figure['median']:.3g}"
     columns = list(next(iter(cells.values())))
     return table(
         ["µs from arrival to event", *columns],

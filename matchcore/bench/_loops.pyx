@@ -4,6 +4,7 @@ import numpy as np
 from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from .._pages cimport pages_give, pages_take
 from .._records cimport mc_command, mc_event
 from ..capi cimport (MC_DONE, MC_FULL, mc_add_instrument, mc_apply, mc_create, mc_free, mc_halt,
                      mc_machine)
@@ -13,6 +14,7 @@ from ..events import EVENT
 
 cdef enum:
     SPARE = 64              # events of room beyond two for each command of a batch
+    PAGE_BYTES = 4096
 
 
 cdef inline int64_t now() noexcept nogil:
@@ -168,6 +170,26 @@ def pauses(double seconds):
                 count += 1
             before = after
     return np.sort(gaps[:count])[::-1]
+
+
+def first_touches(size_t pages):
+    """Nanoseconds that each first write to a page of fresh memory takes; i8 array."""
+    cdef size_t size = pages * PAGE_BYTES, i
+    cdef char* memory = <char*>pages_take(size)
+    cdef int64_t before, after
+    if memory == NULL:
+        raise MemoryError(f"no memory for {pages} pages")
+    took = np.ones(pages, np.int64)
+    cdef int64_t[::1] into = took
+    with nogil:
+        before = now()
+        for i in range(pages):
+            memory[i * PAGE_BYTES] = 1
+            after = now()
+            into[i] = after - before
+            before = after
+        pages_give(memory, size)
+    return took
 
 
 def _bytes(commands):
