@@ -259,7 +259,7 @@ cdef class Machine:
         return 0
 
     def _apply(self, commands, out):
-        cdef size_t count, done = 0, step = 0
+        cdef size_t count, room, done = 0, step = 0
         cdef Py_buffer source, target
         cdef Events events
         cdef mc_event* start
@@ -267,9 +267,11 @@ cdef class Machine:
         full = []
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
         count = <size_t>source.len // sizeof(mc_command)
+        room = count + count // 4 + 64
         try:
             while done < count or halt == FULL:
-                array = np.empty(count - done + (count - done) // 4 + 64, EVENT) if out is None else out
+                array = np.empty(room, EVENT) if out is None else out
+                room = 2 * len(array)   # a sweep may have as many as there are orders
                 out = None
                 PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
                 try:
