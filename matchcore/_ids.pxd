@@ -9,7 +9,7 @@
 from libc.string cimport memset
 from ._pages cimport pages_give, pages_give_rest, pages_give_step, pages_take
 from ._pool cimport Order
-from ._records cimport mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from ._records cimport mc_first_bit, mc_fold, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
 
 cdef struct Bucket:
     u64 tags                # bytes 0 to 6: of the seven places, 0 when free; byte 7: passers-by
@@ -37,11 +37,9 @@ cdef enum:
     PLACE_ELSEWHERE = 255   # Order.place of an order that is not in its own bucket
 
 cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
-    """Three rounds: with two, ids that differ in their upper bits only may still pile up."""
-    cdef u64 h = order_id * ids.secret
-    h = (h ^ h >> 32) * (ids.secret ^ <u64>0x9E3779B97F4A7C14)
-    h = (h ^ h >> 32) * ids.secret
-    return <u32>(h >> 32)
+    """As even as chance for any pattern of ids: one fold alone is not, nor two plain products."""
+    cdef u64 h = mc_fold(order_id ^ <u64>0x9E3779B97F4A7C15, ids.secret)
+    return <u32>((h ^ h >> 32) * ids.secret >> 32)
 
 cdef inline u64 tag_of(u32 hash) noexcept nogil:
     """Of the bits that choose no bucket in any but giant tables; never 0."""
@@ -126,9 +124,15 @@ cdef inline void table_put(Table* table, Order* order) noexcept nogil:
 cdef inline size_t table_size(const Table* table) noexcept nogil:
     return (table.mask + 1) * sizeof(Bucket)
 
+cdef inline u64 spread(u64 secret) noexcept nogil:
+    """A number like any other, also of a secret that is small."""
+    secret = (secret ^ secret >> 30) * <u64>0xBF58476D1CE4E5B9 + <u64>0x9E3779B97F4A7C15
+    secret = (secret ^ secret >> 27) * <u64>0x94D049BB133111EB
+    return secret ^ secret >> 31
+
 cdef inline void ids_init(Ids* ids, u64 secret) noexcept nogil:
     memset(ids, 0, sizeof(Ids))
-    ids.secret = secret | 1
+    ids.secret = spread(secret) | 1
 
 cdef inline void ids_drop(Ids* ids) noexcept nogil:
     pages_give(ids.now.buckets, table_size(&ids.now))

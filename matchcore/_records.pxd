@@ -66,6 +66,7 @@ cdef extern from "matchcore.h" nogil:
 
     u32 mc_word32(const void* at)
     u64 mc_word64(const void* at)
+    u64 mc_fold(u64 a, u64 b)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)
     bint mc_likely(bint x)

@@ -51,6 +51,10 @@ static_assert(sizeof(mc_level) == 24, "a level is 24 bytes");
 
 /* What the compiled rooms need of the compiler. */
 static inline uint32_t mc_word32(const void *at) { uint32_t word; memcpy(&word, at, sizeof word); return word; }
+static inline uint64_t mc_fold(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
