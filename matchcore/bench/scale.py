@@ -29,10 +29,11 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
         ("an empty book", empty_book_bytes, "bytes"),
         (f"a resting order, all told, of {RESTING} in a book", order_bytes, "bytes"),
     ]
-    one = neutral.commands(neutral.messages("normal", count))
+    one = neutral.commands(neutral.messages("static", count))
     yield [
-        ("one instrument, neutral normal", partial(single, one)),
-        (f"{INSTRUMENTS} instruments (Zipf), {RESTING} orders resting", many),
+        ("one instrument, neutral static", partial(single, one)),
+        (f"{INSTRUMENTS} instruments (Zipf), {RESTING} orders resting", partial(market, one)),
+        ("the same, every second command cancels any of them at random", many),
     ]
     yield [
         ("two machines on two threads, to one", partial(two_threads, one), "times"),
@@ -84,6 +85,24 @@ def many() -> float:
     rig.run(resting, BATCH)
     flow = churn(resting, FLOW)
     return len(flow) / rig.run(flow, BATCH)[0] * 1e3
+
+
+def market(one: NDArray[np.void]) -> float:
+    """The neutral flow, each order of another instrument, in front of a crowd that stays."""
+    rng = np.random.default_rng(9)
+    crowd = resting_orders(RESTING, INSTRUMENTS)
+    middle = int(np.median(one["price"]))
+    aside = np.where(crowd["side"] == Side.BUY, -20, 20)
+    crowd["price"] += middle - 100_000 + aside
+    rig = Rig(instruments=INSTRUMENTS)
+    rig.run(crowd, BATCH)
+    flow = one.copy()
+    flow["instrument"] = zipf(rng, int(one["order_id"].max()) + 1, INSTRUMENTS)[one["order_id"]]
+    rates = []
+    for _ in range(3):  # the first time, its pages are still fresh
+        flow["order_id"] += 2 * RESTING
+        rates.append(len(flow) / rig.run(flow, BATCH)[0] * 1e3)
+    return rates[-1]
 
 
 def resident_bytes() -> int:
