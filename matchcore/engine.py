@@ -25,7 +25,7 @@ from .encoding import pack
 from .errors import InstrumentConflict, LogError, LogFailed
 from .events import EVENT
 from .instruments import Directory, Instrument, Price
-from .journal import DEFAULT_SEGMENT_BYTES, Log, MemoryLog
+from .journal import DEFAULT_SEGMENT_BYTES, DISK, Disk, Log, MemoryLog
 from .recovery import Recovery, machine_class, open_for_writing
 from .state import State
 from .typed import (
@@ -67,9 +67,11 @@ class Engine:
         path: Path | None = None,
         recovery: Recovery | None = None,
         clock: Callable[[], int] = time.time_ns,
+        disk: Disk = DISK,
     ) -> None:
         self._machine = machine
         self._log = log
+        self._disk = disk
         self._clock = clock
         self._lock = threading.RLock()
         self._turn = _Turn(self)
@@ -92,6 +94,7 @@ class Engine:
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         clock: Callable[[], int] = time.time_ns,
         progress: Callable[[int], None] = lambda step: None,
+        disk: Disk = DISK,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
 
@@ -99,16 +102,17 @@ class Engine:
         log raises `InstrumentConflict` (use `change_instrument`).  ``policy``: "sync" (an answer
         means fdatasync has returned) or "os" (handed to the operating system).  ``clock`` gives
         nanoseconds for commands without a time.  ``progress`` is told how many commands each
-        step of the replay has applied.  Raises `LogLocked` while another engine has it open,
+        step of the replay has applied.  ``disk``: what files are read and written through.
+        Raises `LogLocked` while another engine has it open,
         `LogDamaged` when bytes before the end are not what was written, OSError without rights.
         """
         wanted = _distinct(instruments)
         directory = Path(path)
         log, driven, recovery = open_for_writing(
             directory, machine_class(machine), policy=policy, segment_bytes=segment_bytes,
-            progress=progress,
+            progress=progress, disk=disk,
         )  # fmt: skip
-        engine = cls(driven, log, path=directory, recovery=recovery, clock=clock)
+        engine = cls(driven, log, path=directory, recovery=recovery, clock=clock, disk=disk)
         return engine._with_instruments(wanted)
 
     @classmethod
@@ -291,8 +295,9 @@ class Engine:
                 chain=self._log.chain,
                 identity=self._log.identity,
                 payload=self._machine.state().to_bytes(),
+                disk=self._disk,
             )
-            snapshots.prune(self.path, keep=SNAPSHOTS_KEPT)
+            snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
             return written
 
     def _check(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from . import snapshots
 from .answers import Machine
 from .errors import LogDamaged, LogError, SnapshotDamaged
-from .journal import FileLog, Frame, LogReader, Position, has_log, identity_of
+from .journal import DISK, Disk, FileLog, Frame, LogReader, Position, has_log, identity_of
 from .state import State
 
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
@@ -65,15 +65,16 @@ def starts(
     made: type[Machine],
     at_most: int | None = None,
     accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
+    disk: Disk = DISK,
 ) -> Start:
     """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
 
     `accept` says what is wrong with a snapshot that is good in itself, or "".
     """
     skipped: list[str] = []
-    for file in snapshots.listing(path):
+    for file in snapshots.listing(path, disk):
         try:
-            snapshot = snapshots.read(file)
+            snapshot = snapshots.read(file, disk)
             if at_most is not None and snapshot.sequence > at_most:
                 continue
             if wrong := accept(snapshot):
@@ -105,6 +106,7 @@ def open_for_writing(
     policy: str,
     segment_bytes: int,
     progress: Callable[[int], None],
+    disk: Disk = DISK,
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
 
@@ -112,17 +114,17 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
-    start = starts(path, made, accept=of_this_log(path))
+    start = starts(path, made, accept=of_this_log(path, disk), disk=disk)
 
     def on_frame(frame: Frame) -> None:
         replay(start.machine, frame)
         progress(frame.count)
 
-    if snapshots.listing(path) and not has_log(path):
+    if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log = FileLog.open(
         path, policy=policy, segment_bytes=segment_bytes,
-        after=start.sequence, chain=start.chain, on_frame=on_frame,
+        after=start.sequence, chain=start.chain, on_frame=on_frame, disk=disk,
     )  # fmt: skip
     found = log.recovered
     recovery = Recovery(
@@ -149,10 +151,10 @@ def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
     return start.machine, Position(epoch, start.machine.sequence)
 
 
-def of_this_log(path: Path) -> Callable[[snapshots.Snapshot], str]:
+def of_this_log(path: Path, disk: Disk = DISK) -> Callable[[snapshots.Snapshot], str]:
     """For `starts`: a snapshot must be of the exchange whose log lies beside it."""
     try:
-        identity = identity_of(path)
+        identity = identity_of(path, disk)
     except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
         return lambda snapshot: ""
     return lambda snapshot: "" if snapshot.identity == identity else "of another exchange"

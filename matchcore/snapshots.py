@@ -7,17 +7,17 @@ and does without when none is good.  The payload is opaque here.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import lz4.frame
 
 from .errors import LogFailed, SnapshotDamaged
-from .journal.writer import sync_directory
+from .journal.disk import DISK, READ, UNBORN_SUFFIX, Disk, give_birth, read_all, remove_unborn
 
 MAGIC = b"MCSNAP\x00\x01"
 VERSION = 1
@@ -28,7 +28,6 @@ _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 DIGEST_BYTES = 32
 RAW_BYTES_MAX = 1 << 40
-UNBORN_SUFFIX = ".unborn"
 _NAME = re.compile(r"snapshot-(\d{20})\.mcs")
 assert HEADER_BYTES == 128
 
@@ -45,7 +44,14 @@ class Snapshot:
 
 
 def write(
-    directory: Path, *, sequence: int, epoch: int, chain: bytes, identity: bytes, payload: bytes
+    directory: Path,
+    *,
+    sequence: int,
+    epoch: int,
+    chain: bytes,
+    identity: bytes,
+    payload: bytes,
+    disk: Disk = DISK,
 ) -> Path:
     """Writes a snapshot, durable when this returns.  `LogFailed` if the disk refuses; the log
     itself is not touched by that."""
@@ -55,34 +61,32 @@ def write(
         len(payload), len(stored), bytes(28),
     )  # fmt: skip
     file = directory / f"snapshot-{sequence:020d}.mcs"
-    unborn = file.with_suffix(UNBORN_SUFFIX)
+    digest = hashlib.sha256(payload).digest()
     try:
-        with open(unborn, "wb") as out:
-            out.write(head + _CRC.pack(zlib.crc32(head)) + hashlib.sha256(payload).digest())
-            out.write(stored)
-            out.flush()
-            os.fsync(out.fileno())
-        os.rename(unborn, file)
-        sync_directory(directory)
+        disk.close(give_birth(disk, file, [head + _CRC.pack(zlib.crc32(head)) + digest, stored]))
     except OSError as error:
-        unborn.unlink(missing_ok=True)
+        with suppress(OSError):
+            disk.unlink(file.with_suffix(UNBORN_SUFFIX))
         raise LogFailed(
             f"snapshot {file} was not written: {error}; the log is not affected"
         ) from error
     return file
 
 
-def read(file: Path) -> Snapshot:
+def read(file: Path, disk: Disk = DISK) -> Snapshot:
     """Reads and checks a snapshot; `SnapshotDamaged` when it is not what was written."""
     try:
-        with open(file, "rb") as source:
-            head = source.read(HEADER_BYTES)
-            digest = source.read(DIGEST_BYTES)
-            size = os.fstat(source.fileno()).st_size
+        fd = disk.open(file, READ)
+        try:
+            head = disk.pread(fd, HEADER_BYTES, 0)
+            digest = disk.pread(fd, DIGEST_BYTES, HEADER_BYTES)
+            size = disk.size(fd)
             if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
                 raise SnapshotDamaged(f"{file}: {size} bytes are no snapshot")
             fields = _checked(file, head, size)
-            stored = source.read()
+            stored = read_all(disk, fd, size, HEADER_BYTES + DIGEST_BYTES)
+        finally:
+            disk.close(fd)
     except OSError as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
     sequence, epoch, chain, identity, raw_bytes = fields
@@ -123,17 +127,16 @@ def _decompress(file: Path, stored: bytes, raw_bytes: int) -> bytes:
     return payload
 
 
-def listing(directory: Path) -> list[Path]:
+def listing(directory: Path, disk: Disk = DISK) -> list[Path]:
     """The snapshot files of a directory, newest first, good or not."""
-    if not directory.is_dir():
+    if not disk.is_dir(directory):
         return []
-    files = [entry for entry in directory.iterdir() if _NAME.fullmatch(entry.name)]
-    return sorted(files, key=lambda file: file.name, reverse=True)
+    names = [name for name in disk.names(directory) if _NAME.fullmatch(name)]
+    return [directory / name for name in sorted(names, reverse=True)]
 
 
-def prune(directory: Path, *, keep: int) -> None:
+def prune(directory: Path, *, keep: int, disk: Disk = DISK) -> None:
     """Removes all but the newest `keep` snapshots, and what crashes left half-written."""
-    for file in listing(directory)[keep:]:
-        file.unlink()
-    for leftover in directory.glob("snapshot-*" + UNBORN_SUFFIX):
-        leftover.unlink()
+    for file in listing(directory, disk)[keep:]:
+        disk.unlink(file)
+    remove_unborn(disk, directory, "snapshot-")

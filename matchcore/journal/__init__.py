@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .disk import DISK, Disk
 from .memory import MemoryLog
 from .reader import Finding, LogReader, Report, has_log, identity_of, verify
 from .segments import Frame, Position
@@ -48,7 +49,9 @@ class Log(Protocol):
 
 __all__ = [
     "DEFAULT_SEGMENT_BYTES",
+    "DISK",
     "POLICIES",
+    "Disk",
     "FileLog",
     "Finding",
     "Frame",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import LogDamaged, LogError
+from .disk import DISK, READ, Disk
 from .segments import (
     Frame,
     Walk,
@@ -31,12 +31,18 @@ class LogReader:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, after: int = 0, chain: bytes | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        after: int = 0,
+        chain: bytes | None = None,
+        disk: Disk = DISK,
     ) -> None:
         self.directory = Path(path)
+        self._disk = disk
         self._after = after
         self._chain = chain
-        files = segment_files(self.directory)
+        files = segment_files(self.directory, disk)
         if not files:
             raise LogError(f"{self.directory}: no journal here")
         if named_sequence(files[0]) > after + 1:
@@ -47,7 +53,7 @@ class LogReader:
                 after + 1,
             )
         at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
-        self._walk = Walk.open(files[at])
+        self._walk = Walk.open(files[at], disk=disk)
         self._ahead: Frame | None = None  # read, but not known to be durable
 
     @property
@@ -85,9 +91,9 @@ class LogReader:
 
     def _durable_limit(self) -> int | None:
         """How far the writer has synced; None when there is no writer, and all is made durable."""
-        if _writer_alive(self.directory):
-            return _published(self.directory)
-        os.fsync(self._walk.fd)
+        if _writer_alive(self.directory, self._disk):
+            return _published(self.directory, self._disk)
+        self._disk.fsync(self._walk.fd)
         return None
 
     def _judge(self, limit: int | None) -> None:
@@ -99,7 +105,7 @@ class LogReader:
             raise self._walk.damage()
 
     def _go_to_next_segment(self) -> bool:
-        files = segment_files(self.directory)
+        files = segment_files(self.directory, self._disk)
         names = [file.name for file in files]
         if self._walk.path.name not in names:
             raise LogDamaged("this segment is gone", str(self._walk.path), 0, self._walk.sequence)
@@ -110,7 +116,7 @@ class LogReader:
         self._ahead = self._walk.next()
         if self._ahead is not None:
             return True
-        following = Walk.open(files[at])
+        following = Walk.open(files[at], disk=self._disk)
         check_order([(self._walk.path, self._walk.header), (files[at], following.header)])
         check_follows(self._walk, following.header, files[at])
         self._walk.close()
@@ -132,40 +138,41 @@ class LogReader:
         self.close()
 
 
-def has_log(path: str | os.PathLike[str]) -> bool:
+def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:
     """True if a directory is there and holds a journal."""
-    return Path(path).is_dir() and bool(segment_files(Path(path)))
+    return disk.is_dir(Path(path)) and bool(segment_files(Path(path), disk))
 
 
-def identity_of(path: str | os.PathLike[str]) -> bytes:
+def identity_of(path: str | os.PathLike[str], disk: Disk = DISK) -> bytes:
     """16 bytes that name the exchange whose log is in a directory; LogError without a log."""
-    files = segment_files(Path(path))
+    files = segment_files(Path(path), disk)
     if not files:
         raise LogError(f"{path}: no journal here")
-    with Walk.open(files[-1]) as walk:
+    with Walk.open(files[-1], disk=disk) as walk:
         return walk.header.identity
 
 
-def _writer_alive(directory: Path) -> bool:
+def _writer_alive(directory: Path, disk: Disk) -> bool:
     try:
-        fd = os.open(directory / LOCK_NAME, os.O_RDONLY)
+        fd = disk.open(directory / LOCK_NAME, READ)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not disk.lock(fd, shared=True)
     finally:
-        os.close(fd)
-    return False
+        disk.close(fd)
 
 
-def _published(directory: Path) -> int:
+def _published(directory: Path, disk: Disk) -> int:
     """The writer's durable sequence; 0 while it is being written or not there yet."""
     try:
-        data = (directory / POSITION_NAME).read_bytes()
+        fd = disk.open(directory / POSITION_NAME, READ)
     except FileNotFoundError:
         return 0
+    try:
+        data = disk.pread(fd, POSITION.size + 1, 0)
+    finally:
+        disk.close(fd)
     if len(data) != POSITION.size:
         return 0
     sequence, check = POSITION.unpack(data)
@@ -201,20 +208,22 @@ class Report:
 
 
 def verify(
-    path: str | os.PathLike[str], progress: Callable[[int], None] = lambda step: None
+    path: str | os.PathLike[str],
+    progress: Callable[[int], None] = lambda step: None,
+    disk: Disk = DISK,
 ) -> Report:
     """Reads every segment and checks every byte, changing nothing; damage is in `findings`.
 
     `progress` is told the bytes of each segment read.  LogError when there is no log.
     """
-    files = segment_files(Path(path))
+    files = segment_files(Path(path), disk)
     if not files:
         raise LogError(f"{path}: no journal here")
     report = Report()
     before: Walk | None = None
     for file in files:
-        walk = _verify_segment(file, before, report, last=file == files[-1])
-        progress(file.stat().st_size if file.is_file() else 0)
+        walk = _verify_segment(file, before, report, disk, last=file == files[-1])
+        progress(walk.size() if walk is not None else 0)
         if before is not None:
             before.close()
         before = walk
@@ -224,10 +233,12 @@ def verify(
     return report
 
 
-def _verify_segment(file: Path, before: Walk | None, report: Report, *, last: bool) -> Walk | None:
+def _verify_segment(
+    file: Path, before: Walk | None, report: Report, disk: Disk, *, last: bool
+) -> Walk | None:
     """Walks one segment; notes what is wrong; returns the walk at its end, None if unreadable."""
     try:
-        walk = Walk.open(file)
+        walk = Walk.open(file, disk=disk)
     except LogDamaged as error:
         report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
         return None
@@ -246,7 +257,7 @@ def _verify_segment(file: Path, before: Walk | None, report: Report, *, last: bo
     report.bytes += walk.offset
     if walk.trailing_problem():
         if last and walk.can_be_torn():
-            report.torn_bytes = os.fstat(walk.fd).st_size - walk.offset
+            report.torn_bytes = walk.size() - walk.offset
         else:
             report.findings.append(Finding(walk.problem, str(file), walk.offset, walk.sequence))
     return walk

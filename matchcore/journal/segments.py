@@ -5,7 +5,6 @@ Nothing here writes.  A writer's recovery, followers and `verify` all walk with 
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogDamaged
+from .disk import DISK, READ, WRITE, Disk
 from .format import (
     ALIGNMENT,
     FILL,
@@ -64,10 +64,9 @@ def segment_path(directory: Path, first_sequence: int) -> Path:
     return directory / f"journal-{first_sequence:020d}.mcj"
 
 
-def segment_files(directory: Path) -> list[Path]:
+def segment_files(directory: Path, disk: Disk = DISK) -> list[Path]:
     """The segments of a directory, oldest first."""
-    named = [entry for entry in directory.iterdir() if _NAME.fullmatch(entry.name)]
-    return sorted(named, key=lambda file: file.name)
+    return [directory / name for name in sorted(disk.names(directory)) if _NAME.fullmatch(name)]
 
 
 def named_sequence(file: Path) -> int:
@@ -88,6 +87,7 @@ class Walk:
     path: Path
     header: SegmentHeader
     fd: int
+    disk: Disk
     offset: int = HEADER_BYTES  # of the next frame
     sequence: int = 0  # next one expected
     epoch: int = 0
@@ -98,11 +98,11 @@ class Walk:
     bad: FrameHeader | None = field(default=None)  # header of the bad frame, if it is readable
 
     @classmethod
-    def open(cls, file: Path, *, writable: bool = False) -> Walk:
+    def open(cls, file: Path, *, writable: bool = False, disk: Disk = DISK) -> Walk:
         """Reads a segment's header; `LogDamaged` when it is not one, or not the name's."""
         try:
-            fd = os.open(file, os.O_RDWR if writable else os.O_RDONLY)
-            data = os.pread(fd, HEADER_BYTES, 0)
+            fd = disk.open(file, WRITE if writable else READ)
+            data = disk.pread(fd, HEADER_BYTES, 0)
         except IsADirectoryError:
             raise LogDamaged("a directory where a segment should be", str(file), 0, 0) from None
         try:
@@ -110,9 +110,9 @@ class Walk:
             if header.first_sequence != named_sequence(file):
                 raise BadBytes(f"this segment begins with sequence {header.first_sequence}")
         except BadBytes as error:
-            os.close(fd)
+            disk.close(fd)
             raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
-        walk = cls(file, header, fd)
+        walk = cls(file, header, fd, disk)
         walk.sequence, walk.epoch = header.first_sequence, header.epoch
         walk.chain = header.chain
         return walk
@@ -143,15 +143,16 @@ class Walk:
 
     def _read(self) -> tuple[FrameHeader, bytes] | None:
         self.problem, self.bad = "", None
-        data = os.pread(self.fd, HEADER_BYTES, self.offset)
+        data = self.disk.pread(self.fd, HEADER_BYTES, self.offset)
         if not data.strip(b"\0"):
             return None
         try:
             header = FrameHeader.from_bytes(data)
             self.bad = header
-            rest = os.pread(self.fd, header.frame_bytes - HEADER_BYTES, self.offset + HEADER_BYTES)
+            size = header.frame_bytes - HEADER_BYTES
+            rest = self.disk.pread(self.fd, size, self.offset + HEADER_BYTES)
             payload, fill = rest[: header.payload_bytes], rest[header.payload_bytes :]
-            if len(rest) != header.frame_bytes - HEADER_BYTES:
+            if len(rest) != size:
                 raise BadBytes("frame cut off")
             if header.first_sequence != self.sequence or header.epoch < self.epoch:
                 raise BadBytes(f"frame of sequence {header.first_sequence}, epoch {header.epoch}")
@@ -165,7 +166,7 @@ class Walk:
 
     def trailing_problem(self) -> str:
         """What is wrong where the frames end: `problem`, or bytes behind the zeros there."""
-        if not self.problem and _last_nonzero(self.fd, self.offset) is not None:
+        if not self.problem and self._last_nonzero() is not None:
             self.problem = "bytes behind the end of the log"
         return self.problem
 
@@ -176,10 +177,10 @@ class Walk:
         its sectors are there: a tear leaves at least one of them unwritten, which is zeros, or
         the end of the frame, which never is zeros otherwise.
         """
-        last = _last_nonzero(self.fd, self.offset)
+        last = self._last_nonzero()
         size = max(HEADER_BYTES + TAIL_BYTES, 0 if last is None else last + 1 - self.offset)
         extent = size if self.bad is None else self.bad.frame_bytes
-        data = os.pread(self.fd, max(size, extent), self.offset)
+        data = self.disk.pread(self.fd, max(size, extent), self.offset)
         # What looks like a header inside a frame that says how long it is comes from a client.
         if _certified(data, HEADER_BYTES if self.bad is None else extent) >= self.sequence:
             return False
@@ -190,13 +191,28 @@ class Walk:
             or _has_empty_sector(frame, self.offset)
         )
 
+    def _last_nonzero(self) -> int | None:
+        """Offset of the last byte that is not zero at or behind the next frame's place."""
+        at = self.size()
+        while at > self.offset:
+            begin = max(self.offset, at - _BLOCK)
+            kept = self.disk.pread(self.fd, at - begin, begin).rstrip(b"\0")
+            if kept:
+                return begin + len(kept) - 1
+            at = begin
+        return None
+
+    def size(self) -> int:
+        """Bytes of the file now."""
+        return self.disk.size(self.fd)
+
     def damage(self, what: str = "") -> LogDamaged:
         """The error that names this place."""
         return LogDamaged(what or self.problem, str(self.path), self.offset, self.sequence)
 
     def close(self) -> None:
         if self.fd >= 0:
-            os.close(self.fd)
+            self.disk.close(self.fd)
             self.fd = -1
 
     def __enter__(self) -> Walk:
@@ -220,18 +236,6 @@ def _certified(data: bytes, at: int) -> int:
                 highest = max(highest, FrameHeader.from_bytes(data, at).durable)
         at += 1
     return highest
-
-
-def _last_nonzero(fd: int, start: int) -> int | None:
-    """Offset of the last byte that is not zero at or behind start."""
-    at = os.fstat(fd).st_size
-    while at > start:
-        begin = max(start, at - _BLOCK)
-        kept = os.pread(fd, at - begin, begin).rstrip(b"\0")
-        if kept:
-            return begin + len(kept) - 1
-        at = begin
-    return None
 
 
 def _has_empty_sector(data: bytes, offset: int) -> bool:

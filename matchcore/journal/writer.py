@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import mmap
 import os
 import struct
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogDamaged, LogFailed, LogLocked
+from .disk import CREATE, DISK, Disk, Shared, give_birth, remove_unborn, write_all
 from .format import (
     FILL,
     HEADER_BYTES,
@@ -42,7 +40,7 @@ ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in
 FRAME_COMMANDS = 8192  # of a large batch: what packing it touches fits the second cache
 LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
 POLICIES = ("sync", "os")
-LOCK_NAME, POSITION_NAME, UNBORN_SUFFIX = "lock", "position", ".unborn"
+LOCK_NAME, POSITION_NAME = "lock", "position"
 POSITION = struct.Struct("<QQ")  # durable sequence, and its complement as a check
 
 
@@ -65,7 +63,9 @@ class FileLog:
     what the disk really has is decided by opening it again.
     """
 
-    def __init__(self, directory: Path, policy: str, segment_bytes: int, lock: int) -> None:
+    def __init__(
+        self, directory: Path, policy: str, segment_bytes: int, lock: int, disk: Disk
+    ) -> None:
         self.directory = directory
         self.policy = policy
         self.segment_bytes = segment_bytes
@@ -76,13 +76,14 @@ class FileLog:
         self.on_disk = 0  # what a frame may certify
         self.chain = NO_CHAIN
         self.recovered = Recovered()
+        self._disk = disk
         self._lock = lock
         self._fd = -1
         self._number = 0
         self._offset = 0
         self._allocated = 0
         self._failure: str | None = None
-        self._position: mmap.mmap | None = None
+        self._position: Shared | None = None
 
     # ------------------------------------------------------------------ opening
 
@@ -96,6 +97,7 @@ class FileLog:
         after: int = 0,
         chain: bytes | None = None,
         on_frame: Callable[[Frame], None] = lambda frame: None,
+        disk: Disk = DISK,
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
 
@@ -109,10 +111,10 @@ class FileLog:
         if segment_bytes < SEGMENT_BYTES_MIN:
             raise ValueError(f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN}")
         directory = Path(path)
-        if not directory.is_dir():
-            directory.mkdir(parents=True)
-            sync_directory(directory.absolute().parent)
-        log = cls(directory, policy, segment_bytes, take_lock(directory))
+        if not disk.is_dir(directory):
+            disk.make_directory(directory)
+            disk.sync_directory(directory.absolute().parent)
+        log = cls(directory, policy, segment_bytes, take_lock(directory, disk), disk)
         try:
             log._recover(after, chain, on_frame)
             log._publish()
@@ -122,13 +124,12 @@ class FileLog:
         return log
 
     def _recover(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> None:
-        for leftover in self.directory.glob("journal-*" + UNBORN_SUFFIX):
-            leftover.unlink()
-        files = segment_files(self.directory)
+        remove_unborn(self._disk, self.directory, "journal-")
+        files = segment_files(self.directory, self._disk)
         if not files:
             self._begin(after)
             return
-        headers = [(file, _header(file)) for file in files]
+        headers = [(file, _header(file, self._disk)) for file in files]
         check_order(headers)
         first = max((at for at, (_, h) in enumerate(headers) if h.first_sequence <= after + 1),
                     default=None)  # fmt: skip
@@ -143,7 +144,7 @@ class FileLog:
             if walk is not None:
                 check_follows(walk, header, file)
                 walk.close()
-            walk = Walk.open(file, writable=True)
+            walk = Walk.open(file, writable=True, disk=self._disk)
             chain = self._walk(walk, after, chain, on_frame)
         assert walk is not None
         if chain is not None:
@@ -172,11 +173,11 @@ class FileLog:
         if walk.trailing_problem():
             if not walk.can_be_torn():
                 raise walk.damage()
-            self.recovered.cut_bytes = os.fstat(walk.fd).st_size - walk.offset
+            self.recovered.cut_bytes = walk.size() - walk.offset
             self.recovered.cut_path = str(walk.path)
-        if os.fstat(walk.fd).st_size > walk.offset:
-            os.ftruncate(walk.fd, walk.offset)
-        os.fsync(walk.fd)  # frames that no crash tore are accepted, and must stay
+        if walk.size() > walk.offset:
+            self._disk.ftruncate(walk.fd, walk.offset)
+        self._disk.fsync(walk.fd)  # frames that no crash tore are accepted, and must stay
         self.identity = walk.header.identity
         self.epoch = walk.epoch + 1
         self.sequence = self.durable = self.on_disk = walk.sequence - 1
@@ -190,7 +191,7 @@ class FileLog:
             raise LogDamaged(
                 "there are snapshots here, but no journal", str(self.directory), 0, after + 1
             )
-        self.identity = uuid.uuid4().bytes
+        self.identity = self._disk.random(16)
         self._new_segment()
 
     # ------------------------------------------------------------------ appending
@@ -215,7 +216,8 @@ class FileLog:
         fill = FILL * (size - HEADER_BYTES - len(payload))
         with self._fatal("write"):
             self._allocate(self._offset + size)
-            _write_all(self._fd, b"".join((header.to_bytes(), payload, fill)), self._offset)
+            frame = b"".join((header.to_bytes(), payload, fill))
+            write_all(self._disk, self._fd, frame, self._offset)
         self._offset += size
         self.sequence += count
         if count:
@@ -229,7 +231,7 @@ class FileLog:
             return
         if self.policy == "sync" or to_disk:
             with self._fatal("fdatasync"):
-                os.fdatasync(self._fd)
+                self._disk.fdatasync(self._fd)
             self.on_disk = upto
         self.durable = upto
         self._publish()
@@ -244,16 +246,17 @@ class FileLog:
             return
         step = min(max(self._allocated, ALLOCATE_BYTES_MIN), ALLOCATE_BYTES_MAX)
         wanted = max(end, min(self._allocated + step, self.segment_bytes))
-        self._allocated += os.pwrite(self._fd, bytes(wanted - self._allocated), self._allocated)
+        zeros = bytes(wanted - self._allocated)
+        self._allocated += self._disk.pwrite(self._fd, zeros, self._allocated)
         if self._allocated < end:  # the last bytes of a disk may still hold this frame
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fdatasync(self._fd)
+        self._disk.fdatasync(self._fd)
 
     def _rotate(self) -> None:
         with self._fatal("rotate"):
-            os.ftruncate(self._fd, self._offset)
-            os.fsync(self._fd)
-            os.close(self._fd)
+            self._disk.ftruncate(self._fd, self._offset)
+            self._disk.fsync(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
             self.durable = self.on_disk = self.sequence
             self._new_segment()
@@ -261,15 +264,11 @@ class FileLog:
     def _new_segment(self) -> None:
         self._number += 1
         header = SegmentHeader(
-            self._number, self.identity, self.sequence + 1, self.epoch, time.time_ns(), self.chain
-        )
+            self._number, self.identity, self.sequence + 1, self.epoch, self._disk.clock(),
+            self.chain,
+        )  # fmt: skip
         file = segment_path(self.directory, self.sequence + 1)
-        unborn = file.with_suffix(UNBORN_SUFFIX)  # so that a segment never has half a header
-        self._fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        _write_all(self._fd, header.to_bytes(), 0)
-        os.fsync(self._fd)
-        os.rename(unborn, file)
-        sync_directory(self.directory)
+        self._fd = give_birth(self._disk, file, [header.to_bytes()])
         self._offset = self._allocated = HEADER_BYTES
 
     # ------------------------------------------------------------------ reading and closing
@@ -277,11 +276,11 @@ class FileLog:
     def frames(self, after: int = 0) -> Iterator[Frame]:
         """The frames that hold sequences beyond `after`, verified, up to the last append."""
         upto = self.sequence
-        files = segment_files(self.directory)
+        files = segment_files(self.directory, self._disk)
         for at, file in enumerate(files):
             if at + 1 < len(files) and named_sequence(files[at + 1]) <= after + 1:
                 continue
-            with Walk.open(file) as walk:
+            with Walk.open(file, disk=self._disk) as walk:
                 while walk.sequence <= upto and (frame := walk.next()) is not None:
                     if walk.sequence > after + 1:
                         yield frame
@@ -295,12 +294,12 @@ class FileLog:
         try:
             if self._failure is None and self._fd >= 0:
                 with self._fatal("fdatasync"):
-                    os.fdatasync(self._fd)
+                    self._disk.fdatasync(self._fd)
                 self.durable = self.on_disk = self.sequence
-                self._append(0, 0, b"", time.time_ns())
+                self._append(0, 0, b"", self._disk.clock())
                 with self._fatal("fsync"):
-                    os.ftruncate(self._fd, self._offset)
-                    os.fsync(self._fd)
+                    self._disk.ftruncate(self._fd, self._offset)
+                    self._disk.fsync(self._fd)
                 self._publish()
         finally:
             self._release()
@@ -308,7 +307,7 @@ class FileLog:
     def _release(self) -> None:
         for fd in (self._fd, self._lock):
             if fd >= 0:
-                os.close(fd)
+                self._disk.close(fd)
         self._fd = self._lock = -1
         if self._position is not None:
             self._position.close()
@@ -318,12 +317,7 @@ class FileLog:
     def _publish(self) -> None:
         """Tells readers of this machine how far they may go.  A hint: never synced."""
         if self._position is None:
-            fd = os.open(self.directory / POSITION_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                os.ftruncate(fd, POSITION.size)
-                self._position = mmap.mmap(fd, POSITION.size)
-            finally:
-                os.close(fd)
+            self._position = self._disk.share(self.directory / POSITION_NAME, POSITION.size)
         self._position[:] = POSITION.pack(self.durable, self.durable ^ (2**64 - 1))
 
     def _usable(self) -> None:
@@ -353,40 +347,26 @@ class _Fatal:
             ) from error
 
 
-def _header(file: Path) -> SegmentHeader:
-    with Walk.open(file) as walk:
+def _header(file: Path, disk: Disk) -> SegmentHeader:
+    with Walk.open(file, disk=disk) as walk:
         return walk.header
 
 
-def _write_all(fd: int, data: bytes, offset: int) -> None:
-    written = os.pwrite(fd, data, offset)
-    if written != len(data):
-        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def take_lock(directory: Path) -> int:
+def take_lock(directory: Path, disk: Disk = DISK) -> int:
     """The descriptor of the held lock, which dies with the process; `LogLocked` if taken."""
-    fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    fd = disk.open(directory / LOCK_NAME, CREATE)
+    try:
+        for _ in range(LOCK_TRIES):
+            if disk.lock(fd):
+                disk.ftruncate(fd, 0)
+                disk.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+                return fd
             time.sleep(LOCK_WAIT_SECONDS)
-            continue
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        return fd
-    owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    os.close(fd)
+        owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    except BaseException:
+        disk.close(fd)
+        raise
+    disk.close(fd)
     raise LogLocked(
         f"{directory} is open for writing in process {owner or 'unknown'}: close it there"
     )

@@ -1,0 +1,186 @@
+"""What logs and snapshots ask of the operating system, in one place.
+
+Nothing on this floor touches a file but through a `Disk`: the fault bench puts one in its place
+that tears, loses and refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+UNBORN_SUFFIX = ".unborn"
+READ, WRITE, CREATE = os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT
+PIECE_BYTES = 64 << 20  # the system takes and gives less than 2 GiB at once
+
+
+class Shared(Protocol):
+    """A few bytes of a file that every process of this machine sees at once."""
+
+    def __setitem__(self, at: slice, data: bytes, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Calls as `os` has them, with its errors; paths are files of one exchange directory."""
+
+    def open(self, path: Path, flags: int) -> int: ...
+    def close(self, fd: int) -> None: ...
+    def size(self, fd: int) -> int: ...
+    def pread(self, fd: int, count: int, offset: int) -> bytes: ...
+    def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int: ...
+    def ftruncate(self, fd: int, size: int) -> None: ...
+    def fsync(self, fd: int) -> None: ...
+    def fdatasync(self, fd: int) -> None: ...
+    def rename(self, source: Path, target: Path) -> None: ...
+    def unlink(self, path: Path) -> None: ...
+    def is_dir(self, path: Path) -> bool: ...
+    def make_directory(self, path: Path) -> None:
+        """With its parents; durable after `sync_directory` of its parent."""
+
+    def names(self, directory: Path) -> list[str]:
+        """In any order."""
+        ...
+
+    def sync_directory(self, directory: Path) -> None:
+        """Makes the names in a directory durable."""
+
+    def lock(self, fd: int, *, shared: bool = False) -> bool:
+        """Takes a lock that dies with the descriptor, if nobody is in the way; never waits."""
+        ...
+
+    def share(self, path: Path, size: int) -> Shared:
+        """A file of this size, in memory; made if it is not there; never synced."""
+        ...
+
+    def clock(self) -> int:
+        """Nanoseconds since 1970."""
+        ...
+
+    def random(self, count: int) -> bytes:
+        """Bytes that no other exchange has."""
+        ...
+
+
+class SystemDisk:
+    """The real one.  Looks `os` up at each call."""
+
+    def open(self, path: Path, flags: int) -> int:
+        return os.open(path, flags, 0o644)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def size(self, fd: int) -> int:
+        return os.fstat(fd).st_size
+
+    def pread(self, fd: int, count: int, offset: int) -> bytes:
+        return os.pread(fd, count, offset)
+
+    def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        return os.pwrite(fd, data, offset)
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def fdatasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        os.rename(source, target)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def is_dir(self, path: Path) -> bool:
+        return path.is_dir()
+
+    def make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True)
+
+    def names(self, directory: Path) -> list[str]:
+        return os.listdir(directory)
+
+    def sync_directory(self, directory: Path) -> None:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lock(self, fd: int, *, shared: bool = False) -> bool:
+        try:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def share(self, path: Path, size: int) -> Shared:
+        fd = os.open(path, CREATE, 0o644)
+        try:
+            os.ftruncate(fd, size)
+            return mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+
+    def clock(self) -> int:
+        return time.time_ns()
+
+    def random(self, count: int) -> bytes:
+        return os.urandom(count)
+
+
+DISK: Disk = SystemDisk()
+
+
+def read_all(disk: Disk, fd: int, size: int, offset: int) -> bytes:
+    """`size` bytes from an offset, fewer at the end of the file."""
+    parts = []
+    while size > 0 and (part := disk.pread(fd, min(size, PIECE_BYTES), offset)):
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def write_all(disk: Disk, fd: int, data: bytes | memoryview, offset: int) -> None:
+    """All of it, or OSError."""
+    view = memoryview(data)
+    for at in range(0, len(view), PIECE_BYTES):
+        piece = view[at : at + PIECE_BYTES]
+        written = disk.pwrite(fd, piece, offset + at)
+        if written != len(piece):
+            raise OSError(errno.ENOSPC, f"only {at + written} of {len(view)} bytes were written")
+
+
+def give_birth(disk: Disk, file: Path, parts: Iterable[bytes]) -> int:
+    """Makes a file that is there durably and whole, or not at all; returns its descriptor."""
+    unborn = file.with_suffix(UNBORN_SUFFIX)
+    fd, at = disk.open(unborn, CREATE | os.O_TRUNC), 0
+    try:
+        for part in parts:
+            write_all(disk, fd, part, at)
+            at += len(part)
+        disk.fsync(fd)
+        disk.rename(unborn, file)
+        disk.sync_directory(file.parent)
+    except BaseException:
+        disk.close(fd)
+        raise
+    return fd
+
+
+def remove_unborn(disk: Disk, directory: Path, stem: str) -> None:
+    """Removes what crashes left half-written of the files whose names begin with `stem`."""
+    for name in disk.names(directory):
+        if name.startswith(stem) and name.endswith(UNBORN_SUFFIX):
+            disk.unlink(directory / name)
