@@ -28,6 +28,7 @@ class Volume:
         self, position: mc.Position, commands: NDArray[np.void], events: NDArray[np.void]
     ) -> None:
         first = position.sequence - len(commands) + 1
+        events = mc.fresh(events)  # what a repeat tells again was counted the first time
         trades = events[events["kind"] == mc.EventKind.TRADED]
         times = commands["time"][(trades["sequence"] - np.uint64(first)).astype(np.int64)]
         for minute, quantity in zip(

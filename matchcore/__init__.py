@@ -35,7 +35,7 @@ from .errors import (
     SnapshotDamaged,
     UnknownInstrument,
 )
-from .events import EVENT, EventKind, Field, Reason, Status
+from .events import EVENT, EventKind, Field, Reason, Status, fresh
 from .follower import Follower, Sink
 from .instruments import Directory, Instrument
 from .journal import MemoryLog, Position
@@ -129,5 +129,6 @@ __all__ = [
     "decode_event",
     "encode",
     "encode_all",
+    "fresh",
     "get_include",
 ]

@@ -106,6 +106,7 @@ cdef enum:
     DAY_ENDED = 7
     INSTRUMENT_ADDED = 8
     INSTRUMENT_CHANGED = 9
+    REPEATED = 10
 
 cdef enum Reason:
     R_NONE = 0

@@ -1,7 +1,9 @@
 """Events: everything the exchange says, as 96-byte records.
 
 Each event carries the sequence number of the command that caused it, and each command
-causes at least one event.  Fields that an event kind does not use are zero.
+causes at least one event.  Behind a REPEATED come the events of an earlier command once more:
+whoever counts or stores events takes those of `fresh`.  Fields that an event kind does not use
+are zero.
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from __future__ import annotations
 import struct
 from enum import Enum, IntEnum
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .commands import _layout
 
@@ -23,6 +28,7 @@ class EventKind(IntEnum):
     DAY_ENDED = 7
     INSTRUMENT_ADDED = 8
     INSTRUMENT_CHANGED = 9
+    REPEATED = 10
 
 
 class Reason(IntEnum):
@@ -106,6 +112,7 @@ class Status(str, Enum):
 #: one order: in TRADED the resting one (the maker), whose price is the price of the trade.
 #: ``quantity`` is what the event is about: the size accepted, traded, taken off, newly
 #: open; in MASS_CANCELLED and DAY_ENDED the number of orders.  ``left``: what stays open.
+#: REPEATED has its own use of ``trade_id``, ``quantity`` and ``left``: see `fresh`.
 EVENT = _layout(
     96,
     sequence=("<u8", 0),
@@ -155,3 +162,18 @@ assert _ROW.size == EVENT.itemsize and EventRow._fields == EVENT.names
 def event_rows(records: bytes) -> list[EventRow]:
     """The events of the bytes of an `EVENT` array."""
     return [EventRow._make(values) for values in _ROW.iter_unpack(records)]
+
+
+def fresh(events: NDArray[np.void]) -> NDArray[np.void]:
+    """What happened: an `EVENT` array without what repeats tell again; itself if none does.
+
+    ``events`` are those of whole commands, in order.  A REPEATED stays, with the sequence of the
+    repeat; the events behind it are older ones, which keep the sequence of the first command.
+    In REPEATED ``trade_id`` is that sequence, ``quantity`` the number of events that the first
+    answer had and ``left`` how many of them are not told again.
+    """
+    if not (events["kind"] == EventKind.REPEATED).any():
+        return events
+    sequence = events["sequence"]
+    kept: NDArray[np.void] = events[sequence == np.maximum.accumulate(sequence)]
+    return kept

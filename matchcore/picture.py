@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .commands import Side
 from .errors import MissingExtra
-from .events import EventKind
+from .events import EventKind, fresh
 from .instruments import Instrument
 
 MINUTE_NS = 60 * 10**9
@@ -19,10 +19,11 @@ BUY_COLOUR, SELL_COLOUR, PRICE_COLOUR, VOLUME_COLOUR = "#2a7f62", "#b5485d", "#2
 
 
 def open_quantities(events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Open quantity of all buys and of all sells after each event: two int64 arrays.
+    """Open quantity of all buys and of all sells after each `fresh` event: two int64 arrays.
 
     `events` are one instrument's `EVENT`s from an empty book on.
     """
+    events = fresh(events)
     live: dict[int, tuple[int, int]] = {}
     totals = {Side.BUY: 0, Side.SELL: 0}
     buys, sells = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
@@ -68,6 +69,7 @@ def draw_day(
     from matplotlib.dates import DateFormatter
     from matplotlib.figure import Figure
 
+    events = fresh(events)
     index = (events["sequence"] - events["sequence"][0]).astype(np.int64) if len(events) else []
     times = commands["time"][index].astype("datetime64[ns]")
     traded = events["kind"] == EventKind.TRADED

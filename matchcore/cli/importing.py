@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..commands import COMMAND, Kind
 from ..engine import Engine
 from ..errors import InvalidCommand
-from ..events import EventKind
+from ..events import EventKind, fresh
 from ..importers import FORMATS, Importer
 from ..instruments import Directory, Instrument
 from .output import progress_bar
@@ -58,7 +58,7 @@ def import_file(
             progress(known)
             for part in _after(parts, known):
                 events = engine.submit_batch(part)
-                counts += np.bincount(events["kind"], minlength=len(counts))
+                counts += np.bincount(fresh(events)["kind"], minlength=len(counts))
                 progress(len(part))
                 if echo:
                     print(engine.sequence, flush=True)

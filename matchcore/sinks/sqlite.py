@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..commands import INSTRUMENT
 from ..errors import SinkError
-from ..events import EventKind
+from ..events import EventKind, fresh
 from ..instruments import INT64_MAX, Instrument, price_text, read_instrument
 from ..journal import Position
 
@@ -214,7 +214,8 @@ class SqliteSink:
                     )
                 if position.sequence <= at.sequence:
                     return
-                self._rows(first, commands, events[events["sequence"] > at.sequence])
+                new = fresh(events)
+                self._rows(first, commands, new[new["sequence"] > at.sequence])
                 self._db.execute("UPDATE position SET epoch = ?, sequence = ?", position)
         except sqlite3.Error as error:
             raise SinkError(

@@ -76,7 +76,7 @@ def test_a_refusal_about_an_unknown_instrument_has_no_symbol_and_no_price(
 
 @pytest.mark.parametrize(
     ("field", "row"),
-    [("kind 0", row_of(0, {})), ("kind 10", row_of(10, {})),
+    [("kind 0", row_of(0, {})), ("kind 11", row_of(11, {})),
      ("reason 25", row_of(EventKind.REJECTED, {"reason": 25})),
      ("field 21", row_of(EventKind.REJECTED, {"field": 21})),
      ("side 0", row_of(EventKind.TRADED, {"side": 0})),
