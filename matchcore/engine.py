@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -22,11 +23,11 @@ from . import snapshots
 from .answers import Answer, BookView, Machine
 from .commands import COMMAND, Side, joined
 from .encoding import pack
-from .errors import InstrumentConflict, LogError, LogFailed
+from .errors import InstrumentConflict, LogError, LogFailed, ReadOnly
 from .events import EVENT
 from .instruments import Directory, Instrument, Price
 from .journal import DEFAULT_SEGMENT_BYTES, DISK, Disk, Log, MemoryLog
-from .recovery import Recovery, machine_class, open_for_writing
+from .recovery import Recovery, look, machine_class, open_for_writing, sequence_at
 from .state import State
 from .typed import (
     AddInstrument,
@@ -133,6 +134,35 @@ class Engine:
         for frame in log.frames() if log is not None else ():
             driven.replay(frame.commands)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
+
+    @classmethod
+    def at(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        sequence: int | None = None,
+        time: int | datetime | None = None,
+        machine: str = "cython",
+    ) -> Engine:
+        """The exchange as it was, to look at: also while another engine has it open.
+
+        ``sequence``: behind this command; ``time``: behind the last command whose time is at
+        or before it (nanoseconds, or a datetime with a time zone); neither: the durable end.
+        From the newest snapshot before it, then the log.  A command raises `ReadOnly`;
+        `NotInTheLog` for what is beyond the log's end, or no longer in it.
+        """
+        directory = Path(path)
+        if time is not None:
+            if sequence is not None:
+                raise ValueError("sequence or time, not both")
+            sequence = sequence_at(directory, time)
+        found = look(directory, machine, sequence=sequence)
+        engine = cls(found.machine, None, path=directory, recovery=found.recovery)
+        engine._failure = ReadOnly(
+            f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
+            " for an engine of Engine.open"
+        )
+        return engine
 
     def close(self) -> None:
         """Seals and closes the log.  Closing twice does nothing."""
@@ -308,6 +338,8 @@ class Engine:
     # ------------------------------------------------------------------ the way through the log
 
     def _usable(self) -> None:
+        if isinstance(self._failure, ReadOnly):
+            raise self._failure
         if self._failure is not None:
             raise LogFailed(f"nothing is taken any more: {self._failure}") from self._failure
 

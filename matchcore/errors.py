@@ -83,6 +83,14 @@ class LogFailed(LogError):
     """A write or sync failed: the log takes nothing more until it is opened again."""
 
 
+class NotInTheLog(MatchcoreError, LookupError):
+    """A sequence or a time that a log does not hold; the message says where it begins or ends."""
+
+
+class ReadOnly(LogError):
+    """An engine to look at only, as `Engine.at` gives it: it takes no commands."""
+
+
 class SnapshotDamaged(LogError):
     """A snapshot file is not what was written; recovery then uses an older one or the log."""
 

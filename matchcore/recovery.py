@@ -1,7 +1,7 @@
 """From a directory to a machine: newest good snapshot, then the rest of the log.
 
-`open_for_writing` is what the engine does; `read` gives the same machine without a lock and
-without changing a byte, also while an engine is writing.
+`open_for_writing` is what the engine does; `look` gives the same machine, or an earlier one,
+without a lock and without changing a byte, also while an engine is writing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,26 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+
+import numpy as np
 
 from . import snapshots
 from .answers import Machine
-from .errors import LogDamaged, LogError, SnapshotDamaged
-from .journal import DISK, Disk, FileLog, Frame, LogReader, Position, has_log, identity_of
+from .errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
+from .journal import (
+    DISK,
+    Disk,
+    FileLog,
+    Frame,
+    LogReader,
+    Position,
+    first_sequence,
+    has_log,
+    identity_of,
+)
+from .moments import nanoseconds, text_of
 from .state import State
 
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
@@ -89,14 +103,16 @@ def starts(
     return Start(made(), None, skipped, 0)
 
 
-def replay(machine: Machine, frame: Frame) -> int:
-    """Applies what a machine has not seen of a frame; returns the number of events."""
+def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
+    """Applies what a machine has not seen of a frame, but nothing behind `upto`; returns the
+    number of events."""
     known = machine.sequence + 1 - frame.first_sequence
     if known < 0:
         raise LogDamaged(
             "commands are missing before", frame.path, frame.offset, frame.first_sequence
         )
-    return machine.replay(frame.commands[known:])
+    end = None if upto is None else max(0, upto + 1 - frame.first_sequence)
+    return machine.replay(frame.commands[known:end])
 
 
 def open_for_writing(
@@ -139,16 +155,73 @@ def open_for_writing(
     return log, start.machine, recovery
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A machine that stands somewhere in a log, where that is, and what it took to get there."""
+
+    machine: Machine
+    position: Position
+    recovery: Recovery
+
+
+def look(path: str | Path, machine: str = "cython", *, sequence: int | None = None) -> Look:
+    """The machine behind one command of a log, or at its durable end.  Changes nothing.
+
+    `NotInTheLog` for a sequence that the log has not come to.
+    """
+    began = time.perf_counter()
+    directory, made = Path(path), machine_class(machine)
+    if sequence is not None and sequence < 0:
+        raise NotInTheLog(f"sequence {sequence}: the first command is 1, and 0 is before it")
+    start = starts(directory, made, at_most=sequence, accept=of_this_log(directory))
+    found = Recovery(snapshot_sequence=start.sequence, skipped=start.skipped)
+    at, driven = start.sequence, start.machine
+    epoch = start.snapshot.epoch if start.snapshot else 0
+    seen: set[str] = set()
+    with LogReader(directory, after=at, chain=start.chain) as reader:
+        for frame in reader.read() if sequence is None or at < sequence else ():
+            seen.add(frame.path)
+            found.frames += 1
+            replay(driven, frame, upto=sequence)
+            epoch = frame.epoch
+            if driven.sequence == sequence:
+                break
+        found.cut_bytes = reader.torn_bytes
+    if sequence is not None and driven.sequence < sequence:
+        raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {driven.sequence}")
+    found.segments, found.commands = len(seen), driven.sequence - at
+    found.seconds = time.perf_counter() - began
+    return Look(driven, Position(epoch, driven.sequence), found)
+
+
 def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
+    found = look(path, machine)
+    return found.machine, found.position
+
+
+def sequence_at(path: str | Path, moment: int | datetime) -> int:
+    """The last command whose time is at or before a moment: nanoseconds, or a datetime.
+
+    0 if there is none.  Times come with the commands and need not be in order, so this reads
+    the whole log.  `NotInTheLog` if the log no longer holds what came so early.
+    """
+    limit, found, earliest = nanoseconds(moment), 0, None
     directory = Path(path)
-    start = starts(directory, machine_class(machine), accept=of_this_log(directory))
-    epoch = start.snapshot.epoch if start.snapshot else 0
-    with LogReader(directory, after=start.sequence, chain=start.chain) as reader:
+    first = first_sequence(directory)
+    with LogReader(directory, after=first - 1) as reader:
         for frame in reader.read():
-            replay(start.machine, frame)
-            epoch = frame.epoch
-    return start.machine, Position(epoch, start.machine.sequence)
+            times = frame.commands["time"]
+            early = np.flatnonzero(times <= limit)
+            if len(early):
+                found = frame.first_sequence + int(early[-1])
+            earliest = int(times[0]) if earliest is None else earliest
+    if not found and first > 1:
+        raise NotInTheLog(
+            f"{text_of(limit)}: the log in {path} begins later, with sequence {first}"
+            + (f" of {text_of(earliest)}" if earliest is not None else "")
+        )
+    return found
 
 
 def of_this_log(path: Path, disk: Disk = DISK) -> Callable[[snapshots.Snapshot], str]:

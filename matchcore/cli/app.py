@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from ..recovery import MACHINES
 from . import output
 from .bench import bench
 from .demo import demo
-from .output import failing_kindly, json_option, progress_bar, show, show_rows
+from .output import (
+    Moment,
+    failing_kindly,
+    json_option,
+    moment,
+    progress_bar,
+    show,
+    show_rows,
+)
 
 directory_argument = click.argument(
     "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -99,6 +108,7 @@ def info(directory: Path, as_json: bool) -> None:
         result = describe(directory)
     show(result, as_json, title=str(directory))
     if not as_json:
+        show(result["opening"], False, title="An open now would")
         rows = [list(row.values()) for row in result["instruments"]]
         show_rows(["symbol", "tick", "lot", "orders", "best bid", "best ask"], rows)
 
@@ -109,25 +119,29 @@ def info(directory: Path, as_json: bool) -> None:
 @click.option(
     "--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels a side."
 )
+@click.option(
+    "--at", type=moment, metavar="SEQUENCE|TIME", help="Where in the log (default: its end)."
+)
 @json_option
-def book(directory: Path, symbol: str, depth: int, as_json: bool) -> None:
-    """Show an instrument's book at the end of the log as a depth table.
+def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: bool) -> None:
+    """Show an instrument's book as a depth table, at the end of the log or as it once was.
 
     \b
     Example:  matchcore book exchange.d ANA --depth 5
+              matchcore book exchange.d ANA --at 120000
+              matchcore book exchange.d ANA --at 2019-05-21T09:00:00.123456
+    A time stands for the last command whose time is at or before it; UTC without an offset.
     """
     from .logs import book_of
 
     with failing_kindly(as_json):
-        view, sequence = book_of(directory, symbol)
+        view, sequence = book_of(directory, symbol, at)
     if as_json:
         show({**view.as_plain(depth), "sequence": sequence}, True)
         return
     bids, asks = view.bids(depth), view.asks(depth)
     rows: list[list[Any]] = []
-    for at in range(max(len(bids), len(asks))):
-        bid = bids[at] if at < len(bids) else None
-        ask = asks[at] if at < len(asks) else None
+    for bid, ask in zip_longest(bids, asks):
         rows.append(
             [
                 bid.orders if bid else "",

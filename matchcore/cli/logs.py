@@ -15,11 +15,11 @@ from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
 from ..follower import Follower, Sink
 from ..instruments import price_text
-from ..journal import LogReader, Position, identity_of, verify
-from ..recovery import machine_class, read, replay
+from ..journal import LogReader, Position, first_sequence, identity_of, verify
+from ..recovery import look, machine_class, replay, sequence_at
 from ..sinks import open_sink
 from ..state import State
-from .output import progress_bar
+from .output import Moment, progress_bar
 
 
 def replay_all(directory: Path, machine: str) -> dict[str, Any]:
@@ -132,7 +132,8 @@ def verify_all(directory: Path) -> dict[str, Any]:
 
 def describe(directory: Path) -> dict[str, Any]:
     """What is in a directory, from its newest state."""
-    machine, position = read(directory)
+    found = look(directory)
+    machine, recovery = found.machine, found.recovery
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
         view = BookView(machine, number)
@@ -149,22 +150,27 @@ def describe(directory: Path) -> dict[str, Any]:
     segments = sorted(directory.glob("journal-*.mcj"))
     return {
         "exchange": identity_of(directory).hex(),
-        "epoch": position.epoch,
-        "last_sequence": position.sequence,
+        "epoch": found.position.epoch,
+        "first_sequence": first_sequence(directory),
+        "last_sequence": found.position.sequence,
         "next_order_id": machine.next_order_id,
         "next_trade_id": machine.next_trade_id,
         "segments": len(segments),
         "bytes": sum(file.stat().st_size for file in segments),
         "snapshots": len(snapshots.listing(directory)),
         "digest": machine.digest(),
+        "opening": asdict(recovery),
         "instruments": instruments,
     }
 
 
-def book_of(directory: Path, symbol: str) -> tuple[BookView, int]:
-    """A book at the end of the log, and the sequence that is."""
-    machine, position = read(directory)
-    return BookView(machine, machine.instruments.number(symbol)), position.sequence
+def book_of(directory: Path, symbol: str, at: Moment | None = None) -> tuple[BookView, int]:
+    """A book somewhere in the log or at its end, and the sequence that is."""
+    sequence = at.sequence if at else None
+    if at is not None and at.time is not None:
+        sequence = sequence_at(directory, at.time)
+    machine = look(directory, sequence=sequence).machine
+    return BookView(machine, machine.instruments.number(symbol)), machine.sequence
 
 
 def follow_into(

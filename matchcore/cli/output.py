@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import click
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
+from ..moments import parse
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 
@@ -25,6 +26,24 @@ CELLS_MAX = 1_000_000  # a width that nothing reaches
 _console = partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
 out = _console(width=CELLS_MAX)
 err = _console(stderr=True)  # as wide as the terminal, which its bars need
+
+
+class Moment(NamedTuple):
+    """Where in a log: behind a sequence, or behind the last command of a time (nanoseconds)."""
+
+    sequence: int | None = None
+    time: int | None = None
+
+
+def moment(text: str) -> Moment:
+    """A sequence in digits, or a time like 2019-05-21T09:00:00.123 (UTC unless it says other)."""
+    if text.isascii() and text.isdigit():
+        return Moment(sequence=int(text))
+    try:
+        return Moment(time=parse(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, and not a sequence number") from None
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 

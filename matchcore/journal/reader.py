@@ -55,6 +55,7 @@ class LogReader:
         at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
         self._walk = Walk.open(files[at], disk=disk)
         self._ahead: Frame | None = None  # read, but not known to be durable
+        self.torn_bytes = 0  # behind the end, never acknowledged: what an open would cut
 
     @property
     def identity(self) -> bytes:
@@ -103,6 +104,8 @@ class LogReader:
                 raise self._walk.damage()
         elif not self._walk.can_be_torn():
             raise self._walk.damage()
+        else:
+            self.torn_bytes = self._disk.size(self._walk.fd) - self._walk.offset
 
     def _go_to_next_segment(self) -> bool:
         files = segment_files(self.directory, self._disk)
@@ -136,6 +139,14 @@ class LogReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def first_sequence(path: str | os.PathLike[str]) -> int:
+    """The first sequence that a log still holds; LogError without a log."""
+    files = segment_files(Path(path))
+    if not files:
+        raise LogError(f"{path}: no journal here")
+    return named_sequence(files[0])
 
 
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:

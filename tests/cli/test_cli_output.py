@@ -343,3 +343,25 @@ def test_an_error_names_a_directory_as_it_is(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
         result = run("info", tmp_path / name)
         assert result.stderr == f"matchcore: {tmp_path / name}: no journal here\n"
+
+
+def test_a_book_as_it_was_is_the_state_behind_that_command(tmp_path: Path) -> None:
+    exchange = traded(tmp_path / "e")
+    for at in (150, "2019-05-21T09:02:28.5"):  # 149 commands, a second apart, from 09:00:00
+        code, found = run_json("book", exchange, "ANA", "--at", at)
+        view = mc.Engine.at(exchange, sequence=150).book("ANA")
+        assert (code, found) == (0, {**view.as_plain(10), "sequence": 150})
+    late = run("book", exchange, "ANA", "--at", 300)
+    assert late.exit_code == 2 and "ends with 201" in late.stderr
+    assert run("book", exchange, "ANA", "--at", "noon").exit_code == 2
+
+
+def test_info_says_what_an_open_would_do(tmp_path: Path) -> None:
+    exchange = traded(tmp_path / "e", 50)
+    with mc.Engine.open(exchange) as engine:
+        engine.snapshot()
+        engine.submit(mc.EndDay())
+    opening = run_json("info", exchange)[1]["opening"]
+    assert (opening["snapshot_sequence"], opening["commands"], opening["cut_bytes"]) == (51, 1, 0)
+    shown = run("info", exchange).stdout
+    assert "snapshot sequence" in shown and "cut bytes" in shown

@@ -17,8 +17,8 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 #: Rooms by floor.  A file imports from its own room and from floors below; rooms of `outside`
 #: not from each other, but `cli` and `bench`, which show everything, from all.
 FLOORS = (
-    {"_version", "matchcore", "commands", "events", "instruments", "errors", "typed", "encoding",
-     "answers", "state"},
+    {"_version", "matchcore", "commands", "events", "instruments", "errors", "moments", "typed",
+     "encoding", "answers", "state"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_book",
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
