@@ -314,7 +314,8 @@ def test_no_number_of_a_book_is_cut_off(tmp_path: Path, columns: int) -> None:
 
 
 def test_a_terminal_is_shown_what_a_pipe_is(exchange: Path) -> None:
-    assert on_a_terminal("info", exchange, columns=30).endswith(apart("info", exchange).stdout)
+    shown = on_a_terminal("book", exchange, "ANA", columns=30)
+    assert shown.endswith(apart("book", exchange, "ANA").stdout)
 
 
 ODD = ["[b]X", "[/x]", "A[red]", ":smile:", "[link=x]"]
