@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from .events import EVENT
 from .instruments import Directory, Instrument, Price
 from .journal import DEFAULT_SEGMENT_BYTES, DISK, Disk, Log, MemoryLog
 from .recovery import Recovery, look, machine_class, open_for_writing, sequence_at
+from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
 from .typed import (
     AddInstrument,
@@ -41,7 +42,6 @@ from .typed import (
 )
 
 OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
-SNAPSHOTS_KEPT = 3
 
 
 class Engine:
@@ -78,6 +78,7 @@ class Engine:
         self._turn = _Turn(self)
         self._matcher: ThreadPoolExecutor | None = None
         self._failure: BaseException | None = None  # why nothing is taken: closed, or worse
+        self._aside: Aside | None = None  # the last snapshot that was started
         self._ahead = False  # the machine has seen commands that the log may have lost
         self.path = path
         self.recovery = recovery or Recovery()
@@ -311,24 +312,43 @@ class Engine:
         return self.state().digest()
 
     def snapshot(self) -> Path:
-        """Writes a snapshot beside the log, and keeps the newest few; returns its file."""
+        """Writes a snapshot beside the log, and keeps the newest few; returns its file.
+
+        Nothing is matched meanwhile: `start_snapshot` is for an exchange at work.
+        """
         with self._lock:
             self._usable()
             if self.path is None or self._log is None:
                 raise LogError("an engine in memory has no directory for a snapshot; use state()")
             with self._fatal():
                 self._log.sync(to_disk=True)  # else a power cut could leave it behind its snapshot
-            written = snapshots.write(
-                self.path,
-                sequence=self.sequence,
-                epoch=self._log.epoch,
-                chain=self._log.chain,
-                identity=self._log.identity,
-                payload=self._machine.state().to_bytes(),
-                disk=self._disk,
-            )
-            snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
-            return written
+            with snapshots.turn(self.path, self._disk):
+                written = snapshots.write(
+                    self.path,
+                    sequence=self.sequence,
+                    epoch=self._log.epoch,
+                    chain=self._log.chain,
+                    identity=self._log.identity,
+                    payload=self._machine.state().to_bytes(),
+                    disk=self._disk,
+                )
+                snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
+                return written
+
+    def start_snapshot(self) -> Future[Path]:
+        """Has another process write a snapshot of this moment, while trading goes on.
+
+        It replays the log from the newest snapshot on; the future gets the file, or `LogFailed`,
+        which leaves this engine as it is.  `LogError` while the one before is being written.
+        """
+        with self._lock:
+            self._usable()
+            if self.path is None or self._log is None:
+                raise LogError("an engine in memory has no log to take a snapshot from")
+            if self._aside is not None and not self._aside.result.done():
+                raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
+            self._aside = Aside(self.path, self._log.durable)
+            return self._aside.result
 
     def _check(self) -> None:
         """Asserts every invariant of the machine."""

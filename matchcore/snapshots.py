@@ -10,14 +10,24 @@ import hashlib
 import re
 import struct
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import lz4.frame
 
-from .errors import LogFailed, SnapshotDamaged
-from .journal.disk import DISK, READ, UNBORN_SUFFIX, Disk, give_birth, read_all, remove_unborn
+from .errors import LogFailed, LogLocked, SnapshotDamaged
+from .journal.disk import (
+    CREATE,
+    DISK,
+    READ,
+    UNBORN_SUFFIX,
+    Disk,
+    give_birth,
+    read_all,
+    remove_unborn,
+)
 
 MAGIC = b"MCSNAP\x00\x01"
 VERSION = 1
@@ -28,6 +38,7 @@ _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 DIGEST_BYTES = 32
 RAW_BYTES_MAX = 1 << 40
+LOCK_NAME = "snapshot-lock"
 _NAME = re.compile(r"snapshot-(\d{20})\.mcs")
 assert HEADER_BYTES == 128
 
@@ -60,7 +71,7 @@ def write(
         MAGIC, VERSION, HEADER_BYTES, 0, identity, sequence, epoch, chain,
         len(payload), len(stored), bytes(28),
     )  # fmt: skip
-    file = directory / f"snapshot-{sequence:020d}.mcs"
+    file = path_of(directory, sequence)
     digest = hashlib.sha256(payload).digest()
     try:
         disk.close(give_birth(disk, file, [head + _CRC.pack(zlib.crc32(head)) + digest, stored]))
@@ -140,3 +151,30 @@ def prune(directory: Path, *, keep: int, disk: Disk = DISK) -> None:
     for file in listing(directory, disk)[keep:]:
         disk.unlink(file)
     remove_unborn(disk, directory, "snapshot-")
+
+
+def path_of(directory: Path, sequence: int) -> Path:
+    return directory / f"snapshot-{sequence:020d}.mcs"
+
+
+def sequence_of(file: Path) -> int:
+    """What the name of a snapshot promises."""
+    match = _NAME.fullmatch(file.name)
+    assert match is not None, file
+    return int(match[1])
+
+
+@contextmanager
+def turn(directory: Path, disk: Disk = DISK) -> Iterator[None]:
+    """One process at a time writes snapshots into a directory, or takes its log apart;
+    `LogLocked` for a second one.  The lock dies with its process."""
+    try:
+        fd = disk.open(directory / LOCK_NAME, CREATE)
+    except OSError as error:
+        raise LogFailed(f"{directory}: no snapshot: {error}; the log is not affected") from error
+    try:
+        if not disk.lock(fd):
+            raise LogLocked(f"{directory}: another process is writing a snapshot here")
+        yield
+    finally:
+        disk.close(fd)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from . import journal, latency, scale, throughput, worst
+from . import journal, latency, scale, snapshot, throughput, worst
 
 MILLION_A_SECOND = "million/s"
 
@@ -39,6 +39,7 @@ SUITES: dict[str, tuple[Callable[[int], Iterable[list[tuple[Any, ...]]]], bool]]
     "journal": (journal.groups, False),
     "latency": (latency.groups, True),
     "scale": (scale.groups, False),
+    "snapshot": (snapshot.groups, False),
     "worst": (worst.groups, True),
 }
 

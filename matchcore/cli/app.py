@@ -158,6 +158,27 @@ def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: b
         output.out.print("  (no orders rest)")
 
 
+@app.command()
+@directory_argument
+@click.option("--at", "sequence", type=click.IntRange(0), metavar="SEQUENCE",
+              help="Behind the last batch up to this command (default: the end).")  # fmt: skip
+@json_option
+def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
+    """Write a snapshot from the log, also while an engine has it open.
+
+    \b
+    Example:  matchcore snapshot exchange.d
+    The engine is not stopped: this follows the log from the newest snapshot on.
+    """
+    from ..snapshots import sequence_of
+    from ..snapshotting import take
+
+    with failing_kindly(as_json), progress_bar("following", None) as progress:
+        file = take(directory, sequence=sequence, progress=progress)
+    show({"sequence": sequence_of(file), "path": str(file), "bytes": file.stat().st_size}, as_json,
+         title=f"Snapshot of {directory}")  # fmt: skip
+
+
 @app.command(name="import")
 @click.argument("form", metavar="FORMAT")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

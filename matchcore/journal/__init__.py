@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from .disk import DISK, Disk
 from .memory import MemoryLog
-from .reader import Finding, LogReader, Report, first_sequence, has_log, identity_of, verify
+from .reader import (
+    Finding,
+    LogReader,
+    Report,
+    durable_end,
+    first_sequence,
+    has_log,
+    identity_of,
+    verify,
+)
 from .segments import Frame, Position
 from .writer import DEFAULT_SEGMENT_BYTES, POLICIES, FileLog, Recovered
 
@@ -61,6 +70,7 @@ __all__ = [
     "Position",
     "Recovered",
     "Report",
+    "durable_end",
     "first_sequence",
     "has_log",
     "identity_of",

@@ -62,6 +62,20 @@ class LogReader:
         """16 bytes that name the exchange."""
         return self._walk.header.identity
 
+    @property
+    def chain(self) -> bytes:
+        """The log's digest at the end of the last frame read."""
+        return self._walk.chain
+
+    @property
+    def epoch(self) -> int:
+        """Of the writer that made the last frame read, or its segment."""
+        return self._walk.epoch
+
+    def sync(self) -> None:
+        """Puts on disk what has been read: a writer may only have handed it to the system."""
+        self._disk.fsync(self._walk.fd)
+
     def read(self) -> Iterator[Frame]:
         """The frames that are there and durable now; call again for more."""
         limit = self._durable_limit()
@@ -92,10 +106,10 @@ class LogReader:
 
     def _durable_limit(self) -> int | None:
         """How far the writer has synced; None when there is no writer, and all is made durable."""
-        if _writer_alive(self.directory, self._disk):
-            return _published(self.directory, self._disk)
-        self._disk.fsync(self._walk.fd)
-        return None
+        limit = durable_end(self.directory, self._disk)
+        if limit is None:
+            self.sync()
+        return limit
 
     def _judge(self, limit: int | None) -> None:
         """A bad frame: still being written, torn by a crash, or damage?"""
@@ -147,6 +161,12 @@ def first_sequence(path: str | os.PathLike[str]) -> int:
     if not files:
         raise LogError(f"{path}: no journal here")
     return named_sequence(files[0])
+
+
+def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:
+    """How far a living writer says its log is safe; None without one: all of it."""
+    directory = Path(path)
+    return _published(directory, disk) if _writer_alive(directory, disk) else None
 
 
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:

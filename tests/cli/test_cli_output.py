@@ -25,7 +25,7 @@ from cli_kit import ANA, apart, run, run_json, traded
 import matchcore as mc
 from matchcore.sinks import SqliteSink
 
-COMMANDS = ["bench", "book", "demo", "follow", "import", "info", "replay", "verify"]
+COMMANDS = ["bench", "book", "demo", "follow", "import", "info", "replay", "snapshot", "verify"]
 
 
 @pytest.fixture(scope="module")
@@ -366,3 +366,12 @@ def test_info_says_what_an_open_would_do(tmp_path: Path) -> None:
     assert (opening["snapshot_sequence"], opening["commands"], opening["cut_bytes"]) == (51, 1, 0)
     shown = run("info", exchange).stdout
     assert "snapshot sequence" in shown and "cut bytes" in shown
+
+
+def test_snapshot_writes_one_and_says_where(tmp_path: Path) -> None:
+    exchange = traded(tmp_path / "e", 50)
+    code, found = run_json("snapshot", exchange, "--at", 40)
+    assert (code, found["sequence"]) == (0, 40) and Path(found["path"]).exists()
+    assert run("snapshot", exchange).exit_code == 0
+    assert run_json("info", exchange)[1]["opening"]["snapshot_sequence"] == 51
+    assert run("snapshot", exchange, "--at", 52).exit_code == 2

@@ -23,6 +23,7 @@ FLOORS = (
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
     {"recovery"},
+    {"snapshotting"},
     {"engine", "follower"},
     {"importers", "sinks", "picture"},
     {"bench"},
