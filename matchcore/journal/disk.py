@@ -42,7 +42,7 @@ class Disk(Protocol):
     def unlink(self, path: Path) -> None: ...
     def is_dir(self, path: Path) -> bool: ...
     def make_directory(self, path: Path) -> None:
-        """With its parents; durable after `sync_directory` of its parent."""
+        """Its parent is there; durable after `sync_directory` of that."""
 
     def names(self, directory: Path) -> list[str]:
         """In any order."""
@@ -105,7 +105,7 @@ class SystemDisk:
         return path.is_dir()
 
     def make_directory(self, path: Path) -> None:
-        path.mkdir(parents=True)
+        path.mkdir(exist_ok=True)
 
     def names(self, directory: Path) -> list[str]:
         return os.listdir(directory)

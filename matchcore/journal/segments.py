@@ -6,6 +6,7 @@ Nothing here writes.  A writer's recovery, followers and `verify` all walk with 
 from __future__ import annotations
 
 import re
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -33,6 +34,7 @@ from .format import (
 _NAME = re.compile(r"journal-(\d{20})\.mcj")
 _MAGIC = FRAME_MAGIC.to_bytes(4, "little")
 _BLOCK = 1 << 20
+_STARTS = 64  # frames that may wait for one that says they are on disk
 TAIL_BYTES = 8  # zeros at the end of a frame: a write cut off, more than a byte gone bad
 
 
@@ -93,9 +95,11 @@ class Walk:
     epoch: int = 0
     chain: bytes = b""
     durable: int = 0  # the highest that any frame says
+    certain: int = HEADER_BYTES  # offset before which a later frame says all was on disk
     frames: int = 0
     problem: str = ""
     bad: FrameHeader | None = field(default=None)  # header of the bad frame, if it is readable
+    _starts: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_STARTS))
 
     @classmethod
     def open(cls, file: Path, *, writable: bool = False, disk: Disk = DISK) -> Walk:
@@ -133,6 +137,9 @@ class Walk:
             self.sequence += header.count
             self.epoch = header.epoch
             self.durable = max(self.durable, header.durable)
+            self._starts.append((first, offset))
+            while self._starts and self._starts[0][0] <= self.durable + 1:
+                self.certain = self._starts.popleft()[1]
             self.frames += 1
             if header.count:  # a seal is checked, but the chain goes on without it
                 self.chain = header.chain

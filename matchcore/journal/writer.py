@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogDamaged, LogFailed, LogLocked
-from .disk import CREATE, DISK, Disk, Shared, give_birth, remove_unborn, write_all
+from .disk import (
+    CREATE,
+    DISK,
+    PIECE_BYTES,
+    Disk,
+    Shared,
+    give_birth,
+    read_all,
+    remove_unborn,
+    write_all,
+)
 from .format import (
     FILL,
     HEADER_BYTES,
@@ -111,9 +122,13 @@ class FileLog:
         if segment_bytes < SEGMENT_BYTES_MIN:
             raise ValueError(f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN}")
         directory = Path(path)
+        parents = directory.absolute().parents
+        for missing in reversed([each for each in parents if not disk.is_dir(each)]):
+            disk.make_directory(missing)
+            disk.sync_directory(missing.parent)
         if not disk.is_dir(directory):
             disk.make_directory(directory)
-            disk.sync_directory(directory.absolute().parent)
+            disk.sync_directory(parents[0])
         log = cls(directory, policy, segment_bytes, take_lock(directory, disk), disk)
         try:
             log._recover(after, chain, on_frame)
@@ -177,7 +192,14 @@ class FileLog:
             self.recovered.cut_path = str(walk.path)
         if walk.size() > walk.offset:
             self._disk.ftruncate(walk.fd, walk.offset)
-        self._disk.fsync(walk.fd)  # frames that no crash tore are accepted, and must stay
+        # Frames that no crash tore are accepted, and must stay.  After a failed sync the kernel
+        # may take them for written and skip them in the next: what no later frame vouches for
+        # is written again.  And whoever died may have died before the name was on disk.
+        for at in range(walk.certain, walk.offset, PIECE_BYTES):
+            size = min(PIECE_BYTES, walk.offset - at)
+            write_all(self._disk, walk.fd, read_all(self._disk, walk.fd, size, at), at)
+        self._disk.fsync(walk.fd)
+        self._disk.sync_directory(self.directory)
         self.identity = walk.header.identity
         self.epoch = walk.epoch + 1
         self.sequence = self.durable = self.on_disk = walk.sequence - 1
@@ -192,6 +214,8 @@ class FileLog:
                 "there are snapshots here, but no journal", str(self.directory), 0, after + 1
             )
         self.identity = self._disk.random(16)
+        with suppress(PermissionError):  # where the directory was made by somebody with more rights
+            self._disk.sync_directory(self.directory.absolute().parent)
         self._new_segment()
 
     # ------------------------------------------------------------------ appending
