@@ -44,7 +44,8 @@ _FRAME = struct.Struct("<IBBHIIIIQQQq")
 _FRAME_TAIL = struct.Struct("<32s36s")
 _CRC = _SIZE = struct.Struct("<I")
 PLANES_HEAD_BYTES = WORDS + RECORD_BYTES
-_SECTOR_OF_ZEROS = bytes(SECTOR_BYTES)
+_ZEROS = bytes(SECTOR_BYTES // 2)  # without these a sector holds two bytes that are not zero
+_TAIL = bytes(ALIGNMENT - 1)  # with one byte of fill behind it, nearly a cut-off end
 assert _SEGMENT.size + _CRC.size == HEADER_BYTES
 assert _FRAME.size + _FRAME_TAIL.size + _CRC.size == HEADER_BYTES
 
@@ -159,7 +160,8 @@ def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
     """Codec and payload of a `COMMAND` array.
 
     Planes are as small as what LZ4 made of them on every flow tried, in a fifth of the time.
-    But a payload must not have a sector of zeros, which is how a torn write is told from damage.
+    But no payload may have a sector, or an end, of zeros, which is how a torn write is told from
+    damage; nor one that is a single byte from it, for that byte may go bad.
     """
     words = np.ascontiguousarray(commands).view("<u8").reshape(-1, WORDS)
     codec, packed = CODEC_PLANES, b""
@@ -167,7 +169,8 @@ def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
         packed = _planes.pack(words)
     if not 0 < len(packed) < words.nbytes:
         codec, packed = CODEC_RAW, words.tobytes()
-    if _SECTOR_OF_ZEROS in packed:
+    last = len(packed) % ALIGNMENT == ALIGNMENT - 1 and packed.endswith(_TAIL)
+    if last or _ZEROS in packed:
         codec, packed = CODEC_PLANES_LZ4, lz4.block.compress(_planes.pack(words), store_size=True)
     return codec, packed
 
