@@ -11,7 +11,21 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("MATCHCORE_DEBUG") == "1"
 CHECKS = dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), DEBUG)
-COMPILE = ["-O1", "-g", "-ftrapv"] if DEBUG else ["-O3", "-g0"]
+COMPILE = (
+    ["-O1", "-g", "-ftrapv"]
+    if DEBUG
+    else [
+        "-O3",
+        "-g0",
+        # Two words written apart and read back as one wait for the first to leave the processor.
+        "-fno-tree-slp-vectorize",
+        # What is `inline` is inlined, also into the one large loop of a batch.
+        "--param=max-inline-insns-single=2000",
+        "--param=large-function-growth=3000",
+        "--param=inline-unit-growth=400",
+        "--param=large-stack-frame-growth=5000",
+    ]
+)
 
 extensions = [
     Extension(

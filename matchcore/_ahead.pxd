@@ -6,7 +6,7 @@ from ._book cimport Book
 from ._ids cimport ids_guess, ids_hash, ids_prefetch
 from ._ladder cimport Ladder, ladder_key, ladder_ask, place_of
 from ._pool cimport Level, Node, Order
-from ._records cimport NEW, REDUCE, mc_command, mc_prefetch, mc_unlikely, u8, u32
+from ._records cimport NEW, REDUCE, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
@@ -55,6 +55,16 @@ cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) n
                 mc_prefetch(&(<Node*>ladder.root).child[
                     place_of(ladder_key(ladder, commands[i].price), ladder.height)])
 
+cdef inline void look_at_one(Book** books, u32 books_count, const mc_command* command,
+                             Strip* strip) noexcept nogil:
+    """A strip of one command, whose turn is now."""
+    cdef Book* book = book_for(books, books_count, command)
+    strip.length = 1
+    strip.ahead[0].book = book
+    strip.ahead[0].order = NULL
+    if mc_likely(book != NULL):
+        strip.ahead[0].hash = ids_hash(&book.ids, command.order_id)
+
 cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
                              size_t count, Strip* strip) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
@@ -71,6 +81,7 @@ cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* co
         if mc_unlikely(book == NULL):
             strip.length = i + 1
             return
+        strip.ahead[i].order = NULL
         strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
         ids_prefetch(&book.ids, strip.ahead[i].hash)
 

@@ -6,8 +6,7 @@ from ._records cimport i64, mc_command, mc_event, u32, u64
 
 cdef struct Book:
     Ladder sides[2]         # [0] buys, [1] sells
-    Ids ids
-    u64 orders              # resting
+    Ids ids                 # and how many orders rest
     u64 orders_max
     i64 quantity_max        # of one order
     i64 lot

@@ -3,8 +3,8 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from ._ahead cimport (LARGE, STRIP, STRIPS, Strip, book_for, look_around, look_at_books,
-                      look_at_ids, look_at_new, look_at_orders, look_at_roots)
+from ._ahead cimport (LARGE, STRIP, STRIPS, Ahead, Strip, look_around, look_at_books,
+                      look_at_ids, look_at_new, look_at_one, look_at_orders, look_at_roots)
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
 from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
@@ -79,7 +79,7 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
                 maker.prev = NULL
                 return 0
             after = maker.next
-            book_forget(core, book, maker)
+            book_forget(core, book, maker, ids_hash(&book.ids, maker.order_id))
             level.orders -= 1
             maker = after
             if maker == NULL or left == 0 or events.at == events.end:
@@ -144,10 +144,8 @@ cdef Reason wrong_fields(const mc_command* command, Field* field) noexcept nogil
 
 
 cdef inline Reason wrong_quantity(const Book* book, i64 quantity) noexcept nogil:
-    if quantity <= 0:
-        return R_QUANTITY_NOT_POSITIVE
-    if quantity > book.quantity_max:
-        return R_QUANTITY_TOO_LARGE
+    if mc_unlikely(<u64>quantity - 1 >= <u64>book.quantity_max):
+        return R_QUANTITY_NOT_POSITIVE if quantity <= 0 else R_QUANTITY_TOO_LARGE
     if book.lot != 1 and quantity % book.lot:
         return R_OFF_LOT
     return R_NONE
@@ -158,37 +156,18 @@ cdef inline bint is_resting(const mc_command* command) noexcept nogil:
     return command.order_type == LIMIT and command.time_in_force <= DAY
 
 
-cdef inline Reason wrong_new(Book* book, const mc_command* command, u32 hash,
-                             Field* field) noexcept nogil:
-    """What forbids a NEW, in the order of the rule book, or R_NONE."""
-    cdef Reason reason
-    cdef Ladder* ladder
-    cdef u64 key
-    if mc_unlikely(not is_plain(command)):
-        reason = wrong_fields(command, field)
-        if reason != R_NONE:
-            return reason
-    reason = wrong_quantity(book, command.quantity)
-    if mc_unlikely(reason != R_NONE):
+cdef inline Reason wrong_resting(const Book* book, Ladder* ladder, const mc_command* command,
+                                 u64 key, bint crossing, Field* field) noexcept nogil:
+    """What forbids a NEW to rest, in the order of the rule book, or R_NONE."""
+    if mc_unlikely(book.ids.count >= book.orders_max):
+        field[0] = F_MAX_ORDERS
+        return R_TOO_MANY_ORDERS
+    if mc_unlikely(crossing) and command.flags == POST_ONLY:
+        field[0] = F_PRICE
+        return R_WOULD_TRADE
+    if mc_unlikely(overflows(ladder, key, command.quantity, 0)):
         field[0] = F_QUANTITY
-        return reason
-    if mc_unlikely(command.order_id != 0
-                   and ids_find(&book.ids, hash, command.order_id) != NULL):
-        field[0] = F_ORDER_ID
-        return R_DUPLICATE_ORDER
-    if is_resting(command):
-        ladder = side_of(book, command.side)
-        key = ladder_key(ladder, command.price)
-        if mc_unlikely(book.orders >= book.orders_max):
-            field[0] = F_MAX_ORDERS
-            return R_TOO_MANY_ORDERS
-        if mc_unlikely(command.flags == POST_ONLY) and crosses(
-                &book.sides[2 - command.side], ~key):
-            field[0] = F_PRICE
-            return R_WOULD_TRADE
-        if mc_unlikely(overflows(ladder, key, command.quantity, 0)):
-            field[0] = F_QUANTITY
-            return R_LEVEL_OVERFLOW
+        return R_LEVEL_OVERFLOW
     return R_NONE
 
 
@@ -230,60 +209,91 @@ cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 h
 cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 hash,
                         Events* events) noexcept nogil:
     cdef Field field = F_NONE
-    cdef Reason reason = wrong_new(book, given, hash, &field)
+    cdef Reason reason
     cdef mc_command named
     cdef const mc_command* command = given
+    cdef Ladder* ladder
     cdef Ladder* other
-    cdef u64 key
+    cdef u64 key, limit
+    cdef bint resting, crossing
+    if mc_unlikely(not is_plain(given)):
+        reason = wrong_fields(given, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
+    reason = wrong_quantity(book, given.quantity)
     if mc_unlikely(reason != R_NONE):
-        emit_refusal(core, given, reason, field, events)
+        emit_refusal(core, given, reason, F_QUANTITY, events)
         return
+    if mc_unlikely(ids_find(&book.ids, hash, given.order_id) != NULL):     # 0 is nobody's
+        emit_refusal(core, given, R_DUPLICATE_ORDER, F_ORDER_ID, events)
+        return
+    ladder = side_of(book, given.side)
+    other = &book.sides[2 - given.side]
+    key = ladder_key(ladder, given.price)
+    limit = limit_of(given, key)
+    resting = is_resting(given)
+    crossing = crosses(other, limit)
+    if resting:
+        reason = wrong_resting(book, ladder, given, key, crossing, &field)
+        if mc_unlikely(reason != R_NONE):
+            emit_refusal(core, given, reason, field, events)
+            return
     if mc_unlikely(given.order_id == 0):
         named = given[0]
         named.order_id = next_id(core, book)
         hash = ids_hash(&book.ids, named.order_id)
         command = &named
     emit_taker(core, events, ACCEPTED, R_NONE, command, command.quantity, command.quantity)
-    other = &book.sides[2 - command.side]
-    key = ladder_key(side_of(book, command.side), command.price)
-    if is_resting(command) and not crosses(other, ~key):
+    if resting and not crossing:
         book_rest(core, book, command, key, hash, command.flags, command.quantity)
-    elif command.time_in_force == FOK and not can_fill(other, limit_of(command, key),
-                                                       command.quantity):
+    elif command.time_in_force == FOK and not can_fill(other, limit, command.quantity):
         emit_taker(core, events, CANCELLED, R_FILL_OR_KILL, command, command.quantity, 0)
     else:
         take_and_rest(core, book, command, hash, command.flags, command.quantity, events)
 
 
-cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, u32 hash,
+cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
                              Events* events) noexcept nogil:
     """The live order that a command names, or NULL after a refusal."""
-    cdef Order* order = ids_find(&book.ids, hash, command.order_id)
-    if order == NULL:
-        emit_refusal(core, command, R_UNKNOWN_ORDER, F_ORDER_ID, events)
-    elif command.account != 0 and command.account != order.account:
+    cdef Order* order = ahead.order
+    # What was seen ahead may have gone since, and its slot be another's.
+    if mc_unlikely(order == NULL or order.order_id != command.order_id
+                   or order.instrument != book.instrument):
+        order = ids_find(&book.ids, ahead.hash, command.order_id)
+        if order == NULL:
+            emit_refusal(core, command, R_UNKNOWN_ORDER, F_ORDER_ID, events)
+            return NULL
+    if mc_unlikely(command.account != 0) and command.account != order.account:
         emit_refusal(core, command, R_NOT_OWNER, F_ACCOUNT, events)
         return NULL
     return order
 
 
-cdef inline void cancel_order(Core* core, Book* book, Order* order, u8 reason,
+cdef inline void cancel_order(Core* core, Book* book, Order* order, u32 hash, u8 reason,
                               Events* events) noexcept nogil:
     emit(core, events, CANCELLED, reason, book.instrument, order, order.price, order.left, 0)
-    book_remove(core, book, order)
+    book_remove(core, book, order, hash)
 
 
-cdef void do_reduce(Core* core, Book* book, const mc_command* command, u32 hash,
+cdef inline void do_cancel(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
+                           Events* events) noexcept nogil:
+    cdef Order* order = order_for(core, book, command, ahead, events)
+    if mc_likely(order != NULL):
+        cancel_order(core, book, order, ahead.hash, R_REQUESTED, events)
+
+
+cdef void do_reduce(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
                     Events* events) noexcept nogil:
     cdef Order* order
     if command.quantity <= 0:
         emit_refusal(core, command, R_QUANTITY_NOT_POSITIVE, F_QUANTITY, events)
         return
-    order = order_for(core, book, command, hash, events)
+    order = order_for(core, book, command, ahead, events)
     if order == NULL:
         return
     if command.quantity >= order.left:
-        cancel_order(core, book, order, R_REDUCED_TO_NOTHING, events)
+        cancel_order(core, book, order, ahead.hash, R_REDUCED_TO_NOTHING, events)
     elif command.quantity % book.lot:
         emit_refusal(core, command, R_OFF_LOT, F_QUANTITY, events)
     else:
@@ -291,7 +301,7 @@ cdef void do_reduce(Core* core, Book* book, const mc_command* command, u32 hash,
         emit(core, events, AMENDED, R_NONE, book.instrument, order, order.price, order.left, order.left)
 
 
-cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
+cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead* ahead,
                    Events* events) noexcept nogil:
     cdef mc_command command = given[0]
     cdef Reason reason
@@ -311,7 +321,7 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
         if reason != R_NONE:
             emit_refusal(core, given, reason, F_QUANTITY, events)
             return
-    order = order_for(core, book, given, hash, events)
+    order = order_for(core, book, given, ahead, events)
     if order == NULL:
         return
     if given.flags & KEEP_PRICE:
@@ -338,8 +348,8 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, u32 hash,
         shrink(book, order, command.quantity)
     elif crosses(&book.sides[2 - order.side], ~key):
         command.flags = order.flags
-        book_remove(core, book, order)
-        take_and_rest(core, book, &command, hash, command.flags, command.quantity, events)
+        book_remove(core, book, order, ahead.hash)
+        take_and_rest(core, book, &command, ahead.hash, command.flags, command.quantity, events)
     else:
         level_leave(core, ladder, ladder_key(ladder, order.price), order)
         order.price = command.price
@@ -369,7 +379,8 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                             pending.order = order
                             return False
                         after = order.next
-                        cancel_order(core, book, order, reason, events)
+                        cancel_order(core, book, order, ids_hash(&book.ids, order.order_id), reason,
+                                     events)
                         order = after
                         pending.swept += 1
                     else:
@@ -382,58 +393,43 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
-cdef inline void apply_order(Core* core, Book* book, const mc_command* command, u32 hash,
-                             Events* events) noexcept nogil:
-    cdef Order* order
-    if command.kind == NEW:
-        do_new(core, book, command, hash, events)
-    elif command.kind == CANCEL:
-        order = order_for(core, book, command, hash, events)
-        if order != NULL:
-            cancel_order(core, book, order, R_REQUESTED, events)
-    elif command.kind == AMEND:
-        do_amend(core, book, command, hash, events)
-    else:
-        do_reduce(core, book, command, hash, events)
-
-
-cdef inline Halt apply_next(Core* core, Book* book, const mc_command* command, u32 hash,
-                            size_t* taken, Events* events) noexcept nogil:
-    if mc_unlikely(events.at >= events.end):
-        return FULL
-    if mc_unlikely(not ids_ready(&book.ids)):
-        return NO_MEMORY
-    core.sequence += 1
-    taken[0] += 1
-    apply_order(core, book, command, hash, events)
-    return FULL if mc_unlikely(core.pending.stage != IDLE) else DONE
-
-
-cdef Halt apply_single(Core* core, Book** books, u32 books_count, const mc_command* command,
-                       size_t* taken, Events* events) noexcept nogil:
-    """One command, with nothing behind it to look at."""
-    cdef Book* book = book_for(books, books_count, command)
-    if mc_unlikely(book == NULL):
-        return STOPPED
-    if mc_unlikely(not pool_ready(&core.pool, 1)):
-        return NO_MEMORY
-    return apply_next(core, book, command, ids_hash(&book.ids, command.order_id), taken, events)
-
-
 cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
                              size_t* taken, Events* events) noexcept nogil:
-    cdef size_t i
-    cdef Halt halt
+    """The turn of a strip; counts in taken those that were begun."""
+    cdef const mc_command* command = commands
+    cdef const mc_command* end = commands + strip.length
+    cdef const Ahead* ahead = strip.ahead
+    cdef Book* book
+    cdef Halt halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
         return NO_MEMORY
-    for i in range(strip.length):
-        if mc_unlikely(strip.ahead[i].book == NULL):
-            return STOPPED
-        halt = apply_next(core, strip.ahead[i].book, &commands[i], strip.ahead[i].hash, taken,
-                          events)
-        if mc_unlikely(halt != DONE):
-            return halt
-    return DONE
+    while command < end:
+        book = ahead.book
+        if mc_unlikely(book == NULL):
+            halt = STOPPED
+            break
+        if mc_unlikely(events.at >= events.end):
+            halt = FULL
+            break
+        if mc_unlikely(not ids_ready(&book.ids)):
+            halt = NO_MEMORY
+            break
+        core.sequence += 1
+        if command.kind == NEW:
+            do_new(core, book, command, ahead.hash, events)
+        elif command.kind == CANCEL:
+            do_cancel(core, book, command, ahead, events)
+        elif command.kind == AMEND:
+            do_amend(core, book, command, ahead, events)
+        else:
+            do_reduce(core, book, command, ahead, events)
+        command += 1
+        ahead += 1
+        if mc_unlikely(core.pending.stage != IDLE):
+            halt = FULL
+            break
+    taken[0] += command - commands
+    return halt
 
 
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
@@ -460,20 +456,18 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                       pending.command.flags, pending.left, events)
         if pending.stage != IDLE:
             return FULL
-    if count == 1:
-        return apply_single(core, books, books_count, commands, taken, events)
-    look_at_ids(books, books_count, commands, count, &strips[0])
-    if count <= STRIP:
+    if count == 1:      # nothing is behind it to look at
+        look_at_one(books, books_count, commands, &strips[0])
         return apply_strip(core, &strips[0], commands, taken, events)
-    seen = strips[0].length
-    for i in range(1, STRIPS - 1):
+    seen = 0
+    for i in range(STRIPS - 1):
         look_at_ids(books, books_count, commands + seen, count - seen, &strips[i])
         seen += strips[i].length
     while True:
         strip = &strips[turn % STRIPS]
         strip_new = &strips[(turn + 2) % STRIPS]
-        look_at_orders(strip_new)
         if large:
+            look_at_orders(strip_new)
             look_at_new(strip_new, commands + seen - strip_new.length)
             if turn > 0:
                 look_around(&strips[(turn + 1) % STRIPS])

@@ -9,7 +9,8 @@
 from libc.string cimport memset
 from ._pages cimport pages_give, pages_give_rest, pages_give_step, pages_take
 from ._pool cimport Order
-from ._records cimport mc_first_bit, mc_fold, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from ._records cimport (mc_bytes_equal, mc_bytes_set, mc_first_bit, mc_fold, mc_likely, mc_prefetch,
+                        mc_unlikely, u8, u32, u64)
 
 cdef struct Bucket:
     u64 tags                # bytes 0 to 6: of the seven places, 0 when free; byte 7: passers-by
@@ -41,17 +42,17 @@ cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
     cdef u64 h = mc_fold(order_id ^ <u64>0x9E3779B97F4A7C15, ids.secret)
     return <u32>((h ^ h >> 32) * ids.secret >> 32)
 
-cdef inline u64 tag_of(u32 hash) noexcept nogil:
+cdef inline u8 tag_of(u32 hash) noexcept nogil:
     """Of the bits that choose no bucket in any but giant tables; never 0."""
-    return hash >> 24 | 0x80
+    return <u8>(hash >> 24 | 0x80)
 
-cdef inline u64 places_with(u64 tags, u32 hash) noexcept nogil:
-    """The top bit of each byte, 0 to 6, that holds the hash's tag."""
-    cdef u64 x = tags ^ tag_of(hash) * <u64>0x0101010101010101
-    return ~((x & <u64>0x7f7f7f7f7f7f7f7f) + <u64>0x7f7f7f7f7f7f7f7f | x) & <u64>0x0080808080808080
+cdef inline u32 places_with(u64 tags, u32 hash) noexcept nogil:
+    """A bit for each place, 0 to 6, that holds the hash's tag."""
+    return mc_bytes_equal(tags, tag_of(hash))
 
-cdef inline u64 places_free(u64 tags) noexcept nogil:
-    return ~tags & <u64>0x0080808080808080
+cdef inline u32 places_free(u64 tags) noexcept nogil:
+    """A bit for each place, 0 to 6, that holds no order."""
+    return mc_bytes_set(tags) ^ 0x7f
 
 cdef inline u64 passers_by(const Bucket* bucket) noexcept nogil:
     return bucket.tags >> 56
@@ -66,14 +67,15 @@ cdef inline u64 table_next(const Table* table, u64 at) noexcept nogil:
     return at if at >= table.gone else table.gone
 
 cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u64 order_id) noexcept nogil:
-    cdef u64 at = first, found
+    cdef u64 at = first
+    cdef u32 found
     cdef const Bucket* bucket
     cdef Order* order
     while True:
         bucket = &table.buckets[at]
         found = places_with(bucket.tags, hash)
         while found:
-            order = bucket.order[mc_first_bit(found) >> 3]
+            order = bucket.order[mc_first_bit(found)]
             if mc_likely(order.order_id == order_id):
                 return order
             found &= found - 1
@@ -83,16 +85,20 @@ cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u64 order
         if at == first:
             return NULL
 
-cdef inline bint table_remove(Table* table, Order* order) noexcept nogil:
+cdef inline void place_clear(Bucket* bucket, u32 place) noexcept nogil:
+    bucket.tags &= ~(<u64>0xff << 8 * place)     # a whole word, as it is read: the cache forwards it
+
+cdef inline bint table_remove(Table* table, const Order* order, u32 hash) noexcept nogil:
     """Takes an order out; false when it is not there."""
-    cdef u64 first = table_first(table, order.hash), at = first, found
+    cdef u64 first = table_first(table, hash), at = first
+    cdef u32 found
     cdef Bucket* bucket
     while True:
         bucket = &table.buckets[at]
-        found = places_with(bucket.tags, order.hash)
+        found = places_with(bucket.tags, hash)
         while found:
-            if bucket.order[mc_first_bit(found) >> 3] == order:
-                bucket.tags &= ~(<u64>0xff << (mc_first_bit(found) & 56))
+            if bucket.order[mc_first_bit(found)] == order:
+                place_clear(bucket, mc_first_bit(found))
                 while mc_unlikely(first != at):
                     bucket = &table.buckets[first]
                     if passers_by(bucket) < PASSERS_BY_MAX:
@@ -106,20 +112,20 @@ cdef inline bint table_remove(Table* table, Order* order) noexcept nogil:
         if at == first:
             return False
 
-cdef inline void table_put(Table* table, Order* order) noexcept nogil:
+cdef inline void table_put(Table* table, Order* order, u32 hash) noexcept nogil:
     """Enters an order; there is a free place somewhere."""
-    cdef u64 at = order.hash & table.mask
+    cdef u64 at = hash & table.mask
     cdef Bucket* bucket = &table.buckets[at]
-    cdef u64 place
+    cdef u32 place
     while mc_unlikely(places_free(bucket.tags) == 0):
         if passers_by(bucket) < PASSERS_BY_MAX:
             bucket.tags += <u64>1 << 56
         at = (at + 1) & table.mask
         bucket = &table.buckets[at]
-    place = mc_first_bit(places_free(bucket.tags)) & 56
-    bucket.order[place >> 3] = order
-    bucket.tags |= tag_of(order.hash) << place
-    order.place = <u8>place if at == order.hash & table.mask else PLACE_ELSEWHERE
+    place = mc_first_bit(places_free(bucket.tags))
+    bucket.order[place] = order
+    bucket.tags |= <u64>tag_of(hash) << 8 * place
+    order.place = <u8>place if mc_likely(at == hash & table.mask) else PLACE_ELSEWHERE
 
 cdef inline size_t table_size(const Table* table) noexcept nogil:
     return (table.mask + 1) * sizeof(Bucket)
@@ -178,15 +184,16 @@ cdef inline void ids_move_some(Ids* ids) noexcept nogil:
     """Takes a few orders over, or passes a few empty buckets: never much for one command."""
     cdef Table* old = &ids.old
     cdef Bucket* bucket
-    cdef u64 live, place
-    cdef u32 moved = 0, passed = 0
+    cdef Order* order
+    cdef u32 live, place, moved = 0, passed = 0
     while moved < IDS_MOVES and passed < IDS_PASSES:
         bucket = &old.buckets[old.gone]
-        live = bucket.tags & <u64>0x0080808080808080
+        live = mc_bytes_set(bucket.tags)
         if live:
-            place = mc_first_bit(live) & 56
-            bucket.tags &= ~(<u64>0xff << place)
-            table_put(&ids.now, bucket.order[place >> 3])
+            place = mc_first_bit(live)
+            order = bucket.order[place]
+            place_clear(bucket, place)
+            table_put(&ids.now, order, ids_hash(ids, order.order_id))
             moved += 1
             continue
         passed += 1
@@ -212,17 +219,17 @@ cdef inline bint ids_ready(Ids* ids) noexcept nogil:
     """Room for one more id; false when there is no memory for it."""
     return mc_likely(ids.count < ids.high) or ids_work(ids)
 
-cdef inline void ids_put(Ids* ids, Order* order) noexcept nogil:
+cdef inline void ids_put(Ids* ids, Order* order, u32 hash) noexcept nogil:
     """Enters an order whose id is not there; ids_ready has made room."""
-    table_put(&ids.now, order)
+    table_put(&ids.now, order, hash)
     ids.count += 1
 
-cdef inline void ids_remove(Ids* ids, Order* order) noexcept nogil:
+cdef inline void ids_remove(Ids* ids, const Order* order, u32 hash) noexcept nogil:
     """Takes out an order that is there, and lets the table shrink when it is almost empty."""
     if mc_likely(order.place != PLACE_ELSEWHERE and ids.old.buckets == NULL):
-        ids.now.buckets[order.hash & ids.now.mask].tags &= ~(<u64>0xff << order.place)
-    elif not table_remove(&ids.now, order):
-        table_remove(&ids.old, order)
+        place_clear(&ids.now.buckets[hash & ids.now.mask], order.place)
+    elif not table_remove(&ids.now, order, hash):
+        table_remove(&ids.old, order, hash)
     ids.count -= 1
     ids_shrink(ids)
 
@@ -232,9 +239,9 @@ cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
 cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
     """The order that a hash belongs to, as a rule, or NULL; reads its bucket only."""
     cdef const Bucket* bucket
-    cdef u64 found
+    cdef u32 found
     if ids.count == 0:
         return NULL
     bucket = &ids.now.buckets[hash & ids.now.mask]
     found = places_with(bucket.tags, hash)
-    return bucket.order[mc_first_bit(found) >> 3] if found else NULL
+    return bucket.order[mc_first_bit(found)] if found else NULL

@@ -19,7 +19,7 @@ cdef struct Ladder:
     u64 hot_block           # key >> 6 of the leaf used last
     Leaf* hot
     u64 flip                # price ^ flip = key
-    i64 heaviest            # no level has ever held more
+    u64 weights             # the bits of all quantities that a level has ever held
     void* root              # a Leaf when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
     u32 height              # 0: no tree
@@ -33,7 +33,7 @@ cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.root = NULL
     ladder.height = 0
     ladder.prefix = 0
-    ladder.heaviest = 0
+    ladder.weights = 0
     ladder.flip = ((<u64>1 << 63) - 1) if side == BUY else (<u64>1 << 63)
 
 cdef inline u64 ladder_key(const Ladder* ladder, i64 price) noexcept nogil:

@@ -348,7 +348,7 @@ cdef class Machine:
         if wrong is None:
             instrument = read_instrument(raw)
             if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
-                if self.exchange.books[number - 1].orders:
+                if self.exchange.books[number - 1].ids.count:
                     wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
         if wrong is None and command.kind == ADD_INSTRUMENT:
             self.add_book()         # without memory nothing has happened yet

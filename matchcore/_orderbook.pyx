@@ -255,7 +255,7 @@ cdef class OrderBook:
         return order_row(&self.book, whole(order_id))
 
     def __len__(self):
-        return self.book.orders
+        return self.book.ids.count
 
     def __contains__(self, order_id):
         return ids_look_up(&self.book.ids, whole(order_id)) != NULL

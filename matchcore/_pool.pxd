@@ -18,7 +18,7 @@ cdef struct Order:          # one cache line
     u8 time_in_force
     u8 flags                # POST_ONLY or nothing
     u8 place                # in the bucket of the id table, see _ids.pxd
-    u32 hash                # of the id
+    u32 instrument          # whose book it rests in; 0 in a slot that is free
 
 cdef struct Level:
     Order* head

@@ -66,6 +66,9 @@ cdef extern from "matchcore.h" nogil:
 
     u32 mc_word32(const void* at)
     u64 mc_word64(const void* at)
+    void mc_put_word64(void* at, u64 word)
+    u32 mc_bytes_equal(u64 word, u8 tag)
+    u32 mc_bytes_set(u64 word)
     u64 mc_fold(u64 a, u64 b)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)

@@ -1,12 +1,13 @@
 # Orders at rest in a book: put, taken out, made smaller, and what the levels say of them.
 from libc.stdint cimport INT64_MAX
+from libc.string cimport memcpy
 
 from ._book cimport Book, Core
 from ._ids cimport ids_put, ids_remove
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make, leaf_wake)
 from ._pool cimport Leaf, Level, Order, slots_give, slots_take
-from ._records cimport i64, mc_command, mc_unlikely, u8, u16, u32, u64
+from ._records cimport i64, mc_command, mc_likely, mc_unlikely, u8, u16, u32, u64
 
 cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
     return &book.sides[side - 1]
@@ -31,8 +32,7 @@ cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order) n
     level.tail = order
     level.quantity += order.left
     level.orders += 1
-    if level.quantity > ladder.heaviest:
-        ladder.heaviest = level.quantity
+    ladder.weights |= <u64>level.quantity
 
 
 cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
@@ -57,31 +57,28 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
                            u16 flags, i64 left) noexcept nogil:
     """Enters an order, last in its level."""
     cdef Order* order = <Order*>slots_take(&core.pool.orders)
-    order.order_id = command.order_id
-    order.client_order_id = command.client_order_id
-    order.account = command.account
+    memcpy(&order.order_id, &command.order_id, 3 * sizeof(u64))     # client order id and account too
     order.price = command.price
     order.left = left
     order.side = command.side
     order.time_in_force = command.time_in_force
     order.flags = <u8>flags
-    order.hash = hash
-    ids_put(&book.ids, order)
+    order.instrument = book.instrument
+    ids_put(&book.ids, order, hash)
     level_join(core, side_of(book, command.side), key, order)
-    book.orders += 1
 
 
-cdef inline void book_forget(Core* core, Book* book, Order* order) noexcept nogil:
+cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
     """Takes an order that is in no level any more out of the id table and the pool."""
-    ids_remove(&book.ids, order)
+    ids_remove(&book.ids, order, hash)
+    order.instrument = 0
     slots_give(&core.pool.orders, order)
-    book.orders -= 1
 
 
-cdef inline void book_remove(Core* core, Book* book, Order* order) noexcept nogil:
+cdef inline void book_remove(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
     cdef Ladder* ladder = side_of(book, order.side)
     level_leave(core, ladder, ladder_key(ladder, order.price), order)
-    book_forget(core, book, order)
+    book_forget(core, book, order, hash)
 
 
 cdef inline Level* level_at(Ladder* ladder, u64 key) noexcept nogil:
@@ -97,7 +94,7 @@ cdef inline bint crosses(const Ladder* other, u64 limit) noexcept nogil:
 cdef inline bint overflows(Ladder* ladder, u64 key, i64 quantity, i64 leaving) noexcept nogil:
     """True if the level would hold more than 2^63 - 1 units with quantity in and leaving out."""
     cdef Level* level
-    if quantity <= INT64_MAX - ladder.heaviest:
+    if mc_likely((<u64>quantity | ladder.weights) >> 62 == 0):      # the sum of two has no 64th bit
         return False
     level = level_at(ladder, key)
     return level != NULL and level.quantity - leaving > INT64_MAX - quantity

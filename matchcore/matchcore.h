@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "matchcore's records are little-endian, and so must the machine be"
@@ -56,6 +59,26 @@ static inline uint64_t mc_fold(uint64_t a, uint64_t b) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
+static inline void mc_put_word64(void *at, uint64_t word) { memcpy(at, &word, sizeof word); }
+
+/* Of the bytes 0 to 6 of a word: a bit for each that equals tag, and for each whose top bit is set. */
+#ifdef __SSE2__
+static inline uint32_t mc_bytes_equal(uint64_t word, uint8_t tag) {
+    __m128i equal = _mm_cmpeq_epi8(_mm_cvtsi64_si128((long long)word), _mm_set1_epi8((char)tag));
+    return (uint32_t)_mm_movemask_epi8(equal) & 0x7f;
+}
+static inline uint32_t mc_bytes_set(uint64_t word) {
+    return (uint32_t)_mm_movemask_epi8(_mm_cvtsi64_si128((long long)word)) & 0x7f;
+}
+#else
+static inline uint32_t mc_bytes_set(uint64_t word) {
+    return (uint32_t)((word >> 7 & 0x0001010101010101u) * 0x0001020408102040u >> 48) & 0x7f;
+}
+static inline uint32_t mc_bytes_equal(uint64_t word, uint8_t tag) {
+    uint64_t x = word ^ tag * (uint64_t)0x0101010101010101u;
+    return mc_bytes_set(~((x & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu | x));
+}
+#endif
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
 #define mc_likely(x) __builtin_expect(!!(x), 1)
