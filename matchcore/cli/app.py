@@ -14,8 +14,10 @@ from ..recovery import MACHINES
 from . import output
 from .bench import bench
 from .demo import demo
+from .keeping import archive_command
 from .output import (
     Moment,
+    directory_argument,
     failing_kindly,
     json_option,
     moment,
@@ -24,9 +26,6 @@ from .output import (
     show_rows,
 )
 
-directory_argument = click.argument(
-    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
 machine_option = click.option(
     "--machine", type=click.Choice(list(MACHINES)), default="cython", show_default=True,
     help="Which implementation of the rules runs.",
@@ -46,6 +45,7 @@ def app() -> None:
 
 app.add_command(demo)
 app.add_command(bench)
+app.add_command(archive_command)
 
 
 @app.command()

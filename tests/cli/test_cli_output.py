@@ -25,7 +25,18 @@ from cli_kit import ANA, apart, run, run_json, traded
 import matchcore as mc
 from matchcore.sinks import SqliteSink
 
-COMMANDS = ["bench", "book", "demo", "follow", "import", "info", "replay", "snapshot", "verify"]
+COMMANDS = [
+    "archive",
+    "bench",
+    "book",
+    "demo",
+    "follow",
+    "import",
+    "info",
+    "replay",
+    "snapshot",
+    "verify",
+]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ FLOORS = (
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
     {"recovery"},
-    {"snapshotting"},
+    {"snapshotting", "retention", "repair"},
     {"engine", "follower"},
     {"importers", "sinks", "picture"},
     {"bench"},
