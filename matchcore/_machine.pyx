@@ -176,10 +176,17 @@ def _wrong_instrument(directory, kind, raw, number):
     return None
 
 
-def _in_one_row(commands):
+cdef object _dtype_seen = COMMAND   # equal to it: comparing takes as long as matching thirty commands
+
+
+cdef object _in_one_row(commands):
     """The commands, checked and without gaps."""
-    if getattr(commands, "dtype", None) != COMMAND:
-        raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+    global _dtype_seen
+    dtype = getattr(commands, "dtype", None)
+    if dtype is not COMMAND and dtype is not _dtype_seen:
+        if dtype != COMMAND:
+            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+        _dtype_seen = dtype
     if commands.ndim != 1:
         raise ValueError(f"commands: one dimension, not {commands.ndim}")
     return commands if commands.flags.c_contiguous else joined([commands])
