@@ -14,7 +14,7 @@ from ..recovery import MACHINES
 from . import output
 from .bench import bench
 from .demo import demo
-from .keeping import archive_command
+from .keeping import archive_command, repair_command
 from .output import (
     Moment,
     directory_argument,
@@ -46,6 +46,7 @@ def app() -> None:
 app.add_command(demo)
 app.add_command(bench)
 app.add_command(archive_command)
+app.add_command(repair_command)
 
 
 @app.command()

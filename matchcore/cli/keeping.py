@@ -8,9 +8,18 @@ from pathlib import Path
 import click
 
 from ..journal import identity_of
+from ..repair import Plan, plan, repair
 from ..retention import KEEP_SNAPSHOTS, archive
 from ..sinks import open_sink
-from .output import directory_argument, failing_kindly, json_option, out, progress_bar, show
+from .output import (
+    DAMAGED,
+    directory_argument,
+    failing_kindly,
+    json_option,
+    out,
+    progress_bar,
+    show,
+)
 
 
 @click.command(name="archive")
@@ -65,3 +74,67 @@ def _slowest(directory: Path, followers: tuple[str, ...]) -> int | None:
             sink.close()
         positions.append(position.sequence if position else 0)
     return min(positions, default=None)
+
+
+@click.command(name="repair")
+@directory_argument
+@click.option("--dry-run", is_flag=True, help="Only say what a cut would lose.")
+@click.option("--lose-acknowledged", is_flag=True,
+              help="Cut also what somebody may have been answered.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask, with --lose-acknowledged.")
+@json_option
+def repair_command(
+    directory: Path, dry_run: bool, lose_acknowledged: bool, yes: bool, as_json: bool
+) -> None:
+    """Cut a damaged log where it is still good, when no copy is left to restore.
+
+    \b
+    Example:  matchcore repair exchange.d --dry-run
+    What is cut is never deleted: it goes into DIR/cut-SEQUENCE-N.
+    Exit 0 good or repaired, 1 damaged (also after --dry-run) or refused.
+    """
+    with failing_kindly(as_json):
+        found = plan(directory)
+        if not as_json:
+            for line in _explained(found, directory):
+                out.print(line)
+        if not found.good and not dry_run:
+            if found.acknowledged and lose_acknowledged and not yes:
+                _confirm(found)
+            found = repair(directory, lose_acknowledged=lose_acknowledged)
+            if not as_json:
+                out.print(f"Cut. What lay behind is in {found.set_aside}")
+    if as_json:
+        show({**asdict(found), "good": found.good, "acknowledged": found.acknowledged}, True)
+    raise SystemExit(DAMAGED if dry_run and not found.good else 0)
+
+
+def _confirm(found: Plan) -> None:
+    """The number must be typed: a habit of pressing y must not lose orders."""
+    first = str(found.kept + 1)
+    typed = click.prompt(f"Type {first}, the first sequence that is lost, to go on", err=True)
+    if typed.strip() != first:
+        raise click.UsageError("not typed: nothing was changed")
+
+
+def _explained(found: Plan, directory: Path) -> list[str]:
+    if found.good:
+        begin = f"from the snapshot at {found.begins:,}" if found.begins else "from the beginning"
+        return [f"{directory}: an open would read it {begin} to {found.kept:,}: nothing to cut"]
+    lines = [
+        f"{directory}: {found.what}",
+        f"  at byte {found.offset:,} of {found.path}",
+        f"  a cut keeps sequences up to {found.kept:,}",
+    ]
+    if found.lost_to > found.kept:
+        lines.append(f"  it loses sequences {found.kept + 1:,} to {found.lost_to:,}")
+    if found.cut_bytes:
+        lines.append(f"  set aside: {found.cut_bytes:,} bytes from there to the end of the file")
+    lines += [f"  set aside: {name}" for name in [*found.segments, *found.snapshots]]
+    if found.acknowledged:
+        lines.append("  these commands may have been answered:")
+        lines += [f"    {reason}" for reason in found.reasons]
+        lines.append("  restore the file from a copy if there is one; else --lose-acknowledged")
+    else:
+        lines.append("  a write that a crash cut off: nobody was answered, and an open cuts it")
+    return lines

@@ -166,7 +166,7 @@ def first_sequence(path: str | os.PathLike[str]) -> int:
 def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:
     """How far a living writer says its log is safe; None without one: all of it."""
     directory = Path(path)
-    return _published(directory, disk) if _writer_alive(directory, disk) else None
+    return published(directory, disk) if _writer_alive(directory, disk) else None
 
 
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:
@@ -194,7 +194,7 @@ def _writer_alive(directory: Path, disk: Disk) -> bool:
         disk.close(fd)
 
 
-def _published(directory: Path, disk: Disk) -> int:
+def published(directory: Path, disk: Disk) -> int:
     """The writer's durable sequence; 0 while it is being written or not there yet."""
     try:
         fd = disk.open(directory / POSITION_NAME, READ)

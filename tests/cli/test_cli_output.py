@@ -33,6 +33,7 @@ COMMANDS = [
     "follow",
     "import",
     "info",
+    "repair",
     "replay",
     "snapshot",
     "verify",

@@ -1,0 +1,248 @@
+"""Cutting a damaged log where it is still good: what would be lost, and doing it.
+
+Nothing is deleted: what is cut goes into a directory beside the log.  What somebody may have
+been answered is cut only when that is asked for in so many words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import snapshots
+from .errors import LogDamaged, LogError
+from .journal import DISK, Disk
+from .journal.archived import where
+from .journal.disk import WRITE, give_birth, read_all
+from .journal.format import ALIGNMENT, FRAME_MAGIC, BadBytes, FrameHeader
+from .journal.reader import published
+from .journal.segments import Walk, check_follows, check_order, named_sequence, segment_files
+from .journal.writer import take_lock
+from .recovery import machine_class, of_this_log, starts
+
+CUT_PREFIX = "cut-"
+_MAGIC = FRAME_MAGIC.to_bytes(4, "little")
+
+
+@dataclass(slots=True)
+class Plan:
+    """Where a log stops being good, and what lies behind that place.
+
+    ``begins``: the snapshot that an open would begin with; ``kept``: the last good sequence;
+    ``lost_to``: the highest one that anything behind the cut still names, `kept` if nothing
+    does; ``reasons``: why commands behind the cut were on disk, or answered; ``cut_bytes`` are
+    the tail of ``path`` from ``offset`` on; ``segments`` and ``snapshots`` would be set aside
+    whole; ``set_aside``: where to, once it is done.
+    """
+
+    what: str = ""
+    path: str = ""
+    offset: int = 0
+    begins: int = 0
+    kept: int = 0
+    lost_to: int = 0
+    cut_bytes: int = 0
+    segments: list[str] = field(default_factory=list)
+    snapshots: list[str] = field(default_factory=list)
+    torn: bool = False
+    reasons: list[str] = field(default_factory=list)
+    set_aside: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.what
+
+    @property
+    def acknowledged(self) -> bool:
+        """True if somebody may have been answered what a cut would lose."""
+        return not self.good and not self.torn
+
+
+def plan(path: str | os.PathLike[str], disk: Disk = DISK) -> Plan:
+    """What a cut would do to a log that an open refuses; changes nothing.
+
+    As an open does, it begins with the newest good snapshot: damage before that needs no cut,
+    but a copy put back.  LogError without a log, `LogDamaged` when its beginning is missing.
+    """
+    directory = Path(path)
+    files = segment_files(directory, disk)
+    if not files:
+        raise LogError(f"{directory}: no journal here")
+    start = starts(directory, machine_class("cython"), None, of_this_log(directory, disk), disk)
+    needed = start.sequence + 1
+    if named_sequence(files[0]) > needed:
+        what = f"sequence {needed} is needed" + where(directory, needed, disk)
+        raise LogDamaged(what, str(files[0]), 0, named_sequence(files[0]))
+    files = files[max(at for at, file in enumerate(files) if named_sequence(file) <= needed) :]
+    found = Plan(begins=start.sequence)
+    _walk_all(found, files, disk)
+    if found.good and found.kept < start.sequence:
+        found.what, found.path = "the log ends before its snapshot", str(files[-1])
+    found.lost_to = found.kept
+    if not found.good:
+        _weigh(found, directory, disk)
+    return found
+
+
+def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
+    """Goes through the segments up to the first thing that is wrong."""
+    before: Walk | None = None
+    try:
+        for at, file in enumerate(files):
+            try:
+                walk = Walk.open(file, disk=disk)
+            except LogDamaged as error:
+                _stop(found, error, files, at, before)
+                return
+            try:
+                if before is not None:
+                    check_order([(before.path, before.header), (file, walk.header)])
+                    check_follows(before, walk.header, file)
+            except LogDamaged as error:
+                walk.close()
+                _stop(found, error, files, at, before)
+                return
+            if before is not None:
+                before.close()
+            before = walk
+            while walk.next() is not None:
+                pass
+            found.kept = walk.sequence - 1
+            if walk.trailing_problem():
+                found.torn = file == files[-1] and walk.can_be_torn()
+                found.what, found.path, found.offset = walk.problem, str(file), walk.offset
+                found.cut_bytes = disk.size(walk.fd) - walk.offset
+                found.segments = [other.name for other in files[at + 1 :]]
+                return
+    finally:
+        if before is not None:
+            before.close()
+
+
+def _stop(found: Plan, error: LogDamaged, files: list[Path], at: int, before: Walk | None) -> None:
+    """A segment that can not follow: it and what lies behind it is set aside whole."""
+    found.what, found.path = error.what, str(files[at])
+    found.segments = [file.name for file in files[at:]]
+    found.kept = before.sequence - 1 if before is not None else named_sequence(files[0]) - 1
+
+
+def _weigh(found: Plan, directory: Path, disk: Disk) -> None:
+    """Finds everything that says how far the log once went, and how sure that is."""
+    first = found.kept + 1
+    durable = 0
+    if found.cut_bytes:
+        headers = list(_headers(Path(found.path), found.offset, disk))
+        found.lost_to = max([found.lost_to, *(header.last_sequence for header in headers)])
+        durable = max((header.durable for header in headers), default=0)
+        if any(header.count == 0 and header.first_sequence > first for header in headers):
+            found.reasons.append("the log was closed behind it: a seal certifies what lies before")
+    for name in found.segments:
+        headers = list(_headers(directory / name, 0, disk))
+        last = max((header.last_sequence for header in headers), default=0)
+        found.lost_to = max(found.lost_to, last, named_sequence(directory / name) - 1)
+        durable = max([durable, named_sequence(directory / name) - 1,
+                       *(header.durable for header in headers)])  # fmt: skip
+    if durable >= first:
+        found.reasons.append(f"later bytes certify that the log was on disk to sequence {durable}")
+    answered = published(directory, disk)
+    if answered >= first:
+        found.reasons.append(f"the writer published that the log is safe to sequence {answered}")
+    for file in snapshots.listing(directory, disk):
+        if snapshots.sequence_of(file) >= first:
+            found.snapshots.append(file.name)
+    if found.snapshots:
+        found.reasons.append(f"{len(found.snapshots)} snapshots stand behind it")
+    found.lost_to = max(found.lost_to, answered, durable,
+                        *(snapshots.sequence_of(directory / name) for name in found.snapshots),
+                        0)  # fmt: skip
+    if found.reasons:
+        found.torn = False
+    elif not found.torn:
+        found.reasons.append("all its sectors were written: it is no torn write, so an answer"
+                             " may have been given")  # fmt: skip
+
+
+def _headers(file: Path, start: int, disk: Disk) -> Iterator[FrameHeader]:
+    """What looks like a frame header from an offset on; a client may have sent it."""
+    try:
+        fd = disk.open(file, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        data = read_all(disk, fd, disk.size(fd) - start, start)
+    finally:
+        disk.close(fd)
+    at = 0
+    while (at := data.find(_MAGIC, at)) >= 0:
+        step = 1
+        if (start + at) % ALIGNMENT == 0:
+            try:
+                header = FrameHeader.from_bytes(data, at)
+            except BadBytes:
+                pass
+            else:
+                yield header
+                step = header.frame_bytes  # what looks like one inside it is a client's
+        at += step
+
+
+def repair(
+    path: str | os.PathLike[str], *, lose_acknowledged: bool = False, disk: Disk = DISK
+) -> Plan:
+    """Cuts a log where it stops being good, and sets aside what lay behind; says what.
+
+    `LogLocked` while an engine has it open; LogError if there is nothing good before the place,
+    or if what would be lost may have been answered and `lose_acknowledged` does not say so.
+    Killed anywhere, it is started again: the damage stays until everything else is set aside.
+    """
+    directory = Path(path)
+    lock = take_lock(directory, disk)
+    try:
+        with snapshots.turn(directory, disk):
+            found = plan(directory, disk)
+            if found.good:
+                return found
+            if found.kept < named_sequence(segment_files(directory, disk)[0]):
+                raise LogError(f"{directory}: nothing before the damage is good; restore a copy")
+            if found.acknowledged and not lose_acknowledged:
+                raise LogError(
+                    f"{directory}: sequences {found.kept + 1} to {found.lost_to} may have been"
+                    " answered: restore a copy, or say lose_acknowledged"
+                )
+            aside = _new_directory(directory, found.kept + 1, disk)
+            _set_aside(directory, aside, found, disk)
+            found.set_aside = str(aside)
+            return found
+    finally:
+        disk.close(lock)
+
+
+def _new_directory(directory: Path, sequence: int, disk: Disk) -> Path:
+    names = set(disk.names(directory))
+    number = next(n for n in range(1, len(names) + 2)
+                  if f"{CUT_PREFIX}{sequence}-{n}" not in names)  # fmt: skip
+    aside = directory / f"{CUT_PREFIX}{sequence}-{number}"
+    disk.make_directory(aside)
+    disk.sync_directory(directory)
+    return aside
+
+
+def _set_aside(directory: Path, aside: Path, found: Plan, disk: Disk) -> None:
+    """Newest first, so that the log stays damaged, and is not a shorter good one, to the last."""
+    for name in [*found.snapshots, *reversed(found.segments)]:
+        disk.rename(directory / name, aside / name)
+        disk.sync_directory(aside)
+        disk.sync_directory(directory)
+    if not found.cut_bytes:
+        return
+    file = Path(found.path)
+    fd = disk.open(file, WRITE)
+    try:
+        tail = read_all(disk, fd, found.cut_bytes, found.offset)
+        disk.close(give_birth(disk, aside / f"{file.stem}-from-{found.offset}.tail", [tail]))
+        disk.ftruncate(fd, found.offset)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
