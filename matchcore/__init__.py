@@ -5,7 +5,8 @@ from __future__ import annotations
 from ._machine import Machine
 from ._orderbook import OrderBook
 from ._version import VERSION
-from .answers import Answer, BookView, PriceLevel, RestingOrder
+from .aio import AsyncEngine
+from .answers import Answer, BookView, Durability, PriceLevel, RestingOrder
 from .commands import (
     COMMAND,
     INSTRUMENT,
@@ -32,6 +33,7 @@ from .errors import (
     NotInTheLog,
     OrderRejected,
     PriceError,
+    QueueFull,
     ReadOnly,
     SinkError,
     SnapshotDamaged,
@@ -41,6 +43,7 @@ from .events import EVENT, EventKind, Field, Reason, Status, fresh
 from .follower import Follower, Sink
 from .instruments import Directory, Instrument
 from .journal import MemoryLog, Position
+from .pipeline import Commit
 from .recovery import Recovery
 from .state import State
 from .typed import (
@@ -79,11 +82,14 @@ __all__ = [
     "AddInstrument",
     "Amend",
     "Answer",
+    "AsyncEngine",
     "BookView",
     "Cancel",
     "ChangeInstrument",
     "Command",
+    "Commit",
     "Directory",
+    "Durability",
     "EndDay",
     "Engine",
     "EventKind",
@@ -113,6 +119,7 @@ __all__ = [
     "Position",
     "PriceError",
     "PriceLevel",
+    "QueueFull",
     "ReadOnly",
     "Reason",
     "Recovery",

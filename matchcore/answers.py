@@ -42,15 +42,36 @@ class Machine(Protocol):
     def _check(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What an answer is worth.
+
+    ``loss_ms_max``: when the machine dies, the answers lost were all given within this many
+    milliseconds; 0: none is lost, None: there is no bound.  ``survives_the_process``: none is lost
+    when only the process dies.
+    """
+
+    policy: str
+    loss_ms_max: float | None
+    survives_the_process: bool
+
+
+IN_MEMORY = Durability("memory", None, False)
+
+
 class Answer:
     """The events of one command, and what they mean for its order.
 
     Made of the bytes of its events; everything is worked out from them when asked for.
+    ``durability`` says what a crash can take of it.
     """
 
-    __slots__ = ("_events", "_instruments", "_records", "_rows")
+    __slots__ = ("_events", "_instruments", "_records", "_rows", "durability")
 
-    def __init__(self, records: bytes, directory: Directory) -> None:
+    def __init__(
+        self, records: bytes, directory: Directory, durability: Durability = IN_MEMORY
+    ) -> None:
+        self.durability = durability
         self._records = records
         self._instruments = directory.in_order()
         self._events: NDArray[np.void] | None = None
@@ -81,6 +102,11 @@ class Answer:
     def sequence(self) -> int:
         """Of the command in the log."""
         return self.rows[0].sequence
+
+    @property
+    def durable(self) -> bool:
+        """True if the command was on disk when this was given: no crash takes it."""
+        return self.durability.loss_ms_max == 0
 
     @property
     def order_id(self) -> int:
@@ -166,21 +192,26 @@ class RestingOrder:
 
 
 class BookView:
-    """One instrument's book as it is now.  Every call looks again, and waits for `lock`."""
+    """One instrument's book as it is now.  Every call looks again, at what `look` gives."""
 
-    __slots__ = ("_lock", "_machine", "_number")
+    __slots__ = ("_look", "_number")
 
     def __init__(
-        self, machine: Machine, number: int, lock: AbstractContextManager[object] | None = None
+        self,
+        machine: Machine | None,
+        number: int,
+        look: AbstractContextManager[Machine] | None = None,
     ) -> None:
-        self._machine = machine
+        if look is None:
+            assert machine is not None, "a machine, or a way to look at one"
+            look = nullcontext(machine)
+        self._look = look
         self._number = number
-        self._lock = lock or nullcontext()
 
     @property
     def instrument(self) -> Instrument:
-        with self._lock:
-            return self._machine.instruments[self._number]
+        with self._look as machine:
+            return machine.instruments[self._number]
 
     @property
     def best_bid(self) -> PriceLevel | None:
@@ -202,20 +233,20 @@ class BookView:
 
     def levels(self, side: Side, depth: int | None = None) -> NDArray[np.void]:
         """The same as a `LEVEL` array, prices in ticks."""
-        with self._lock:
-            return self._machine.levels(self._number, side, depth)
+        with self._look as machine:
+            return machine.levels(self._number, side, depth)
 
     def orders(self) -> NDArray[np.void]:
         """All resting orders as an `ORDER` array, prices in ticks: buys, then sells, best to
         worst, oldest first."""
-        with self._lock:
-            return self._machine.orders(self._number)
+        with self._look as machine:
+            return machine.orders(self._number)
 
     def order(self, order_id: int) -> RestingOrder | None:
         """One resting order, or None.  O(1)."""
-        with self._lock:
-            row = self._machine.order(self._number, order_id)
-            instrument = self._machine.instruments[self._number]
+        with self._look as machine:
+            row = machine.order(self._number, order_id)
+            instrument = machine.instruments[self._number]
         if row is None:
             return None
         return RestingOrder(
@@ -228,9 +259,9 @@ class BookView:
         )
 
     def _levels(self, side: Side, depth: int | None) -> list[PriceLevel]:
-        with self._lock:
-            rows = self._machine.levels(self._number, side, depth).tolist()
-            price = self._machine.instruments[self._number].price
+        with self._look as machine:
+            rows = machine.levels(self._number, side, depth).tolist()
+            price = machine.instruments[self._number].price
         return [PriceLevel(price(ticks), quantity, orders) for ticks, quantity, orders in rows]
 
     def __repr__(self) -> str:

@@ -136,3 +136,21 @@ def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     dtype = parts[0].dtype
     opaque = f"V{dtype.itemsize}"
     return np.concatenate([part.view(opaque) for part in parts]).view(dtype)
+
+
+def checked(commands: NDArray[np.void]) -> NDArray[np.void]:
+    """The same; TypeError or ValueError unless it is a 1-D `COMMAND` array."""
+    if getattr(commands, "dtype", None) != COMMAND:
+        raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+    if commands.ndim != 1:
+        raise ValueError(f"commands: one dimension, not {commands.ndim}")
+    return commands
+
+
+def stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:
+    """Without gaps, and each with a time: `now` where there was none.  The given one is kept."""
+    missing = commands["time"] == 0
+    if missing.any():
+        commands = joined([commands])
+        commands["time"][missing] = now
+    return commands if commands.flags.c_contiguous else joined([commands])

@@ -7,48 +7,58 @@ newest good snapshot, then the rest of the log.
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Answer, BookView, Machine
-from .commands import COMMAND, Side, joined
+from .calls import Calls
+from .commands import checked, joined, stamped
 from .encoding import pack
-from .errors import InstrumentConflict, LogError, LogFailed, ReadOnly
+from .errors import LogError, LogFailed, ReadOnly
 from .events import EVENT
-from .instruments import Directory, Instrument, Price
-from .journal import DEFAULT_SEGMENT_BYTES, DISK, Disk, Log, MemoryLog
-from .recovery import Recovery, look, machine_class, open_for_writing, sequence_at
+from .instruments import Directory, Instrument
+from .journal import DEFAULT_SEGMENT_BYTES, DISK, INTERVAL_MS_DEFAULT, Disk, FileLog, Log, MemoryLog
+from .lifetime import Living
+from .pipeline import (
+    QUEUE_BYTES,
+    QUEUE_DEPTH,
+    Commit,
+    Pipeline,
+    Promise,
+    Submission,
+    Waiter,
+    durability_of,
+    reason,
+)
+from .recovery import (
+    Recovery,
+    at_durable,
+    look,
+    machine_class,
+    open_for_writing,
+    sequence_at,
+)
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
-from .typed import (
-    AddInstrument,
-    Amend,
-    Cancel,
-    ChangeInstrument,
-    Command,
-    EndDay,
-    MassCancel,
-    Reduce,
-)
+from .typed import Command
 
 OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
 
 
-class Engine:
+class Engine(Calls, Living):
     """One exchange: instruments, books and their log.
 
-    All methods may be called from any thread; calls take turns.  An answer is given when its
-    command is as durable as the log's policy says.
+    All methods may be called from any thread; commands get their sequence in turn, and share
+    syncs.  An answer is given when its command is as durable as the log's policy says, and in
+    the order of the log; a look (book, state, digest, sequence) waits until all it shows is so.
 
     >>> from matchcore import Engine, Instrument, NewOrder, Side
     >>> engine = Engine.memory(instruments=[Instrument("ANA", tick="0.05")])
@@ -69,19 +79,21 @@ class Engine:
         recovery: Recovery | None = None,
         clock: Callable[[], int] = time.time_ns,
         disk: Disk = DISK,
+        pipeline: Pipeline | None = None,
     ) -> None:
         self._machine = machine
         self._log = log
         self._disk = disk
         self._clock = clock
-        self._lock = threading.RLock()
-        self._turn = _Turn(self)
-        self._matcher: ThreadPoolExecutor | None = None
-        self._failure: BaseException | None = None  # why nothing is taken: closed, or worse
+        self._pipeline = pipeline or Pipeline(log)
+        self._lock = self._pipeline.lock
         self._aside: Aside | None = None  # the last snapshot that was started
-        self._ahead = False  # the machine has seen commands that the log may have lost
+        self._look = _Look(self)
+        self._torn = False  # something went wrong inside the machine: what it shows is not to be
+        self.durability = durability_of(log)
         self.path = path
         self.recovery = recovery or Recovery()
+        self.watch()
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -93,6 +105,10 @@ class Engine:
         instruments: Iterable[Instrument] = (),
         machine: str = "cython",
         policy: str = "sync",
+        interval_ms: int = INTERVAL_MS_DEFAULT,
+        queue_depth: int = QUEUE_DEPTH,
+        queue_bytes: int = QUEUE_BYTES,
+        metrics: Callable[[Commit], object] | None = None,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         clock: Callable[[], int] = time.time_ns,
         progress: Callable[[int], None] = lambda step: None,
@@ -102,19 +118,28 @@ class Engine:
 
         ``instruments`` that the log does not know are added to it; one that differs from the
         log raises `InstrumentConflict` (use `change_instrument`).  ``policy``: "sync" (an answer
-        means fdatasync has returned) or "os" (handed to the operating system).  ``clock`` gives
-        nanoseconds for commands without a time.  ``progress`` is told how many commands each
-        step of the replay has applied.  ``disk``: what files are read and written through.
+        means fdatasync has returned), "interval" (everything older than ``interval_ms`` was
+        synced) or "os" (handed to the operating system); `durability` says what that is worth.
+        At most ``queue_depth`` submissions, or ``queue_bytes`` of commands and events, are taken
+        and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
+        sync, by the thread that made it: it must be quick.  ``clock`` gives nanoseconds for
+        commands without a time.  ``progress`` is told how many commands each step of the replay
+        has applied.  ``disk``: what files are read and written through.
         Raises `LogLocked` while another engine has it open,
         `LogDamaged` when bytes before the end are not what was written, OSError without rights.
         """
         wanted = _distinct(instruments)
         directory = Path(path)
+        pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
         log, driven, recovery = open_for_writing(
-            directory, machine_class(machine), policy=policy, segment_bytes=segment_bytes,
-            progress=progress, disk=disk,
+            directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
+            segment_bytes=segment_bytes, progress=progress, disk=disk,
         )  # fmt: skip
-        engine = cls(driven, log, path=directory, recovery=recovery, clock=clock, disk=disk)
+        pipeline.log = log
+        engine = cls(
+            driven, log, path=directory, recovery=recovery, clock=clock, disk=disk,
+            pipeline=pipeline,
+        )  # fmt: skip
         return engine._with_instruments(wanted)
 
     @classmethod
@@ -159,32 +184,18 @@ class Engine:
             sequence = sequence_at(directory, time)
         found = look(directory, machine, sequence=sequence)
         engine = cls(found.machine, None, path=directory, recovery=found.recovery)
-        engine._failure = ReadOnly(
+        engine._pipeline.failure = ReadOnly(
             f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
             " for an engine of Engine.open"
         )
         return engine
 
     def close(self) -> None:
-        """Seals and closes the log.  Closing twice does nothing."""
+        """Answers what was taken, seals the log and closes it.  Closing twice does nothing."""
+        self._pipeline.stop(LogError("this engine is closed"))
         with self._lock:
-            if self._matcher is not None:
-                self._matcher.shutdown()
-                self._matcher = None
             if self._log is not None:
                 self._log.close()
-            self._failure = self._failure or LogError("this engine is closed")
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ commands
 
@@ -194,18 +205,17 @@ class Engine:
         Raises `InvalidCommand`, `PriceError` or `UnknownInstrument` for what can not be written
         as a record: nothing was sent then.  A refusal by the rules is an answer, not an error.
         """
-        with self._lock:
-            if self._failure is not None:
-                self._usable()
-            machine, log = self._machine, self._log
-            directory = machine.instruments
-            if log is None:
-                return Answer(machine.apply_one(pack(command, directory)), directory)
-            now = self._clock()
-            record = pack(command, directory, now)
-            with self._fatal():
-                _write(log, np.frombuffer(record, COMMAND), now)
-                return Answer(machine.apply_one(record), directory)
+        if self._log is None:
+            with self._lock:
+                if self._pipeline.failure is not None:
+                    self._usable()
+                directory = self._machine.instruments
+                return Answer(self._machine.apply_one(pack(command, directory)), directory)
+        waiter = Waiter()
+        self.place(command, waiter)
+        self._pipeline.finish(waiter)
+        answer: Answer = waiter.result
+        return answer
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Sends a 1-D `COMMAND` array of any length; returns its events as an `EVENT` array.
@@ -215,79 +225,121 @@ class Engine:
         when the log can not take them: then none is answered, and opening the directory again
         shows which of them are in the log.
         """
-        if getattr(commands, "dtype", None) != COMMAND:
-            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
-        if commands.ndim != 1:
-            raise ValueError(f"commands: one dimension, not {commands.ndim}")
+        checked(commands)
+        waiter = Waiter()
+        self.place(commands, waiter)
+        self._pipeline.finish(waiter)
+        events: NDArray[np.void] = waiter.result
+        return events
+
+    @overload
+    def submit_async(self, commands: Command, *, block: bool = True) -> Future[Answer]: ...
+
+    @overload
+    def submit_async(
+        self, commands: NDArray[np.void], *, block: bool = True
+    ) -> Future[NDArray[np.void]]: ...
+
+    def submit_async(self, commands: Any, *, block: bool = True) -> Future[Any]:
+        """As `submit` or `submit_batch`, but returns when the commands have their place.
+
+        The future has the result when it may be given; futures are set in the order of the log,
+        by the thread that synced, so a callback must be quick and must not wait for other threads
+        that submit.  A future can not be cancelled.  Waits while the queue is full, or without
+        ``block`` raises `QueueFull`.
+        """
+        promise = Promise()
+        self.place(commands, promise, block=block)
+        return promise.future
+
+    def place(
+        self, commands: Command | NDArray[np.void], way: Submission, *, block: bool = True
+    ) -> None:
+        """Gives commands their sequence and matches them; ``way`` is told when they are safe.
+
+        What the other submits are made of.  A `Waiter` must then be finished.
+        """
+        if isinstance(commands, np.ndarray):
+            self._place_batch(checked(commands), way, block)
+            return
+        pipeline = self._pipeline
         with self._lock:
-            return self._commit(commands)
+            pipeline.admit(block=block)
+            self._usable()
+            directory = self._machine.instruments
+            way.now = self._clock()
+            way.records = pack(commands, directory, way.now)
+            way.count = 1
+            try:
+                events = self._machine.apply_one(way.records)
+            except BaseException as error:
+                self._broken(error)
+                raise
+            way.result = Answer(events, directory, self.durability)
+            if self._log is None:
+                way.at_once()
+                return
+            way.size = len(way.records) + len(events)
+            pipeline.put(way)
+        if not isinstance(way, Waiter):
+            pipeline.kick()
 
-    def cancel(self, symbol: str, order_id: int, *, account: int = 0) -> Answer:
-        return self.submit(Cancel(symbol, order_id, account))
-
-    def amend(
-        self,
-        symbol: str,
-        order_id: int,
-        quantity: int | None = None,
-        price: Price | None = None,
-        *,
-        account: int = 0,
-    ) -> Answer:
-        """A new open quantity and/or price.  The same price and no more quantity keep the
-        place in the queue; anything else goes to the back and may trade."""
-        return self.submit(Amend(symbol, order_id, quantity, price, account))
-
-    def reduce(self, symbol: str, order_id: int, quantity: int, *, account: int = 0) -> Answer:
-        """Takes a quantity off; the order keeps its place."""
-        return self.submit(Reduce(symbol, order_id, quantity, account))
-
-    def mass_cancel(
-        self, symbol: str | None = None, *, account: int = 0, side: Side | None = None
-    ) -> Answer:
-        """Cancels every order that matches; without arguments, all there are."""
-        return self.submit(MassCancel(symbol, account, side))
-
-    def end_day(self, symbol: str | None = None) -> Answer:
-        """Cancels the DAY orders of one instrument, or of all."""
-        return self.submit(EndDay(symbol))
-
-    def add_instrument(self, instrument: Instrument) -> int:
-        """Adds an instrument; returns its number.  `InstrumentConflict` if the symbol is taken."""
-        answer = self.submit(AddInstrument(instrument))
-        if answer.rejected:
-            raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
-        return int(answer.events["instrument"][0])
-
-    def add_missing(self, instruments: Iterable[Instrument]) -> None:
-        """Adds the instruments that are not there; `InstrumentConflict` if one there differs."""
+    def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
+        pipeline = self._pipeline
+        waits = isinstance(way, Waiter)
+        if not waits:  # the caller may write to his array before the log has it
+            commands = joined([commands])
         with self._lock:
-            for instrument in instruments:
-                known = self.instruments.get(instrument.symbol)
-                if known is None:
-                    self.add_instrument(instrument)
-                elif known != instrument:
-                    raise InstrumentConflict(
-                        f"the log has {known}, not {instrument}: use change_instrument"
-                    )
-
-    def change_instrument(self, instrument: Instrument) -> Answer:
-        """New parameters for a symbol.  Another tick is refused while orders rest."""
-        return self.submit(ChangeInstrument(instrument))
+            pipeline.admit(block=block)
+            self._usable()
+            if self._log is None or not len(commands):
+                # times are for the log: the machine does not look at them
+                way.result = self._machine.apply(commands) if len(commands) else np.empty(0, EVENT)
+                way.at_once()
+                return
+            way.now = self._clock()
+            way.records = commands = stamped(commands, way.now)
+            way.count, way.size = len(commands), commands.nbytes
+            early = waits and len(commands) >= OVERLAP_COMMANDS
+            if early:  # who waits wants it written while it is matched
+                pipeline.put(way)
+                pipeline.kick()
+            try:
+                way.result = self._machine.apply(commands)
+            except BaseException as error:
+                self._broken(error)
+                raise
+            if early:
+                pipeline.grown(way, way.result.nbytes)
+            else:
+                way.size += way.result.nbytes
+                pipeline.put(way)
+        if not waits:
+            pipeline.kick()
 
     # ------------------------------------------------------------------ looking
 
     @property
     def instruments(self) -> Directory:
         """By symbol and by number; change them through commands only."""
-        with self._turn:
-            return self._machine.instruments
+        with self._look as machine:
+            return machine.instruments
 
     @property
     def sequence(self) -> int:
         """Of the last command; 0 before the first."""
-        with self._turn:
-            return self._machine.sequence
+        with self._look as machine:
+            return machine.sequence
+
+    @property
+    def durable(self) -> int:
+        """Sequence of the last command as safe as the policy says; waits for nothing."""
+        return self._machine.sequence if self._log is None else self._log.durable
+
+    @property
+    def on_disk(self) -> int:
+        """Sequence of the last command that fdatasync has returned for; waits for nothing."""
+        return 0 if self._log is None else self._log.on_disk
 
     @property
     def log(self) -> Log | None:
@@ -300,12 +352,12 @@ class Engine:
 
     def book(self, symbol: str) -> BookView:
         """A look into one instrument's book."""
-        return BookView(self._machine, self.instruments.number(symbol), self._turn)
+        return BookView(None, self.instruments.number(symbol), self._look)
 
     def state(self) -> State:
         """The whole state as fresh arrays."""
-        with self._turn:
-            return self._machine.state()
+        with self._look as machine:
+            return machine.state()
 
     def digest(self) -> str:
         """SHA-256 of the whole state: equal for live, replayed, restored and reference."""
@@ -320,8 +372,9 @@ class Engine:
             self._usable()
             if self.path is None or self._log is None:
                 raise LogError("an engine in memory has no directory for a snapshot; use state()")
-            with self._fatal():
-                self._log.sync(to_disk=True)  # else a power cut could leave it behind its snapshot
+            self._pipeline.drain()
+            self._pipeline.to_disk()  # else a power cut could leave it behind its snapshot
+            self._usable()
             with snapshots.turn(self.path, self._disk):
                 written = snapshots.write(
                     self.path,
@@ -347,6 +400,8 @@ class Engine:
                 raise LogError("an engine in memory has no log to take a snapshot from")
             if self._aside is not None and not self._aside.result.done():
                 raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
+            self._pipeline.drain()
+            self._usable()
             self._aside = Aside(self.path, self._log.durable)
             return self._aside.result
 
@@ -358,43 +413,48 @@ class Engine:
     # ------------------------------------------------------------------ the way through the log
 
     def _usable(self) -> None:
-        if isinstance(self._failure, ReadOnly):
-            raise self._failure
-        if self._failure is not None:
-            raise LogFailed(f"nothing is taken any more: {self._failure}") from self._failure
+        failure = self._pipeline.failure
+        if isinstance(failure, ReadOnly):
+            raise failure
+        if failure is not None:
+            raise LogFailed(f"nothing is taken any more: {reason(failure)}") from failure
 
-    @contextmanager
-    def _fatal(self) -> Iterator[None]:
-        """Whatever goes wrong between log and machine ends this engine: they may differ now."""
-        try:
-            yield
-        except BaseException as error:
-            self._failure = error
-            self._ahead = self._log is not None and self._machine.sequence > self._log.durable
-            raise
+    def _broken(self, error: BaseException) -> None:
+        """What goes wrong inside the machine ends this engine: nobody knows what it holds now."""
+        if self._log is not None:
+            self._torn = True
+            self._pipeline.failure = self._pipeline.failure or error
 
-    def _commit(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Writes and applies, at once if that pays; the events, when both are done."""
-        self._usable()
-        if not len(commands):
-            return np.empty(0, EVENT)
-        log = self._log
-        if log is None:  # times are for the log: the machine does not look at them
-            return self._machine.apply(commands)
-        now = self._clock()
-        commands = _stamped(commands, now)
-        with self._fatal():
-            if len(commands) < OVERLAP_COMMANDS:
-                _write(log, commands, now)
-                return self._machine.apply(commands)
-            if self._matcher is None:
-                self._matcher = ThreadPoolExecutor(1, thread_name_prefix="matchcore-match")
-            matching = self._matcher.submit(self._machine.apply, commands)
-            try:  # the write is the longer part, so it is not the one that waits for a thread
-                _write(log, commands, now)
-            finally:
-                events = matching.result()
-            return events
+    def _seen(self) -> Machine:
+        """The machine, when the log has all that it shows; under the lock.
+
+        After a failure it may be ahead for good.  Then the log's durable part makes a new one.
+        """
+        machine, log = self._machine, self._log
+        if log is None or (machine.sequence <= log.durable and not self._torn):
+            return machine
+        self._pipeline.drain()
+        if machine.sequence > log.durable or self._torn:
+            try:
+                machine = at_durable(log, type(machine), self.path, self._disk)
+            except (LogError, OSError) as error:
+                raise LogFailed(f"the log failed and can not be read either: {error}") from error
+            self._machine, self._torn = machine, False
+        return machine
+
+    @property
+    def has_thread(self) -> bool:
+        return self._pipeline.has_thread
+
+    def forked(self) -> None:
+        """In a child of the process that opened this: the log is the parent's."""
+        self._pipeline.renew()
+        self._lock = self._pipeline.lock
+        if isinstance(self._log, FileLog):
+            why = "this engine belongs to the process that opened it, and this is a fork"
+            self._pipeline.failure = LogFailed(why)
+            self._log.abandon(why)
+            self._torn = True  # another thread may have been inside the machine
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
@@ -405,19 +465,21 @@ class Engine:
         return self
 
 
-class _Turn:
-    """A look at the machine: one at a time, and none when it may hold what the log does not."""
+class _Look:
+    """A look at the machine: one at a time, and at nothing that the log may not have."""
 
     __slots__ = ("_engine",)
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Machine:
         self._engine._lock.acquire()
-        if self._engine._ahead:
+        try:
+            return self._engine._seen()
+        except BaseException:
             self._engine._lock.release()
-            self._engine._usable()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._engine._lock.release()
@@ -427,16 +489,3 @@ def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
     wanted = list(instruments)
     Directory(wanted)  # raises for a symbol given twice, before anything is touched
     return wanted
-
-
-def _write(log: Log, commands: NDArray[np.void], now: int) -> None:
-    log.append(commands, now)
-    log.sync()
-
-
-def _stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:
-    missing = commands["time"] == 0
-    if missing.any():
-        commands = joined([commands])
-        commands["time"][missing] = now
-    return commands

@@ -91,6 +91,10 @@ class ReadOnly(LogError):
     """An engine to look at only, as `Engine.at` gives it: it takes no commands."""
 
 
+class QueueFull(LogError):
+    """More waits for the log than the engine's limits allow: nothing was sent, send it again."""
+
+
 class SnapshotDamaged(LogError):
     """A snapshot file is not what was written; recovery then uses an older one or the log."""
 

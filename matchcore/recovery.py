@@ -23,6 +23,7 @@ from .journal import (
     Disk,
     FileLog,
     Frame,
+    Log,
     LogReader,
     Position,
     first_sequence,
@@ -120,6 +121,7 @@ def open_for_writing(
     made: type[Machine],
     *,
     policy: str,
+    interval_ms: int,
     segment_bytes: int,
     progress: Callable[[int], None],
     disk: Disk = DISK,
@@ -139,7 +141,7 @@ def open_for_writing(
     if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log = FileLog.open(
-        path, policy=policy, segment_bytes=segment_bytes,
+        path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
         after=start.sequence, chain=start.chain, on_frame=on_frame, disk=disk,
     )  # fmt: skip
     found = log.recovered
@@ -222,6 +224,24 @@ def sequence_at(path: str | Path, moment: int | datetime) -> int:
             + (f" of {text_of(earliest)}" if earliest is not None else "")
         )
     return found
+
+
+def at_durable(
+    log: Log, made: type[Machine], path: Path | None = None, disk: Disk = DISK
+) -> Machine:
+    """A machine at the durable end of a log that has failed; ``path``: where snapshots may be."""
+    durable = log.durable
+    start = Start(made(), None, [], 0)
+    if path is not None:
+        start = starts(path, made, durable, of_this_log(path, disk), disk)
+    if start.sequence < durable:
+        for frame in log.frames(start.sequence):
+            replay(start.machine, frame)
+            if start.machine.sequence >= durable:
+                break
+    if start.machine.sequence != durable:
+        raise LogError(f"the log gives sequence {start.machine.sequence}, not {durable}")
+    return start.machine
 
 
 def of_this_log(path: Path, disk: Disk = DISK) -> Callable[[snapshots.Snapshot], str]:

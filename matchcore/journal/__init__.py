@@ -26,22 +26,35 @@ from .reader import (
     verify,
 )
 from .segments import Frame, Position
-from .writer import DEFAULT_SEGMENT_BYTES, POLICIES, FileLog, Recovered
+from .writer import (
+    DEFAULT_SEGMENT_BYTES,
+    INTERVAL_MS_DEFAULT,
+    POLICIES,
+    FileLog,
+    Recovered,
+)
 
 
 class Log(Protocol):
-    """What an engine writes to.
+    """What an engine writes to.  No two calls at once, but for the numbers.
 
-    ``sequence``: of the last command appended; ``durable``: of the last one safe; ``chain``:
-    digest of everything appended; ``identity``: 16 bytes that name the exchange; ``epoch``:
-    goes up with every writer.
+    ``sequence``: of the last command appended; ``durable``: of the last one as safe as the log's
+    policy says; ``on_disk``: of the last one synced to a disk; ``appended_bytes``: since opening;
+    ``sync_due``: seconds until `sync` must be called again, None: not before the next append;
+    ``chain``: digest of everything appended; ``identity``: 16 bytes that name the exchange;
+    ``epoch``: goes up with every writer.
     """
 
     identity: bytes
     epoch: int
     sequence: int
     durable: int
+    on_disk: int
+    appended_bytes: int
     chain: bytes
+
+    @property
+    def sync_due(self) -> float | None: ...
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
         """Takes a `COMMAND` array; it is safe only after `sync`.  `now`: nanoseconds."""
@@ -59,6 +72,7 @@ class Log(Protocol):
 __all__ = [
     "DEFAULT_SEGMENT_BYTES",
     "DISK",
+    "INTERVAL_MS_DEFAULT",
     "POLICIES",
     "Disk",
     "FileLog",

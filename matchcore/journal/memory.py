@@ -30,10 +30,12 @@ class MemoryLog:
         self.epoch = 1
         self.sequence = 0
         self.durable = 0
+        self.on_disk = 0
+        self.sync_due: float | None = None
         self.chain = NO_CHAIN
         self.max_bytes = max_bytes
         self._frames: list[tuple[FrameHeader, bytes]] = []
-        self._bytes = 0
+        self.appended_bytes = 0
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
         """Keeps commands; `now` in nanoseconds."""
@@ -43,11 +45,11 @@ class MemoryLog:
             header = FrameHeader(
                 codec, len(part), len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
             )
-            if self._bytes + header.frame_bytes > self.max_bytes:
+            if self.appended_bytes + header.frame_bytes > self.max_bytes:
                 raise LogFailed(f"the log in memory is full: {self.max_bytes} bytes (max_bytes)")
             self.chain = header.chain_after(self.chain, payload)
             self._frames.append((replace(header, chain=self.chain), payload))
-            self._bytes += header.frame_bytes
+            self.appended_bytes += header.frame_bytes
             self.sequence += len(part)
 
     def sync(self, *, to_disk: bool = False) -> None:

@@ -50,7 +50,8 @@ SEGMENT_BYTES_MIN = 4096
 ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
 FRAME_COMMANDS = 8192  # of a large batch: what packing it touches fits the second cache
 LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
-POLICIES = ("sync", "os")
+POLICIES = ("sync", "interval", "os")
+INTERVAL_MS_DEFAULT = 10
 LOCK_NAME, POSITION_NAME = "lock", "position"
 POSITION = struct.Struct("<QQ")  # durable sequence, and its complement as a check
 
@@ -69,22 +70,29 @@ class Recovered:
 class FileLog:
     """A log in a directory.  One writer: a second one gets `LogLocked`.
 
-    Not for two threads at once, but for `sync`, which may run beside nothing or one other call
-    that is not `append`.  After a failed write or sync it takes nothing more (`LogFailed`):
+    Not for two threads at once.  After a failed write or sync it takes nothing more (`LogFailed`):
     what the disk really has is decided by opening it again.
     """
 
     def __init__(
-        self, directory: Path, policy: str, segment_bytes: int, lock: int, disk: Disk
+        self,
+        directory: Path,
+        policy: str,
+        segment_bytes: int,
+        lock: int,
+        disk: Disk,
+        interval_ms: int = INTERVAL_MS_DEFAULT,
     ) -> None:
         self.directory = directory
         self.policy = policy
+        self.interval_ms = interval_ms
         self.segment_bytes = segment_bytes
         self.identity = b""
         self.epoch = 1
         self.sequence = 0
         self.durable = 0  # as the policy means it
         self.on_disk = 0  # what a frame may certify
+        self.appended_bytes = 0  # since opening
         self.chain = NO_CHAIN
         self.recovered = Recovered()
         self._disk = disk
@@ -93,6 +101,7 @@ class FileLog:
         self._number = 0
         self._offset = 0
         self._allocated = 0
+        self._since: float | None = None  # when the oldest append was passed that is not on disk
         self._failure: str | None = None
         self._position: Shared | None = None
 
@@ -104,6 +113,7 @@ class FileLog:
         path: str | os.PathLike[str],
         *,
         policy: str = "sync",
+        interval_ms: int = INTERVAL_MS_DEFAULT,
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         after: int = 0,
         chain: bytes | None = None,
@@ -112,6 +122,9 @@ class FileLog:
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
 
+        ``policy``: what `sync` waits for.  "sync": fdatasync; "interval": fdatasync once what
+        it has let pass without one is ``interval_ms`` old; "os": nothing.
+
         Each verified frame that holds a sequence beyond `after` is handed to `on_frame`: one
         pass checks and replays.  Segments that end at or before `after` are not read through.
         With `chain`, the log must have that digest there.  A torn tail is cut (see `recovered`);
@@ -119,6 +132,8 @@ class FileLog:
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: one of {', '.join(POLICIES)}")
+        if interval_ms < 1:
+            raise ValueError(f"interval_ms {interval_ms}: at least 1")
         if segment_bytes < SEGMENT_BYTES_MIN:
             raise ValueError(f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN}")
         directory = Path(path)
@@ -129,7 +144,8 @@ class FileLog:
         if not disk.is_dir(directory):
             disk.make_directory(directory)
             disk.sync_directory(parents[0])
-        log = cls(directory, policy, segment_bytes, take_lock(directory, disk), disk)
+        lock = take_lock(directory, disk)
+        log = cls(directory, policy, segment_bytes, lock, disk, interval_ms)
         try:
             log._recover(after, chain, on_frame)
             log._publish()
@@ -243,6 +259,7 @@ class FileLog:
             frame = b"".join((header.to_bytes(), payload, fill))
             write_all(self._disk, self._fd, frame, self._offset)
         self._offset += size
+        self.appended_bytes += size
         self.sequence += count
         if count:
             self.chain = header.chain
@@ -253,12 +270,28 @@ class FileLog:
         upto = self.sequence
         if upto == self.durable and not to_disk:
             return
-        if self.policy == "sync" or to_disk:
+        due = self.sync_due
+        if self.policy == "sync" or to_disk or (due is not None and due <= 0):
             with self._fatal("fdatasync"):
                 self._disk.fdatasync(self._fd)
             self.on_disk = upto
+            self._since = None
+        elif self.policy == "interval" and due is None:
+            self._since = time.monotonic()
         self.durable = upto
         self._publish()
+
+    @property
+    def sync_due(self) -> float | None:
+        """Seconds until a `sync` will go to the disk, under "interval"; None: nothing waits."""
+        if self._since is None:
+            return None
+        return self._since + self.interval_ms / 1e3 - time.monotonic()
+
+    def abandon(self, why: str) -> None:
+        """Lets go of the files without a word to them, as in a child of the process that writes."""
+        self._failure = why
+        self._release()
 
     def _allocate(self, end: int) -> None:
         """Zeros for the frames to come: a sync of bytes over bytes has no metadata to write.
@@ -266,7 +299,7 @@ class FileLog:
         Twice as fast as syncing into space that was only reserved, and a full disk shows before
         a frame does.
         """
-        if end <= self._allocated or self.policy != "sync":
+        if end <= self._allocated or self.policy == "os":
             return
         step = min(max(self._allocated, ALLOCATE_BYTES_MIN), ALLOCATE_BYTES_MAX)
         wanted = max(end, min(self._allocated + step, self.segment_bytes))
@@ -283,6 +316,7 @@ class FileLog:
             self._disk.close(self._fd)
             self._fd = -1
             self.durable = self.on_disk = self.sequence
+            self._since = None
             self._new_segment()
 
     def _new_segment(self) -> None:

@@ -18,14 +18,14 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 #: not from each other, but `cli` and `bench`, which show everything, from all.
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "moments", "typed",
-     "encoding", "answers", "state"},
+     "encoding", "answers", "state", "calls"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_book",
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
-    {"recovery"},
+    {"recovery", "pipeline", "lifetime"},
     {"snapshotting", "retention", "repair"},
     {"engine", "follower"},
-    {"importers", "sinks", "picture"},
+    {"importers", "sinks", "picture", "aio", "metrics"},
     {"bench"},
     {"cli"},
     {"__init__", "__main__"},

@@ -1,0 +1,137 @@
+"""The engine from asyncio: the same calls, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Answer
+from .engine import Engine
+from .errors import QueueFull
+from .pipeline import Bell, Submission
+from .typed import Command
+
+
+class AsyncEngine:
+    """An `Engine` for the tasks of one event loop.
+
+    `submit` and `submit_batch` are awaited, and tasks share syncs as threads do; matching itself
+    runs in the loop's thread.  The loop is woken once for each sync, whatever that answered.
+    A task that is cancelled no longer waits, but its command stays sent.  While the queue is
+    full a submit waits without keeping the loop.  Looks (`engine.book`, …) are the engine's own
+    and may wait for a sync.
+
+    >>> import asyncio
+    >>> from matchcore import AsyncEngine, Engine, Instrument, NewOrder, Side
+    >>> exchange = Engine.memory(instruments=[Instrument("ANA", "0.05")])
+    >>> async def trade():
+    ...     async with AsyncEngine(exchange) as engine:
+    ...         answer = await engine.submit(NewOrder("ANA", Side.BUY, 10, "95.70"))
+    ...         return answer.status.name
+    >>> asyncio.run(trade())
+    'OPEN'
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._box: _Box | None = None  # of the loop that the first submit came from
+
+    async def submit(self, command: Command) -> Answer:
+        """As `Engine.submit`."""
+        answer: Answer = await self._send(command)
+        return answer
+
+    async def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+        """As `Engine.submit_batch`; the array may be written to as soon as this is awaited."""
+        events: NDArray[np.void] = await self._send(commands)
+        return events
+
+    async def _send(self, commands: Any) -> Any:
+        box = self._box
+        if box is None:
+            box = self._box = _Box(asyncio.get_running_loop())
+        while True:
+            letter = _Letter(box)
+            try:
+                self.engine.place(commands, letter, block=False)
+            except QueueFull:
+                if not box.under_way:  # others fill it: nothing will ring here
+                    await asyncio.sleep(0.001)
+                else:
+                    await box.answered()
+                continue
+            box.under_way += 1
+            if not letter.arrived:
+                await letter.future
+            if letter.error is not None:
+                raise letter.error
+            return letter.result
+
+    async def close(self) -> None:
+        """As `Engine.close`, in another thread: it may wait for the disk."""
+        await asyncio.get_running_loop().run_in_executor(None, self.engine.close)
+
+    async def __aenter__(self) -> AsyncEngine:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class _Box:
+    """Where answers for one loop lie until it is woken."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.letters: deque[_Letter] = deque()
+        self.under_way = 0
+        self._next: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._open)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            self.letters.clear()
+
+    def _open(self) -> None:
+        while self.letters:
+            letter = self.letters.popleft()
+            self.under_way -= 1
+            letter.arrived = True
+            if not letter.future.done():  # its task was cancelled
+                letter.future.set_result(None)
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
+
+    async def answered(self) -> None:
+        """Returns when something was."""
+        if self._next is None:
+            self._next = self.loop.create_future()
+        await asyncio.shield(self._next)
+
+
+class _Letter(Submission):
+    """For a task."""
+
+    __slots__ = ("arrived", "box", "future")
+
+    def __init__(self, box: _Box) -> None:
+        super().__init__()
+        self.box = box
+        self.arrived = False
+        self.future: asyncio.Future[None] = box.loop.create_future()
+
+    def done(self) -> Bell:
+        self.box.letters.append(self)
+        return self.box.ring

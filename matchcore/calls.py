@@ -1,0 +1,87 @@
+"""Calls that send one typed command: what an engine offers besides `submit`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from contextlib import suppress
+
+from .answers import Answer
+from .commands import Side
+from .errors import InstrumentConflict
+from .instruments import Directory, Instrument, Price
+from .typed import (
+    AddInstrument,
+    Amend,
+    Cancel,
+    ChangeInstrument,
+    Command,
+    EndDay,
+    MassCancel,
+    Reduce,
+)
+
+
+class Calls:
+    """One method a command; each is `submit` of it."""
+
+    @property
+    @abstractmethod
+    def instruments(self) -> Directory: ...
+
+    @abstractmethod
+    def submit(self, command: Command) -> Answer: ...
+
+    def cancel(self, symbol: str, order_id: int, *, account: int = 0) -> Answer:
+        return self.submit(Cancel(symbol, order_id, account))
+
+    def amend(
+        self,
+        symbol: str,
+        order_id: int,
+        quantity: int | None = None,
+        price: Price | None = None,
+        *,
+        account: int = 0,
+    ) -> Answer:
+        """A new open quantity and/or price.  The same price and no more quantity keep the
+        place in the queue; anything else goes to the back and may trade."""
+        return self.submit(Amend(symbol, order_id, quantity, price, account))
+
+    def reduce(self, symbol: str, order_id: int, quantity: int, *, account: int = 0) -> Answer:
+        """Takes a quantity off; the order keeps its place."""
+        return self.submit(Reduce(symbol, order_id, quantity, account))
+
+    def mass_cancel(
+        self, symbol: str | None = None, *, account: int = 0, side: Side | None = None
+    ) -> Answer:
+        """Cancels every order that matches; without arguments, all there are."""
+        return self.submit(MassCancel(symbol, account, side))
+
+    def end_day(self, symbol: str | None = None) -> Answer:
+        """Cancels the DAY orders of one instrument, or of all."""
+        return self.submit(EndDay(symbol))
+
+    def change_instrument(self, instrument: Instrument) -> Answer:
+        """New parameters for a symbol.  Another tick is refused while orders rest."""
+        return self.submit(ChangeInstrument(instrument))
+
+    def add_instrument(self, instrument: Instrument) -> int:
+        """Adds an instrument; returns its number.  `InstrumentConflict` if the symbol is taken."""
+        answer = self.submit(AddInstrument(instrument))
+        if answer.rejected:
+            raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
+        return int(answer.events["instrument"][0])
+
+    def add_missing(self, instruments: Iterable[Instrument]) -> None:
+        """Adds the instruments that are not there; `InstrumentConflict` if one there differs."""
+        for instrument in instruments:
+            known = self.instruments.get(instrument.symbol)
+            if known is None:
+                with suppress(InstrumentConflict):  # another thread was quicker
+                    self.add_instrument(instrument)
+                known = self.instruments.get(instrument.symbol)
+            if known != instrument:
+                raise InstrumentConflict(
+                    f"the log has {known}, not {instrument}: use change_instrument"
+                )
