@@ -1,0 +1,79 @@
+"""The meter counts every commit, and Prometheus reads what it counted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from engine_kit import opened, run
+from flows import flow
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+import matchcore as mc
+from matchcore.metrics import COMMANDS, SYNC_SECONDS, Histogram, Meter, export
+
+Samples = dict[tuple[str, str, str], float]
+
+
+def shown(registry: CollectorRegistry) -> Samples:
+    """Samples by name, engine and bucket, through Prometheus' own text and parser."""
+    text = generate_latest(registry).decode()
+    return {
+        (sample.name, sample.labels["engine"], sample.labels.get("le", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_a_bound_belongs_to_its_bucket() -> None:
+    histogram = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 3.0):
+        histogram.add(value)
+    assert (histogram.counts, histogram.sum) == ([2, 2, 1], 8.0)
+
+
+def test_prometheus_reads_what_the_engine_did(tmp_path: Path) -> None:
+    meter, quiet, registry = Meter(), Meter(), CollectorRegistry()
+    export(meter, registry=registry, engine="cash")
+    export(quiet, registry=registry, engine='odd "name"')
+    with opened(tmp_path, metrics=meter) as engine:
+        run(engine, 1, 100, 50)
+        engine.submit_batch(flow(1, 1000))
+        assert engine.log is not None
+        bytes_now = engine.log.appended_bytes
+    samples = shown(registry)
+    assert samples["matchcore_submissions_total", "cash", ""] == 2 + 2 + 1
+    assert samples["matchcore_log_bytes_total", "cash", ""] == bytes_now
+    assert samples["matchcore_queue_depth", "cash", ""] == 0
+    assert samples["matchcore_sync_commands_count", "cash", ""] == 5
+    assert samples["matchcore_sync_commands_sum", "cash", ""] == 1102
+    assert samples["matchcore_sync_commands_bucket", "cash", "1.0"] == 2
+    assert samples["matchcore_sync_commands_bucket", "cash", "64.0"] == 4
+    assert samples["matchcore_sync_commands_bucket", "cash", "+Inf"] == 5
+    assert samples["matchcore_sync_seconds_count", "cash", ""] == 5
+    assert samples["matchcore_sync_seconds_sum", "cash", ""] == pytest.approx(
+        meter.read()["sync_seconds"]["sum"]
+    )
+    assert samples["matchcore_sync_seconds_count", 'odd "name"', ""] == 0
+    buckets = [
+        value for (name, engine_, _), value in samples.items()
+        if (name, engine_) == ("matchcore_sync_seconds_bucket", "cash")
+    ]  # fmt: skip
+    assert buckets == sorted(buckets) and len(buckets) == len(SYNC_SECONDS) + 1
+    assert list(COMMANDS) == sorted(COMMANDS)
+
+
+def test_a_name_is_exported_once() -> None:
+    registry = CollectorRegistry()
+    export(Meter(), registry=registry, engine="cash")
+    with pytest.raises(ValueError, match="'cash' is exported already"):
+        export(Meter(), registry=registry, engine="cash")
+    export(Meter(), registry=CollectorRegistry(), engine="cash")
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(mc.MissingExtra, match=r"matchcore\[metrics\]"):
+        export(Meter())
