@@ -3,6 +3,7 @@ from ._ids cimport Ids
 from ._ladder cimport Ladder
 from ._pool cimport Order, Pool
 from ._records cimport i64, mc_command, mc_event, u32, u64
+from ._repeats cimport Repeats
 
 cdef struct Book:
     Ladder sides[2]         # [0] buys, [1] sells
@@ -20,6 +21,8 @@ cdef enum Stage:            # what a machine was in the middle of when the buffe
     IDLE
     TAKING
     SWEEPING
+    REPEATING           # telling an answer again
+    HEARING             # nothing: a command is at work whose answer is to be remembered
 
 cdef struct Pending:        # the command to go on with
     mc_command command
@@ -35,6 +38,7 @@ cdef struct Pending:        # the command to go on with
 cdef struct Core:
     Pool pool
     Pending pending
+    Repeats* repeats        # the answers remembered; NULL: none are
     u64 sequence            # of the command in work or worked last
     u64 next_order_id
     u64 next_trade_id

@@ -9,6 +9,7 @@ from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
 from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
+from ._once cimport once_heard, once_is_new, once_listen, once_tell
 from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
 from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
@@ -400,7 +401,7 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* c
     cdef const mc_command* end = commands + strip.length
     cdef const Ahead* ahead = strip.ahead
     cdef Book* book
-    cdef Halt halt = DONE
+    cdef Halt halt_once, halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
         return NO_MEMORY
     while command < end:
@@ -414,6 +415,14 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* c
         if mc_unlikely(not ids_ready(&book.ids)):
             halt = NO_MEMORY
             break
+        if mc_unlikely(command.client_order_id != 0):
+            if not once_is_new(core, command, events, &halt_once):
+                halt = halt_once
+                command += halt != NO_MEMORY
+                ahead += 1
+                if halt == DONE:
+                    continue
+                break
         core.sequence += 1
         if command.kind == NEW:
             do_new(core, book, command, ahead.hash, events)
@@ -426,19 +435,31 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* c
         command += 1
         ahead += 1
         if mc_unlikely(core.pending.stage != IDLE):
-            halt = FULL
-            break
+            halt = once_heard(core, events)
+            if halt != DONE:
+                break
     taken[0] += command - commands
     return halt
 
 
+cdef bint go_on(Core* core, Events* events) noexcept nogil:
+    """With what a full buffer has interrupted; false when this one is full first."""
+    cdef Pending* pending = &core.pending
+    if events.at >= events.end:
+        return False
+    if pending.stage == REPEATING:
+        return once_tell(core, events)
+    pending.stage = IDLE
+    once_listen(core, events)
+    take_and_rest(core, pending.book, &pending.command,
+                  ids_hash(&pending.book.ids, pending.command.order_id),
+                  pending.command.flags, pending.left, events)
+    return once_heard(core, events) == DONE
+
+
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
                      size_t count, size_t* taken, Events* events) noexcept nogil:
-    """Applies commands as long as they are of orders, for one of these books.
-
-    First goes on with what a full buffer has interrupted.
-    """
-    cdef Pending* pending = &core.pending
+    """Applies commands as long as they are of orders, for one of these books."""
     cdef Strip strips[STRIPS]
     cdef Strip* strip
     cdef Strip* strip_new
@@ -447,15 +468,8 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef bint large = core.pool.orders.made - core.pool.orders.spare > LARGE
     cdef Halt halt
     taken[0] = 0
-    if mc_unlikely(pending.stage == TAKING):
-        if events.at >= events.end:
-            return FULL
-        pending.stage = IDLE
-        take_and_rest(core, pending.book, &pending.command,
-                      ids_hash(&pending.book.ids, pending.command.order_id),
-                      pending.command.flags, pending.left, events)
-        if pending.stage != IDLE:
-            return FULL
+    if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
+        return FULL
     if count == 1:      # nothing is behind it to look at
         look_at_one(books, books_count, commands, &strips[0])
         return apply_strip(core, &strips[0], commands, taken, events)

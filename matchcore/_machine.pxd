@@ -1,9 +1,11 @@
 # All instruments: commands in, events out.
 from ._book cimport Book, Core, Events, Halt
 from ._records cimport mc_command, u32, u64
+from ._repeats cimport Repeats
 
 cdef struct Exchange:
     Core core
+    Repeats repeats
     Book** books            # by number - 1
     u32 count
     u32 capacity

@@ -13,14 +13,17 @@ from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from ._book cimport (EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
+from ._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
                      core_init, orders_run)
 from ._emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
                         orders_array, pool_check)
+from ._once cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
+                    repeats_check)
 from ._pages cimport CACHE_LINE, pages_give, pages_take
 from ._records cimport *
+from ._repeats cimport repeats_drop, repeats_init
 
 from .commands import COMMAND, INSTRUMENT, ORDER, joined
 from .errors import SnapshotDamaged, UnknownInstrument
@@ -42,6 +45,8 @@ cdef enum:
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     memset(exchange, 0, sizeof(Exchange))
     core_init(&exchange.core)
+    repeats_init(&exchange.repeats, secret)
+    exchange.core.repeats = &exchange.repeats
     exchange.secret = secret
 
 
@@ -51,6 +56,7 @@ cdef void exchange_drop(Exchange* exchange) noexcept nogil:
         book_drop(exchange.books[i])
         pages_give(exchange.books[i], BOOK_BYTES)
     free(exchange.books)
+    repeats_drop(&exchange.repeats)
     core_drop(&exchange.core)
 
 
@@ -130,8 +136,11 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
     cdef size_t step
     taken[0] = 0
     while True:
-        if core.pending.stage == SWEEPING and not go_on_sweeping(exchange, events):
-            return FULL
+        if core.pending.stage == SWEEPING:
+            once_listen(core, events)
+            go_on_sweeping(exchange, events)
+            if once_heard(core, events) == FULL:
+                return FULL
         halt = orders_run(core, exchange.books, exchange.count, &commands[taken[0]],
                           count - taken[0], &step, events)
         taken[0] += step
@@ -142,6 +151,13 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
             return FULL
         if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:
             return STOPPED
+        if command.client_order_id != 0 and <u8>(command.kind - NEW) <= MASS_CANCEL - NEW:
+            halt = DONE
+            if not once_is_new(core, command, events, &halt):
+                taken[0] += halt != NO_MEMORY
+                if halt != DONE:
+                    return halt
+                continue
         taken[0] += 1
         core.sequence += 1
         if command.kind == MASS_CANCEL or command.kind == END_DAY:
@@ -150,6 +166,8 @@ cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t co
             emit_refusal(core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
         else:
             emit_refusal(core, command, R_UNKNOWN_KIND, F_KIND, events)
+        if core.pending.stage == HEARING:
+            once_heard(core, events)
 
 
 def _wrong_instrument(directory, kind, raw, number):
@@ -413,6 +431,7 @@ cdef class Machine:
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
+            *answers_arrays(&self.exchange.repeats),
         )
 
     @classmethod
@@ -439,6 +458,7 @@ cdef class Machine:
             PyBuffer_Release(&source)
             if wrong != NULL:
                 raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
+        answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 
     def digest(self):
@@ -455,6 +475,7 @@ cdef class Machine:
                 assert self.exchange.books[i].instrument == i + 1
             assert self.exchange.count == len(self.instruments)
             pool_check(&self.exchange.core.pool)
+            repeats_check(&self.exchange.repeats, self.exchange.core.sequence)
             assert self.exchange.core.pending.stage == IDLE
         finally:
             self.busy = False

@@ -66,7 +66,7 @@ class Answer:
     ``durability`` says what a crash can take of it.
     """
 
-    __slots__ = ("_events", "_instruments", "_records", "_rows", "durability")
+    __slots__ = ("_events", "_instruments", "_records", "_repeated", "_rows", "durability")
 
     def __init__(
         self, records: bytes, directory: Directory, durability: Durability = IN_MEMORY
@@ -76,6 +76,7 @@ class Answer:
         self._instruments = directory.in_order()
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
+        self._repeated: EventRow | None = None
 
     def __repr__(self) -> str:
         reason = f" ({self.reason.name}, {self.field.name})" if self.reason else ""
@@ -93,20 +94,42 @@ class Answer:
 
     @property
     def rows(self) -> list[EventRow]:
-        """The events as Python integers."""
+        """The events as Python integers; without REPEATED, so of a repeat those of the first."""
         if self._rows is None:
-            self._rows = event_rows(self._records)
+            rows = event_rows(self._records)
+            self._repeated = rows[0] if rows[0].kind == EventKind.REPEATED else None
+            self._rows = rows if self._repeated is None else rows[1:]
         return self._rows
 
     @property
     def sequence(self) -> int:
-        """Of the command in the log."""
+        """Of the command in the log; of a repeat, not of the first."""
+        first = self.first_sequence
+        return first if self._repeated is None else self._repeated.sequence
+
+    @property
+    def repeat(self) -> bool:
+        """True when the command was sent before and changed nothing now: this is what it was
+        told then."""
+        return bool(self.rows) and self._repeated is not None
+
+    @property
+    def first_sequence(self) -> int:
+        """Of the command that did what this answer says: of a repeat, the first one's."""
         return self.rows[0].sequence
 
     @property
     def durable(self) -> bool:
         """True if the command was on disk when this was given: no crash takes it."""
         return self.durability.loss_ms_max == 0
+
+    @property
+    def events_missing(self) -> int:
+        """How many events of a long first answer are not told again: those before its last.
+
+        `status`, `left`, `filled` and `order_id` are right all the same; `trades` are not all.
+        """
+        return self._repeated.left if self.repeat and self._repeated is not None else 0
 
     @property
     def order_id(self) -> int:
@@ -136,6 +159,12 @@ class Answer:
     @property
     def filled(self) -> int:
         """Quantity traded by this command."""
+        if self.events_missing:  # what it began with, less what was left or taken off at its end
+            last = self.rows[-1]
+            if last.kind == EventKind.MASS_CANCELLED:
+                return 0
+            rest = last.taker_left if last.kind == EventKind.TRADED else last.quantity
+            return self.rows[0].quantity - rest
         return sum(row.quantity for row in self.rows if row.kind == EventKind.TRADED)
 
     @property
@@ -162,7 +191,7 @@ class Answer:
         return Status.DONE
 
     def typed(self) -> list[Event]:
-        """All events with names and decimal prices."""
+        """All events with names and decimal prices; of a repeat those of the first."""
         return [self._typed(row) for row in self.rows]
 
     def _typed(self, row: EventRow) -> Event:

@@ -159,6 +159,11 @@ _ROW = struct.Struct("<QQQQqqqQQqQIBBBB")
 assert _ROW.size == EVENT.itemsize and EventRow._fields == EVENT.names
 
 
+def event_bytes(values: dict[str, int]) -> bytes:
+    """One `EVENT` as its bytes; fields that are not given are zero."""
+    return _ROW.pack(*(values.get(name, 0) for name in EventRow._fields))
+
+
 def event_rows(records: bytes) -> list[EventRow]:
     """The events of the bytes of an `EVENT` array."""
     return [EventRow._make(values) for values in _ROW.iter_unpack(records)]

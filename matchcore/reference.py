@@ -18,7 +18,7 @@ from sortedcontainers import SortedDict
 
 from .commands import COMMAND, INSTRUMENT, LEVEL, ORDER, Flag, Kind, OrderType, Side, TimeInForce
 from .errors import SnapshotDamaged, UnknownInstrument
-from .events import EVENT, EventKind, Field, Reason
+from .events import EVENT, EventKind, Field, Reason, event_bytes
 from .instruments import (
     INSTRUMENTS_MAX,
     INT64_MAX,
@@ -28,6 +28,7 @@ from .instruments import (
     Instrument,
     read_instrument,
 )
+from .repeats import Window
 from .state import State
 
 Row = dict[str, int]  # one COMMAND as field name -> Python int
@@ -116,7 +117,8 @@ class Machine:
         self.next_trade_id = 1
         self.instruments = Directory()
         self._books: list[Book] = []
-        self._events: list[dict[str, int]] = []
+        self._window = Window()
+        self._events: list[bytes] = []
 
     # ------------------------------------------------------------------ commands in, events out
 
@@ -131,15 +133,18 @@ class Machine:
         for record in commands:
             self.sequence += 1
             row = dict(zip(names, record.tolist(), strict=True))
+            client = row["client_order_id"] if Kind.NEW <= row["kind"] <= Kind.MASS_CANCEL else 0
+            if client and (again := self._window.again(row, self.sequence)):
+                self._events += again
+                continue
+            start = len(self._events)
             try:
                 self._apply(row, record)
             except Refused as refusal:
                 self._refuse(row, refusal)
-        events = np.zeros(len(self._events), EVENT)
-        for name in EVENT.names or ():
-            values = [event.get(name, 0) for event in self._events]
-            events[name] = np.array(values, EVENT[name])
-        return events
+            if client:
+                self._window.put(row["account"], client, self.sequence, self._events[start:])
+        return np.frombuffer(bytearray().join(self._events), EVENT)
 
     def replay(self, commands: NDArray[np.void]) -> int:
         """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
@@ -189,7 +194,7 @@ class Machine:
                 "side": order.side,
                 "price": order.price,
             }
-        self._events.append(event | more)
+        self._events.append(event_bytes(event | more))
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
@@ -434,7 +439,7 @@ class Machine:
         """Everything, as a `State` of fresh arrays."""
         books = [self.orders(number) for number in range(1, len(self._books) + 1)]
         counters = self.sequence, self.next_order_id, self.next_trade_id
-        return State(*counters, list(self.instruments), books)
+        return State(*counters, list(self.instruments), books, *self._window.arrays())
 
     @classmethod
     def from_state(cls, state: State) -> Machine:
@@ -452,6 +457,7 @@ class Machine:
                 machine._books[-1].put(order)
             if machine.orders(len(machine._books)).tobytes() != orders.tobytes():
                 raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
+        machine._window = Window.of_arrays(state.answers, state.answer_events)
         try:
             machine._check()
         except AssertionError as error:
@@ -483,6 +489,7 @@ class Machine:
                         assert order.time_in_force in (TimeInForce.GTC, TimeInForce.DAY), where
                         assert order.flags in (0, Flag.POST_ONLY), f"{where}: order {key} flags"
         assert len(self.instruments) == len(self._books), "a book for each instrument"
+        self._window.check(self.sequence)
 
 
 def _as_row(order: Order) -> tuple[int, ...]:

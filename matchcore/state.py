@@ -13,33 +13,40 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from . import repeats
 from .commands import INSTRUMENT, ORDER
 from .errors import InvalidCommand, SnapshotDamaged
+from .events import EVENT
 from .instruments import INSTRUMENTS_MAX, Instrument, read_instrument, write_instrument
 
-MAGIC = b"MCSTATE1"
+MAGIC = b"MCSTATE2"
 COUNTER_MAX = 2**64 - 1
-_HEAD = struct.Struct("<8sQQQQ")
+_HEAD = struct.Struct("<8sQQQQQQ")
 
 
 @dataclass(slots=True)
 class State:
-    """Counters, instruments by number, and each book's orders (`ORDER`, in queue order)."""
+    """Counters, instruments by number, each book's orders (`ORDER`, in queue order), and what is
+    remembered for clients that send again: answers, oldest first, and their events in turn."""
 
     sequence: int = 0
     next_order_id: int = 1
     next_trade_id: int = 1
     instruments: list[Instrument] = field(default_factory=list)
     orders: list[NDArray[np.void]] = field(default_factory=list)
+    answers: NDArray[np.void] = field(default_factory=lambda: np.empty(0, repeats.ANSWER))
+    answer_events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal for equal states, whatever holds them."""
         head = _HEAD.pack(
-            MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments)
-        )
+            MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments),
+            len(self.answers), len(self.answer_events),
+        )  # fmt: skip
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        return b"".join([head, self._table(), counts.tobytes(), *books])
+        told = [self.answers.tobytes(), self.answer_events.tobytes()]
+        return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _table(self) -> bytes:
         """The instruments as records, by number."""
@@ -50,7 +57,7 @@ class State:
         return table.tobytes()
 
     def check(self) -> None:
-        """`SnapshotDamaged` for counters or instruments that no exchange can have.
+        """`SnapshotDamaged` for counters, instruments or answers that no exchange can have.
 
         Every machine calls this before it takes a state; what rests in the books it checks itself.
         """
@@ -63,6 +70,7 @@ class State:
             )
         if len({instrument.symbol for instrument in self.instruments}) < len(self.instruments):
             raise SnapshotDamaged("the same symbol twice")
+        repeats.check(self.answers, self.answer_events, self.sequence)
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> State:
@@ -72,7 +80,7 @@ class State:
         """
         if len(data) < _HEAD.size:
             raise SnapshotDamaged(f"state of {len(data)} bytes: shorter than its head")
-        magic, sequence, next_order_id, next_trade_id, count = _HEAD.unpack_from(data)
+        magic, *counters, count, answers, told = _HEAD.unpack_from(data)
         if magic != MAGIC or count > INSTRUMENTS_MAX:
             raise SnapshotDamaged("these bytes are not a matchcore state")
         at = _HEAD.size
@@ -82,9 +90,10 @@ class State:
         at += table.nbytes
         counts = np.frombuffer(data, "<u8", count, at).tolist()
         at += 8 * count
-        if len(data) - at != sum(counts) * ORDER.itemsize:
-            raise SnapshotDamaged("state does not hold the orders that it counts")
-        state = cls(sequence, next_order_id, next_trade_id)
+        tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
+        if len(data) - at != sum(counts) * ORDER.itemsize + tail:
+            raise SnapshotDamaged("state does not hold the orders and answers that it counts")
+        state = cls(*counters)
         for number, (row, orders) in enumerate(zip(table, counts, strict=True), 1):
             try:
                 state.instruments.append(read_instrument(row))
@@ -92,6 +101,8 @@ class State:
                 raise SnapshotDamaged(f"instrument {number}: {error}") from None
             state.orders.append(np.frombuffer(data, ORDER, orders, at))
             at += orders * ORDER.itemsize
+        state.answers = np.frombuffer(data, repeats.ANSWER, answers, at)
+        state.answer_events = np.frombuffer(data, EVENT, told, at + state.answers.nbytes)
         # Counters, counts and orders are written as they were read; the instruments may not be.
         if state._table() != table.tobytes():
             raise SnapshotDamaged("instruments that are not in the form they are written in")

@@ -21,8 +21,13 @@ def definitions(*instruments: Instrument) -> NDArray:
     return rows.view(COMMAND)
 
 
-def flow(seed: int, count: int, *, instruments: int = 2, extreme: bool = False) -> NDArray:
-    """`count` commands on few ids, accounts and prices, mostly valid, each kind among them."""
+def flow(
+    seed: int, count: int, *, instruments: int = 2, extreme: bool = False, again: float = 0.0
+) -> NDArray:
+    """`count` commands on few ids, accounts and prices, mostly valid, each kind among them.
+
+    Client order ids are 0 or used once, but for a share `again` of commands sent once more.
+    """
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, COMMAND)
     rows["time"] = np.arange(1, count + 1)
@@ -34,7 +39,8 @@ def flow(seed: int, count: int, *, instruments: int = 2, extreme: bool = False) 
     rows["order_type"] = rng.choice([1, 2], count, p=[0.92, 0.08])
     rows["time_in_force"] = rng.choice([1, 2, 3, 4], count, p=[0.6, 0.15, 0.15, 0.1])
     rows["order_id"] = rng.integers(0, 60, count)
-    rows["client_order_id"] = rng.integers(0, 1000, count)
+    rows["client_order_id"] = (seed % 2**32 << 20) + rng.permutation(count) + 1
+    rows["client_order_id"][rng.random(count) < 0.25] = 0
     rows["account"] = rng.integers(0, 4, count)
     rows["quantity"] = rng.integers(1, 30, count)
     rows["price"] = np.where(rows["order_type"] == 2, 0, rng.integers(95, 106, count))
@@ -44,7 +50,19 @@ def flow(seed: int, count: int, *, instruments: int = 2, extreme: bool = False) 
     if extreme:
         _make_extreme(rng, rows)
     _spoil(rng, rows)
+    _send_again(rng, rows, again)
     return rows
+
+
+def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
+    """Some commands are one of the fifty before them once more, some only have its name."""
+    for at in np.flatnonzero(rng.random(len(rows)) < share).tolist():
+        first = max(0, at - int(rng.integers(1, 50)))
+        if rng.random() < 0.7:
+            rows[at] = rows[first]
+        else:
+            for name in ("client_order_id", "account"):
+                rows[name][at] = rows[name][first]
 
 
 def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:

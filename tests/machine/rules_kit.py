@@ -38,9 +38,10 @@ class Exchange:
     def submit(self, record: NDArray) -> NDArray:
         sequence = self.engine.sequence + 1
         events = self.engine.submit_batch(record)
-        assert len(events) and (events["sequence"] == sequence).all()
+        new = mc.fresh(events)
+        assert len(new) and (new["sequence"] == sequence).all()
         assert self.engine.sequence == sequence
-        ids = events["trade_id"][events["kind"] == EventKind.TRADED].tolist()
+        ids = new["trade_id"][new["kind"] == EventKind.TRADED].tolist()
         assert ids == list(range(self.trades + 1, self.trades + 1 + len(ids)))
         self.trades += len(ids)
         of_orders = np.isin(events["kind"], [EventKind.ACCEPTED, EventKind.TRADED])

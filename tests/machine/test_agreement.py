@@ -48,7 +48,7 @@ def agree(fast: Machine, slow: Reference, commands: NDArray, room: int | None = 
 def test_flows_agree(seed: int, extreme: bool) -> None:
     fast, slow = both(WIDE if extreme else WORLD)
     rng = np.random.default_rng(seed)
-    commands = flow(seed, 3000, extreme=extreme)
+    commands = flow(seed, 3000, extreme=extreme, again=0.2)
     at = 0
     while at < len(commands):
         step = int(rng.integers(1, 200))
@@ -61,7 +61,7 @@ def test_flows_agree(seed: int, extreme: bool) -> None:
 @given(st.integers(0, 2**32), st.integers(1, 400), st.booleans(), st.sampled_from([4, 6, 1000]))
 def test_any_flow_agrees(seed: int, count: int, extreme: bool, room: int) -> None:
     fast, slow = both(WIDE if extreme else WORLD)
-    agree(fast, slow, flow(seed, count, extreme=extreme), room)
+    agree(fast, slow, flow(seed, count, extreme=extreme, again=0.3), room)
 
 
 def test_the_flows_meet_every_reason_and_event() -> None:
@@ -70,10 +70,10 @@ def test_the_flows_meet_every_reason_and_event() -> None:
     for seed in range(8):
         for extreme in (False, True):
             fast, _ = both(WIDE if extreme else WORLD)
-            events = fast.apply(flow(seed, 3000, extreme=extreme))
+            events = fast.apply(flow(seed, 3000, extreme=extreme, again=0.2))
             reasons |= set(events["reason"].tolist())
             kinds |= set(events["kind"].tolist())
-    assert kinds >= {1, 2, 3, 4, 5, 6, 7}
+    assert kinds >= {1, 2, 3, 4, 5, 6, 7, 10}
     assert reasons >= set(range(18)) | set(range(32, 39))
 
 
@@ -99,9 +99,12 @@ class Exchange(RuleBasedStateMachine):
         order_id=st.integers(0, 30),
         account=st.integers(0, 2),
         flags=st.sampled_from([0, 0, 0, 1]),
+        client=st.integers(0, 9),
         room=st.sampled_from([4, 5, 64]),
     )
-    def new(self, instrument, side, kind, tif, price, quantity, order_id, account, flags, room):  # type: ignore[no-untyped-def]
+    def new(
+        self, instrument, side, kind, tif, price, quantity, order_id, account, flags, client, room
+    ):  # type: ignore[no-untyped-def]
         row = np.zeros(1, COMMAND)
         row["kind"], row["instrument"], row["side"], row["order_type"] = 1, instrument, side, kind
         row["time_in_force"], row["price"], row["quantity"] = (
@@ -110,6 +113,7 @@ class Exchange(RuleBasedStateMachine):
             quantity,
         )
         row["order_id"], row["account"], row["flags"] = order_id, account, flags
+        row["client_order_id"] = client
         agree(self.fast, self.slow, row, room)
 
     @rule(
@@ -121,9 +125,12 @@ class Exchange(RuleBasedStateMachine):
         account=st.integers(0, 2),
         side=st.integers(0, 3),
         flags=st.sampled_from([0, 2, 4, 6]),
+        client=st.integers(0, 9),
         room=st.sampled_from([4, 5, 64]),
     )
-    def other(self, kind, instrument, order_id, price, quantity, account, side, flags, room):  # type: ignore[no-untyped-def]
+    def other(
+        self, kind, instrument, order_id, price, quantity, account, side, flags, client, room
+    ):  # type: ignore[no-untyped-def]
         row = np.zeros(1, COMMAND)
         row["kind"], row["instrument"], row["order_id"], row["price"] = (
             kind,
@@ -133,11 +140,12 @@ class Exchange(RuleBasedStateMachine):
         )
         row["quantity"], row["account"], row["side"] = quantity, account, side
         row["flags"] = flags if kind == Kind.AMEND else 0
+        row["client_order_id"] = client
         agree(self.fast, self.slow, row, room)
 
     @rule(seed=st.integers(0, 2**32), count=st.integers(0, 60), room=st.sampled_from([4, 9, 500]))
     def batch(self, seed: int, count: int, room: int) -> None:
-        agree(self.fast, self.slow, flow(seed, count), room)
+        agree(self.fast, self.slow, flow(seed, count, again=0.3), room)
 
     @rule(
         kind=st.sampled_from([Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT]),

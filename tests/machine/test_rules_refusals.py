@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rules_kit import PLAIN, Exchange, on_both_machines, record_of
 
 import matchcore as mc
-from matchcore import INSTRUMENT, EventKind, Field, Kind, Reason
+from matchcore import INSTRUMENT, EventKind, Field, Kind, Reason, State
 
 MOST = 2**63 - 1
 LOTS = mc.Instrument("LOTS", tick="0.05", lot=5, max_quantity=50, max_orders=3)
@@ -115,7 +115,14 @@ def world(machine: str) -> Exchange:
 
 
 def state_but_sequence(exchange: Exchange) -> str:
-    return replace(exchange.engine.state(), sequence=0).digest()
+    """Digest of what a refusal leaves alone: all but the sequence and the answers remembered."""
+    nothing = State()
+    return replace(
+        exchange.engine.state(),
+        sequence=0,
+        answers=nothing.answers,
+        answer_events=nothing.answer_events,
+    ).digest()
 
 
 def refused(exchange: Exchange, record: NDArray, reason: str, field: str) -> Any:

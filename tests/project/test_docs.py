@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md")
 
 
 def blocks(page: str) -> list[str]:

@@ -18,8 +18,9 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 #: not from each other, but `cli` and `bench`, which show everything, from all.
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "moments", "typed",
-     "encoding", "answers", "state", "calls"},
-    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_book",
+     "encoding", "answers", "repeats", "state", "calls"},
+    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_repeats",
+     "_once", "_book",
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots"},
     {"recovery", "pipeline", "lifetime"},

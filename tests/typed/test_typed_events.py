@@ -156,8 +156,9 @@ def test_an_instrument_command_leaves_nothing_open() -> None:
 
 def test_a_look_into_the_book_in_prices() -> None:
     exchange = engine()
-    for side, price in ((Side.BUY, "1"), (Side.BUY, "1"), (Side.BUY, "0.95"), (Side.SELL, "1.05")):
-        exchange.submit(mc.NewOrder("ANA", side, 5, price, account=4, client_order_id=6))
+    sent = (Side.BUY, "1"), (Side.BUY, "1"), (Side.BUY, "0.95"), (Side.SELL, "1.05")
+    for client, (side, price) in enumerate(sent, 3):
+        exchange.submit(mc.NewOrder("ANA", side, 5, price, account=4, client_order_id=client))
     book = exchange.book("ANA")
     assert [str(level) for level in book.bids()] == ["1.00 x 10", "0.95 x 5"]
     assert book.best_bid == mc.PriceLevel(Decimal("1.00"), 10, 2) == book.bids(1)[0]

@@ -1,0 +1,1 @@
+# Nothing here for Python: `_machine.Machine` is the face.
