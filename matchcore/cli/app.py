@@ -223,18 +223,23 @@ def import_(
 
 @app.command()
 @directory_argument
-@click.option("--to", "url", required=True, help="Where to, e.g. sqlite:///exchange.db.")
+@click.option("--to", "url", required=True, envvar="MATCHCORE_SINK_URL",
+              help="Where to, e.g. sqlite:///exchange.db.")  # fmt: skip
+@click.option("--shard", type=click.IntRange(0), default=0, show_default=True,
+              help="Number of this log, where several share a database.")  # fmt: skip
 @click.option("--forever", is_flag=True, help="Go on as the log grows, until interrupted.")
 @json_option
-def follow(directory: Path, url: str, forever: bool, as_json: bool) -> None:
+def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) -> None:
     """Keep a database equal to the log; each row is written once, whatever dies when.
 
     \b
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
+    Also mysql://user@host/database and postgresql://user@host/database; the URL may be in the
+    environment, as MATCHCORE_SINK_URL, where no list of processes shows its password.
     Ctrl-C ends it well: what was delivered is said, and the next one goes on from there.
     """
-    from .logs import follow_into
+    from .sql import follow_into
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
-        result = follow_into(directory, url, forever=forever, progress=progress)
+        result = follow_into(directory, url, shard=shard, forever=forever, progress=progress)
     show(result, as_json, title=f"Followed {directory}")

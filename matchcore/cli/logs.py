@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -13,11 +11,9 @@ from typing import Any
 from .. import snapshots
 from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
-from ..follower import Follower, Sink
 from ..instruments import price_text
-from ..journal import LogReader, Position, first_sequence, identity_of, verify
+from ..journal import LogReader, first_sequence, identity_of, verify
 from ..recovery import look, machine_class, replay, sequence_at
-from ..sinks import open_sink
 from ..state import State
 from .output import Moment, progress_bar
 
@@ -171,29 +167,3 @@ def book_of(directory: Path, symbol: str, at: Moment | None = None) -> tuple[Boo
         sequence = sequence_at(directory, at.time)
     machine = look(directory, sequence=sequence).machine
     return BookView(machine, machine.instruments.number(symbol)), machine.sequence
-
-
-def follow_into(
-    directory: Path, url: str, *, forever: bool, progress: Callable[[int], None]
-) -> dict[str, Any]:
-    """Runs a follower from a log into the sink of a URL, until the log's end or an interrupt."""
-    started = time.perf_counter()
-    with closing(open_sink(url, identity_of(directory))) as sink, ExitStack() as followers:
-        before = _position(sink)
-        try:
-            follower = followers.enter_context(Follower(directory, sink))
-            follower.run(forever=forever, progress=progress)
-        except KeyboardInterrupt:
-            pass  # the sink has whole transactions only, and knows better than anyone how many
-        position = _position(sink)
-    return {
-        "delivered": position.sequence - before.sequence,
-        "last_sequence": position.sequence,
-        "epoch": position.epoch,
-        "seconds": round(time.perf_counter() - started, 3),
-        "to": url,
-    }
-
-
-def _position(sink: Sink) -> Position:
-    return sink.position() or Position(0, 0)

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from .interface import SinkAway, Store
+from .opening import RowSink, open_sink, open_store
+from .rows import Rows
+from .tables import TABLES
 
-from ..errors import SinkError
-from ..follower import Sink
-from .sqlite import SqliteSink
-
-#: URL scheme -> what opens such a sink for an exchange (its 16-byte identity).
-SCHEMES: dict[str, Callable[[str, bytes], Sink]] = {"sqlite": SqliteSink.from_url}
-
-
-def open_sink(url: str, identity: bytes) -> Sink:
-    """The sink of a URL, e.g. ``sqlite:///exchange.db``; `SinkError` says what is wrong."""
-    scheme = url.split("://", 1)[0] if "://" in url else ""
-    if scheme not in SCHEMES:
-        known = ", ".join(f"{name}://" for name in SCHEMES)
-        raise SinkError(f"{url!r}: a URL with one of these schemes: {known}")
-    return SCHEMES[scheme](url, identity)
-
-
-__all__ = ["SCHEMES", "Sink", "SqliteSink", "open_sink"]
+__all__ = ["TABLES", "RowSink", "Rows", "SinkAway", "Store", "open_sink", "open_store"]

@@ -112,7 +112,7 @@ def test_follow_delivers_what_comes_before_damage(tmp_path: Path) -> None:
     damaged_at = run_json("verify", exchange)[1]["findings"][0]["sequence"]
     assert run(*asked("follow", exchange)).exit_code == 1
     with closing(sqlite3.connect(tmp_path / "x.db")) as db:
-        assert db.execute("SELECT sequence FROM position").fetchone() == (damaged_at - 1,)
+        assert db.execute("SELECT seq FROM positions").fetchone() == (damaged_at - 1,)
 
 
 @pytest.mark.parametrize("command", ["verify", "replay"])

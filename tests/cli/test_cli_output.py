@@ -23,7 +23,8 @@ import pytest
 from cli_kit import ANA, apart, run, run_json, traded
 
 import matchcore as mc
-from matchcore.sinks import SqliteSink
+from matchcore.sinks import RowSink
+from matchcore.sinks.store import SqlStore
 
 COMMANDS = [
     "archive",
@@ -233,7 +234,7 @@ def follower_interrupted(exchange: Path, database: Path) -> subprocess.Completed
 def position(database: Path) -> int:
     with closing(sqlite3.connect(database)) as db:
         try:
-            return int(db.execute("SELECT sequence FROM position").fetchone()[0])
+            return int(db.execute("SELECT seq FROM positions").fetchone()[0])
         except sqlite3.OperationalError:
             return 0
 
@@ -250,21 +251,28 @@ def test_following_forever_says_json_on_interrupt(exchange: Path, tmp_path: Path
     assert (found["delivered"], found["last_sequence"], found["epoch"]) == (201, 201, 1)
 
 
-@pytest.mark.parametrize(("method", "there"), [("_store", 50), ("write", 100)])
+@pytest.mark.parametrize(
+    ("where", "method", "there"), [(SqlStore, "_write_rows", 50), (RowSink, "write", 100)]
+)
 def test_an_interrupt_says_what_is_in_the_database(
-    exchange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, there: int
+    exchange: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: type,
+    method: str,
+    there: int,
 ) -> None:
     """Inside the second transaction, or just behind it and before anyone has heard of it."""
-    whole, calls = getattr(SqliteSink, method), []
+    whole, calls = getattr(where, method), []
 
-    def interrupted(sink: SqliteSink, *arguments: Any) -> None:
+    def interrupted(sink: Any, *arguments: Any) -> None:
         whole(sink, *arguments)
         calls.append(method)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 50)
-    monkeypatch.setattr(SqliteSink, method, interrupted)
+    monkeypatch.setattr(where, method, interrupted)
     code, found = run_json("follow", exchange, "--to", f"sqlite:///{tmp_path}/x.db")
     assert (code, found["delivered"], found["last_sequence"]) == (0, there, there)
     assert position(tmp_path / "x.db") == there

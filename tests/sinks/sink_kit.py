@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,22 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
+from matchcore.events import fresh
+from matchcore.instruments import read_instrument
 from matchcore.journal import LogReader, identity_of
-from matchcore.sinks import SqliteSink, open_sink
+from matchcore.sinks import TABLES, RowSink, open_sink
 
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))
+DAY = 86_400 * 10**9
 Row = tuple[Any, ...]
+Contents = dict[str, list[Row]]
 
 
 def filled(path: Path, seed: int = 1, count: int = 600, step: int = 25, **more: Any) -> Path:
-    """An exchange with a random history in many frames, closed."""
-    with mc.Engine.open(path, instruments=WORLD, policy="os") as engine:
+    """An exchange with a random history in many frames and over several days, closed."""
+    with mc.Engine.open(path, instruments=WORLD, policy="os", clock=lambda: DAY) as engine:
         commands = flow(seed, count, **more)
+        commands["time"] *= DAY // 150
         for at in range(0, count, step):
             engine.submit_batch(commands[at : at + step])
     return path
@@ -37,16 +40,24 @@ def logged(path: Path) -> tuple[NDArray, NDArray]:
     return commands, mc.Machine().apply(commands)
 
 
-def sink_of(exchange: Path, database: Path) -> SqliteSink:
-    sink = open_sink(f"sqlite:///{database}", identity_of(exchange))
-    assert isinstance(sink, SqliteSink)
-    return sink
+def url_of(database: Path | str) -> str:
+    return database if isinstance(database, str) else f"sqlite:///{database}"
 
 
-def followed(exchange: Path, database: Path) -> Path:
-    with mc.Follower(exchange, sink_of(exchange, database)) as follower:
+def sink_of(exchange: Path, database: Path | str, **more: Any) -> RowSink:
+    return open_sink(url_of(database), identity_of(exchange), **more)
+
+
+def followed(exchange: Path, database: Any, **more: Any) -> Any:
+    with mc.Follower(exchange, sink_of(exchange, database, **more)) as follower:
         follower.run()
     return database
+
+
+def contents(exchange: Path, database: Path | str, shard: int = 0) -> Contents:
+    """All rows of all tables, sorted, as Python values."""
+    with closing(sink_of(exchange, database, shard=shard)) as sink:
+        return {name: sorted(sink.store.read(shard, name).tolist()) for name in TABLES}
 
 
 def rows(database: Path, query: str) -> list[Row]:
@@ -61,93 +72,122 @@ def dumped(database: Path) -> list[str]:
         return list(db.iterdump())
 
 
-def signed(value: object) -> int:
-    number = int(value)  # type: ignore[call-overload]
-    return number - 2**64 if number >= 2**63 else number
+def expected(commands: NDArray, events: NDArray, shard: int = 0) -> Contents:
+    """Every row from the events alone, one by one in plain Python."""
+    told = _Told(commands, shard)
+    for event in fresh(events):
+        told.hear(event)
+    return told.contents()
 
 
-def ticks_of(commands: NDArray, events: NDArray) -> Iterator[tuple[NDArray, NDArray, Decimal]]:
-    """Each event with its command and the tick that its instrument has at that moment."""
-    ticks: dict[int, Decimal] = {}
-    for event in events:
-        command = commands[int(event["sequence"]) - 1]
-        number = int(event["instrument"])
-        if event["kind"] in (mc.EventKind.INSTRUMENT_ADDED, mc.EventKind.INSTRUMENT_CHANGED):
-            exponent = int(command.tobytes() and _parts(command)[1])
-            ticks[number] = Decimal(_parts(command)[0]).scaleb(exponent)
-        yield event, command, ticks.get(number, Decimal(0))
+class _Told:
+    """What the events have said so far.  Rows are dicts whose order is that of the columns."""
 
+    def __init__(self, commands: NDArray, shard: int) -> None:
+        self.commands, self.shard = commands, shard
+        self.live: dict[tuple[int, int], dict[str, Any]] = {}
+        self.bars: dict[tuple[int, int], dict[str, Any]] = {}
+        self.version: dict[int, int] = {}
+        self.made: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
 
-def _parts(command: NDArray) -> tuple[int, int]:
-    row = np.frombuffer(command.tobytes(), mc.INSTRUMENT)[0]
-    return int(row["tick_mantissa"]), int(row["tick_exponent"])
+    def contents(self) -> Contents:
+        self.made["open_orders"] = list(self.live.values())
+        self.made["daily_bars"] = list(self.bars.values())
+        return {
+            name: sorted(tuple(one[column] for column in TABLES[name].columns) for one in made)
+            for name, made in self.made.items()
+        }
 
-
-def expected_trades(commands: NDArray, events: NDArray) -> list[Row]:
-    """Rows of `trades` from the events alone; prices as numbers."""
-    made = []
-    for event, command, tick in ticks_of(commands, events):
-        if event["kind"] == mc.EventKind.TRADED:
-            made.append((
-                int(event["trade_id"]), int(event["sequence"]), int(event["instrument"]),
-                int(event["price"]), int(event["price"]) * tick, int(event["quantity"]),
-                2 if event["side"] == 1 else 1,
-                *(signed(event[name]) for name in
-                  ("order_id", "account", "taker_order_id", "taker_account")),
-                int(command["time"]),
-            ))  # fmt: skip
-    return made
-
-
-def expected_orders(commands: NDArray, events: NDArray) -> list[Row]:
-    """Rows of `orders` from the events alone, order by order; prices as numbers or None."""
-    done: list[dict[str, Any]] = []
-    live: dict[tuple[int, int], dict[str, Any]] = {}
-    for event, command, tick in ticks_of(commands, events):
-        kind, book, now = int(event["kind"]), int(event["instrument"]), int(command["time"])
-        key = book, int(event["order_id"])
+    def hear(self, event: NDArray) -> None:
+        kind, number = int(event["kind"]), int(event["instrument"])
+        self.seq = int(event["sequence"])
+        self.command = self.commands[self.seq - 1]
+        self.key = {"shard": self.shard, "seq": self.seq}
+        self.time = int(self.command["time"])
+        own = number, int(event["order_id"])
         if kind == mc.EventKind.ACCEPTED:
-            live[key] = _accepted(event, command, tick)
-            done.append(live[key])
+            self.live[own] = self._accepted(event)
         elif kind == mc.EventKind.TRADED:
-            for id_name, left_name in (("order_id", "left"), ("taker_order_id", "taker_left")):
-                order = live[book, int(event[id_name])]
-                order["filled"] += int(event["quantity"])
-                _now(order, int(event[left_name]), now, "filled")
+            self._traded(event, self.live[own], self.live[number, int(event["taker_order_id"])])
         elif kind == mc.EventKind.CANCELLED:
-            _now(live[key], 0, now, "cancelled")
+            self.live[own]["reason"] = int(event["reason"])
+            self._now(own, 0, 2)
         elif kind == mc.EventKind.AMENDED:
-            live[key].update(price_ticks=int(event["price"]), price=int(event["price"]) * tick)
-            _now(live[key], int(event["left"]), now, "")
-    return [tuple(order.values()) for order in done]
+            self.live[own]["price_ticks"] = int(event["price"])
+            self._now(own, int(event["left"]), 0)
+        elif kind == mc.EventKind.DAY_ENDED:
+            self.made["phases"].append({
+                **self.key, "kind": kind, "instrument": number, "orders": int(event["quantity"]),
+                "time_ns": self.time,
+            })  # fmt: skip
+        elif kind in (mc.EventKind.INSTRUMENT_ADDED, mc.EventKind.INSTRUMENT_CHANGED):
+            self._instrument(number)
 
+    def _instrument(self, number: int) -> None:
+        one = read_instrument(np.frombuffer(self.command.tobytes(), mc.INSTRUMENT)[0])
+        self.version[number] = self.seq
+        mantissa, exponent = one.tick_parts
+        self.made["instruments"].append({
+            **self.key, "number": number, "symbol": one.symbol.encode(),
+            "tick_mantissa": mantissa, "tick_exponent": exponent, "lot": one.lot,
+            "max_quantity": one.max_quantity, "max_orders": one.max_orders, "time_ns": self.time,
+        })  # fmt: skip
 
-def _accepted(event: NDArray, command: NDArray, tick: Decimal) -> dict[str, Any]:
-    limit = command["order_type"] == mc.OrderType.LIMIT
-    names = ("order_id", "client_order_id", "account", "side")
-    return {
-        "sequence": int(event["sequence"]),
-        "instrument": int(event["instrument"]),
-        **{name: signed(event[name]) for name in names},
-        "order_type": int(command["order_type"]),
-        "time_in_force": int(command["time_in_force"]),
-        "price_ticks": int(event["price"]),
-        "price": int(event["price"]) * tick if limit else None,
-        "quantity": int(event["quantity"]),
-        "filled": 0,
-        "left": int(event["quantity"]),
-        "status": "open",
-        "accepted_ns": int(command["time"]),
-        "changed_ns": int(command["time"]),
-    }
+    def _accepted(self, event: NDArray) -> dict[str, Any]:
+        number, size = int(event["instrument"]), int(event["quantity"])
+        names = ("order_id", "client_order_id", "account", "side")
+        terms = ("order_type", "time_in_force", "flags")
+        return {
+            **self.key, "instrument": number, "instrument_seq": self.version[number],
+            **{name: int(event[name]) for name in names},
+            **{name: int(self.command[name]) for name in terms},
+            "price_ticks": int(event["price"]), "quantity": size, "filled": 0, "filled_wraps": 0,
+            "open_quantity": size, "status": 0, "reason": 0, "accepted_ns": self.time,
+            "changed_ns": self.time, "changed_seq": self.seq,
+        }  # fmt: skip
 
+    def _now(self, own: tuple[int, int], left: int, ended: int) -> None:
+        order = self.live[own]
+        order.update(open_quantity=left, changed_ns=self.time, changed_seq=self.seq)
+        if left == 0:
+            order["status"] = ended
+            self.made["orders"].append(self.live.pop(own))
 
-def _now(order: dict[str, Any], left: int, time: int, ended: str) -> None:
-    order.update(left=left, changed_ns=time)
-    if left == 0:
-        order["status"] = ended
+    def _traded(self, event: NDArray, maker: dict[str, Any], taker: dict[str, Any]) -> None:
+        number, size = int(event["instrument"]), int(event["quantity"])
+        n = sum(one["seq"] == self.seq for one in self.made["trades"][-200:])
+        trade = {
+            **self.key, "n": n, "trade_id": int(event["trade_id"]), "instrument": number,
+            "instrument_seq": self.version[number], "price_ticks": int(event["price"]),
+            "quantity": size, "aggressor": taker["side"], "time_ns": self.time,
+        }  # fmt: skip
+        for at, (name, order, left) in enumerate(
+            (("maker", maker, "left"), ("taker", taker, "taker_left"))
+        ):
+            trade[f"{name}_seq"] = order["seq"]
+            trade[f"{name}_order_id"] = order["order_id"]
+            trade[f"{name}_account"] = order["account"]
+            self.made["executions"].append({
+                **trade, "n": 2 * n + at, "order_seq": order["seq"], "liquidity": at + 1,
+                **{key: order[key] for key in ("order_id", "client_order_id", "account", "side")},
+                "open_quantity": int(event[left]),
+            })  # fmt: skip
+            wide = order["filled"] + order["filled_wraps"] * 2**63 + size
+            order["filled_wraps"], order["filled"] = divmod(wide, 2**63)
+            self._now((number, order["order_id"]), int(event[left]), 1)
+        self.made["trades"].append(trade)
+        self._bar(trade)
 
-
-def numbered(found: list[Row], at: int) -> list[Row]:
-    """Rows with the text of the price at a column as the number it is, None if empty."""
-    return [(*r[:at], Decimal(r[at]) if r[at] else None, *r[at + 1 :]) for r in found]
+    def _bar(self, trade: dict[str, Any]) -> None:
+        day, price = trade["time_ns"] // DAY, trade["price_ticks"]
+        bar = self.bars.setdefault((trade["instrument_seq"], day), {
+            **self.key, "instrument": trade["instrument"], "day": day,
+            "instrument_seq": trade["instrument_seq"], "open_ticks": price, "high_ticks": price,
+            "low_ticks": price, "volume": 0, "volume_wraps": 0, "trades": 0,
+        })  # fmt: skip
+        bar["high_ticks"] = max(bar["high_ticks"], price)
+        bar["low_ticks"] = min(bar["low_ticks"], price)
+        bar["close_ticks"] = price
+        wide = bar["volume"] + bar["volume_wraps"] * 2**63 + trade["quantity"]
+        bar["volume_wraps"], bar["volume"] = divmod(wide, 2**63)
+        bar["trades"] += 1

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from sink_kit import dumped, filled, followed, logged, rows, sink_of
+from sink_kit import contents, dumped, expected, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
+from matchcore.sinks import RowSink
+from matchcore.sinks.rows import RowMaker
 
 #: Follows in small transactions and kills itself at the n-th SQL statement of some kind.
 DIES = """
@@ -27,6 +29,7 @@ from matchcore.sinks import open_sink
 exchange, database, word, nth = *sys.argv[1:4], int(sys.argv[4])
 matchcore.follower.BUNDLE_COMMANDS = 50
 sink = open_sink(f"sqlite:///{database}", identity_of(exchange))
+sink.position()
 seen = 0
 
 def trace(statement):
@@ -35,7 +38,7 @@ def trace(statement):
     if seen == nth:
         os.kill(os.getpid(), signal.SIGKILL)
 
-sink._db.set_trace_callback(trace)
+sink.store._live.connection.driver_connection.set_trace_callback(trace)
 with mc.Follower(exchange, sink) as follower:
     follower.run()
 """
@@ -43,10 +46,10 @@ DEATHS = [
     ("BEGIN", 3),
     ("INSERT INTO orders", 40),
     ("INSERT INTO trades", 5),
-    ("UPDATE orders", 30),
-    ("UPDATE position", 1),
+    ("DELETE FROM open_orders", 4),
+    ("UPDATE positions", 1),
     ("COMMIT", 2),
-    ("UPDATE position", 2),
+    ("UPDATE positions", 2),
     ("INSERT INTO orders", 1),
 ]
 
@@ -59,14 +62,11 @@ def killed_at(exchange: Path, database: Path, word: str, nth: int) -> None:
 
 def sound(exchange: Path, database: Path) -> int:
     """Asserts that the rows are those up to the position, no more and no less; the position."""
-    ((at,),) = rows(database, "SELECT sequence FROM position")
-    _, events = logged(exchange)
-    events = events[events["sequence"] <= at]
-    trades = events["trade_id"][events["kind"] == mc.EventKind.TRADED].tolist()
-    accepted = events["sequence"][events["kind"] == mc.EventKind.ACCEPTED].tolist()
-    assert [n for (n,) in rows(database, "SELECT trade_id FROM trades ORDER BY 1")] == trades
-    assert [n for (n,) in rows(database, "SELECT sequence FROM orders ORDER BY 1")] == accepted
-    return int(at)
+    at = reached(database)
+    commands, events = logged(exchange)
+    wanted = expected(commands, events[events["sequence"] <= at])
+    assert contents(exchange, database) == wanted
+    return at
 
 
 def test_killed_at_many_statements_it_equals_one_run(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_killed_at_many_statements_it_equals_one_run(tmp_path: Path) -> None:
 def reached(database: Path) -> int:
     """The position, 0 as long as there is none."""
     try:
-        return int(rows(database, "SELECT sequence FROM position")[0][0])
+        return int(rows(database, "SELECT seq FROM positions")[0][0])
     except sqlite3.OperationalError:
         return 0
 
@@ -116,14 +116,14 @@ def test_rows_and_position_are_one_transaction(tmp_path: Path) -> None:
     database = tmp_path / "x.db"
     sink_of(exchange, database).close()
     empty = dumped(database)
-    forbid(database, "UPDATE ON position")
+    forbid(database, "UPDATE ON positions")
     with pytest.raises(mc.SinkError, match="no thanks; nothing of sequence 602 was written"):
         followed(exchange, database)
     forbid(database, None)
     assert dumped(database) == empty
 
 
-@pytest.mark.parametrize("event", ["INSERT ON trades", "INSERT ON orders", "UPDATE ON orders"])
+@pytest.mark.parametrize("event", ["INSERT ON trades", "INSERT ON orders", "DELETE ON open_orders"])
 def test_a_refused_row_leaves_the_position(tmp_path: Path, event: str) -> None:
     exchange, database = tmp_path / "e", tmp_path / "x.db"
     filled(exchange, 1, 300)
@@ -155,18 +155,38 @@ def test_stopped_and_resumed_it_equals_one_run(tmp_path: Path) -> None:
         followed(exchange, database)
         followed(exchange, database)  # and once more for nothing
     assert dumped(database) == dumped(followed(exchange, tmp_path / "clean.db"))
-    assert rows(database, "SELECT epoch, sequence FROM position") == [(5, 602)]
+    assert rows(database, "SELECT epoch, seq FROM positions") == [(5, 602)]
 
 
 def test_what_is_written_already_is_skipped_by_position(tmp_path: Path) -> None:
+    """A commit whose answer was lost: the same batch again, by the same writer or another."""
     exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
     commands, events = logged(exchange)
-    sink = sink_of(exchange, database)
-    for last in (100, 100, 350, 200, 602, 602):  # each time from the very beginning
-        sink.write(mc.Position(1, last), commands[:last], events[events["sequence"] <= last])
-    assert sink.position() == mc.Position(1, 602)
-    sink.close()
-    assert dumped(database) == dumped(followed(exchange, tmp_path / "clean.db"))
+    of_first = events["sequence"] <= 100
+    with closing(sink_of(exchange, database)) as sink, closing(sink_of(exchange, database)) as two:
+        rows_of = RowMaker(0, partial(two.store.read, 0)).make
+        sink.write(mc.Position(1, 100), commands[:100], events[of_first])
+        two.store.write(0, 1, 1, 100, rows_of(1, commands[:100], events[of_first]))
+        sink.write(mc.Position(1, 602), commands[100:], events[~of_first])
+    assert contents(exchange, database) == expected(commands, events)
+
+
+def test_two_followers_are_noticed(tmp_path: Path) -> None:
+    exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
+    commands, events = logged(exchange)
+
+    def write(sink: RowSink, first: int, last: int) -> None:
+        some = events[(events["sequence"] >= first) & (events["sequence"] <= last)]
+        sink.write(mc.Position(1, last), commands[first - 1 : last], some)
+
+    with closing(sink_of(exchange, database)) as one, closing(sink_of(exchange, database)) as two:
+        write(one, 1, 60)
+        write(two, 1, 60)
+        write(one, 61, 100)
+        with pytest.raises(mc.SinkError, match="is at sequence 100, within 61 to 150: another"):
+            write(two, 61, 150)
+        write(one, 101, 602)
+    assert contents(exchange, database) == expected(commands, events)
 
 
 def test_a_gap_and_an_older_writer_are_refused(tmp_path: Path) -> None:
@@ -182,19 +202,53 @@ def test_a_gap_and_an_older_writer_are_refused(tmp_path: Path) -> None:
         sink.write(mc.Position(1, 602), commands[100:], behind)
     assert sink.position() == mc.Position(2, 100)
     sink.close()
-    assert len(rows(database, "SELECT * FROM orders")) == np.count_nonzero(
-        (events["kind"] == mc.EventKind.ACCEPTED) & (events["sequence"] <= 100)
-    )
+    wanted = expected(commands, events[events["sequence"] <= 100])
+    assert contents(exchange, database) == wanted
 
 
 def test_rows_changed_by_someone_else_are_noticed(tmp_path: Path) -> None:
     exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
     followed(exchange, database)
     with closing(sqlite3.connect(database)) as db:
-        db.execute("DELETE FROM orders WHERE status = 'open'")
+        db.execute("DELETE FROM open_orders")
         db.commit()
     with mc.Engine.open(exchange) as engine:
         engine.mass_cancel()
     with pytest.raises(mc.SinkError, match="not what the log has written; rebuild it"):
         followed(exchange, database)
-    assert rows(database, "SELECT sequence FROM position") == [(602,)]
+    assert rows(database, "SELECT seq FROM positions") == [(602,)]
+
+
+def test_rows_beyond_the_position_are_shown_and_stop(tmp_path: Path) -> None:
+    exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
+    followed(exchange, database)
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("UPDATE orders SET seq = 603 WHERE seq = (SELECT max(seq) FROM orders)")
+        db.commit()
+    before = dumped(database)
+    with mc.Engine.open(exchange) as engine:
+        order = engine.submit(mc.NewOrder("ONE", mc.Side.BUY, 1, "0.01"))
+        assert engine.sequence == 603
+        engine.cancel("ONE", order.order_id)
+    says = r"orders has rows beyond its position already, shard, seq = \(0, 603\)"
+    with pytest.raises(mc.SinkError, match=says):
+        followed(exchange, database)
+    assert dumped(database) == before
+
+
+def test_a_reader_is_not_in_the_way(tmp_path: Path) -> None:
+    exchange = filled(tmp_path / "e")
+    commands, events = logged(exchange)
+    first = events[events["sequence"] <= 300]
+    with (
+        closing(sink_of(exchange, tmp_path / "x.db")) as sink,
+        closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as reader,
+    ):
+        sink.write(mc.Position(1, 300), commands[:300], first)
+        reader.execute("BEGIN")
+        before = reader.execute("SELECT count(*) FROM orders").fetchone()
+        sink.write(mc.Position(1, 602), commands[300:], events[len(first) :])
+        assert reader.execute("SELECT count(*) FROM orders").fetchone() == before
+        reader.execute("COMMIT")
+        assert reader.execute("SELECT count(*) FROM orders").fetchone() > before
+    assert rows(tmp_path / "x.db", "SELECT seq FROM positions") == [(602,)]

@@ -15,7 +15,8 @@ import pytest
 from sink_kit import dumped, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
-from matchcore.sinks import SCHEMES, open_sink, sqlite
+from matchcore.sinks import TABLES, open_sink, sqlite, store
+from matchcore.sinks.schema import METADATA
 
 IDENTITY = bytes(range(16))
 
@@ -35,8 +36,8 @@ def made(path: Path, *statements: str) -> Path:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgres://host/db", "mysql:///x", "x.db", "", "sqlite", "sqlite:/x.db", "SQLITE:///x.db",
-     "://x", "ftp://host/x.db"],
+    ["postgres://host/db", "x.db", "", "sqlite", "sqlite:/x.db", "SQLITE:///x.db", "://x",
+     "ftp://host/x.db"],
 )  # fmt: skip
 def test_an_unsupported_url_names_the_schemes_there_are(url: str) -> None:
     with pytest.raises(mc.SinkError, match=r"one of these schemes: sqlite://") as caught:
@@ -44,7 +45,7 @@ def test_an_unsupported_url_names_the_schemes_there_are(url: str) -> None:
     assert repr(url) in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://x.db"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://x.db", "sqlite:///x.db?a=1"])
 def test_a_sqlite_url_without_a_path_shows_the_forms(url: str) -> None:
     with pytest.raises(mc.SinkError, match=r"sqlite:///relative.db or sqlite:////absolute.db"):
         open_sink(url, IDENTITY)
@@ -55,7 +56,6 @@ def test_relative_and_absolute_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     open_sink("sqlite:///relative.db", IDENTITY).close()
     open_sink(f"sqlite:///{tmp_path}/absolute.db", IDENTITY).close()
     assert {"relative.db", "absolute.db"} <= set(contents(tmp_path))
-    assert set(SCHEMES) == {"sqlite"}
 
 
 def test_a_database_of_another_exchange_is_refused(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_database_of_another_exchange_is_refused(tmp_path: Path) -> None:
     before = dumped(database), database.read_bytes()
     with pytest.raises(mc.SinkError, match="belongs to another exchange") as caught:
         followed(ours, database)
-    ((owner,),) = rows(database, "SELECT exchange FROM position")
+    ((owner,),) = rows(database, "SELECT exchange FROM positions")
     assert owner.hex() in str(caught.value) and str(database) in str(caught.value)
     assert (dumped(database), database.read_bytes()) == before
 
@@ -83,11 +83,37 @@ def test_a_database_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_another_schema_is_to_be_rebuilt(tmp_path: Path) -> None:
     exchange = filled(tmp_path / "e")
     database = followed(exchange, tmp_path / "x.db")
-    made(database, "UPDATE position SET schema = 2")
-    before = dumped(database)
-    with pytest.raises(mc.SinkError, match="not of schema 1: rebuild it from the log"):
+    for version, says in ((1, "follow the log into a new"), (3, "knows 2: use a newer one")):
+        made(database, f"UPDATE positions SET version = {version}")
+        before = dumped(database)
+        with pytest.raises(mc.SinkError, match=f"is of schema {version}.*{says}"):
+            followed(exchange, database)
+        assert dumped(database) == before
+
+
+def test_the_schema_before_is_known_and_refused(tmp_path: Path) -> None:
+    columns = "one INTEGER PRIMARY KEY, exchange BLOB, schema INTEGER, epoch INTEGER"
+    file = made(tmp_path / "x.db", f"CREATE TABLE position ({columns}, sequence INTEGER)",
+                "CREATE TABLE orders (sequence INTEGER)")  # fmt: skip
+    before = contents(tmp_path)
+    with pytest.raises(mc.SinkError, match="is of schema 1, this is 2"):
+        open_sink(f"sqlite:///{file}", IDENTITY)
+    assert contents(tmp_path) == before
+
+
+def test_an_older_schema_is_brought_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = filled(tmp_path / "e")
+    database = followed(exchange, tmp_path / "x.db")
+    monkeypatch.setattr(store, "VERSION", 3)
+    monkeypatch.setitem(
+        store.MIGRATIONS, 2, lambda db: db.exec_driver_sql("CREATE TABLE added (a INTEGER)")
+    )
+    for _ in range(2):
         followed(exchange, database)
-    assert dumped(database) == before
+        assert rows(database, "SELECT version, seq FROM positions") == [(3, 602)]
+    assert rows(database, "SELECT * FROM added") == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +128,7 @@ def test_a_file_that_is_no_database_is_left_as_it_was(tmp_path: Path, data: byte
     assert contents(tmp_path) == {"x.db": data}
 
 
-@pytest.mark.parametrize("name", ["position", "orders", "trades", "instruments"])
+@pytest.mark.parametrize("name", sorted(METADATA.tables))
 def test_foreign_tables_of_our_names_are_refused(tmp_path: Path, name: str) -> None:
     file = made(tmp_path / "x.db", f"CREATE TABLE {name} (a)", f"INSERT INTO {name} VALUES (7)")
     before = dumped(file)
@@ -112,8 +138,8 @@ def test_foreign_tables_of_our_names_are_refused(tmp_path: Path, name: str) -> N
 
 
 FOREIGN = [
-    "TABLE orders (a)", "TABLE trades (a)", "TABLE Orders (a)", "VIEW trades_view AS SELECT 1",
-    "TABLE position (one, exchange)",
+    "TABLE orders (a)", "TABLE trades (a)", "TABLE Orders (a)", "VIEW trades AS SELECT 1",
+    "TABLE positions (shard, exchange)",
 ]  # fmt: skip
 
 
@@ -174,7 +200,7 @@ def test_a_database_that_died_in_a_transaction_is_rolled_back_and_taken(tmp_path
     assert "x.db-journal" in contents(tmp_path)
     open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY).close()
     assert rows(tmp_path / "x.db", "SELECT * FROM wine") == [(1982,)]
-    assert rows(tmp_path / "x.db", "SELECT exchange FROM position") == [(IDENTITY,)]
+    assert rows(tmp_path / "x.db", "SELECT exchange FROM positions") == [(IDENTITY,)]
 
 
 def test_a_foreign_one_that_died_in_a_transaction_is_refused(tmp_path: Path) -> None:
@@ -187,7 +213,7 @@ def test_a_foreign_one_that_died_in_a_transaction_is_refused(tmp_path: Path) -> 
 
 
 def test_foreign_tables_of_all_our_names_are_refused(tmp_path: Path) -> None:
-    names = ("instruments", "orders", "position", "trades")
+    names = sorted(METADATA.tables)
     file = made(tmp_path / "x.db", *(f"CREATE TABLE {name} (a)" for name in names))
     before = file.read_bytes()
     with pytest.raises(mc.SinkError, match=f"has tables of its own named {', '.join(names)}"):
@@ -195,18 +221,30 @@ def test_foreign_tables_of_all_our_names_are_refused(tmp_path: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_every_name_that_a_new_database_gets_is_looked_for(tmp_path: Path) -> None:
-    open_sink(f"sqlite:///{tmp_path}/x.db", IDENTITY).close()
-    query = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
-    assert {name for (name,) in rows(tmp_path / "x.db", query)} == sqlite._NAMES
-
-
 def test_a_foreign_view_of_our_name_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
-    file = made(tmp_path / "x.db", "CREATE VIEW trades_view AS SELECT 1")
+    file = made(tmp_path / "x.db", "CREATE VIEW daily_bars AS SELECT 1")
     before = dumped(file)
-    with pytest.raises(mc.SinkError, match="trades_view"):
+    with pytest.raises(mc.SinkError, match="daily_bars"):
         open_sink(f"sqlite:///{file}", IDENTITY)
     assert dumped(file) == before
+
+
+def test_a_lost_table_is_not_made_again_empty(tmp_path: Path) -> None:
+    database = followed(filled(tmp_path / "e"), tmp_path / "x.db")
+    made(database, "DROP TABLE trades")
+    before = dumped(database)
+    with pytest.raises(mc.SinkError, match="has lost trades: follow the log into a new"):
+        followed(tmp_path / "e", database)
+    assert dumped(database) == before
+
+
+def test_tables_half_made_by_a_crash_are_finished(tmp_path: Path) -> None:
+    exchange = filled(tmp_path / "e")
+    database = followed(exchange, tmp_path / "x.db")
+    made(tmp_path / "x.db", "DROP TABLE phases", "DELETE FROM positions",
+         *(f"DELETE FROM {name}" for name in sorted(TABLES) if name != "phases"))  # fmt: skip
+    followed(exchange, database)
+    assert dumped(database) == dumped(followed(exchange, tmp_path / "y.db"))
 
 
 def test_tables_of_other_names_stay_beside_ours(tmp_path: Path) -> None:
@@ -214,13 +252,13 @@ def test_tables_of_other_names_stay_beside_ours(tmp_path: Path) -> None:
     file = made(tmp_path / "x.db", "CREATE TABLE wine (year)", "INSERT INTO wine VALUES (1982)")
     followed(exchange, file)
     assert rows(file, "SELECT * FROM wine") == [(1982,)]
-    assert rows(file, "SELECT sequence FROM position") == [(602,)]
+    assert rows(file, "SELECT seq FROM positions") == [(602,)]
 
 
 def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").touch()
     exchange = filled(tmp_path / "e")
-    assert rows(followed(exchange, tmp_path / "x.db"), "SELECT sequence FROM position") == [(602,)]
+    assert rows(followed(exchange, tmp_path / "x.db"), "SELECT seq FROM positions") == [(602,)]
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -245,8 +283,8 @@ def test_a_locked_database_is_a_sink_error_and_works_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
     sink = sink_of(exchange, database)
-    sink._db.execute("PRAGMA busy_timeout = 10")
     commands, events = logged(exchange)
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,45 @@
+"""What the commands about databases do, without click."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..follower import Follower, Sink
+from ..journal import Position, identity_of
+from ..sinks import open_sink
+from ..sinks.opening import without_password
+
+
+def follow_into(
+    directory: Path, url: str, *, shard: int, forever: bool, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Runs a follower from a log into the sink of a URL, until the log's end or an interrupt."""
+    started = time.perf_counter()
+    patience = math.inf if forever else 0.0
+    sink_of = partial(open_sink, url, identity_of(directory), shard=shard, patience=patience)
+    with closing(sink_of()) as sink, ExitStack() as followers:
+        before = _position(sink)
+        try:
+            follower = followers.enter_context(Follower(directory, sink))
+            follower.run(forever=forever, progress=progress)
+        except KeyboardInterrupt:
+            pass  # the sink has whole transactions only, and knows better than anyone how many
+        sink.patience = 0.0
+        position = _position(sink)
+    return {
+        "delivered": position.sequence - before.sequence,
+        "last_sequence": position.sequence,
+        "epoch": position.epoch,
+        "seconds": round(time.perf_counter() - started, 3),
+        "to": without_password(url),
+    }
+
+
+def _position(sink: Sink) -> Position:
+    return sink.position() or Position(0, 0)

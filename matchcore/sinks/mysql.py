@@ -1,0 +1,109 @@
+"""MySQL and what speaks its protocol: RDS, MariaDB, PolarDB-X, DRDS, Spider.  Driver: PyMySQL.
+
+The bulk path is an INSERT of many rows, whose text is NumPy's integers as Python writes them.
+Nothing but integers ever goes that way: symbols go as parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from ..errors import MissingExtra
+from .schema import PARTITIONS, Layout, check_layout, layout_of
+from .store import STATEMENT_ROWS, SqlStore
+from .tables import TABLES
+
+SECONDS_MAX = 30  # for a connection, and for any one answer: a dead network is noticed by then
+#: Lost or refused connections, shutdown, lock wait timeout, deadlock, too many connections.
+_AWAY = {1040, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1205, 1213, 1927, 2002, 2003, 2006, 2013,
+         2014, 2055, 0, 1429, 12701}  # fmt: skip
+_SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'"
+
+
+class MysqlStore(SqlStore):
+    """URL: ``mysql://user:word@host:3306/database?layout=…&partitions=16``, or ``mariadb://``.
+
+    Other parameters of the URL go to PyMySQL, such as ``ssl_ca`` and ``read_timeout``.
+    """
+
+    signed = False
+
+    def __init__(self, url: sa.URL, shard: int = 0) -> None:
+        query = dict(url.query)
+        self._layout_name = str(query.pop("layout", ""))
+        if self._layout_name:
+            check_layout(self._layout_name)
+        self._partitions = int(str(query.pop("partitions", PARTITIONS)))
+        self._sub = int(str(query.pop("tbpartitions", 0)))
+        super().__init__(url.set(drivername="mysql+pymysql", query=query), shard)
+        self.shown = url.render_as_string(hide_password=True)
+
+    def _connector(self) -> sa.Engine:
+        given = {"connect_timeout", "read_timeout", "write_timeout"} - set(self.url.query)
+        try:
+            engine = sa.create_engine(
+                self.url,
+                poolclass=sa.NullPool,
+                connect_args=dict.fromkeys(given, SECONDS_MAX),
+            )
+        except ImportError:
+            raise MissingExtra("a mysql:// sink", "mysql") from None
+        sa.event.listen(engine, "connect", _session)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+
+    def prepare(self, identity: bytes) -> None:
+        name = self._layout_name
+        if not name:
+            with self._speaking() as connection:
+                version = str(connection.exec_driver_sql("SELECT VERSION()").scalar())
+                made = ""
+                if layout_of(version) != "plain":
+                    database = connection.dialect.identifier_preparer.quote(str(self.url.database))
+                    made = str(connection.exec_driver_sql(f"SHOW CREATE DATABASE {database}").all())
+                name = layout_of(version, made)
+                connection.rollback()
+        self.layout = Layout(name, self._partitions, self._sub)
+        super().prepare(identity)
+
+    def _insert(self, connection: sa.Connection, table: str, rows: NDArray[np.void]) -> None:
+        if any(form.startswith("S") for form in TABLES[table].columns.values()):
+            names = TABLES[table].columns
+            marks = ", ".join(["%s"] * len(names))
+            connection.exec_driver_sql(
+                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", _as_tuples(rows)
+            )
+            return
+        head = insert_head(table)
+        for at in range(0, len(rows), STATEMENT_ROWS):
+            connection.exec_driver_sql(head + values_text(rows[at : at + STATEMENT_ROWS]))
+
+    def _away(self, error: sa.exc.DBAPIError) -> bool:
+        code = error.orig.args[0] if error.orig is not None and error.orig.args else 0
+        lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        return error.connection_invalidated or (lost and code in _AWAY)
+
+
+def insert_head(table: str) -> str:
+    return f"INSERT INTO {table} ({', '.join(TABLES[table].columns)}) VALUES "
+
+
+def values_text(rows: NDArray[np.void]) -> str:
+    """Rows of integers as SQL: what `repr` makes of a list of tuples, without its brackets."""
+    return repr(rows.tolist())[1:-1]
+
+
+def _as_tuples(rows: NDArray[np.void]) -> list[tuple[Any, ...]]:
+    return [
+        tuple(value.decode("ascii") if isinstance(value, bytes) else value for value in row)
+        for row in rows.tolist()
+    ]
+
+
+def _session(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSION)

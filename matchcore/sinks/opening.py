@@ -1,0 +1,145 @@
+"""From a URL to a sink: built-in databases, plug-ins, and patience with one that is away."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MissingExtra, SinkError
+from ..events import fresh
+from ..journal import Position
+from .interface import SinkAway, Store
+from .rows import RowMaker
+
+GROUP = "matchcore.sinks"
+BUILT_IN = {
+    "sqlite": ("sqlite", "SqliteStore"),
+    "mysql": ("mysql", "MysqlStore"),
+    "mariadb": ("mysql", "MysqlStore"),
+    "postgresql": ("postgres", "PostgresStore"),
+}
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 5.0
+_T = TypeVar("_T")
+
+
+def open_store(url: str, identity: bytes, shard: int = 0) -> Store:
+    """The database of a URL, e.g. ``sqlite:///exchange.db``, ready for an exchange's rows.
+
+    `identity` is the exchange's 16 bytes, `shard` the number of its log where several logs share
+    a database.  `SinkError` says what is wrong, without the password; `MissingExtra` which
+    driver is to be installed.
+    """
+    scheme = url.split("://", 1)[0] if "://" in url else ""
+    plugins = {point.name: point for point in entry_points(group=GROUP)}
+    if scheme in plugins:
+        made: Store = plugins[scheme].load()(url, identity, shard)
+        return made
+    if scheme not in BUILT_IN:
+        known = ", ".join(f"{name}://" for name in (*BUILT_IN, *plugins))
+        raise SinkError(f"{without_password(url)!r}: a URL with one of these schemes: {known}")
+    return _built_in(scheme, url, identity, shard)
+
+
+def _built_in(scheme: str, url: str, identity: bytes, shard: int) -> Store:
+    try:
+        import sqlalchemy as sa
+    except ImportError:
+        raise MissingExtra(f"a {scheme}:// sink", "sql") from None
+    from importlib import import_module
+
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise SinkError(
+            f"{without_password(url)!r} is no URL of a database: {type(error).__name__}"
+        ) from None
+    module, name = BUILT_IN[scheme]
+    store = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
+    try:
+        store.prepare(identity)
+    except BaseException:
+        store.close()
+        raise
+    return store  # type: ignore[no-any-return]
+
+
+def without_password(url: str) -> str:
+    """A URL for people, also one that is none."""
+    return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", url)
+
+
+class RowSink:
+    """`Sink` of a follower into a `Store`: makes the rows of each batch and writes them.
+
+    `patience`: seconds for which a database that is away is asked again, with growing pauses;
+    0 raises at once.  Not for two threads.
+    """
+
+    def __init__(self, store: Store, shard: int = 0, *, patience: float = 0.0) -> None:
+        self.store = store
+        self._shard = shard
+        self.patience = patience
+        self._maker: RowMaker | None = None
+        self._at = 0  # the sequence that the maker stands at
+
+    def position(self) -> Position | None:
+        return patiently(lambda: self.store.position(self._shard), self.patience)
+
+    def write(
+        self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
+    ) -> None:
+        """One transaction.  What is there already is skipped by position, never by its keys."""
+        if self._maker is None:
+            self._at, self._maker = patiently(self._begin, self.patience)
+        maker, at = self._maker, self._at
+        first = position.sequence - len(commands) + 1
+        if first > at + 1:
+            raise SinkError(f"the database is at sequence {at}, {first} does not follow")
+        if position.sequence <= at:
+            return
+        commands, events = commands[at + 1 - first :], fresh(events)
+        events = events[events["sequence"] > at]
+        rows = patiently(lambda: maker.make(at + 1, commands, events), self.patience)
+        to = position.sequence
+        patiently(
+            lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows), self.patience
+        )
+        maker.accept()
+        self._at = to
+
+    def _begin(self) -> tuple[int, RowMaker]:
+        """Where the database stands, all of it at one sequence: nobody wrote meanwhile."""
+        while True:
+            before = self.store.position(self._shard)
+            maker = RowMaker(self._shard, partial(self.store.read, self._shard))
+            if self.store.position(self._shard) == before:
+                return before.sequence if before else 0, maker
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def open_sink(url: str, identity: bytes, *, shard: int = 0, patience: float = 0.0) -> RowSink:
+    """What a `Follower` delivers into: the sink of a URL (see `open_store`)."""
+    store = patiently(lambda: open_store(url, identity, shard), patience)
+    return RowSink(store, shard, patience=patience)
+
+
+def patiently(ask: Callable[[], _T], patience: float) -> _T:
+    """Asks until the database is there, for so many seconds at most."""
+    until, pause = time.monotonic() + patience, PAUSE_SECONDS_MIN
+    while True:
+        try:
+            return ask()
+        except SinkAway:
+            if time.monotonic() + pause > until:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, PAUSE_SECONDS_MAX)

@@ -1,0 +1,330 @@
+"""A relational database behind the `Store` interface: one transaction a batch, by position.
+
+What differs between databases (connecting, the bulk path, values they can not hold) is in one
+small class each: `sqlite.py`, `mysql.py`, `postgres.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from ..errors import SinkError
+from ..journal import Position
+from .interface import SinkAway
+from .rows import Rows
+from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
+from .tables import TABLES, VERSION
+
+STATEMENT_ROWS = 1000
+SHOWN_MAX = 5
+
+#: From a version of the schema to the next: what brings a database there.
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+
+
+class SqlStore:
+    """Tables of one database.  For one thread; a lost connection is made again at the next call.
+
+    Raises `SinkAway` when the database can not be reached or went away: asking again may help,
+    and is safe.  Any other `SinkError` is final: foreign tables, another exchange or schema,
+    missing rights, rows that should not be there.
+    """
+
+    signed = True  # unsigned values are stored as the signed ones of the same bits
+
+    def __init__(self, url: sa.URL, shard: int = 0, layout: Layout | None = None) -> None:
+        self.url = url
+        self.shard = shard
+        self.layout = layout or Layout()
+        self.shown = url.render_as_string(hide_password=True)
+        self._engine = self._connector()
+        self._live: sa.Connection | None = None
+
+    # ------------------------------------------------------------------ for each database
+
+    def _connector(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.NullPool)
+
+    def _insert(self, connection: sa.Connection, table: str, rows: NDArray[np.void]) -> None:
+        """The bulk path: these rows into a table."""
+        raise NotImplementedError
+
+    def _remove(self, connection: sa.Connection, table: str, seqs: NDArray[np.int64]) -> None:
+        """Takes away the rows of these sequences, as many as there are."""
+        keys = SQL_TABLES[table].c
+        for at in range(0, len(seqs), STATEMENT_ROWS):
+            some = seqs[at : at + STATEMENT_ROWS].tolist()
+            connection.execute(
+                sa.delete(SQL_TABLES[table]).where(keys.shard == self.shard, keys.seq.in_(some))
+            )
+
+    def _away(self, error: sa.exc.DBAPIError) -> bool:
+        """Whether an error says that the database is away, or busy: not that it refuses."""
+        return error.connection_invalidated
+
+    # ------------------------------------------------------------------ opening
+
+    def prepare(self, identity: bytes) -> None:
+        """Makes what is missing; `SinkError` for a database that is not this exchange's.
+
+        Looks before it writes: what is refused is left as it was.
+        """
+        with self._speaking("nothing was written") as connection:
+            missing = self._missing(connection)
+            owner = None if "positions" in missing else self._owner(connection, identity, missing)
+            connection.rollback()
+            if owner is None:
+                with connection.begin():
+                    for statement in ddl(connection.dialect, self.layout, missing):
+                        connection.exec_driver_sql(statement)
+                    connection.execute(
+                        POSITIONS.insert().values(
+                            shard=self.shard, exchange=identity, version=VERSION, epoch=0, seq=0
+                        )
+                    )
+            elif owner < VERSION:
+                self._migrate(connection)
+
+    def _missing(self, connection: sa.Connection) -> frozenset[str]:
+        """Tables to be made.  `SinkError` unless those of our names have our columns."""
+        looker = sa.inspect(connection)
+        names = {
+            name.lower(): name for name in [*looker.get_table_names(), *looker.get_view_names()]
+        }
+        ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
+        ours["position"] = {"old"}  # of schema 1
+        foreign, there = [], set()
+        for name, columns in ours.items():
+            if name in names:
+                found = {column["name"] for column in looker.get_columns(names[name])}
+                if name == "position" and {"one", "exchange", "schema"} <= found:
+                    raise SinkError(
+                        f"{self.shown} is of schema 1, this is {VERSION}: follow the log into a"
+                        " new database"
+                    )
+                if name != "position" and found != columns:
+                    foreign.append(name)
+                there.add(name)
+        if foreign:
+            raise SinkError(
+                f"{self.shown} has tables of its own named {', '.join(sorted(foreign))}"
+            )
+        return frozenset(ours) - there - {"position"}
+
+    def _owner(
+        self, connection: sa.Connection, identity: bytes, missing: frozenset[str]
+    ) -> int | None:
+        """The version of our own shard, None when it is not there yet."""
+        rows = connection.execute(
+            sa.select(POSITIONS.c.shard, POSITIONS.c.exchange, POSITIONS.c.version)
+        ).all()
+        for shard, exchange, version in rows:
+            if version > VERSION:
+                raise SinkError(
+                    f"{self.shown} is of schema {version}, this matchcore knows {VERSION}:"
+                    " use a newer one"
+                )
+            if version < VERSION and version not in MIGRATIONS:
+                raise SinkError(
+                    f"{self.shown} is of schema {version}, this is {VERSION}: follow the log into"
+                    " a new database"
+                )
+            if (shard == self.shard) != (bytes(exchange) == identity):
+                raise SinkError(
+                    f"{self.shown}: shard {shard} belongs to another exchange"
+                    f" ({bytes(exchange).hex()})"
+                    if shard == self.shard
+                    else f"{self.shown}: this exchange is shard {shard} there, not {self.shard}"
+                )
+        if rows and missing:
+            raise SinkError(
+                f"{self.shown} has lost {', '.join(sorted(missing))}: follow the log into a new"
+                " database"
+            )
+        return next((version for shard, _, version in rows if shard == self.shard), None)
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        """Step by step to our version, all shards together."""
+        with connection.begin():
+            version = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar_one()
+            while version < VERSION:
+                MIGRATIONS[version](connection)
+                version += 1
+                connection.execute(sa.update(POSITIONS).values(version=version))
+
+    # ------------------------------------------------------------------ the interface
+
+    def position(self, shard: int) -> Position | None:
+        with self._speaking(reading=True) as connection:
+            row = connection.execute(
+                sa.select(POSITIONS.c.epoch, POSITIONS.c.seq).where(POSITIONS.c.shard == shard)
+            ).first()
+            connection.rollback()
+        if row is None:
+            raise SinkError(f"{self.shown} has no position of shard {shard} any more")
+        return Position(*row) if row[1] else None
+
+    def read(
+        self, shard: int, table: str, column: str = "", values: Sequence[int] = ()
+    ) -> NDArray[np.void]:
+        """Rows of a table as an array of its dtype: all of the shard, or those with a value."""
+        source = SQL_TABLES[table]
+        wanted = sa.select(source).where(source.c.shard == shard)
+        parts = []
+        with self._speaking(reading=True) as connection:
+            for at in range(0, max(1, len(values)), STATEMENT_ROWS):
+                query = wanted
+                if column:
+                    query = wanted.where(source.c[column].in_(values[at : at + STATEMENT_ROWS]))
+                found = connection.execution_options(yield_per=10_000).execute(query)
+                parts += [self.as_array(table, part) for part in found.partitions()]
+            connection.rollback()
+        return np.concatenate([np.zeros(0, TABLES[table].dtype), *parts])
+
+    def as_array(self, table: str, rows: Sequence[Any]) -> NDArray[np.void]:
+        """Rows as a query gives them."""
+        made = np.zeros(len(rows), TABLES[table].dtype)
+        for (name, form), column in zip(
+            TABLES[table].columns.items(), zip(*rows, strict=True), strict=False
+        ):
+            if form == "u8" and self.signed:
+                made[name] = np.array(column, np.int64).view(np.uint64)
+            else:
+                made[name] = np.array(column, made.dtype[name])
+        return made
+
+    def write(self, shard: int, epoch: int, first: int, last: int, rows: Rows) -> None:
+        """Rows of the commands `first` to `last`, and the position behind them: all or nothing.
+
+        What is there already is skipped by position.  `SinkError` for an older epoch, for a gap,
+        and for keys that are there beyond the position.
+        """
+        with self._speaking(f"nothing of sequence {last} was written") as connection:
+            try:
+                if self.layout.sharded and "instruments" in rows.new:
+                    rows = self._write_broadcast(connection, shard, epoch, first, last, rows)
+                with connection.begin():
+                    if self._is_next(connection, shard, epoch, first, last):
+                        self._write_rows(connection, shard, epoch, last, rows)
+            except sa.exc.IntegrityError as error:
+                raise SinkError(self._beyond(connection, shard, rows, error)) from None
+
+    def _write_broadcast(
+        self, connection: sa.Connection, shard: int, epoch: int, first: int, last: int, rows: Rows
+    ) -> Rows:
+        """Instruments in a transaction of their own, as they are on all nodes; the other rows.
+
+        Written before the position, and again if that did not follow: a commit that was torn
+        between nodes leaves some of them, and the next try puts them in their place.
+        """
+        with connection.begin():
+            if self._is_next(connection, shard, epoch, first, last):
+                self._remove(connection, "instruments", rows.new["instruments"]["seq"])
+                self._insert(connection, "instruments", rows.new["instruments"])
+        new = {name: new for name, new in rows.new.items() if name != "instruments"}
+        return Rows(rows.gone, new)
+
+    def _write_rows(
+        self, connection: sa.Connection, shard: int, epoch: int, last: int, rows: Rows
+    ) -> None:
+        for name, seqs in rows.gone.items():
+            if len(seqs):
+                self._remove(connection, name, seqs)
+        for name, new in rows.new.items():
+            self._insert(connection, name, new)
+        connection.execute(
+            sa.update(POSITIONS).where(POSITIONS.c.shard == shard).values(epoch=epoch, seq=last)
+        )
+
+    def _is_next(
+        self, connection: sa.Connection, shard: int, epoch: int, first: int, last: int
+    ) -> bool:
+        """Locks the position; False when all of it is there, `SinkError` when it can not follow."""
+        row = connection.execute(
+            sa.select(POSITIONS.c.epoch, POSITIONS.c.seq)
+            .where(POSITIONS.c.shard == shard)
+            .with_for_update()
+        ).first()
+        if row is None:
+            raise SinkError(f"{self.shown} has no position of shard {shard} any more")
+        if epoch < row.epoch:
+            raise SinkError(f"{self.shown} is at epoch {row.epoch}: a writer of {epoch} is old")
+        if last <= row.seq:
+            return False
+        if first > row.seq + 1:
+            raise SinkError(f"{self.shown} is at sequence {row.seq}, {first} does not follow")
+        if first <= row.seq:
+            raise SinkError(
+                f"{self.shown} is at sequence {row.seq}, within {first} to {last}: another"
+                " follower writes here"
+            )
+        return True
+
+    def _beyond(
+        self, connection: sa.Connection, shard: int, rows: Rows, error: sa.exc.IntegrityError
+    ) -> str:
+        """What is wrong with a database that refuses a key: the rows that have it."""
+        for name, new in rows.new.items():
+            gone = rows.gone.get(name, np.zeros(0, np.int64))
+            seqs = np.setdiff1d(new["seq"], gone)
+            keys = SQL_TABLES[name].c
+            for at in range(0, len(seqs), STATEMENT_ROWS):
+                some = seqs[at : at + STATEMENT_ROWS].tolist()
+                found = connection.execute(
+                    sa.select(*(keys[key] for key in TABLES[name].key))
+                    .where(keys.shard == shard, keys.seq.in_(some))
+                    .limit(SHOWN_MAX)
+                ).all()
+                if found:
+                    connection.rollback()
+                    shown = ", ".join(str(tuple(row)) for row in found)
+                    return (
+                        f"{self.shown}: {name} has rows beyond its position already,"
+                        f" {', '.join(TABLES[name].key)} = {shown}: it is not what the log has"
+                        " written; rebuild it from the log"
+                    )
+        connection.rollback()
+        last = max(int(new["seq"].max()) for new in rows.new.values())
+        return f"{self.shown}: {error.orig}; nothing of sequence {last} was written"
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.invalidate() if self._live.invalidated else self._live.close()
+            self._live = None
+        self._engine.dispose()
+
+    # ------------------------------------------------------------------ connections
+
+    @contextmanager
+    def _speaking(self, consequence: str = "", *, reading: bool = False) -> Iterator[sa.Connection]:
+        """The connection, and its errors as ours.  After any error it is a new one."""
+        try:
+            if self._live is None:
+                self._live = self._engine.connect()
+            self._live.execution_options(reading=reading)
+            yield self._live
+        except BaseException as error:
+            away = self._live is None
+            self._drop()
+            if not isinstance(error, sa.exc.SQLAlchemyError):
+                raise
+            what = str(error.orig) if isinstance(error, sa.exc.DBAPIError) else str(error)
+            text = "; ".join(part for part in (f"{self.shown}: {what}", consequence) if part)
+            if isinstance(error, sa.exc.DBAPIError) and (self._away(error) or away):
+                raise SinkAway(text) from None
+            raise SinkError(text) from None
+
+    def _drop(self) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            try:
+                live.invalidate()
+                live.close()
+            except Exception:  # what is broken may break once more on its way out
+                pass

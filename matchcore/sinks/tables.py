@@ -1,0 +1,85 @@
+"""What a database holds: tables and columns as data, and their rows as NumPy records.
+
+Every key begins with `(shard, seq)`: the sequence of the command that made the row, in the log
+of that shard.  So a batch of one log is one shard, and one transaction of one database node.
+A column is an integer, but for an instrument's symbol; prices are ticks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+VERSION = 2  # of the schema; 1 was SQLite only, with prices as text
+OPEN, FILLED, CANCELLED = 0, 1, 2  # `status`
+MAKER, TAKER = 1, 2  # `liquidity`
+DAY_NS = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``columns``: name -> NumPy format; unsigned ones are ids of all 64 bits.
+
+    ``broadcast``: small, and on every node of a sharded database.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: dict[str, str]
+    indexes: tuple[tuple[str, ...], ...] = ()
+    broadcast: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        return np.dtype([(name, f"<{form}") for name, form in self.columns.items()])
+
+
+_KEY = {"shard": "i4", "seq": "i8"}
+_TRADE = {"n": "i4", "trade_id": "i8", "instrument": "i4", "instrument_seq": "i8"}
+#: ``filled`` has no limit, since an order can be filled and amended up again without end: in all
+#: it is ``filled + filled_wraps * 2**63``.  ``changed_seq``: the last command that touched it.
+_ORDER = {
+    **_KEY, "instrument": "i4", "instrument_seq": "i8", "order_id": "u8", "client_order_id": "u8",
+    "account": "u8", "side": "i2", "order_type": "i2", "time_in_force": "i2", "flags": "i2",
+    "price_ticks": "i8", "quantity": "i8", "filled": "i8", "filled_wraps": "i4",
+    "open_quantity": "i8", "status": "i2", "reason": "i2", "accepted_ns": "i8",
+    "changed_ns": "i8", "changed_seq": "i8",
+}  # fmt: skip
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        # A version of an instrument: `seq` is the command that added or changed it.  Rows of the
+        # other tables name theirs as `instrument_seq`, because a tick may change.
+        Table("instruments", ("shard", "seq"), {
+            **_KEY, "number": "i4", "symbol": "S24", "tick_mantissa": "i8", "tick_exponent": "i2",
+            "lot": "i8", "max_quantity": "i8", "max_orders": "i8", "time_ns": "i8",
+        }, broadcast=True),
+        # Orders that rest now; the one table whose rows change.
+        Table("open_orders", ("shard", "seq"), _ORDER, (("account",),)),
+        # Orders that are done: written once.
+        Table("orders", ("shard", "seq"), _ORDER, (("account", "seq"),)),
+        Table("trades", ("shard", "seq", "n"), {
+            **_KEY, **_TRADE, "price_ticks": "i8", "quantity": "i8", "aggressor": "i2",
+            "maker_seq": "i8", "maker_order_id": "u8", "maker_account": "u8", "taker_seq": "i8",
+            "taker_order_id": "u8", "taker_account": "u8", "time_ns": "i8",
+        }, (("instrument", "time_ns"),)),
+        # Two a trade: n is twice the trade's for the maker, and one more for the taker.
+        Table("executions", ("shard", "seq", "n"), {
+            **_KEY, **_TRADE, "account": "u8", "order_seq": "i8", "order_id": "u8",
+            "client_order_id": "u8", "side": "i2", "liquidity": "i2", "price_ticks": "i8",
+            "quantity": "i8", "open_quantity": "i8", "time_ns": "i8",
+        }, (("account", "seq"),)),
+        Table("phases", ("shard", "seq"), {
+            **_KEY, "kind": "i2", "instrument": "i4", "orders": "i8", "time_ns": "i8",
+        }),
+        # One a version of an instrument and day (since 1970, UTC); `seq` is its first trade's.
+        # Its volume has no limit either.
+        Table("daily_bars", ("shard", "seq"), {
+            **_KEY, "instrument": "i4", "instrument_seq": "i8", "day": "i4", "open_ticks": "i8",
+            "high_ticks": "i8", "low_ticks": "i8", "close_ticks": "i8", "volume": "i8",
+            "volume_wraps": "i4", "trades": "i8",
+        }, (("day", "instrument"),)),
+    )
+}  # fmt: skip
