@@ -22,18 +22,29 @@ from pathlib import Path
 
 import numpy as np
 
-from matchcore.bench import neutral, throughput
+from matchcore.bench import journal, neutral, sharing, throughput
 
 Figures = dict[str, Callable[[], float]]
 
 
-def figures(commands: np.ndarray) -> Figures:
+def figures(commands: np.ndarray, place: Path, cores: set[int]) -> Figures:
+    """Those that sync may use these cores, for matching beside the sync; the others take one."""
+    journal.write_log(commands, place / "log")
     several = partial(_median_of, 3)
     return {
         "C calls, batches of 4096": several(partial(throughput.native, commands, 4096)),
         "C calls, one by one": several(partial(throughput.native, commands, 1)),
         "submit_batch of 4096": several(partial(throughput.batches, commands, 4096)),
         "submit_batch of 256": several(partial(throughput.batches, commands, 256)),
+        "submit_batch of 4096, policy sync": _on_all(
+            cores, several(partial(journal.durable, commands, place, "sync", 4096))
+        ),
+        "submit_async of 4096, policy sync": _on_all(
+            cores, several(partial(sharing.pipelined, commands, place, 4096))
+        ),
+        "replay of a journal from disk": several(
+            partial(journal.recover, place / "log", len(commands))
+        ),
     }
 
 
@@ -42,17 +53,31 @@ def _median_of(times: int, take: Callable[[], float]) -> Callable[[], float]:
     return lambda: statistics.median(take() for _ in range(times))
 
 
+def _on_all(cores: set[int], take: Callable[[], float]) -> Callable[[], float]:
+    def taken() -> float:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)
+        try:
+            return take()
+        finally:
+            os.sched_setaffinity(0, mine)
+
+    return taken
+
+
 def rate_of(command: list[str]) -> float:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.strip().splitlines()[-1])["million_per_s_median"])
 
 
-def compare(scenario: str, pairs: int, command: list[str]) -> dict[str, dict[str, float]]:
+def compare(
+    scenario: str, pairs: int, command: list[str], cores: set[int]
+) -> dict[str, dict[str, float]]:
     flow = neutral.messages(scenario)
-    ours = figures(neutral.commands(flow))
-    rates: dict[str, list[float]] = {name: [] for name in ours}
-    ratios: dict[str, list[float]] = {name: [] for name in ours}
     with tempfile.TemporaryDirectory() as place:
+        ours = figures(neutral.commands(flow), Path(place), cores)
+        rates: dict[str, list[float]] = {name: [] for name in ours}
+        ratios: dict[str, list[float]] = {name: [] for name in ours}
         path = Path(place) / "flow.bin"
         flow.tofile(path)
         command = [part.replace("{flow}", str(path)) for part in command]
@@ -80,12 +105,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the program inherits it
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})  # the program inherits it
     found = {}
     for scenario in given.scenario or list(neutral.SCENARIOS):
         if sys.stderr.isatty():
             print(f"{scenario} …", file=sys.stderr)
-        found[scenario] = compare(scenario, given.pairs, given.command)
+        found[scenario] = compare(scenario, given.pairs, given.command, cores)
     print(json.dumps(found, indent=1))
 
 

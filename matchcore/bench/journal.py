@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Engine
-from . import neutral
+from . import neutral, sharing
 from .throughput import BATCH, INSTRUMENT, batches, feed
 
 LARGE = 4 * BATCH
@@ -29,11 +29,28 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
             (f"no log, batches of {BATCH}", partial(batches, commands, BATCH)),
             (f"policy sync, batches of {BATCH}", partial(durable, commands, place, "sync", BATCH)),
             (f"policy sync, batches of {LARGE}", partial(durable, commands, place, "sync", LARGE)),
+            (f"policy sync, submit_async, batches of {BATCH}",
+             partial(sharing.pipelined, commands, place, BATCH)),
+            ("the same, to the same bytes written and synced plainly",
+             partial(to_plain, commands, place, int(size * BATCH)), "times"),
             (f"policy os, batches of {BATCH}", partial(durable, commands, place, "os", BATCH)),
             ("the same bytes written and synced plainly",
              partial(plain, int(size * BATCH), len(commands), place)),
             ("recovery from the whole log", partial(recover, place / "log", len(commands)),
              "million/s", f"{size:.1f} bytes a command"),
+        ]  # fmt: skip
+        singles = min(max(count // 4000, 20), 500)
+        yield [
+            ("policy sync, single commands, one thread",
+             partial(sharing.one_thread, 4 * singles, place), "thousand/s"),
+            (f"the same, {sharing.CALLERS} threads",
+             partial(sharing.threads, singles, place), "thousand/s"),
+            (f"the same, {sharing.CALLERS} tasks",
+             partial(sharing.tasks, singles, place), "thousand/s"),
+            (f"{sharing.CALLERS} threads, to one",
+             partial(sharing.to_one, sharing.threads, singles, place), "times"),
+            (f"{sharing.CALLERS} tasks, to one thread",
+             partial(sharing.to_one, sharing.tasks, singles, place), "times"),
         ]  # fmt: skip
 
 
@@ -67,6 +84,13 @@ def plain(frame_bytes: int, count: int, place: Path) -> float:
         took = time.perf_counter() - started
     path.unlink()
     return count / took / 1e6
+
+
+def to_plain(commands: NDArray[np.void], place: Path, frame_bytes: int) -> float:
+    """The pipeline's part of what the disk takes, measured just before and just after."""
+    before = plain(frame_bytes, len(commands), place)
+    rate = sharing.pipelined(commands, place, BATCH)
+    return 2 * rate / (before + plain(frame_bytes, len(commands), place))
 
 
 def recover(directory: Path, count: int) -> float:
