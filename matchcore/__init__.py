@@ -24,6 +24,7 @@ from .errors import (
     InstrumentConflict,
     InvalidCommand,
     InvalidEvent,
+    KeyRefused,
     LogDamaged,
     LogError,
     LogFailed,
@@ -42,7 +43,7 @@ from .errors import (
 from .events import EVENT, EventKind, Field, Reason, Status, fresh
 from .follower import Follower, Sink
 from .instruments import Directory, Instrument
-from .journal import MemoryLog, Position
+from .journal import Keys, MemoryLog, Position
 from .pipeline import Commit
 from .recovery import Recovery
 from .state import State
@@ -100,6 +101,8 @@ __all__ = [
     "InstrumentConflict",
     "InvalidCommand",
     "InvalidEvent",
+    "KeyRefused",
+    "Keys",
     "Kind",
     "LogDamaged",
     "LogError",

@@ -25,7 +25,16 @@ from .encoding import pack
 from .errors import LogError, LogFailed, ReadOnly
 from .events import EVENT
 from .instruments import Directory, Instrument
-from .journal import DEFAULT_SEGMENT_BYTES, DISK, INTERVAL_MS_DEFAULT, Disk, FileLog, Log, MemoryLog
+from .journal import (
+    DEFAULT_SEGMENT_BYTES,
+    DISK,
+    INTERVAL_MS_DEFAULT,
+    Disk,
+    FileLog,
+    Keys,
+    Log,
+    MemoryLog,
+)
 from .lifetime import Living
 from .pipeline import (
     QUEUE_BYTES,
@@ -112,6 +121,8 @@ class Engine(Calls, Living):
         segment_bytes: int = DEFAULT_SEGMENT_BYTES,
         clock: Callable[[], int] = time.time_ns,
         progress: Callable[[int], None] = lambda step: None,
+        hash: str | None = None,
+        keys: Keys | None = None,
         disk: Disk = DISK,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
@@ -124,16 +135,16 @@ class Engine(Calls, Living):
         and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
         sync, by the thread that made it: it must be quick.  ``clock`` gives nanoseconds for
         commands without a time.  ``progress`` is told how many commands each step of the replay
-        has applied.  ``disk``: what files are read and written through.
-        Raises `LogLocked` while another engine has it open,
-        `LogDamaged` when bytes before the end are not what was written, OSError without rights.
+        has applied.  ``disk``: what files go through.  ``hash``: "sha256" or "sm3", for life.
+        ``keys``: encrypts all that is written from now on; `KeyRefused` if one is missing.
+        `LogLocked` while another engine has it open, `LogDamaged` if bytes before the end differ.
         """
         wanted = _distinct(instruments)
         directory = Path(path)
         pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
         log, driven, recovery = open_for_writing(
             directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
-            segment_bytes=segment_bytes, progress=progress, disk=disk,
+            segment_bytes=segment_bytes, progress=progress, hash=hash, keys=keys, disk=disk,
         )  # fmt: skip
         pipeline.log = log
         engine = cls(
@@ -169,6 +180,7 @@ class Engine(Calls, Living):
         sequence: int | None = None,
         time: int | datetime | None = None,
         machine: str = "cython",
+        keys: Keys | None = None,
     ) -> Engine:
         """The exchange as it was, to look at: also while another engine has it open.
 
@@ -181,8 +193,8 @@ class Engine(Calls, Living):
         if time is not None:
             if sequence is not None:
                 raise ValueError("sequence or time, not both")
-            sequence = sequence_at(directory, time)
-        found = look(directory, machine, sequence=sequence)
+            sequence = sequence_at(directory, time, keys=keys)
+        found = look(directory, machine, sequence=sequence, keys=keys)
         engine = cls(found.machine, None, path=directory, recovery=found.recovery)
         engine._pipeline.failure = ReadOnly(
             f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
@@ -376,15 +388,12 @@ class Engine(Calls, Living):
             self._pipeline.to_disk()  # else a power cut could leave it behind its snapshot
             self._usable()
             with snapshots.turn(self.path, self._disk):
+                log, data = self._log, self._machine.state().to_bytes()
                 written = snapshots.write(
-                    self.path,
-                    sequence=self.sequence,
-                    epoch=self._log.epoch,
-                    chain=self._log.chain,
-                    identity=self._log.identity,
-                    payload=self._machine.state().to_bytes(),
+                    self.path, sequence=self.sequence, epoch=log.epoch, chain=log.chain,
+                    identity=log.identity, payload=data, hash=log.hash, keys=log.keys,
                     disk=self._disk,
-                )
+                )  # fmt: skip
                 snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
                 return written
 

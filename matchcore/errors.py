@@ -79,6 +79,13 @@ class LogDamaged(LogError):
         self.sequence = sequence
 
 
+class KeyRefused(LogError):
+    """Files are encrypted, and the key for them is missing or another one; nothing was changed.
+
+    The message has the key's id, never the key.
+    """
+
+
 class LogFailed(LogError):
     """A write or sync failed: the log takes nothing more until it is opened again."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .commands import joined
 from .errors import LogDamaged, SinkError
-from .journal import LogReader, Position
+from .journal import Keys, LogReader, Position
 from .recovery import machine_class, of_this_log, starts
 
 POLL_SECONDS = 0.02
@@ -47,15 +47,20 @@ class Follower:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], sink: Sink, *, machine: str = "cython"
+        self,
+        path: str | os.PathLike[str],
+        sink: Sink,
+        *,
+        machine: str = "cython",
+        keys: Keys | None = None,
     ) -> None:
         directory = Path(path)
         self._sink = sink
         at = sink.position() or Position(0, 0)
         accept = of_this_log(directory)
-        start = starts(directory, machine_class(machine), at.sequence, accept)
+        start = starts(directory, machine_class(machine), at.sequence, accept, keys=keys)
         self._machine = start.machine
-        self._reader = LogReader(directory, after=start.sequence, chain=start.chain)
+        self._reader = LogReader(directory, after=start.sequence, chain=start.chain, keys=keys)
         self._refused = ""  # what the sink said when it did not take a bundle
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at

@@ -23,6 +23,7 @@ from .journal import (
     Disk,
     FileLog,
     Frame,
+    Keys,
     Log,
     LogReader,
     Position,
@@ -81,15 +82,17 @@ def starts(
     at_most: int | None = None,
     accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
     disk: Disk = DISK,
+    keys: Keys | None = None,
 ) -> Start:
     """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
 
-    `accept` says what is wrong with a snapshot that is good in itself, or "".
+    `accept` says what is wrong with a snapshot that is good in itself, or "".  One whose key is
+    refused is not bad: `KeyRefused`.
     """
     skipped: list[str] = []
     for file in snapshots.listing(path, disk):
         try:
-            snapshot = snapshots.read(file, disk)
+            snapshot = snapshots.read(file, disk, keys=keys)
             if at_most is not None and snapshot.sequence > at_most:
                 continue
             if wrong := accept(snapshot):
@@ -124,6 +127,8 @@ def open_for_writing(
     interval_ms: int,
     segment_bytes: int,
     progress: Callable[[int], None],
+    hash: str | None = None,
+    keys: Keys | None = None,
     disk: Disk = DISK,
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
@@ -132,7 +137,7 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
-    start = starts(path, made, accept=of_this_log(path, disk), disk=disk)
+    start = starts(path, made, accept=of_this_log(path, disk), disk=disk, keys=keys)
 
     def on_frame(frame: Frame) -> None:
         replay(start.machine, frame)
@@ -142,7 +147,8 @@ def open_for_writing(
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log = FileLog.open(
         path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
-        after=start.sequence, chain=start.chain, on_frame=on_frame, disk=disk,
+        after=start.sequence, chain=start.chain, on_frame=on_frame,
+        hash=hash, keys=keys, disk=disk,
     )  # fmt: skip
     found = log.recovered
     recovery = Recovery(
@@ -166,7 +172,13 @@ class Look:
     recovery: Recovery
 
 
-def look(path: str | Path, machine: str = "cython", *, sequence: int | None = None) -> Look:
+def look(
+    path: str | Path,
+    machine: str = "cython",
+    *,
+    sequence: int | None = None,
+    keys: Keys | None = None,
+) -> Look:
     """The machine behind one command of a log, or at its durable end.  Changes nothing.
 
     `NotInTheLog` for a sequence that the log has not come to.
@@ -175,12 +187,12 @@ def look(path: str | Path, machine: str = "cython", *, sequence: int | None = No
     directory, made = Path(path), machine_class(machine)
     if sequence is not None and sequence < 0:
         raise NotInTheLog(f"sequence {sequence}: the first command is 1, and 0 is before it")
-    start = starts(directory, made, at_most=sequence, accept=of_this_log(directory))
+    start = starts(directory, made, at_most=sequence, accept=of_this_log(directory), keys=keys)
     found = Recovery(snapshot_sequence=start.sequence, skipped=start.skipped)
     at, driven = start.sequence, start.machine
     epoch = start.snapshot.epoch if start.snapshot else 0
     seen: set[str] = set()
-    with LogReader(directory, after=at, chain=start.chain) as reader:
+    with LogReader(directory, after=at, chain=start.chain, keys=keys) as reader:
         for frame in reader.read() if sequence is None or at < sequence else ():
             seen.add(frame.path)
             found.frames += 1
@@ -196,13 +208,15 @@ def look(path: str | Path, machine: str = "cython", *, sequence: int | None = No
     return Look(driven, Position(epoch, driven.sequence), found)
 
 
-def read(path: str | Path, machine: str = "cython") -> tuple[Machine, Position]:
+def read(
+    path: str | Path, machine: str = "cython", keys: Keys | None = None
+) -> tuple[Machine, Position]:
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
-    found = look(path, machine)
+    found = look(path, machine, keys=keys)
     return found.machine, found.position
 
 
-def sequence_at(path: str | Path, moment: int | datetime) -> int:
+def sequence_at(path: str | Path, moment: int | datetime, *, keys: Keys | None = None) -> int:
     """The last command whose time is at or before a moment: nanoseconds, or a datetime.
 
     0 if there is none.  Times come with the commands and need not be in order, so this reads
@@ -211,7 +225,7 @@ def sequence_at(path: str | Path, moment: int | datetime) -> int:
     limit, found, earliest = nanoseconds(moment), 0, None
     directory = Path(path)
     first = first_sequence(directory)
-    with LogReader(directory, after=first - 1) as reader:
+    with LogReader(directory, after=first - 1, keys=keys) as reader:
         for frame in reader.read():
             times = frame.commands["time"]
             early = np.flatnonzero(times <= limit)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import snapshots
 from .errors import LogDamaged, LogError
-from .journal import DISK, Disk
+from .journal import DISK, Disk, Keys
 from .journal.archived import where
 from .journal.disk import WRITE, give_birth, read_all
 from .journal.format import ALIGNMENT, FRAME_MAGIC, BadBytes, FrameHeader
@@ -60,7 +60,7 @@ class Plan:
         return not self.good and not self.torn
 
 
-def plan(path: str | os.PathLike[str], disk: Disk = DISK) -> Plan:
+def plan(path: str | os.PathLike[str], disk: Disk = DISK, keys: Keys | None = None) -> Plan:
     """What a cut would do to a log that an open refuses; changes nothing.
 
     As an open does, it begins with the newest good snapshot: damage before that needs no cut,
@@ -70,7 +70,8 @@ def plan(path: str | os.PathLike[str], disk: Disk = DISK) -> Plan:
     files = segment_files(directory, disk)
     if not files:
         raise LogError(f"{directory}: no journal here")
-    start = starts(directory, machine_class("cython"), None, of_this_log(directory, disk), disk)
+    accept = of_this_log(directory, disk)
+    start = starts(directory, machine_class("cython"), None, accept, disk, keys)
     needed = start.sequence + 1
     if named_sequence(files[0]) > needed:
         what = f"sequence {needed} is needed" + where(directory, needed, disk)
@@ -92,7 +93,7 @@ def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
     try:
         for at, file in enumerate(files):
             try:
-                walk = Walk.open(file, disk=disk)
+                walk = Walk.open(file, structure=True, disk=disk)
             except LogDamaged as error:
                 _stop(found, error, files, at, before)
                 return
@@ -189,7 +190,11 @@ def _headers(file: Path, start: int, disk: Disk) -> Iterator[FrameHeader]:
 
 
 def repair(
-    path: str | os.PathLike[str], *, lose_acknowledged: bool = False, disk: Disk = DISK
+    path: str | os.PathLike[str],
+    *,
+    lose_acknowledged: bool = False,
+    disk: Disk = DISK,
+    keys: Keys | None = None,
 ) -> Plan:
     """Cuts a log where it stops being good, and sets aside what lay behind; says what.
 
@@ -201,7 +206,7 @@ def repair(
     lock = take_lock(directory, disk)
     try:
         with snapshots.turn(directory, disk):
-            found = plan(directory, disk)
+            found = plan(directory, disk, keys)
             if found.good:
                 return found
             if found.kept < named_sequence(segment_files(directory, disk)[0]):

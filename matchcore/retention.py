@@ -113,13 +113,14 @@ def _oldest_kept(directory: Path, keep: int, needed: int | None, disk: Disk) -> 
 
 def _good(file: Path, directory: Path, disk: Disk) -> int:
     """The sequence of a snapshot that can be opened with; raises what is wrong with it."""
-    snapshot = snapshots.read(file, disk)
-    if State.from_bytes(snapshot.payload).sequence != snapshot.sequence:
+    snapshot = snapshots.read(file, disk, structure=True)
+    # Of encrypted files the stored bytes are checked: to archive them takes no key.
+    if snapshot.payload and State.from_bytes(snapshot.payload).sequence != snapshot.sequence:
         raise SnapshotDamaged(f"{file}: holds another sequence")
     if snapshot.identity != identity_of(directory, disk):
         raise SnapshotDamaged(f"{file}: of another exchange")
     at = snapshot.sequence
-    with LogReader(directory, after=at, chain=snapshot.chain, disk=disk) as reader:
+    with LogReader(directory, after=at, chain=snapshot.chain, structure=True, disk=disk) as reader:
         for _ in islice(reader.read(), 2):  # which compares the chains there
             pass
     return at
@@ -127,7 +128,10 @@ def _good(file: Path, directory: Path, disk: Disk) -> int:
 
 def _checked_bytes(file: Path, following: Path, disk: Disk) -> int:
     """Bytes of a segment, every one of them checked, and that the next one goes on from it."""
-    with Walk.open(file, disk=disk) as walk, Walk.open(following, disk=disk) as after:
+    with (
+        Walk.open(file, structure=True, disk=disk) as walk,
+        Walk.open(following, structure=True, disk=disk) as after,
+    ):
         while walk.next() is not None:
             pass
         check_follows(walk, after.header, following)

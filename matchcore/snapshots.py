@@ -6,18 +6,26 @@ and does without when none is good.  The payload is opaque here.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lz4.frame
 
 from .errors import LogFailed, LogLocked, SnapshotDamaged
+from .journal.ciphers import (
+    DERIVED_OFFSET,
+    ENCRYPTED_BYTES,
+    NONCE_BYTES,
+    PLAIN,
+    Encryption,
+    Keys,
+    unlock,
+)
 from .journal.disk import (
     CREATE,
     DISK,
@@ -28,12 +36,14 @@ from .journal.disk import (
     read_all,
     remove_unborn,
 )
+from .journal.hashes import HASHES, SHA256, Bytes, hash_maker
 
 MAGIC = b"MCSNAP\x00\x01"
 VERSION = 1
-#: magic, version, header bytes, 0, identity, sequence, epoch, chain, raw bytes, stored bytes,
-#: zeros; then CRC-32 of all that.  The SHA-256 of the raw payload follows, then the payload.
-_HEADER = struct.Struct("<8sHHI16sQQ32sQQ28s")
+#: magic, version, header bytes, hash, cipher, 0, identity, sequence, epoch, chain, raw bytes,
+#: stored bytes, encryption; then CRC-32 of all that.  The digest of the raw payload follows (of
+#: the stored one if that is encrypted), then the payload.
+_HEADER = struct.Struct("<8sHHBBH16sQQ32sQQ28s")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 DIGEST_BYTES = 32
@@ -54,6 +64,26 @@ class Snapshot:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    sequence: int
+    epoch: int
+    chain: bytes
+    identity: bytes
+    raw_bytes: int
+    stored_bytes: int
+    hash: int = SHA256
+    encryption: Encryption = PLAIN
+
+    def to_bytes(self) -> bytes:
+        head = _HEADER.pack(
+            MAGIC, VERSION, HEADER_BYTES, self.hash, self.encryption.cipher, 0, self.identity,
+            self.sequence, self.epoch, self.chain, self.raw_bytes, self.stored_bytes,
+            self.encryption.to_bytes(),
+        )  # fmt: skip
+        return head + _CRC.pack(zlib.crc32(head))
+
+
 def write(
     directory: Path,
     *,
@@ -62,19 +92,23 @@ def write(
     chain: bytes,
     identity: bytes,
     payload: bytes,
+    hash: int = SHA256,
+    keys: Keys | None = None,
     disk: Disk = DISK,
 ) -> Path:
     """Writes a snapshot, durable when this returns.  `LogFailed` if the disk refuses; the log
-    itself is not touched by that."""
-    stored = lz4.frame.compress(payload)
-    head = _HEADER.pack(
-        MAGIC, VERSION, HEADER_BYTES, 0, identity, sequence, epoch, chain,
-        len(payload), len(stored), bytes(28),
-    )  # fmt: skip
+    itself is not touched by that.  ``hash``: its number; with ``keys`` the payload is encrypted.
+    """
+    stored: Bytes = lz4.frame.compress(payload)
+    header = _Header(sequence, epoch, chain, identity, len(payload), len(stored), hash)
+    digested: Bytes = payload
+    if keys is not None:
+        header, stored = _encrypted(header, stored, keys, disk)
+        digested = stored
+    head = header.to_bytes() + hash_maker(hash)(digested).digest()
     file = path_of(directory, sequence)
-    digest = hashlib.sha256(payload).digest()
     try:
-        disk.close(give_birth(disk, file, [head + _CRC.pack(zlib.crc32(head)) + digest, stored]))
+        disk.close(give_birth(disk, file, [head, memoryview(stored)]))
     except OSError as error:
         with suppress(OSError):
             disk.unlink(file.with_suffix(UNBORN_SUFFIX))
@@ -84,8 +118,23 @@ def write(
     return file
 
 
-def read(file: Path, disk: Disk = DISK) -> Snapshot:
-    """Reads and checks a snapshot; `SnapshotDamaged` when it is not what was written."""
+def _encrypted(header: _Header, stored: Bytes, keys: Keys, disk: Disk) -> tuple[_Header, Bytes]:
+    said = keys.new_file(disk.random)
+    header = replace(header, stored_bytes=header.stored_bytes + ENCRYPTED_BYTES, encryption=said)
+    derived_from = header.to_bytes()[:DERIVED_OFFSET]
+    cipher, check = keys.encrypt(said, header.hash, derived_from)
+    header = replace(header, encryption=said._replace(check=check))
+    return header, cipher.encrypt(disk.random(NONCE_BYTES), stored, derived_from)
+
+
+def read(
+    file: Path, disk: Disk = DISK, *, keys: Keys | None = None, structure: bool = False
+) -> Snapshot:
+    """Reads and checks a snapshot; `SnapshotDamaged` when it is not what was written.
+
+    `KeyRefused` for an encrypted one without its key; with `structure` its stored bytes are
+    checked instead, and the payload is empty.
+    """
     try:
         fd = disk.open(file, READ)
         try:
@@ -94,22 +143,47 @@ def read(file: Path, disk: Disk = DISK) -> Snapshot:
             size = disk.size(fd)
             if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
                 raise SnapshotDamaged(f"{file}: {size} bytes are no snapshot")
-            fields = _checked(file, head, size)
+            header = _checked(file, head, size)
             stored = read_all(disk, fd, size, HEADER_BYTES + DIGEST_BYTES)
         finally:
             disk.close(fd)
     except OSError as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
-    sequence, epoch, chain, identity, raw_bytes = fields
-    payload = _decompress(file, stored, raw_bytes)
-    if hashlib.sha256(payload).digest() != digest:
+    payload = _payload(file, header, head, stored, digest, keys, structure)
+    return Snapshot(header.sequence, header.epoch, header.chain, header.identity, payload)
+
+
+def _payload(
+    file: Path,
+    header: _Header,
+    head: bytes,
+    stored: Bytes,
+    digest: bytes,
+    keys: Keys | None,
+    structure: bool,
+) -> bytes:
+    made = hash_maker(header.hash)
+    if header.encryption.cipher:
+        if made(stored).digest() != digest:
+            raise SnapshotDamaged(f"{file}: the payload is not what was written")
+        if structure and keys is None:
+            return b""
+        cipher = unlock(keys, header.encryption, header.hash, head, file)
+        assert cipher is not None
+        try:
+            stored = cipher.decrypt(stored, head[:DERIVED_OFFSET])
+        except ValueError as error:
+            raise SnapshotDamaged(f"{file}: {error}") from None
+        return _decompress(file, stored, header.raw_bytes)
+    payload = _decompress(file, stored, header.raw_bytes)
+    if made(payload).digest() != digest:
         raise SnapshotDamaged(f"{file}: the payload is not what was written")
-    return Snapshot(sequence, epoch, chain, identity, payload)
+    return payload
 
 
-def _checked(file: Path, head: bytes, size: int) -> tuple[int, int, bytes, bytes, int]:
-    (magic, version, header, zero, identity, sequence, epoch, chain, raw_bytes, stored_bytes,
-     zeros) = _HEADER.unpack_from(head)  # fmt: skip
+def _checked(file: Path, head: bytes, size: int) -> _Header:
+    (magic, version, header, hash_number, cipher, zero, identity, sequence, epoch, chain,
+     raw_bytes, stored_bytes, encryption) = _HEADER.unpack_from(head)  # fmt: skip
     if magic[:6] != MAGIC[:6]:
         raise SnapshotDamaged(f"{file}: not a snapshot")
     if _CRC.unpack_from(head, _HEADER.size)[0] != zlib.crc32(head[: _HEADER.size]):
@@ -117,14 +191,20 @@ def _checked(file: Path, head: bytes, size: int) -> tuple[int, int, bytes, bytes
     if version != VERSION or magic != MAGIC:
         raise SnapshotDamaged(f"{file}: version {version}; this matchcore reads {VERSION}")
     match = _NAME.fullmatch(file.name)
-    if header != HEADER_BYTES or zero or any(zeros) or not match or int(match[1]) != sequence:
+    if header != HEADER_BYTES or zero or not match or int(match[1]) != sequence:
         raise SnapshotDamaged(f"{file}: header of sequence {sequence} does not fit the file")
     if size != HEADER_BYTES + DIGEST_BYTES + stored_bytes or raw_bytes > RAW_BYTES_MAX:
         raise SnapshotDamaged(f"{file}: {size} bytes, not what the header says")
-    return sequence, epoch, chain, identity, raw_bytes
+    if hash_number >= len(HASHES):
+        raise SnapshotDamaged(f"{file}: hash {hash_number}: not known here")
+    try:
+        said = Encryption.from_bytes(cipher, encryption)
+    except ValueError as error:
+        raise SnapshotDamaged(f"{file}: {error}") from None
+    return _Header(sequence, epoch, chain, identity, raw_bytes, stored_bytes, hash_number, said)
 
 
-def _decompress(file: Path, stored: bytes, raw_bytes: int) -> bytes:
+def _decompress(file: Path, stored: Bytes, raw_bytes: int) -> bytes:
     """At most raw_bytes come out, whatever the frame claims."""
     try:
         with lz4.frame.LZ4FrameDecompressor() as unpacker:

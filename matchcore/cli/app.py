@@ -88,6 +88,11 @@ def verify(directory: Path, as_json: bool) -> None:
         result = verify_all(directory)
     show(result, as_json, title=f"Verification of {directory}")
     if not as_json:
+        if result["structure_only"]:
+            output.out.print(
+                f"  encrypted, no keys: {result['structure_only']} segments checked in structure"
+                " and chain only (MATCHCORE_KEYS names a file of keys)"
+            )
         for finding in result["findings"]:
             place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"
             output.out.print(f"  damaged: {finding['what']}: {place}")
@@ -171,11 +176,14 @@ def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
     Example:  matchcore snapshot exchange.d
     The engine is not stopped: this follows the log from the newest snapshot on.
     """
+    from ..journal import Keys
     from ..snapshots import sequence_of
     from ..snapshotting import take
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
-        file = take(directory, sequence=sequence, progress=progress)
+        file = take(
+            directory, sequence=sequence, keys=Keys.from_environment(), progress=progress
+        )
     show({"sequence": sequence_of(file), "path": str(file), "bytes": file.stat().st_size}, as_json,
          title=f"Snapshot of {directory}")  # fmt: skip
 

@@ -16,6 +16,7 @@ from ..errors import InvalidCommand
 from ..events import EventKind, fresh
 from ..importers import FORMATS, Importer
 from ..instruments import Directory, Instrument
+from ..journal import Keys
 from .output import progress_bar
 
 
@@ -44,7 +45,7 @@ def import_file(
     importer, instruments = instruments_of(form, file, symbol, tick)
     checking = importer.commands(file, Directory(instruments), symbol=symbol)
     total = sum(len(part) for part in checking)
-    with Engine.open(directory) as engine:
+    with Engine.open(directory, keys=Keys.from_environment()) as engine:
         known = 0
         if engine.sequence and not append:
             parts = importer.commands(file, Directory(instruments), symbol=symbol)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..journal import identity_of
+from ..journal import Keys, identity_of
 from ..repair import Plan, plan, repair
 from ..retention import KEEP_SNAPSHOTS, archive
 from ..sinks import open_sink
@@ -94,14 +94,15 @@ def repair_command(
     Exit 0 good or repaired, 1 damaged (also after --dry-run) or refused.
     """
     with failing_kindly(as_json):
-        found = plan(directory)
+        keys = Keys.from_environment()
+        found = plan(directory, keys=keys)
         if not as_json:
             for line in _explained(found, directory):
                 out.print(line)
         if not found.good and not dry_run:
             if found.acknowledged and lose_acknowledged and not yes:
                 _confirm(found)
-            found = repair(directory, lose_acknowledged=lose_acknowledged)
+            found = repair(directory, lose_acknowledged=lose_acknowledged, keys=keys)
             if not as_json:
                 out.print(f"Cut. What lay behind is in {found.set_aside}")
     if as_json:

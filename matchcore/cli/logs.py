@@ -12,7 +12,7 @@ from .. import snapshots
 from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
 from ..instruments import price_text
-from ..journal import LogReader, first_sequence, identity_of, verify
+from ..journal import Keys, LogReader, first_sequence, identity_of, late_beginning, verify
 from ..recovery import look, machine_class, replay, sequence_at
 from ..state import State
 from .output import Moment, progress_bar
@@ -24,11 +24,15 @@ def replay_all(directory: Path, machine: str) -> dict[str, Any]:
     `LogDamaged` also for a snapshot that is damaged, or of another log or a longer one.
     """
     driven = machine_class(machine)()
-    waiting = _snapshots(directory)
+    keys = Keys.from_environment()
+    waiting = _snapshots(directory, keys)
     differ: list[str] = []
     compared = events = frames = 0
     started = time.perf_counter()
-    with LogReader(directory, after=0) as reader, progress_bar("replaying", None) as progress:
+    with (
+        LogReader(directory, after=0, keys=keys) as reader,
+        progress_bar("replaying", None) as progress,
+    ):
         for frame in reader.read():
             events += replay(driven, frame)
             frames += 1
@@ -52,42 +56,48 @@ def replay_all(directory: Path, machine: str) -> dict[str, Any]:
     }
 
 
-def _snapshots(directory: Path) -> dict[int, snapshots.Snapshot]:
+def _snapshots(directory: Path, keys: Keys | None) -> dict[int, snapshots.Snapshot]:
     good: dict[int, snapshots.Snapshot] = {}
     identity = identity_of(directory)
     for file in snapshots.listing(directory):
         try:
-            snapshot = _snapshot(file, identity)
+            snapshot = _snapshot(file, identity, keys)
         except SnapshotDamaged as error:
             raise LogDamaged(str(error), str(file), 0, 0) from None
         if snapshot is not None:
-            _check_place(directory, snapshot)
+            _check_place(directory, snapshot, keys)
             good[snapshot.sequence] = snapshot
     return good
 
 
-def _snapshot(file: Path, identity: bytes) -> snapshots.Snapshot | None:
+def _snapshot(file: Path, identity: bytes, keys: Keys | None) -> snapshots.Snapshot | None:
     """A snapshot that is good in itself and of this exchange; `SnapshotDamaged` otherwise.
+
+    Of an encrypted one without keys, only the stored bytes are checked.
 
     None if it is gone: an engine at work keeps the newest few only.
     """
     try:
-        snapshot = snapshots.read(file)
+        snapshot = snapshots.read(file, keys=keys, structure=True)
     except SnapshotDamaged:
         if not file.exists():
             return None
         raise
-    held = State.from_bytes(snapshot.payload).sequence
-    if held != snapshot.sequence:
-        raise SnapshotDamaged(f"{file}: holds sequence {held}")
+    if snapshot.payload:
+        held = State.from_bytes(snapshot.payload).sequence
+        if held != snapshot.sequence:
+            raise SnapshotDamaged(f"{file}: holds sequence {held}")
     if identity and snapshot.identity != identity:  # none: not one segment can be read
         raise SnapshotDamaged(f"{file}: of another exchange")
     return snapshot
 
 
-def _check_place(directory: Path, snapshot: snapshots.Snapshot) -> None:
+def _check_place(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> None:
     """`LogDamaged` unless the log goes as far as a snapshot, and had the same past there."""
-    with LogReader(directory, after=snapshot.sequence, chain=snapshot.chain) as reader:
+    structure = keys is None
+    with LogReader(
+        directory, after=snapshot.sequence, chain=snapshot.chain, keys=keys, structure=structure
+    ) as reader:
         # A frame that the snapshot cuts through is given out before it is known to be one.
         for _ in islice(reader.read(), 2):
             pass
@@ -95,27 +105,33 @@ def _check_place(directory: Path, snapshot: snapshots.Snapshot) -> None:
 
 def verify_all(directory: Path) -> dict[str, Any]:
     """Checks every segment and every snapshot, and that they belong together."""
+    keys = Keys.from_environment()
     files = snapshots.listing(directory)  # before the log, which an engine may be writing
     total = sum(file.stat().st_size for file in directory.glob("journal-*"))
     with progress_bar("verifying", total) as progress:
-        report = verify(directory, progress)
+        report = verify(directory, progress, keys=keys)
     findings = [asdict(finding) for finding in report.findings]
-    checked = 0
+    checked = reached = 0
     for file in files:
         try:
-            snapshot = _snapshot(file, bytes.fromhex(report.identity))
+            snapshot = _snapshot(file, bytes.fromhex(report.identity), keys)
             checked += snapshot is not None
             if snapshot is not None and report.good:  # else where the log ends says nothing
-                _check_place(directory, snapshot)
+                _check_place(directory, snapshot, keys)
+                reached = max(reached, snapshot.sequence)
         except SnapshotDamaged as error:
             checked += 1
             findings.append({"what": str(error), "path": str(file), "offset": 0, "sequence": 0})
         except LogDamaged as error:
             place = {"path": str(file), "offset": 0, "sequence": error.sequence}
             findings.append({"what": error.what, **place})
+    if report.good and report.first_sequence > reached + 1:
+        first = min(directory.glob("journal-*.mcj"))
+        findings.append(asdict(late_beginning(first, report.first_sequence, reached + 1)))
     return {
         "good": not findings,
         "segments": report.segments,
+        "structure_only": report.structure_only,
         "frames": report.frames,
         "commands": report.commands,
         "bytes": report.bytes,
@@ -128,7 +144,7 @@ def verify_all(directory: Path) -> dict[str, Any]:
 
 def describe(directory: Path) -> dict[str, Any]:
     """What is in a directory, from its newest state."""
-    found = look(directory)
+    found = look(directory, keys=Keys.from_environment())
     machine, recovery = found.machine, found.recovery
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
@@ -162,8 +178,9 @@ def describe(directory: Path) -> dict[str, Any]:
 
 def book_of(directory: Path, symbol: str, at: Moment | None = None) -> tuple[BookView, int]:
     """A book somewhere in the log or at its end, and the sequence that is."""
+    keys = Keys.from_environment()
     sequence = at.sequence if at else None
     if at is not None and at.time is not None:
-        sequence = sequence_at(directory, at.time)
-    machine = look(directory, sequence=sequence).machine
+        sequence = sequence_at(directory, at.time, keys=keys)
+    machine = look(directory, sequence=sequence, keys=keys).machine
     return BookView(machine, machine.instruments.number(symbol)), machine.sequence

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..follower import Follower, Sink
-from ..journal import Position, identity_of
+from ..journal import Keys, Position, identity_of
 from ..sinks import open_sink
 from ..sinks.opening import without_password
 
@@ -26,7 +26,9 @@ def follow_into(
     with closing(sink_of()) as sink, ExitStack() as followers:
         before = _position(sink)
         try:
-            follower = followers.enter_context(Follower(directory, sink))
+            follower = followers.enter_context(
+                Follower(directory, sink, keys=Keys.from_environment())
+            )
             follower.run(forever=forever, progress=progress)
         except KeyboardInterrupt:
             pass  # the sink has whole transactions only, and knows better than anyone how many

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .ciphers import Keys
 from .disk import DISK, Disk
 from .memory import MemoryLog
 from .reader import (
@@ -23,6 +24,7 @@ from .reader import (
     first_sequence,
     has_log,
     identity_of,
+    late_beginning,
     verify,
 )
 from .segments import Frame, Position
@@ -42,7 +44,8 @@ class Log(Protocol):
     policy says; ``on_disk``: of the last one synced to a disk; ``appended_bytes``: since opening;
     ``sync_due``: seconds until `sync` must be called again, None: not before the next append;
     ``chain``: digest of everything appended; ``identity``: 16 bytes that name the exchange;
-    ``epoch``: goes up with every writer.
+    ``epoch``: goes up with every writer; ``hash``: number of the chain's hash; ``keys``: what its
+    files are encrypted with, None if they are not.
     """
 
     identity: bytes
@@ -52,6 +55,10 @@ class Log(Protocol):
     on_disk: int
     appended_bytes: int
     chain: bytes
+    hash: int
+
+    @property
+    def keys(self) -> Keys | None: ...
 
     @property
     def sync_due(self) -> float | None: ...
@@ -78,6 +85,7 @@ __all__ = [
     "FileLog",
     "Finding",
     "Frame",
+    "Keys",
     "Log",
     "LogReader",
     "MemoryLog",
@@ -88,5 +96,6 @@ __all__ = [
     "first_sequence",
     "has_log",
     "identity_of",
+    "late_beginning",
     "verify",
 ]

@@ -162,7 +162,7 @@ def write_all(disk: Disk, fd: int, data: bytes | memoryview, offset: int) -> Non
             raise OSError(errno.ENOSPC, f"only {at + written} of {len(view)} bytes were written")
 
 
-def give_birth(disk: Disk, file: Path, parts: Iterable[bytes]) -> int:
+def give_birth(disk: Disk, file: Path, parts: Iterable[bytes | memoryview]) -> int:
     """Makes a file that is there durably and whole, or not at all; returns its descriptor."""
     unborn = file.with_suffix(UNBORN_SUFFIX)
     fd, at = disk.open(unborn, CREATE | os.O_TRUNC), 0

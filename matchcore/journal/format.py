@@ -6,7 +6,6 @@ little-endian.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 
 from ..commands import COMMAND
 from . import _planes
+from .ciphers import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
+from .hashes import HASHES, SHA256, Bytes, hash_maker
 
 VERSION = 1
 RECORD_BYTES = COMMAND.itemsize
@@ -35,9 +36,9 @@ CODEC_RAW, CODEC_PLANES, CODEC_PLANES_LZ4 = 0, 1, 2
 RAW_COMMANDS_MAX = 16  # smaller frames stay raw: packing them costs more than it saves
 FILL = b"\xff"  # behind a payload, so that a frame never ends in zeros
 
-#: magic, version, header bytes, record bytes, 0, number, 0, identity, first sequence, epoch,
-#: time created, chain of everything before, zeros; then CRC-32 of all that.
-_SEGMENT = struct.Struct("<8sHHHHII16sQQq32s28s")
+#: magic, version, header bytes, record bytes, hash, cipher, number, 0, identity, first sequence,
+#: epoch, time created, chain of everything before, encryption; then CRC-32 of all that.
+_SEGMENT = struct.Struct("<8sHHHBBII16sQQq32s28s")
 #: magic, codec, version, 0, count, payload bytes, raw bytes, 0, epoch, first sequence, durable
 #: sequence, time; then chain, zeros; then CRC-32 of all that.
 _FRAME = struct.Struct("<IBBHIIIIQQQq")
@@ -62,29 +63,43 @@ class SegmentHeader:
     epoch: int
     created: int
     chain: bytes
+    hash: int = SHA256
+    encryption: Encryption = PLAIN
 
     def to_bytes(self) -> bytes:
         head = _SEGMENT.pack(
-            SEGMENT_MAGIC, VERSION, HEADER_BYTES, RECORD_BYTES, 0, self.number, 0, self.identity,
-            self.first_sequence, self.epoch, self.created, self.chain, bytes(28),
+            SEGMENT_MAGIC, VERSION, HEADER_BYTES, RECORD_BYTES, self.hash, self.encryption.cipher,
+            self.number, 0, self.identity, self.first_sequence, self.epoch, self.created,
+            self.chain, self.encryption.to_bytes(),
         )  # fmt: skip
         return head + _CRC.pack(zlib.crc32(head))
+
+    @property
+    def derived_from(self) -> bytes:
+        """What of the header goes into the file's key."""
+        return self.to_bytes()[:DERIVED_OFFSET]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SegmentHeader:
         if len(data) < HEADER_BYTES:
             raise BadBytes(f"segment header of {len(data)} bytes")
-        (magic, version, header, record, zero, number, zero_too, identity, first, epoch, created,
-         chain, zeros) = _SEGMENT.unpack_from(data)  # fmt: skip
+        (magic, version, header, record, hash_number, cipher, number, zero, identity, first, epoch,
+         created, chain, encryption) = _SEGMENT.unpack_from(data)  # fmt: skip
         if magic[:7] != SEGMENT_MAGIC[:7]:
             raise BadBytes("not a journal segment")
         if _CRC.unpack_from(data, _SEGMENT.size)[0] != zlib.crc32(data[: _SEGMENT.size]):
             raise BadBytes("segment header with a wrong checksum")
         if magic != SEGMENT_MAGIC or version != VERSION:
             raise BadBytes(f"journal version {version}; this matchcore reads version {VERSION}")
-        if (header, record, zero, zero_too) != (HEADER_BYTES, RECORD_BYTES, 0, 0) or any(zeros):
+        if (header, record, zero) != (HEADER_BYTES, RECORD_BYTES, 0):
             raise BadBytes("segment header with values that version 1 does not know")
-        return cls(number, identity, first, epoch, created, chain)
+        if hash_number >= len(HASHES):
+            raise BadBytes(f"hash {hash_number}: not known here")
+        try:
+            said = Encryption.from_bytes(cipher, encryption)
+        except ValueError as error:
+            raise BadBytes(str(error)) from None
+        return cls(number, identity, first, epoch, created, chain, hash_number, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +125,22 @@ class FrameHeader:
     def last_sequence(self) -> int:
         return self.first_sequence + self.count - 1
 
-    def _fixed(self) -> bytes:
+    def fixed(self) -> bytes:
+        """Bytes 0 to 55: all but the chain and what is behind it."""
         return _FRAME.pack(
             FRAME_MAGIC, self.codec, VERSION, 0, self.count, self.payload_bytes,
             self.count * RECORD_BYTES, 0, self.epoch, self.first_sequence, self.durable, self.time,
         )  # fmt: skip
 
-    def chain_after(self, before: bytes, payload: bytes) -> bytes:
-        """SHA-256 over the chain before, this header and the payload."""
-        digest = hashlib.sha256(before)
-        digest.update(self._fixed())
+    def chain_after(self, before: bytes, payload: Bytes, hash_number: int = SHA256) -> bytes:
+        """The hash of the chain before, this header and the payload as it is stored."""
+        digest = hash_maker(hash_number)(before)
+        digest.update(self.fixed())
         digest.update(payload)
         return digest.digest()
 
     def to_bytes(self) -> bytes:
-        head = self._fixed() + _FRAME_TAIL.pack(self.chain, bytes(36))
+        head = self.fixed() + _FRAME_TAIL.pack(self.chain, bytes(36))
         return head + _CRC.pack(zlib.crc32(head))
 
     @classmethod
@@ -153,7 +169,7 @@ class FrameHeader:
 
 def _payload_bytes_max(raw: int) -> int:
     """Planes of noise behind LZ4 are a little larger than the records."""
-    return raw + raw // 255 + 2 * HEADER_BYTES if raw else 0
+    return ENCRYPTED_BYTES + (raw + raw // 255 + 2 * HEADER_BYTES if raw else 0)
 
 
 def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
@@ -175,7 +191,7 @@ def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
     return codec, packed
 
 
-def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray[np.void]:
+def unpack_commands(codec: int, payload: Bytes, count: int) -> NDArray[np.void]:
     """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
     if codec == CODEC_RAW:
         if len(payload) != count * RECORD_BYTES:
@@ -190,7 +206,7 @@ def unpack_commands(codec: int, payload: bytes, count: int) -> NDArray[np.void]:
     return words.reshape(-1).view(COMMAND)
 
 
-def _decompress(payload: bytes, at_most: int) -> bytes:
+def _decompress(payload: Bytes, at_most: int) -> bytes:
     """LZ4 with its size in front; ValueError if it claims or gives more than there can be."""
     if len(payload) < _SIZE.size or _SIZE.unpack_from(payload)[0] > at_most:
         raise ValueError("planes that claim an impossible size")

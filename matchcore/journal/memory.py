@@ -17,6 +17,7 @@ from .format import (
     pack_commands,
     unpack_commands,
 )
+from .hashes import SHA256
 from .segments import Frame
 
 MEMORY_BYTES_MAX = 1 << 30
@@ -33,6 +34,7 @@ class MemoryLog:
         self.on_disk = 0
         self.sync_due: float | None = None
         self.chain = NO_CHAIN
+        self.hash, self.keys = SHA256, None
         self.max_bytes = max_bytes
         self._frames: list[tuple[FrameHeader, bytes]] = []
         self.appended_bytes = 0

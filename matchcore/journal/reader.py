@@ -9,10 +9,12 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import LogDamaged, LogError
+from .ciphers import Keys
 from .disk import DISK, READ, Disk
 from .segments import (
     Frame,
     Walk,
+    begins_late,
     check_follows,
     check_order,
     check_snapshot,
@@ -27,7 +29,8 @@ class LogReader:
 
     Frames that hold sequences beyond `after` are given; earlier segments are not read.  With
     `chain`, the log must have that digest there.
-    LogError when there is no log, `LogDamaged` as recovery raises it.
+    LogError when there is no log, `LogDamaged` as recovery raises it, `KeyRefused` without the
+    `keys` of an encrypted segment; with `structure` such frames are given without commands.
     """
 
     def __init__(
@@ -36,9 +39,12 @@ class LogReader:
         *,
         after: int = 0,
         chain: bytes | None = None,
+        keys: Keys | None = None,
+        structure: bool = False,
         disk: Disk = DISK,
     ) -> None:
         self.directory = Path(path)
+        self._keys, self._structure = keys, structure
         self._disk = disk
         self._after = after
         self._chain = chain
@@ -46,16 +52,16 @@ class LogReader:
         if not files:
             raise LogError(f"{self.directory}: no journal here")
         if named_sequence(files[0]) > after + 1:
-            raise LogDamaged(
-                f"the log begins with sequence {named_sequence(files[0])}",
-                str(files[0]),
-                0,
-                after + 1,
-            )
+            raise begins_late(files[0], named_sequence(files[0]), after + 1)
         at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
-        self._walk = Walk.open(files[at], disk=disk)
+        self._walk = self._open(files[at])
         self._ahead: Frame | None = None  # read, but not known to be durable
         self.torn_bytes = 0  # behind the end, never acknowledged: what an open would cut
+
+    @property
+    def hash(self) -> int:
+        """The number of the chain's hash."""
+        return self._walk.header.hash
 
     @property
     def identity(self) -> bytes:
@@ -122,22 +128,50 @@ class LogReader:
             self.torn_bytes = self._disk.size(self._walk.fd) - self._walk.offset
 
     def _go_to_next_segment(self) -> bool:
+        """True if there is more to look at.
+
+        This segment may have been removed meanwhile, by retention or because it was empty when
+        it got another key: what is open stays readable, and what follows must fit to it.
+        """
+        mine = self._walk.path
         files = segment_files(self.directory, self._disk)
-        names = [file.name for file in files]
-        if self._walk.path.name not in names:
-            raise LogDamaged("this segment is gone", str(self._walk.path), 0, self._walk.sequence)
-        at = names.index(self._walk.path.name) + 1
-        if at == len(files):
-            return False
+        following = [file for file in files if file.name > mine.name]
+        if not following:
+            if mine not in files:
+                raise LogDamaged("this segment is gone", str(mine), 0, self._walk.sequence)
+            return self._was_replaced()
         # The writer has finished this segment before it made the next: look once more.
         self._ahead = self._walk.next()
         if self._ahead is not None:
             return True
-        following = Walk.open(files[at], disk=self._disk)
-        check_order([(self._walk.path, self._walk.header), (files[at], following.header)])
-        check_follows(self._walk, following.header, files[at])
+        walk = self._open(following[0])
+        try:
+            check_order([(mine, self._walk.header), (following[0], walk.header)])
+            check_follows(self._walk, walk.header, following[0])
+        except BaseException:
+            walk.close()
+            raise
         self._walk.close()
-        self._walk = following
+        self._walk = walk
+        return True
+
+    def _open(self, file: Path) -> Walk:
+        return Walk.open(file, keys=self._keys, structure=self._structure, disk=self._disk)
+
+    def _was_replaced(self) -> bool:
+        """An empty segment that is now another file under its name; goes on with that one."""
+        mine = self._walk.path
+        if self._walk.sequence != self._walk.header.first_sequence:
+            return False
+        walk = self._open(mine)
+        old, new = self._walk.header, walk.header
+        if old == new or (old.identity, old.number, old.chain) != (
+            new.identity, new.number, new.chain,
+        ):  # fmt: skip
+            walk.close()
+            return False
+        self._walk.close()
+        self._walk = walk
         return True
 
     def close(self) -> None:
@@ -169,6 +203,12 @@ def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:
     return published(directory, disk) if _writer_alive(directory, disk) else None
 
 
+def late_beginning(file: Path, begins: int, needed: int) -> Finding:
+    """What is wrong with a log whose first segments are gone and not made up for."""
+    error = begins_late(file, begins, needed)
+    return Finding(error.what, error.path, error.offset, error.sequence)
+
+
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:
     """True if a directory is there and holds a journal."""
     return disk.is_dir(Path(path)) and bool(segment_files(Path(path), disk))
@@ -179,7 +219,7 @@ def identity_of(path: str | os.PathLike[str], disk: Disk = DISK) -> bytes:
     files = segment_files(Path(path), disk)
     if not files:
         raise LogError(f"{path}: no journal here")
-    with Walk.open(files[-1], disk=disk) as walk:
+    with Walk.open(files[-1], structure=True, disk=disk) as walk:
         return walk.header.identity
 
 
@@ -222,14 +262,21 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What `verify` has read.  ``torn_bytes``: at the end, never acknowledged, no damage."""
+    """What `verify` has read.  ``torn_bytes``: at the end, never acknowledged, no damage.
+
+    ``first_sequence``: above 1, the segments before were archived or lost, and only a snapshot
+    that reaches it makes up for them.  ``structure_only``: encrypted segments that were checked
+    against the chain, but not looked into, because there were no keys.
+    """
 
     identity: str = ""
     segments: int = 0
+    structure_only: int = 0
     frames: int = 0
     commands: int = 0
     bytes: int = 0
     torn_bytes: int = 0
+    first_sequence: int = 0
     last_sequence: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -242,18 +289,22 @@ def verify(
     path: str | os.PathLike[str],
     progress: Callable[[int], None] = lambda step: None,
     disk: Disk = DISK,
+    keys: Keys | None = None,
 ) -> Report:
     """Reads every segment and checks every byte, changing nothing; damage is in `findings`.
+
+    Without `keys` the structure and the chain of encrypted segments are checked, which cover
+    their stored bytes, and `structure_only` counts them.
 
     `progress` is told the bytes of each segment read.  LogError when there is no log.
     """
     files = segment_files(Path(path), disk)
     if not files:
         raise LogError(f"{path}: no journal here")
-    report = Report()
+    report = Report(first_sequence=named_sequence(files[0]))
     before: Walk | None = None
     for file in files:
-        walk = _verify_segment(file, before, report, disk, last=file == files[-1])
+        walk = _verify_segment(file, before, report, disk, keys, last=file == files[-1])
         progress(walk.size() if walk is not None else 0)
         if before is not None:
             before.close()
@@ -265,15 +316,22 @@ def verify(
 
 
 def _verify_segment(
-    file: Path, before: Walk | None, report: Report, disk: Disk, *, last: bool
+    file: Path,
+    before: Walk | None,
+    report: Report,
+    disk: Disk,
+    keys: Keys | None,
+    *,
+    last: bool,
 ) -> Walk | None:
     """Walks one segment; notes what is wrong; returns the walk at its end, None if unreadable."""
     try:
-        walk = Walk.open(file, disk=disk)
+        walk = Walk.open(file, keys=keys, structure=keys is None, disk=disk)
     except LogDamaged as error:
         report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
         return None
     report.segments += 1
+    report.structure_only += bool(walk.header.encryption.cipher and keys is None)
     report.identity = report.identity or walk.header.identity.hex()
     if before is not None:
         try:

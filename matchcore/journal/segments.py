@@ -17,7 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..commands import COMMAND
 from ..errors import LogDamaged
+from .archived import where
+from .ciphers import ENCRYPTED_BYTES, FileCipher, Keys, unlock
 from .disk import DISK, READ, WRITE, Disk
 from .format import (
     ALIGNMENT,
@@ -30,6 +33,7 @@ from .format import (
     SegmentHeader,
     unpack_commands,
 )
+from .hashes import HASHES, Bytes
 
 _NAME = re.compile(r"journal-(\d{20})\.mcj")
 _MAGIC = FRAME_MAGIC.to_bytes(4, "little")
@@ -50,6 +54,7 @@ class Frame:
     """One appended batch, verified.  ``commands``: `COMMAND` array, read-only or a fresh one.
 
     ``time``: of the append, nanoseconds; ``chain``: digest of everything up to and with it.
+    A walk through the structure only, of an encrypted segment, gives no commands, but ``count``.
     """
 
     epoch: int
@@ -83,7 +88,8 @@ class Walk:
     """Goes through the frames of one segment, checking each against the chain.
 
     `next()` gives the next data frame, or None with `problem` empty at the end of what is
-    written and saying what is wrong otherwise.  Seals are passed over.
+    written and saying what is wrong otherwise.  Seals are passed over.  Without a `cipher` an
+    encrypted segment is checked against the chain, and not looked into.
     """
 
     path: Path
@@ -99,11 +105,24 @@ class Walk:
     frames: int = 0
     problem: str = ""
     bad: FrameHeader | None = field(default=None)  # header of the bad frame, if it is readable
+    whole: bool = False  # the bad frame is what its writer wrote: the chain says so
+    cipher: FileCipher | None = field(default=None, repr=False)
     _starts: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_STARTS))
 
     @classmethod
-    def open(cls, file: Path, *, writable: bool = False, disk: Disk = DISK) -> Walk:
-        """Reads a segment's header; `LogDamaged` when it is not one, or not the name's."""
+    def open(
+        cls,
+        file: Path,
+        *,
+        writable: bool = False,
+        keys: Keys | None = None,
+        structure: bool = False,
+        disk: Disk = DISK,
+    ) -> Walk:
+        """Reads a segment's header; `LogDamaged` when it is not one, or not the name's.
+
+        `KeyRefused` for an encrypted one without its key, unless only the `structure` is wanted.
+        """
         try:
             fd = disk.open(file, WRITE if writable else READ)
             data = disk.pread(fd, HEADER_BYTES, 0)
@@ -116,7 +135,14 @@ class Walk:
         except BadBytes as error:
             disk.close(fd)
             raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
-        walk = cls(file, header, fd, disk)
+        try:
+            cipher = None
+            if not structure:
+                cipher = unlock(keys, header.encryption, header.hash, header.derived_from, file)
+        except BaseException:
+            disk.close(fd)
+            raise
+        walk = cls(file, header, fd, disk, cipher=cipher)
         walk.sequence, walk.epoch = header.first_sequence, header.epoch
         walk.chain = header.chain
         return walk
@@ -129,9 +155,9 @@ class Walk:
             header, payload = read
             offset, first = self.offset, self.sequence
             try:
-                commands = unpack_commands(header.codec, payload, header.count)
+                commands = self._commands(header, payload)
             except BadBytes as error:  # the chain was right: whoever wrote it was wrong
-                self.problem = str(error)
+                self.problem, self.whole = str(error), True
                 return None
             self.offset += header.frame_bytes
             self.sequence += header.count
@@ -148,8 +174,21 @@ class Walk:
                     str(self.path), offset,
                 )  # fmt: skip
 
-    def _read(self) -> tuple[FrameHeader, bytes] | None:
-        self.problem, self.bad = "", None
+    def _commands(self, header: FrameHeader, payload: Bytes) -> NDArray[np.void]:
+        """What a frame holds; nothing of an encrypted one without its key."""
+        if self.header.encryption.cipher:
+            if self.cipher is None:
+                if len(payload) < ENCRYPTED_BYTES:
+                    raise BadBytes(f"{len(payload)} bytes are no encrypted piece")
+                return np.empty(0, COMMAND)
+            try:
+                payload = self.cipher.decrypt(payload, self.chain + header.fixed())
+            except ValueError as error:
+                raise BadBytes(str(error)) from None
+        return unpack_commands(header.codec, payload, header.count)
+
+    def _read(self) -> tuple[FrameHeader, Bytes] | None:
+        self.problem, self.bad, self.whole = "", None, False
         data = self.disk.pread(self.fd, HEADER_BYTES, self.offset)
         if not data.strip(b"\0"):
             return None
@@ -158,12 +197,14 @@ class Walk:
             self.bad = header
             size = header.frame_bytes - HEADER_BYTES
             rest = self.disk.pread(self.fd, size, self.offset + HEADER_BYTES)
-            payload, fill = rest[: header.payload_bytes], rest[header.payload_bytes :]
+            payload = memoryview(rest)[: header.payload_bytes]  # no copy: arrays stand on it
+            fill = rest[header.payload_bytes :]
             if len(rest) != size:
                 raise BadBytes("frame cut off")
             if header.first_sequence != self.sequence or header.epoch < self.epoch:
                 raise BadBytes(f"frame of sequence {header.first_sequence}, epoch {header.epoch}")
-            if fill != FILL * len(fill) or header.chain_after(self.chain, payload) != header.chain:
+            chain = header.chain_after(self.chain, payload, self.header.hash)
+            if fill != FILL * len(fill) or chain != header.chain:
                 raise BadBytes("frame whose digest does not match its bytes")
         except BadBytes as error:
             self.problem = str(error)
@@ -184,6 +225,8 @@ class Walk:
         its sectors are there: a tear leaves at least one of them unwritten, which is zeros, or
         the end of the frame, which never is zeros otherwise.
         """
+        if self.whole:
+            return False
         last = self._last_nonzero()
         size = max(HEADER_BYTES + TAIL_BYTES, 0 if last is None else last + 1 - self.offset)
         extent = size if self.bad is None else self.bad.frame_bytes
@@ -261,10 +304,23 @@ def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
         where = str(file), 0, header.first_sequence
         if header.identity != before.identity:
             raise LogDamaged("a segment of another exchange", *where)
+        if header.hash != before.hash:
+            raise LogDamaged(
+                f"a segment with hash {HASHES[header.hash]} behind {HASHES[before.hash]}", *where
+            )
         if header.number != before.number + 1:
             raise LogDamaged(
                 f"segment number {header.number} behind number {before.number}", *where
             )
+
+
+def begins_late(file: Path, begins: int, needed: int) -> LogDamaged:
+    """The error for a log whose first segment is not early enough."""
+    return LogDamaged(
+        f"the log begins with sequence {begins}, but {needed} is needed: put the segments before"
+        " it back, or a snapshot that reaches it" + where(file.parent, needed),
+        str(file), 0, needed,
+    )  # fmt: skip
 
 
 def check_snapshot(directory: Path, walk: Walk, sequence: int, chain: bytes) -> None:

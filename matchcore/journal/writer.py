@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogDamaged, LogFailed, LogLocked
+from ..errors import LogDamaged, LogError, LogFailed, LogLocked
+from .ciphers import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
 from .disk import (
     CREATE,
     DISK,
@@ -27,6 +28,7 @@ from .disk import (
     write_all,
 )
 from .format import (
+    ALIGNMENT,
     FILL,
     HEADER_BYTES,
     NO_CHAIN,
@@ -34,9 +36,11 @@ from .format import (
     SegmentHeader,
     pack_commands,
 )
+from .hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .segments import (
     Frame,
     Walk,
+    begins_late,
     check_follows,
     check_order,
     check_snapshot,
@@ -46,7 +50,8 @@ from .segments import (
 )
 
 DEFAULT_SEGMENT_BYTES = 256 << 20
-SEGMENT_BYTES_MIN = 4096
+SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 4096, ALIGNMENT << 32  # a nonce counts in 4 bytes
+NONCE_RANDOM_BYTES = NONCE_BYTES - 4
 ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
 FRAME_COMMANDS = 8192  # of a large batch: what packing it touches fits the second cache
 LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
@@ -82,6 +87,8 @@ class FileLog:
         lock: int,
         disk: Disk,
         interval_ms: int = INTERVAL_MS_DEFAULT,
+        hash_number: int = SHA256,
+        keys: Keys | None = None,
     ) -> None:
         self.directory = directory
         self.policy = policy
@@ -94,7 +101,12 @@ class FileLog:
         self.on_disk = 0  # what a frame may certify
         self.appended_bytes = 0  # since opening
         self.chain = NO_CHAIN
+        self.hash = hash_number
+        self.keys = keys
         self.recovered = Recovered()
+        self._cipher: FileCipher | None = None
+        self._nonce = disk.random(NONCE_RANDOM_BYTES)  # of this writer
+        self._begins = 0  # first sequence of the segment
         self._disk = disk
         self._lock = lock
         self._fd = -1
@@ -118,6 +130,8 @@ class FileLog:
         after: int = 0,
         chain: bytes | None = None,
         on_frame: Callable[[Frame], None] = lambda frame: None,
+        hash: str | None = None,
+        keys: Keys | None = None,
         disk: Disk = DISK,
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
@@ -129,13 +143,24 @@ class FileLog:
         pass checks and replays.  Segments that end at or before `after` are not read through.
         With `chain`, the log must have that digest there.  A torn tail is cut (see `recovered`);
         anything else that is wrong raises `LogDamaged`, and then nothing has been changed.
+
+        ``hash`` ("sha256" or "sm3") is chosen when the log is made; another one raises LogError.
+        With ``keys`` whatever is written from now on is encrypted; `KeyRefused` when one that is
+        needed is missing or wrong.
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: one of {', '.join(POLICIES)}")
         if interval_ms < 1:
             raise ValueError(f"interval_ms {interval_ms}: at least 1")
-        if segment_bytes < SEGMENT_BYTES_MIN:
-            raise ValueError(f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN}")
+        if not SEGMENT_BYTES_MIN <= segment_bytes <= SEGMENT_BYTES_MAX:
+            raise ValueError(
+                f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN},"
+                f" at most {SEGMENT_BYTES_MAX}"
+            )
+        wanted = SHA256 if hash is None else hash_number(hash)
+        hash_maker(wanted)
+        if keys is not None:
+            keys.check(wanted)
         directory = Path(path)
         parents = directory.absolute().parents
         for missing in reversed([each for each in parents if not disk.is_dir(each)]):
@@ -145,14 +170,26 @@ class FileLog:
             disk.make_directory(directory)
             disk.sync_directory(parents[0])
         lock = take_lock(directory, disk)
-        log = cls(directory, policy, segment_bytes, lock, disk, interval_ms)
+        log = cls(directory, policy, segment_bytes, lock, disk, interval_ms, wanted, keys)
         try:
+            log._check_hash(hash)
             log._recover(after, chain, on_frame)
             log._publish()
         except BaseException:
             log._release()
             raise
         return log
+
+    def _check_hash(self, wanted: str | None) -> None:
+        files = segment_files(self.directory, self._disk)
+        if not files:
+            return
+        self.hash = _header(files[-1], self._disk).hash
+        if wanted is not None and hash_number(wanted) != self.hash:
+            raise LogError(
+                f"{self.directory}: made with hash {HASHES[self.hash]!r}, which is for the life of"
+                f" an exchange; it can not be opened with hash {wanted!r}"
+            )
 
     def _recover(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> None:
         remove_unborn(self._disk, self.directory, "journal-")
@@ -165,17 +202,13 @@ class FileLog:
         first = max((at for at, (_, h) in enumerate(headers) if h.first_sequence <= after + 1),
                     default=None)  # fmt: skip
         if first is None:
-            begin = headers[0][1].first_sequence
-            raise LogDamaged(
-                f"the log begins with sequence {begin}, but {after + 1} is needed",
-                str(files[0]), 0, after + 1,
-            )  # fmt: skip
+            raise begins_late(files[0], headers[0][1].first_sequence, after + 1)
         walk: Walk | None = None
         for file, header in headers[first:]:
             if walk is not None:
                 check_follows(walk, header, file)
                 walk.close()
-            walk = Walk.open(file, writable=True, disk=self._disk)
+            walk = Walk.open(file, writable=True, keys=self.keys, disk=self._disk)
             chain = self._walk(walk, after, chain, on_frame)
         assert walk is not None
         if chain is not None:
@@ -223,6 +256,10 @@ class FileLog:
         self._number = walk.header.number
         self._fd, walk.fd = walk.fd, -1
         self._offset = self._allocated = walk.offset
+        self._begins = walk.header.first_sequence
+        self._cipher = walk.cipher
+        if self.keys is not None and not self.keys.is_for_new_files(walk.header.encryption):
+            self._rotate()
 
     def _begin(self, after: int) -> None:
         if after:
@@ -232,7 +269,7 @@ class FileLog:
         self.identity = self._disk.random(16)
         with suppress(PermissionError):  # where the directory was made by somebody with more rights
             self._disk.sync_directory(self.directory.absolute().parent)
-        self._new_segment()
+        self._new_segment(*self._next_header())
 
     # ------------------------------------------------------------------ appending
 
@@ -243,16 +280,20 @@ class FileLog:
             codec, payload = pack_commands(part)
             self._append(codec, len(part), payload, now)
 
-    def _append(self, codec: int, count: int, payload: bytes, now: int) -> None:
+    def _append(self, codec: int, count: int, payload: Bytes, now: int) -> None:
         self._usable()
+        stored = len(payload) + (ENCRYPTED_BYTES if self._cipher is not None else 0)
         header = FrameHeader(
-            codec, count, len(payload), self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN
+            codec, count, stored, self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN
         )
         size = header.frame_bytes
         if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:
             self._rotate()
             header = replace(header, durable=self.on_disk)
-        header = replace(header, chain=header.chain_after(self.chain, payload))
+        if self._cipher is not None:
+            nonce = self._nonce + (self._offset // ALIGNMENT).to_bytes(4, "little")
+            payload = self._cipher.encrypt(nonce, payload, self.chain + header.fixed())
+        header = replace(header, chain=header.chain_after(self.chain, payload, self.hash))
         fill = FILL * (size - HEADER_BYTES - len(payload))
         with self._fatal("write"):
             self._allocate(self._offset + size)
@@ -310,6 +351,7 @@ class FileLog:
         self._disk.fdatasync(self._fd)
 
     def _rotate(self) -> None:
+        following = self._next_header()  # its key may be refused: then nothing has happened yet
         with self._fatal("rotate"):
             self._disk.ftruncate(self._fd, self._offset)
             self._disk.fsync(self._fd)
@@ -317,16 +359,26 @@ class FileLog:
             self._fd = -1
             self.durable = self.on_disk = self.sequence
             self._since = None
-            self._new_segment()
+            self._new_segment(*following)
 
-    def _new_segment(self) -> None:
-        self._number += 1
+    def _next_header(self) -> tuple[SegmentHeader, FileCipher | None]:
+        """For the segment that begins here; it takes the place of one that holds no command."""
+        first = self.sequence + 1
         header = SegmentHeader(
-            self._number, self.identity, self.sequence + 1, self.epoch, self._disk.clock(),
-            self.chain,
+            self._number + (self._begins != first), self.identity, first, self.epoch,
+            self._disk.clock(), self.chain, self.hash,
         )  # fmt: skip
-        file = segment_path(self.directory, self.sequence + 1)
+        if self.keys is None:
+            return header, None
+        said = self.keys.new_file(self._disk.random)
+        header = replace(header, encryption=said)
+        cipher, check = self.keys.encrypt(said, self.hash, header.derived_from)
+        return replace(header, encryption=said._replace(check=check)), cipher
+
+    def _new_segment(self, header: SegmentHeader, cipher: FileCipher | None) -> None:
+        file = segment_path(self.directory, header.first_sequence)
         self._fd = give_birth(self._disk, file, [header.to_bytes()])
+        self._number, self._begins, self._cipher = header.number, header.first_sequence, cipher
         self._offset = self._allocated = HEADER_BYTES
 
     # ------------------------------------------------------------------ reading and closing
@@ -338,7 +390,7 @@ class FileLog:
         for at, file in enumerate(files):
             if at + 1 < len(files) and named_sequence(files[at + 1]) <= after + 1:
                 continue
-            with Walk.open(file, disk=self._disk) as walk:
+            with Walk.open(file, keys=self.keys, disk=self._disk) as walk:
                 while walk.sequence <= upto and (frame := walk.next()) is not None:
                     if walk.sequence > after + 1:
                         yield frame
@@ -406,7 +458,7 @@ class _Fatal:
 
 
 def _header(file: Path, disk: Disk) -> SegmentHeader:
-    with Walk.open(file, disk=disk) as walk:
+    with Walk.open(file, structure=True, disk=disk) as walk:
         return walk.header
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import snapshots
 from ..errors import LogFailed, NotInTheLog
-from ..journal import LogReader, durable_end, identity_of
+from ..journal import Keys, LogReader, durable_end, identity_of
 from ..recovery import machine_class, of_this_log, replay, starts
 
 SNAPSHOTS_KEPT = 3
@@ -29,6 +29,7 @@ def take(
     *,
     sequence: int | None = None,
     machine: str = "cython",
+    keys: Keys | None = None,
     progress: Callable[[int], None] = lambda step: None,
 ) -> Path:
     """Writes a snapshot from the log alone, also beside an engine at work; returns its file.
@@ -41,9 +42,9 @@ def take(
     directory = Path(path)
     with snapshots.turn(directory):
         bound = durable_end(directory) if sequence is None else sequence
-        start = starts(directory, machine_class(machine), bound, of_this_log(directory))
+        start = starts(directory, machine_class(machine), bound, of_this_log(directory), keys=keys)
         epoch, chain = 0, b""
-        with LogReader(directory, after=start.sequence, chain=start.chain) as reader:
+        with LogReader(directory, after=start.sequence, chain=start.chain, keys=keys) as reader:
             for frame in reader.read():
                 if bound is not None and frame.first_sequence + frame.count - 1 > bound:
                     bound = start.machine.sequence  # the log goes on, so this is as far as asked
@@ -66,6 +67,8 @@ def take(
                 chain=chain or reader.chain,
                 identity=identity_of(directory),
                 payload=start.machine.state().to_bytes(),
+                hash=reader.hash,
+                keys=keys,
             )
         snapshots.prune(directory, keep=SNAPSHOTS_KEPT)
         return written
@@ -74,6 +77,7 @@ def take(
 class Aside:
     """A snapshot that a child process writes; ``result``: a future of its file.
 
+    Of an encrypted exchange it takes the keys that MATCHCORE_KEYS names: a callable stays here.
     The child goes on when its parent ends, and being killed it leaves nothing that counts.
     """
 
@@ -107,7 +111,8 @@ def main(arguments: list[str]) -> int:
     os.nice(10)  # trading comes first
     directory, sequence = arguments
     try:
-        print(json.dumps(str(take(directory, sequence=int(sequence)))))
+        keys = Keys.from_environment()
+        print(json.dumps(str(take(directory, sequence=int(sequence), keys=keys))))
     except Exception as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

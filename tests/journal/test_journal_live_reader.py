@@ -144,14 +144,31 @@ def test_damage_below_what_is_durable_is_raised_beside_a_writer(tmp_path: Path) 
     assert got == [1] and caught.value.sequence == 2
 
 
-def test_a_segment_that_vanishes_under_a_reader_is_damage(tmp_path: Path) -> None:
+def test_a_segment_dropped_under_a_reader_is_read_to_its_end(tmp_path: Path) -> None:
     log = FileLog.open(tmp_path, segment_bytes=SMALL)
     write(log, [16] * 8)
     with LogReader(tmp_path) as reader:
-        first = next(reader.read())
-        assert first.first_sequence == 1
+        frames = reader.read()
+        got = [next(frames).first_sequence]
         segment_files(tmp_path)[0].unlink()
-        with pytest.raises(LogDamaged, match="gone"):
+        got += [frame.first_sequence for frame in frames]
+    assert got == [1 + 16 * n for n in range(8)]
+    log.close()
+
+
+@pytest.mark.parametrize(("which", "said"), [([1], "number 3 behind number 1"), ([-1], "gone")])
+def test_a_segment_that_a_reader_still_needs_is_missed(
+    tmp_path: Path, which: list[int], said: str
+) -> None:
+    log = FileLog.open(tmp_path, segment_bytes=SMALL)
+    write(log, [16] * 8)
+    files = segment_files(tmp_path)
+    assert len(files) > 2
+    with LogReader(tmp_path, after=113 if which == [-1] else 0) as reader:
+        next(reader.read())
+        for at in which:
+            files[at].unlink()
+        with pytest.raises(LogDamaged, match=said):
             list(reader.read())
     log.close()
 
