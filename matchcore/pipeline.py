@@ -204,11 +204,11 @@ class Pipeline:
                     self.write()
                     while callback and not waiter.written:
                         self.write()
-                finally:
+                finally:  # Ctrl-C here must not leave the others waiting
                     self._turn.release()
-                self.release()
-                if self._waiting or self._needs_alarm():
-                    self.kick()
+                    self.release()
+                    if self._waiting or self._needs_alarm():
+                        self.kick()
             else:
                 self.kick()
         waiter.gate.acquire()
@@ -265,11 +265,13 @@ class Pipeline:
 
     def drain(self) -> None:
         """Returns when nothing waits to be written; under the lock, so that nothing comes."""
-        with self._turn:
-            while self._waiting:
-                self.write()
-        if self._safe or self._needs_alarm():
-            self.kick()
+        try:
+            with self._turn:
+                while self._waiting:
+                    self.write()
+        finally:
+            if self._safe or self._needs_alarm():
+                self.kick()
 
     def to_disk(self) -> None:
         """After this everything appended is on disk, whatever the policy."""
@@ -364,6 +366,7 @@ class Pipeline:
                 self._step()
             except BaseException as error:
                 self.failure = self.failure or error
+                self._step()  # now without the log: nobody is left waiting
             if self._closing and not self._waiting:
                 return
 

@@ -29,7 +29,7 @@ class HeldLog(mc.MemoryLog):
         self.free = threading.Event()
         self.free.set()
         self.entered = threading.Semaphore(0)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def sync(self, *, to_disk: bool = False) -> None:
         self.entered.release()
@@ -352,3 +352,33 @@ def test_an_interval_ends_without_another_command(tmp_path: Path) -> None:
                 break
             threading.Event().wait(0.005)
         assert engine.on_disk == 102
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), MemoryError("no room")])
+def test_whatever_ends_a_sync_leaves_nobody_waiting(error: BaseException) -> None:
+    engine, log = held()
+    log.error = error
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            engine.submit(order())
+        except BaseException as found:
+            caught.append(found)
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    threads[0].start()  # finds nobody at it, and syncs for himself
+    assert log.entered.acquire(timeout=20)
+    for thread in threads[1:]:
+        thread.start()
+    futures = [engine.submit_async(order()) for _ in range(3)]
+    log.free.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert all(isinstance(future.exception(20), mc.LogFailed) for future in futures)
+    assert len(caught) == 12 and log.durable == 2
+    with pytest.raises(mc.LogFailed):
+        engine.submit(order())
+    assert engine.sequence == 2
+    engine.close()
