@@ -102,7 +102,8 @@ SQL_TABLES = {name: _table(spec) for name, spec in TABLES.items()}
 def ddl(dialect: Dialect, layout: Layout, missing: frozenset[str] | None = None) -> list[str]:
     """The statements that make the tables, all or those that are missing.
 
-    Indexes are within their table's statement on MySQL: so they stay local to a partition.
+    Indexes are within their table's statement on MySQL: of a table that says its own partitions
+    they are local ones, and never a global table of their own.
     """
     made = []
     for table in METADATA.sorted_tables:
@@ -111,10 +112,9 @@ def ddl(dialect: Dialect, layout: Layout, missing: frozenset[str] | None = None)
         text = str(CreateTable(table).compile(dialect=dialect)).strip()
         ordered = sorted(table.indexes, key=lambda index: str(index.name))
         if dialect.name in ("mysql", "mariadb"):
-            local = "LOCAL KEY" if layout.name == "polardbx" else "KEY"
             for index in ordered:
                 names = ", ".join(column.name for column in index.columns)
-                text = text.removesuffix(")").rstrip() + f", \n\t{local} {index.name} ({names})\n)"
+                text = text.removesuffix(")").rstrip() + f", \n\tKEY {index.name} ({names})\n)"
             engine = "" if layout.sharded else "ENGINE=InnoDB"
             made.append(f"{text}{engine}{layout.clause(table.name)}")
         else:

@@ -310,13 +310,12 @@ class SqlStore:
             self._live.execution_options(reading=reading)
             yield self._live
         except BaseException as error:
-            away = self._live is None
             self._drop()
             if not isinstance(error, sa.exc.SQLAlchemyError):
                 raise
             what = str(error.orig) if isinstance(error, sa.exc.DBAPIError) else str(error)
             text = "; ".join(part for part in (f"{self.shown}: {what}", consequence) if part)
-            if isinstance(error, sa.exc.DBAPIError) and (self._away(error) or away):
+            if isinstance(error, sa.exc.DBAPIError) and self._away(error):
                 raise SinkAway(text) from None
             raise SinkError(text) from None
 

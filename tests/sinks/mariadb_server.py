@@ -1,0 +1,112 @@
+"""A real MariaDB of the tests' own: free loopback port, data in a temporary directory.
+
+With `spider`, tables of its own may lie on other servers: a sharded MySQL.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pymysql
+
+INSTALL = "apt-get install -y --no-install-recommends mariadb-server mariadb-plugin-spider"
+USER, PASSWORD = "matchcore", "secret word"
+STARTING_SECONDS_MAX = 60.0
+
+
+class MariadbServer:
+    """One server; `kill` is a crash, `start` after it recovers."""
+
+    def __init__(self, *, host: str = "127.0.0.1", spider: bool = False) -> None:
+        found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+        install = shutil.which("mariadb-install-db")
+        if found is None or install is None:
+            raise RuntimeError(f"MariaDB is not installed: {INSTALL}")
+        self._program, self.host, self._spider = found, host, spider
+        self.place = Path(tempfile.mkdtemp(prefix="matchcore-mariadb-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            self.port: int = probe.getsockname()[1]
+        self._as = ["--user=root"] if os.geteuid() == 0 else []
+        command = [install, "--no-defaults", f"--datadir={self.place}/data", *self._as,
+                   "--auth-root-authentication-method=normal", "--skip-test-db"]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self._first = True
+
+    def start(self) -> None:
+        """Returns when it answers; after a crash it has recovered then."""
+        command = [
+            self._program, "--no-defaults", f"--datadir={self.place}/data", *self._as,
+            f"--bind-address={self.host}", f"--port={self.port}", f"--socket={self.place}/s",
+            f"--pid-file={self.place}/pid", "--innodb-buffer-pool-size=64M", "--skip-name-resolve",
+        ]  # fmt: skip
+        if self._spider:
+            command += ["--plugin-load-add=ha_spider", "--plugin-maturity=gamma"]
+        with (self.place / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        until = time.monotonic() + STARTING_SECONDS_MAX
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(f"{self.place}/s")
+                connection = pymysql.connect(unix_socket=f"{self.place}/s", user="root")
+                break
+            except OSError:
+                assert self._process.poll() is None and time.monotonic() < until, self.log()
+                time.sleep(0.05)
+        with connection, connection.cursor() as cursor:
+            if self._first:
+                cursor.execute("CREATE DATABASE exchange")
+                cursor.execute(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+                cursor.execute(f"GRANT ALL ON *.* TO {USER}@'%'")
+                self._first = False
+
+    def url(self, database: str = "exchange", *, port: int = 0) -> str:
+        """``mysql://…``; `port` is that of a proxy."""
+        word = PASSWORD.replace(" ", "%20")
+        return f"mysql://{USER}:{word}@{self.host}:{port or self.port}/{database}"
+
+    def sql(self, *statements: str, database: str | None = None) -> list[tuple[object, ...]]:
+        """Runs statements as root; the rows of the last one."""
+        with (
+            pymysql.connect(
+                unix_socket=f"{self.place}/s", user="root", database=database, autocommit=True
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def fresh(self, database: str = "exchange") -> str:
+        """An empty database; its URL."""
+        self.sql(f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
+        return self.url(database)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(60)
+            self._process = None
+
+    def close(self) -> None:
+        """Ends it, and takes the directory away."""
+        self.kill()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def log(self) -> str:
+        return (self.place / "log").read_text(errors="replace")
