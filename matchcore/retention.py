@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -141,7 +142,10 @@ def _checked_bytes(file: Path, following: Path, disk: Disk) -> int:
 def _prepare(directory: Path, place: Path, disk: Disk) -> None:
     if not disk.is_dir(place):
         disk.make_directory(place)
+    # also if they were there: whoever made them may have died before they were on disk
+    with suppress(PermissionError):
         disk.sync_directory(place.absolute().parent)
+    disk.sync_directory(place)
     if has_log(place, disk) and identity_of(place, disk) != identity_of(directory, disk):
         raise LogError(f"{place} holds segments of another exchange: archive to another place")
 

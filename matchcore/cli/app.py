@@ -25,6 +25,7 @@ from .output import (
     show,
     show_rows,
 )
+from .torture import torture
 
 machine_option = click.option(
     "--machine", type=click.Choice(list(MACHINES)), default="cython", show_default=True,
@@ -47,6 +48,7 @@ app.add_command(demo)
 app.add_command(bench)
 app.add_command(archive_command)
 app.add_command(repair_command)
+app.add_command(torture)
 
 
 @app.command()

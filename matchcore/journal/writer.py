@@ -469,7 +469,7 @@ def take_lock(directory: Path, disk: Disk = DISK) -> int:
         for _ in range(LOCK_TRIES):
             if disk.lock(fd):
                 disk.ftruncate(fd, 0)
-                disk.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+                disk.pwrite(fd, f"{os.getpid():10}\n".encode(), 0)
                 return fd
             time.sleep(LOCK_WAIT_SECONDS)
         owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()

@@ -27,7 +27,7 @@ FLOORS = (
     {"snapshotting", "retention", "repair"},
     {"engine", "follower"},
     {"importers", "sinks", "picture", "aio", "metrics"},
-    {"bench"},
+    {"bench", "torture"},
     {"cli"},
     {"__init__", "__main__"},
 )  # fmt: skip

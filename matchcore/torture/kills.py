@@ -1,0 +1,237 @@
+"""Real processes: killed under load, stopped, crowded out of a full disk, compared by digest."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from ..answers import Machine
+from ..commands import joined
+from ..engine import Engine
+from ..errors import LogLocked
+from ..recovery import machine_class, read
+from .child import ANSWER, FLOW, load, logged
+from .flow import Broken, Rows, check_books, commands, promise, reference
+
+KILLS_A_DIRECTORY = 20
+OPENED_SECONDS_MAX = 60.0
+CHILD = [sys.executable, "-m", "matchcore.torture.child"]
+SMALL_DISK = 'mount -t tmpfs -o size=1m none "$1" && shift && "$@"'
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["matchcore.torture.child"])
+
+
+class LeftOut(Exception):
+    """This machine can not do that; the text says why."""
+
+
+@contextmanager
+def place(keep: bool = False) -> Iterator[Path]:
+    """A directory that goes away, unless a promise is broken in it."""
+    made = Path(tempfile.mkdtemp(prefix="matchcore-torture-"))
+    try:
+        yield made
+    except Broken as error:
+        raise Broken(f"{error}; the directory is kept: {made}") from None
+    shutil.rmtree(made, ignore_errors=True)
+
+
+class Victim:
+    """An engine in a process of its own, under load."""
+
+    def __init__(self, path: Path, policy: str, seed: int) -> None:
+        self._out, inside = _context.Pipe(duplex=False)
+        self.process = _context.Process(target=_load, args=(str(path), policy, seed, inside))
+        self.process.start()
+        inside.close()
+        ready, _, _ = select.select([self._out], [], [], OPENED_SECONDS_MAX)
+        promise(bool(ready), f"no engine within {OPENED_SECONDS_MAX} s after a kill")
+
+    def kill(self) -> list[tuple[int, int, int]]:
+        """SIGKILL; everything it said before."""
+        self.process.kill()
+        parts = []
+        while part := os.read(self._out.fileno(), 1 << 16):
+            parts.append(part)
+        self.process.join()
+        self._out.close()
+        said = b"".join(parts)
+        said = said[: len(said) - len(said) % ANSWER.size]
+        return [ANSWER.unpack_from(said, at) for at in range(0, len(said), ANSWER.size)]
+
+
+def _load(path: str, policy: str, seed: int, out: Connection) -> None:
+    load(path, policy, seed, out.fileno())
+
+
+class Chain:
+    """One directory, killed again and again; a machine beside it, fed what the log kept."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.policy = "os" if seed % 4 == 3 else "sync"
+        self.machine: Machine = machine_class("cython")()
+        self.kills = 0
+
+    def run(self, kills: int = KILLS_A_DIRECTORY) -> int:
+        """Kills that many times, or until all is sent; `Broken` if anything is lost or doubled."""
+        dice = random.Random(self.seed)
+        with place() as made:
+            path = made / "exchange"
+            while self.kills < kills and self.machine.sequence < FLOW:
+                victim = Victim(path, self.policy, self.seed)
+                time.sleep(dice.choice((0.0, dice.random() * 0.01, dice.random() * 0.06)))
+                said = victim.kill()
+                self.kills += 1
+                with Engine.open(path, policy=self.policy) as engine:
+                    self._check(engine, path, said)
+            _, events, _ = reference(logged(path)[:3000])
+            mine = machine_class("cython")().apply(logged(path)[:3000])
+            promise(events.tobytes() == mine.tobytes(), "the two machines answer differently")
+        return self.kills
+
+    def _check(self, engine: Engine, path: Path, said: list[tuple[int, int, int]]) -> None:
+        found, before = engine.sequence, self.machine.sequence
+        acknowledged = max((after for _, after, _ in said), default=before)
+        promise(found >= max(acknowledged, before), f"{acknowledged} acknowledged, {found} there")
+        kept, given = logged(path), commands(self.seed, FLOW)[:found]
+        promise(kept.tobytes() == given.tobytes(), "the log is not what was given, once, in order")
+        ends = {before: before, **{start: end for start, end, _ in said if end > start}}
+        sums = {start: crc for start, end, crc in said if end > start}
+        at = before
+        while at < found:
+            end = ends.get(at, at)
+            end = min(end, found) if end > at else found
+            events = self.machine.apply(kept[at:end])
+            told = sums.get(at)
+            promise(told is None or told == zlib.crc32(events.tobytes()),
+                    f"the answers to commands {at + 1} to {end} are others on replay")  # fmt: skip
+            at = end
+        promise(engine.digest() == self.machine.digest(), "the state is not that of its commands")
+        check_books(engine._machine)
+
+
+def stopped(seed: int) -> int:
+    """SIGSTOP under load: a second opener is refused, and the first goes on and loses nothing."""
+    with place() as made:
+        path = made / "exchange"
+        victim = Victim(path, "sync", seed)
+        os.kill(victim.process.pid or 0, signal.SIGSTOP)
+        try:
+            Engine.open(path).close()
+            raise Broken("a second engine was let in while the first was stopped")
+        except LogLocked:
+            pass
+        finally:
+            os.kill(victim.process.pid or 0, signal.SIGCONT)
+        time.sleep(0.01)
+        said = victim.kill()
+        with Engine.open(path) as engine:
+            Chain(seed)._check(engine, path, said)
+    return 1
+
+
+def full_disk(seed: int) -> int:
+    """A tmpfs of 1 MiB, mounted for one process only."""
+    with place() as made:
+        mount = ["unshare", "-m", "sh", "-c", SMALL_DISK, "sh", str(made)]
+        if (
+            shutil.which("unshare") is None
+            or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode
+        ):
+            raise LeftOut("no right to mount a small file system here")
+        return _filled([*mount, *CHILD], made, seed, 0)
+
+
+def file_limit(seed: int) -> int:
+    """A limit on the size of a file, which every machine can set."""
+    limit = random.Random(seed).randint(20_000, 60_000)
+    with place() as made:
+        return _filled(CHILD, made, seed, limit)
+
+
+def _filled(command: list[str], made: Path, seed: int, limit: int) -> int:
+    policy = ("sync", "os")[seed % 2]
+    done = subprocess.run(
+        [*command, "full", str(made), str(seed), policy, str(limit)],
+        capture_output=True, text=True, check=False, env=_environment(),
+    )  # fmt: skip
+    promise(done.returncode == 0, f"a full disk: {done.stderr.strip()[-500:]}")
+    found = json.loads(done.stdout)
+    promise(found["recovered"] >= found["acknowledged"] > 0, f"a full disk: {found}")
+    promise(found["as_given"] and found["same_state"], f"a full disk: {found}")
+    return 1
+
+
+def _environment(**more: str) -> dict[str, str]:
+    package = str(Path(__file__).parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
+
+
+def digests(seed: int) -> tuple[int, list[str]]:
+    """One history, and every way to its state; number of ways, and which were not there."""
+    stream = commands(seed, 2000)
+    left_out: list[str] = []
+    parts = []
+    with place() as made:
+        path = made / "exchange"
+        with Engine.open(path, segment_bytes=1 << 14) as engine:
+            for at in range(0, len(stream), 97):
+                parts.append(engine.submit_batch(stream[at : at + 97]))
+                if at == 97 * 10:
+                    engine.snapshot()
+            live = engine.digest()
+        events = joined(parts)
+        machine, expected, _ = reference(stream)
+        promise(events.tobytes() == expected.tobytes(), "live events are not the reference's")
+        with Engine.open(path) as engine:
+            promise(engine.recovery.snapshot_sequence > 0, "no snapshot was used")
+            snapshot_and_tail = engine.digest()
+        ways = {"reference": machine.digest(), "snapshot and tail": snapshot_and_tail}
+        ways["reference from the log"] = read(path, "reference")[0].digest()
+        for file in path.glob("snapshot-*"):
+            file.unlink()
+        ways["replay of all"] = read(path)[0].digest()
+        ways |= _elsewhere(path, len(stream), events, left_out)
+        for way, digest in ways.items():
+            promise(digest == live, f"{way}: another digest than live")
+    return len(ways), left_out
+
+
+def _elsewhere(path: Path, count: int, events: Rows, left_out: list[str]) -> dict[str, str]:
+    """Digests by other interpreters: other hash seeds, and other versions that are here."""
+    ways = {}
+    mine = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    others = [name for minor in range(10, 16) if (name := f"python3.{minor}") != mine]
+    runs = [(CHILD, seed) for seed in ("0", "1", "4294967295")]
+    runs += [([name, *CHILD[1:]], "random") for name in others if shutil.which(name)]
+    for command, seed in runs:
+        done = subprocess.run(
+            [*command, "digest", str(path)],
+            capture_output=True, text=True, check=False, env=_environment(PYTHONHASHSEED=seed),
+        )  # fmt: skip
+        if done.returncode and command != CHILD:
+            continue  # that version has no matchcore
+        promise(done.returncode == 0, f"a digest elsewhere: {done.stderr.strip()[-300:]}")
+        digest, sequence, crc = json.loads(done.stdout)
+        same = (sequence, crc) == (count, zlib.crc32(events.tobytes()))
+        promise(same, "other events on replay elsewhere")
+        ways[f"{Path(command[0]).name}, hash seed {seed}"] = digest
+    if not any(way.startswith(name) for way in ways for name in others):
+        left_out.append("another Python version with matchcore: not present")
+    return ways

@@ -1,0 +1,340 @@
+"""One case on a simulated disk: a script of work, a plan of faults, and what must hold after each.
+
+The exchange is opened again after every crash, from what the disk kept, until the script is done.
+Each life goes on with commands of its own, so that something left over from a life before shows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import snapshots
+from ..commands import COMMAND, joined
+from ..encoding import pack
+from ..engine import Engine
+from ..errors import InvalidCommand, LogDamaged, LogError, MatchcoreError
+from ..journal import Frame, LogReader, verify
+from ..journal.segments import Walk, named_sequence, segment_files
+from ..retention import archive
+from ..typed import decode
+from .disk import CRASHES, KINDS, LIE, POWER_BEFORE, Crash, Fault, SimulatedDisk
+from .flow import Rows, check_books, commands, digest_of, promise, reference
+
+PLACE, ARCHIVE = Path("/exchange"), Path("/archive")
+LIVES_MAX = 200
+FLOW = 400  # commands of a life, if it lives long enough
+
+
+class Step(NamedTuple):
+    """``what``: "batch" or "single" of `size` commands, "snapshot", "reopen", "archive", "drop"."""
+
+    what: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a case is made of; the same plan goes the same way."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    faults: tuple[Fault, ...] = ()
+    policy: str = "sync"
+    sector: int = 512
+    segment_bytes: int = 4096
+    room: int = 0
+
+    def as_plain(self) -> dict[str, Any]:
+        return {**self.__dict__, "steps": [*self.steps], "faults": [*self.faults]}
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Plan:
+        steps = tuple(Step(str(what), int(size)) for what, size in plain["steps"])
+        faults = tuple(Fault(int(at), str(kind)) for at, kind in plain["faults"])
+        if any(kind not in KINDS for _, kind in faults):
+            raise ValueError(f"faults: one of {', '.join(KINDS)}")
+        return cls(**{**plain, "steps": steps, "faults": faults})
+
+
+@dataclass
+class Outcome:
+    """What a case has seen; ``refused``: opening said that the log is damaged, and nothing else."""
+
+    operations: int = 0
+    crashes: int = 0
+    errors: int = 0
+    opened: int = 0
+    refused: str = ""
+    disk: SimulatedDisk | None = field(default=None, repr=False)
+
+
+MakeDisk = Callable[..., SimulatedDisk]
+
+
+class Run:
+    """Lives of one exchange on one disk."""
+
+    def __init__(self, plan: Plan, make: MakeDisk = SimulatedDisk) -> None:
+        self.plan = plan
+        self.disk = make(plan.seed, plan.faults, sector=plan.sector, room=plan.room)
+        self.outcome = Outcome(disk=self.disk)
+        self.stream = np.zeros(0, COMMAND)  # everything given, as the exchange should have it
+        self.acknowledged = 0
+        #: by the sequence before a call: its commands, and the bytes of its events
+        self.answers: dict[int, tuple[int, bytes]] = {}
+        self.retained: set[str] = set()  # what may have shortened the log
+        self.life = self._cuts = 0
+
+    def go(self) -> Outcome:
+        """Runs the plan; `Broken` when a promise is not kept."""
+        todo = list(self.plan.steps)
+        while self.life < LIVES_MAX:
+            self.life += 1
+            try:
+                if self._live(todo):
+                    break
+            except Crash:
+                self.outcome.crashes += 1
+            except (MatchcoreError, OSError) as error:
+                if isinstance(error, LogDamaged):
+                    self._refused(error)
+                    break
+                self.outcome.errors += 1
+                self.disk.room = 0  # its cause is mended: there is room again
+            self.disk.restart()
+        self._last()
+        self.outcome.operations = self.disk.operations
+        return self.outcome
+
+    def _refused(self, error: LogDamaged) -> None:
+        """Only a disk that lied may have damaged what was written to it."""
+        promise(self.disk.lied, f"no disk lied, but opening says: {error}")
+        self.outcome.refused = str(error)
+
+    def _live(self, todo: list[Step]) -> bool:
+        """From opening to the next crash or error; True when all steps are done."""
+        engine = self._open()
+        try:
+            while todo:
+                step = todo[0]
+                if step.what == "reopen":
+                    engine.close()
+                    self.acknowledged = len(self.stream)
+                    engine = self._open()
+                elif step.what == "snapshot":
+                    engine.snapshot()
+                elif step.what in ("archive", "drop"):
+                    self._retain(engine, step.what)
+                else:
+                    self._submit(engine, step)
+                todo.pop(0)
+            engine.close()
+        except BaseException:
+            with suppress(Crash, LogError, OSError):  # who goes on after an error gives it back
+                engine.close()
+            raise
+        self.acknowledged = len(self.stream)
+        return True
+
+    def _open(self) -> Engine:
+        engine = Engine.open(
+            PLACE, policy=self.plan.policy, segment_bytes=self.plan.segment_bytes,
+            disk=self.disk, clock=self.disk.clock,
+        )  # fmt: skip
+        self.outcome.opened += 1
+        self.disk.said.append(f"-- opened at {engine.sequence}")
+        self._check(engine)
+        return engine
+
+    def _check(self, engine: Engine) -> None:
+        """Acknowledged ⊆ recovered ⊆ given, in order, once; the state is that of those commands."""
+        found = engine.sequence
+        safe = self.acknowledged if self._keeps() else 0
+        promise(found >= safe, f"{safe} commands were acknowledged, {found} are there")
+        promise(found <= len(self.stream), f"{len(self.stream)} commands were given, {found} there")
+        assert engine.log is not None
+        self.stream = self.stream[:found]
+        first = self._is_given(engine.log.frames(), "the log")
+        promise(first == 1 or bool(self.retained), f"the log begins with command {first}")
+        promise(engine.digest() == digest_of(self.stream), "the state is not that of its commands")
+        check_books(engine._machine)
+        self.acknowledged, self._cuts = found, self.disk.cuts
+        self.answers = {
+            at: answer for at, answer in self.answers.items() if at + answer[0] <= found
+        }
+
+    def _is_given(self, frames: Iterator[Frame], what: str) -> int:
+        """Frames without a gap, up to the stream's end, as it was given; the first sequence."""
+        first = at = 0
+        for frame in frames:
+            first, at = first or frame.first_sequence, at or frame.first_sequence
+            given = self.stream[at - 1 : at - 1 + frame.count]
+            whole = frame.first_sequence == at and frame.commands.tobytes() == given.tobytes()
+            promise(whole, f"{what} is not what was given, from command {at} on")
+            at += frame.count
+        promise(not at or at == len(self.stream) + 1, f"{what} ends before command {at}")
+        return first or 1
+
+    def _retain(self, engine: Engine, what: str) -> None:
+        """Archives or drops what the newest snapshot makes old; without a snapshot, nothing."""
+        self.retained.add(what)
+        if snapshots.listing(PLACE, self.disk):
+            place = ARCHIVE if what == "archive" else None
+            archive(PLACE, place, drop=place is None, keep_snapshots=1, disk=self.disk)
+
+    def _keeps(self) -> bool:
+        """Whether acknowledged is safe: not from a disk that lied, nor from a cut under `os`."""
+        return not self.disk.lied and (self.plan.policy == "sync" or self._cuts == self.disk.cuts)
+
+    def _submit(self, engine: Engine, step: Step) -> None:
+        at = len(self.stream)
+        given = commands(self.plan.seed + self.life, at + FLOW)[at : at + step.size]
+        self.stream = joined([self.stream, given])
+        if step.what == "batch":
+            self._answered(at, len(given), engine.submit_batch(given).tobytes())
+            return
+        for number in range(step.size):
+            row = given[number : number + 1]
+            self._answered(at + number, 1, one_by_one(engine, row))
+
+    def _answered(self, at: int, count: int, events: bytes) -> None:
+        self.answers[at] = count, events
+        self.acknowledged = at + count
+
+    def _last(self) -> None:
+        """The plain-Python machine over everything: the same digest, the same answers."""
+        if self.outcome.refused:
+            return
+        self.disk.faults.clear()  # those that the script was too short for
+        if not self.disk.lied:
+            self._reads_as_is()
+        machine, events, starts = reference(self.stream)
+        promise(machine.digest() == digest_of(self.stream), "the two machines differ")
+        for at, (count, answer) in self.answers.items():
+            end = min(at + count, len(self.stream))
+            there = events[starts[at] : starts[end]].tobytes()
+            promise(answer == there, f"the answer to command {at + 1} is another on replay")
+
+    def _reads_as_is(self) -> None:
+        """`verify` and a reader without a lock find the same."""
+        report = verify(PLACE, disk=self.disk)
+        promise(report.good, f"verify says: {report.findings}")
+        begin = named_sequence(segment_files(PLACE, self.disk)[0])
+        with LogReader(PLACE, after=begin - 1, disk=self.disk) as reader:
+            first = self._is_given(reader.read(), "what a reader sees")
+        if "drop" not in self.retained:
+            promise(self._archived() >= first - 1, f"nobody has commands up to {first - 1}")
+
+    def _archived(self) -> int:
+        """Commands from the first on that are in the archive, as they were given."""
+        at = 1
+        for file in segment_files(ARCHIVE, self.disk) if self.disk.is_dir(ARCHIVE) else ():
+            with Walk.open(file, disk=self.disk) as walk:
+                while (frame := walk.next()) is not None:
+                    given = self.stream[at - 1 : at - 1 + frame.count]
+                    whole = frame.first_sequence == at
+                    whole = whole and frame.commands.tobytes() == given.tobytes()
+                    promise(whole, f"the archive is not what was given, from command {at} on")
+                    at += frame.count
+        return at - 1
+
+
+def one_by_one(engine: Engine, row: Rows) -> bytes:
+    """Sends one record as a typed command, if it can be one; the bytes of its events."""
+    try:
+        face = decode(row[0], engine.instruments)
+        typed = pack(face, engine.instruments) == row.tobytes()
+    except InvalidCommand:
+        typed = False
+    return engine.submit(face).events.tobytes() if typed else engine.submit_batch(row).tobytes()
+
+
+# -------------------------------------------------------------------- which plans there are
+
+#: Rotation (segments of 4 KiB), snapshots, pruning, retention, a clean close, single commands
+#: and batches.
+SCRIPT = (
+    Step("batch", 5), Step("single", 3), Step("snapshot"), Step("batch", 30), Step("batch", 17),
+    Step("single", 2), Step("snapshot"), Step("archive"), Step("batch", 40), Step("reopen"),
+    Step("batch", 9), Step("snapshot"), Step("single", 1), Step("batch", 60), Step("snapshot"),
+    Step("archive"), Step("batch", 25), Step("snapshot"), Step("batch", 70), Step("snapshot"),
+    Step("drop"), Step("batch", 12), Step("single", 2),
+)  # fmt: skip
+SHAPES = tuple((policy, sector) for policy in ("sync", "os") for sector in (512, 4096))
+
+
+def every_operation(seed: int, make: MakeDisk = SimulatedDisk) -> Iterator[Plan]:
+    """Each kind of fault at each operation of the script, with a power cut soon behind a lie."""
+    counts = {}
+    for policy, sector in SHAPES:
+        plan = Plan(seed, SCRIPT, policy=policy, sector=sector)
+        counts[policy, sector] = Run(plan, make).go().operations
+    for kind in KINDS:
+        for (policy, sector), count in counts.items():
+            for at in range(1, count + 1):
+                faults = [Fault(at, kind)]
+                if kind not in CRASHES:
+                    faults.append(Fault(at + 1 + at % 5, POWER_BEFORE))
+                yield Plan(seed + at, SCRIPT, tuple(faults), policy, sector)
+
+
+def any_faults(seed: int) -> Plan:
+    """A script, and a few faults near each other, so that they meet recoveries too."""
+    dice = random.Random(seed)
+    steps = []
+    for _ in range(dice.randint(3, 18)):
+        work = ("batch", "batch", "batch", "single", "snapshot", "snapshot", "reopen")
+        what = dice.choice((*work, "archive", "drop"))
+        most = {"batch": 90, "single": 4}.get(what, 0)
+        steps.append(Step(what, dice.randint(1, most) if most else 0))
+    kinds: tuple[str, ...] = CRASHES if dice.random() < 0.5 else KINDS
+    if dice.random() < 0.7:
+        kinds = tuple(kind for kind in kinds if kind != LIE)
+    at, faults = 0, []
+    for _ in range(dice.randint(1, 9)):
+        at += dice.choice((1, dice.randint(1, 6), dice.randint(1, 60)))
+        faults.append(Fault(at, dice.choice(kinds)))
+    policy = dice.choice(("sync", "sync", "os"))
+    room = dice.choice((0, 0, 0, dice.randint(300, 40_000)))
+    sector, segment = dice.choice((512, 4096)), dice.choice((4096, 4096, 20_000))
+    return Plan(seed, tuple(steps), tuple(faults), policy, sector, segment, room)
+
+
+def shrunk(plan: Plan, fails: Callable[[Plan], bool], tries: int = 300) -> Plan:
+    """A smaller plan that fails too: fewer and earlier faults, fewer and smaller steps."""
+    smaller = True
+    while smaller and tries > 0:
+        smaller = False
+        for candidate in _smaller(plan):
+            tries -= 1
+            if tries < 0:
+                break
+            if fails(candidate):
+                plan, smaller = candidate, True
+                break
+    return plan
+
+
+def _smaller(plan: Plan) -> Iterator[Plan]:
+    for at in range(len(plan.faults)):
+        yield replace(plan, faults=plan.faults[:at] + plan.faults[at + 1 :])
+    for end in (len(plan.steps) // 2, len(plan.steps) - 1):
+        yield replace(plan, steps=plan.steps[:end])
+    for at, step in enumerate(plan.steps):
+        yield replace(plan, steps=plan.steps[:at] + plan.steps[at + 1 :])
+        if step.size > 1:
+            less = (step._replace(size=step.size // 2),)
+            yield replace(plan, steps=plan.steps[:at] + less + plan.steps[at + 1 :])
+    for at, fault in enumerate(plan.faults):
+        for sooner in sorted({fault.at * 2 // 3, fault.at - 1} - {0, fault.at}):
+            moved = (fault._replace(at=sooner),)
+            yield replace(plan, faults=plan.faults[:at] + moved + plan.faults[at + 1 :])
+    if plan.room:
+        yield replace(plan, room=0)
