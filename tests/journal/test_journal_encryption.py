@@ -379,3 +379,18 @@ def test_an_encrypted_frame_costs_28_bytes_more(tmp_path: Path) -> None:
         data = only_segment(tmp_path / name).read_bytes()
         sizes.append(FrameHeader.from_bytes(data, HEADER_BYTES).payload_bytes)
     assert sizes[1] == sizes[0] + 28
+
+
+def test_a_key_refused_at_a_rotation_leaves_the_log_as_it_was(tmp_path: Path) -> None:
+    vault = dict(MASTER)
+    log = FileLog.open(tmp_path, keys=Keys(vault.__getitem__, "k1"), segment_bytes=SMALL)
+    batches = write(log, [16])
+    del vault["k1"]
+    with pytest.raises(KeyRefused, match="no key 'k1'"):
+        write(log, [40] * 12, seed=2)
+    last = log.sequence
+    vault["k1"] = MASTER["k1"]
+    write(log, [3], seed=50)
+    log.close()
+    report = verify(tmp_path, keys=keys())
+    assert report.good and report.last_sequence == last + 3 and len(batches) == 1
