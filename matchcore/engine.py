@@ -24,7 +24,7 @@ from .commands import checked, joined, stamped
 from .encoding import pack
 from .errors import LogError, LogFailed, ReadOnly
 from .events import EVENT
-from .instruments import Directory, Instrument
+from .instruments import Directory, Instrument, distinct
 from .journal import (
     DEFAULT_SEGMENT_BYTES,
     DISK,
@@ -36,6 +36,7 @@ from .journal import (
     MemoryLog,
 )
 from .lifetime import Living
+from .persistence import Persistence
 from .pipeline import (
     QUEUE_BYTES,
     QUEUE_DEPTH,
@@ -124,6 +125,7 @@ class Engine(Calls, Living):
         hash: str | None = None,
         keys: Keys | None = None,
         disk: Disk = DISK,
+        persistence: str | None = None,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
 
@@ -135,11 +137,12 @@ class Engine(Calls, Living):
         and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
         sync, by the thread that made it: it must be quick.  ``clock`` gives nanoseconds for
         commands without a time.  ``progress`` is told how many commands each step of the replay
-        has applied.  ``disk``: what files go through.  ``hash``: "sha256" or "sm3", for life.
+        has applied.  ``persistence``: URL of a database that a process of its own keeps equal to
+        the log.  ``disk``: what files go through.  ``hash``: "sha256" or "sm3", for life.
         ``keys``: encrypts all that is written from now on; `KeyRefused` if one is missing.
         `LogLocked` while another engine has it open, `LogDamaged` if bytes before the end differ.
         """
-        wanted = _distinct(instruments)
+        wanted = distinct(instruments)
         directory = Path(path)
         pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
         log, driven, recovery = open_for_writing(
@@ -151,7 +154,7 @@ class Engine(Calls, Living):
             driven, log, path=directory, recovery=recovery, clock=clock, disk=disk,
             pipeline=pipeline,
         )  # fmt: skip
-        return engine._with_instruments(wanted)
+        return engine._with_instruments(wanted, persistence)
 
     @classmethod
     def memory(
@@ -166,7 +169,7 @@ class Engine(Calls, Living):
 
         A `MemoryLog` that holds something is replayed first.
         """
-        wanted = _distinct(instruments)
+        wanted = distinct(instruments)
         driven = machine_class(machine)()
         for frame in log.frames() if log is not None else ():
             driven.replay(frame.commands)
@@ -203,13 +206,13 @@ class Engine(Calls, Living):
         return engine
 
     def close(self) -> None:
-        """Answers what was taken, seals the log and closes it.  Closing twice does nothing."""
+        """Answers what was taken, closes the log, and lets the database catch up for 10 s."""
         self._pipeline.stop(LogError("this engine is closed"))
         with self._lock:
             if self._log is not None:
                 self._log.close()
-
-    # ------------------------------------------------------------------ commands
+        if self.persistence is not None:
+            self.persistence.close()
 
     def submit(self, command: Command) -> Answer:
         """Sends one typed command (`NewOrder`, `Cancel`, …) and waits for its answer.
@@ -419,8 +422,6 @@ class Engine(Calls, Living):
         with self._lock:
             self._machine._check()
 
-    # ------------------------------------------------------------------ the way through the log
-
     def _usable(self) -> None:
         failure = self._pipeline.failure
         if isinstance(failure, ReadOnly):
@@ -459,15 +460,19 @@ class Engine(Calls, Living):
         """In a child of the process that opened this: the log is the parent's."""
         self._pipeline.renew()
         self._lock = self._pipeline.lock
+        if self.persistence is not None:
+            self.persistence.abandon()
         if isinstance(self._log, FileLog):
             why = "this engine belongs to the process that opened it, and this is a fork"
             self._pipeline.failure = LogFailed(why)
             self._log.abandon(why)
             self._torn = True  # another thread may have been inside the machine
 
-    def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
+    def _with_instruments(self, wanted: Sequence[Instrument], url: str | None = None) -> Engine:
         try:
             self.add_missing(wanted)
+            if url is not None and self.path is not None:
+                self.persistence = Persistence(self.path, url, lambda: self.durable)
         except BaseException:
             self.close()
             raise
@@ -492,9 +497,3 @@ class _Look:
 
     def __exit__(self, *_: object) -> None:
         self._engine._lock.release()
-
-
-def _distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
-    wanted = list(instruments)
-    Directory(wanted)  # raises for a symbol given twice, before anything is touched
-    return wanted

@@ -202,6 +202,13 @@ class Directory:
         return symbol in self._numbers
 
 
+def distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
+    """As a list; `InstrumentConflict` for a symbol given twice."""
+    wanted = list(instruments)
+    Directory(wanted)
+    return wanted
+
+
 def write_instrument(row: np.void, instrument: Instrument) -> None:
     """Fills an `INSTRUMENT` row but for its number, kind and time."""
     mantissa, exponent = instrument.tick_parts

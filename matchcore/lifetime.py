@@ -15,9 +15,14 @@ from .errors import LogError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .persistence import Persistence
+
 
 class Living(ABC):
     """Closed at the end of a `with`, and at the interpreter's if its thread still runs."""
+
+    #: The process that keeps a database equal to the log, with its `lag`; None without one.
+    persistence: Persistence | None = None
 
     @property
     @abstractmethod

@@ -183,9 +183,7 @@ def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
     from ..snapshotting import take
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
-        file = take(
-            directory, sequence=sequence, keys=Keys.from_environment(), progress=progress
-        )
+        file = take(directory, sequence=sequence, keys=Keys.from_environment(), progress=progress)
     show({"sequence": sequence_of(file), "path": str(file), "bytes": file.stat().st_size}, as_json,
          title=f"Snapshot of {directory}")  # fmt: skip
 

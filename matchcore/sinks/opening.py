@@ -79,25 +79,36 @@ class RowSink:
     """`Sink` of a follower into a `Store`: makes the rows of each batch and writes them.
 
     `patience`: seconds for which a database that is away is asked again, with growing pauses;
-    0 raises at once.  Not for two threads.
+    0 raises at once.  `waiting` hears each time why.  Not for two threads.
     """
 
-    def __init__(self, store: Store, shard: int = 0, *, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        shard: int = 0,
+        *,
+        patience: float = 0.0,
+        waiting: Callable[[SinkAway], object] = lambda error: None,
+    ) -> None:
         self.store = store
+        self._waiting = waiting
         self._shard = shard
         self.patience = patience
         self._maker: RowMaker | None = None
         self._at = 0  # the sequence that the maker stands at
 
     def position(self) -> Position | None:
-        return patiently(lambda: self.store.position(self._shard), self.patience)
+        return self._ask(lambda: self.store.position(self._shard))
+
+    def _ask(self, ask: Callable[[], _T]) -> _T:
+        return patiently(ask, self.patience, self._waiting)
 
     def write(
         self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
     ) -> None:
         """One transaction.  What is there already is skipped by position, never by its keys."""
         if self._maker is None:
-            self._at, self._maker = patiently(self._begin, self.patience)
+            self._at, self._maker = self._ask(self._begin)
         maker, at = self._maker, self._at
         first = position.sequence - len(commands) + 1
         if first > at + 1:
@@ -106,11 +117,9 @@ class RowSink:
             return
         commands, events = commands[at + 1 - first :], fresh(events)
         events = events[events["sequence"] > at]
-        rows = patiently(lambda: maker.make(at + 1, commands, events), self.patience)
+        rows = self._ask(lambda: maker.make(at + 1, commands, events))
         to = position.sequence
-        patiently(
-            lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows), self.patience
-        )
+        self._ask(lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows))
         maker.accept()
         self._at = to
 
@@ -132,14 +141,19 @@ def open_sink(url: str, identity: bytes, *, shard: int = 0, patience: float = 0.
     return RowSink(store, shard, patience=patience)
 
 
-def patiently(ask: Callable[[], _T], patience: float) -> _T:
-    """Asks until the database is there, for so many seconds at most."""
+def patiently(
+    ask: Callable[[], _T],
+    patience: float,
+    waiting: Callable[[SinkAway], object] = lambda error: None,
+) -> _T:
+    """Asks until the database is there, for so many seconds at most; `waiting` hears why not."""
     until, pause = time.monotonic() + patience, PAUSE_SECONDS_MIN
     while True:
         try:
             return ask()
-        except SinkAway:
+        except SinkAway as error:
             if time.monotonic() + pause > until:
                 raise
+            waiting(error)
         time.sleep(pause)
         pause = min(2 * pause, PAUSE_SECONDS_MAX)

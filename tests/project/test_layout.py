@@ -22,7 +22,7 @@ FLOORS = (
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_repeats",
      "_once", "_book",
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
-    {"journal", "snapshots"},
+    {"journal", "snapshots", "persistence"},
     {"recovery", "pipeline", "lifetime"},
     {"snapshotting", "retention", "repair"},
     {"engine", "follower"},

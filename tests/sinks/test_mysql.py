@@ -169,9 +169,9 @@ def test_without_patience_a_database_that_is_away_is_said(
     exchange = filled(tmp_path / "e", 1, 50)
     url = server.url(port=proxy.port)
     proxy.refusing = True
-    with pytest.raises(SinkAway, match="Can't connect|Lost connection"):
+    with pytest.raises(SinkAway, match=r"Can't connect|Lost connection"):
         sink_of(exchange, url)
-    with pytest.raises(SinkAway, match="Can't connect|Lost connection"):
+    with pytest.raises(SinkAway, match=r"Can't connect|Lost connection"):
         sink_of(exchange, url, patience=0.3)
 
 

@@ -1,0 +1,109 @@
+"""A database beside an engine: a follower in a process of its own, started and watched.
+
+The engine never waits for it.  What it has not delivered yet is in the log, and the next one
+goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+FOLLOWER = "matchcore.sinks.beside"  # a program, not an import: it lives on a floor above
+CATCH_UP_SECONDS = 10.0
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 10.0
+REFUSED = 2  # exit code of a follower that must not be started again
+IMPORTS = str(Path(__file__).parents[1])  # the child runs this very matchcore
+
+
+class Persistence:
+    """The follower of an engine's log into the database of a URL.
+
+    It is started again when it dies, with pauses that grow to 10 seconds, but not when the
+    database refuses: then `error` says why, and a new engine may try again.
+    """
+
+    def __init__(self, directory: Path, url: str, durable: Callable[[], int]) -> None:
+        self._directory, self._url, self._durable = directory, url, durable
+        self._closing = threading.Event()
+        self._child: subprocess.Popen[str] | None = None
+        self.sequence = 0  # of the last command that the database is known to have
+        self.error = ""
+        self.starts = 0
+        self._start()
+        self._watcher = threading.Thread(target=self._watch, name="matchcore-follow", daemon=True)
+        self._watcher.start()
+
+    @property
+    def lag(self) -> int:
+        """How many durable commands the database has not got yet; waits for nothing."""
+        return max(0, self._durable() - self.sequence)
+
+    @property
+    def pid(self) -> int | None:
+        """The follower's process, None between two of them."""
+        return self._child.pid if self._child is not None else None
+
+    def _start(self) -> None:
+        paths = [IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])]
+        child = subprocess.Popen(
+            [sys.executable, "-m", FOLLOWER, str(self._directory.absolute())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )  # fmt: skip
+        assert child.stdin is not None
+        with suppress(OSError):  # one that died at once is seen by the watcher
+            child.stdin.write(self._url + "\n")  # it may hold a password: no place for arguments
+            child.stdin.flush()
+        self._child = child
+        self.starts += 1
+
+    def _watch(self) -> None:
+        pause = PAUSE_SECONDS_MIN
+        while True:
+            child = self._child
+            assert child is not None and child.stdout is not None
+            for line in child.stdout:
+                said = json.loads(line)
+                self.sequence = int(said.get("sequence", self.sequence))
+                self.error = str(said.get("error", ""))
+                pause = PAUSE_SECONDS_MIN
+            code = child.wait()
+            child.stdout.close()
+            self._let_go()
+            if code == REFUSED or self._closing.wait(pause):
+                return
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            self._start()
+            if self._closing.is_set():  # `close` may have seen the one before
+                self._let_go()
+
+    def close(self, seconds: float = CATCH_UP_SECONDS) -> None:
+        """Lets it deliver what the log has, for so long at most; the rest is for the next start."""
+        self._closing.set()
+        child = self._child
+        if child is None:
+            return
+        self._let_go()
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        self._watcher.join(seconds)
+
+    def abandon(self) -> None:
+        """In a child of a fork: the follower belongs to the parent."""
+        self._let_go()
+        self._child = None
+
+    def _let_go(self) -> None:
+        """The end of its input tells the follower that no engine writes any more."""
+        if self._child is not None and self._child.stdin is not None:
+            with suppress(OSError):
+                self._child.stdin.close()

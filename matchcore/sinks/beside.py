@@ -1,0 +1,77 @@
+"""The follower beside an engine: ``python -m matchcore.sinks.beside DIRECTORY``.
+
+The URL of the database is the first line of its input; the end of its input says that no engine
+writes any more: it delivers what the log has and ends.  What it says is JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MatchcoreError
+from ..follower import Follower
+from ..journal import Keys, Position, identity_of
+from ..persistence import CATCH_UP_SECONDS, REFUSED
+from .interface import SinkAway
+from .opening import RowSink, open_store, patiently
+
+
+class TellingSink(RowSink):
+    """Says each position that the database has taken."""
+
+    def write(
+        self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
+    ) -> None:
+        super().write(position, commands, events)
+        say(sequence=position.sequence)
+
+
+def _say_away(error: SinkAway) -> None:
+    say(error=str(error))
+
+
+def say(**what: object) -> None:
+    with suppress(BrokenPipeError):  # the engine's process is gone; the work is not
+        print(json.dumps(what), flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    (name,) = arguments
+    directory, url = Path(name), sys.stdin.readline().strip()
+    ended = threading.Event()
+    threading.Thread(target=_until_the_end, args=(ended,), daemon=True).start()
+    try:
+        identity, keys = identity_of(directory), Keys.from_environment()
+        store = patiently(lambda: open_store(url, identity), math.inf, _say_away)
+        sink = TellingSink(store, patience=math.inf, waiting=_say_away)
+        with Follower(directory, sink, keys=keys) as follower:
+            say(sequence=follower.position.sequence)
+            while True:
+                last = ended.is_set()  # before the look: what came until then is delivered
+                if not follower.step() and last:
+                    return 0
+                ended.wait(0.02)
+    except MatchcoreError as error:
+        say(error=str(error))
+        return REFUSED
+
+
+def _until_the_end(ended: threading.Event) -> None:
+    """Waits for the end of the input; then this process has so long, and no longer."""
+    sys.stdin.read()
+    ended.set()
+    threading.Event().wait(CATCH_UP_SECONDS)
+    os._exit(3)  # at whatever it waits for: transactions are whole, or not there
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
