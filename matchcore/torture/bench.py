@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .disk import Crash, SimulatedDisk
+from .disk import SimulatedDisk
 from .flips import Target, large, small
 from .flow import Broken
 from .kills import Chain, LeftOut, digests, file_limit, full_disk, stopped
@@ -140,9 +140,9 @@ class Bench:
         except LeftOut as error:
             self._leave_out(str(error))
             tally.of = tally.cases + 1  # not again
-        except Broken as error:
+        except Exception as error:  # also one that nobody promised: it is no answer either
             tally.losses += 1
-            self._note(f"{kind}-{number}", str(error))
+            self._note(f"{kind}-{number}", said(error))
         tally.cases += 1
         tally.seconds += time.monotonic() - began
 
@@ -174,11 +174,11 @@ class Bench:
         tally = tally or self._tallies["faults"]
         try:
             outcome = Run(plan, self._make).go()
-        except Broken as error:
+        except Exception as error:
             tally.losses += 1
-            least = shrunk(plan, lambda smaller: _fails(smaller, self._make) is not None)
+            least = shrunk(plan, lambda smaller: bool(_fails(smaller, self._make)))
             kept = _keep(least, self._make)
-            self._note(case, str(error), kept)
+            self._note(case, said(error), kept)
             return
         tally.crashes += outcome.crashes
         tally.errors += outcome.errors
@@ -254,27 +254,30 @@ KINDS: dict[str, tuple[float, Case]] = {
 }
 
 
-def _fails(plan: Plan, make: MakeDisk) -> str | None:
+def said(error: Exception) -> str:
+    """What is broken, and the kind of error where it is not a promise that says so."""
+    return str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+
+
+def _fails(plan: Plan, make: MakeDisk) -> str:
+    """What breaks in a plan, "" for nothing."""
     try:
         Run(plan, make).go()
-    except Broken as error:
-        return str(error)
-    except (Crash, Exception):  # another failure than the one that is made smaller
-        return None
-    return None
+    except Exception as error:
+        return said(error)
+    return ""
 
 
 def _keep(plan: Plan, make: MakeDisk) -> str:
     """The plan, what its disk was told and what is on it, in a directory of its own."""
     made = Path(tempfile.mkdtemp(prefix="matchcore-torture-"))
-    run = Run(plan, make)
-    said = ""
+    run, broken = Run(plan, make), ""
     try:
         run.go()
-    except Broken as error:
-        said = str(error)
+    except Exception as error:
+        broken = said(error)
     (made / "plan.json").write_text(json.dumps(plan.as_plain(), indent=1))
-    (made / "operations.txt").write_text("\n".join([*run.disk.said, said, ""]))
+    (made / "operations.txt").write_text("\n".join([*run.disk.said, broken, ""]))
     for path, data in run.disk.contents().items():
         (made / path.name).write_bytes(data)
     return str(made)

@@ -40,13 +40,17 @@ class LeftOut(Exception):
 
 
 @contextmanager
-def place(keep: bool = False) -> Iterator[Path]:
-    """A directory that goes away, unless a promise is broken in it."""
+def place() -> Iterator[Path]:
+    """A directory that goes away, unless something breaks in it."""
     made = Path(tempfile.mkdtemp(prefix="matchcore-torture-"))
     try:
         yield made
-    except Broken as error:
-        raise Broken(f"{error}; the directory is kept: {made}") from None
+    except (LeftOut, KeyboardInterrupt):
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    except Exception as error:
+        what = error if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
+        raise Broken(f"{what}; the directory is kept: {made}") from error
     shutil.rmtree(made, ignore_errors=True)
 
 

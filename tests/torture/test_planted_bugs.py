@@ -21,6 +21,7 @@ from matchcore.journal.format import FrameHeader
 from matchcore.journal.segments import Walk
 from matchcore.reference import Machine
 from matchcore.torture import flips
+from matchcore.torture.bench import Bench
 from matchcore.torture.disk import POWER_BEFORE, Fault, SimulatedDisk
 from matchcore.torture.flips import Target, small
 from matchcore.torture.flow import Broken, check_books
@@ -137,6 +138,18 @@ def test_a_reader_that_takes_a_wrong_digest_is_found(monkeypatch: pytest.MonkeyP
     assert not flips_found(target)
     monkeypatch.setattr(FrameHeader, "chain_after", lambda header, *given: header.chain)
     assert "another frame was read" in flips_found(target)
+
+
+def test_an_opening_that_breaks_down_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(engine: Engine) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(Engine, "snapshot", breaks)
+    (failure,) = Bench(1).run(cases={"faults": 50}).failures
+    assert "ZeroDivisionError: nobody thought of it" in failure.what
+    for file in Path(failure.kept).iterdir():
+        file.unlink()
+    Path(failure.kept).rmdir()
 
 
 def test_a_reader_that_cuts_whatever_is_bad_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
