@@ -163,7 +163,7 @@ class SimulatedDisk:
         self.said: list[str] = []  # what each operation was
         self.dead = ""  # the crash that ended the process
         self.lying = self.lied = False
-        self.cuts = 0  # of the power
+        self.forgotten = 0  # power cuts and failed syncs: what was not synced may be gone
         self._live: Names = {Path("/"): None}
         self._durable: Names = {Path("/"): None}
         self._pending: list[Change] = []
@@ -212,7 +212,7 @@ class SimulatedDisk:
 
     def _power_cut(self) -> None:
         self.lying = False
-        self.cuts += 1
+        self.forgotten += 1
         share = self.dice.choice((0.0, 1.0, 0.5))
         for change in self._pending:
             if self.dice.random() < share:
@@ -339,6 +339,7 @@ class SimulatedDisk:
 
         Programs go on seeing them while they stay in memory, which may be long or not at all.
         """
+        self.forgotten += 1
         seen = bytearray(file.live)
         file.tear(self.dice, self.sector)
         if self.dice.random() < 0.5:

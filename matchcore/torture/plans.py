@@ -90,7 +90,7 @@ class Run:
         #: by the sequence before a call: its commands, and the bytes of its events
         self.answers: dict[int, tuple[int, bytes]] = {}
         self.retained: set[str] = set()  # what may have shortened the log
-        self.life = self._cuts = 0
+        self.life = self._forgotten = 0
 
     def go(self) -> Outcome:
         """Runs the plan; `Broken` when a promise is not kept."""
@@ -165,7 +165,7 @@ class Run:
         promise(first == 1 or bool(self.retained), f"the log begins with command {first}")
         promise(engine.digest() == digest_of(self.stream), "the state is not that of its commands")
         check_books(engine._machine)
-        self.acknowledged, self._cuts = found, self.disk.cuts
+        self.acknowledged, self._forgotten = found, self.disk.forgotten
         self.answers = {
             at: answer for at, answer in self.answers.items() if at + answer[0] <= found
         }
@@ -190,8 +190,11 @@ class Run:
             archive(PLACE, place, drop=place is None, keep_snapshots=1, disk=self.disk)
 
     def _keeps(self) -> bool:
-        """Whether acknowledged is safe: not from a disk that lied, nor from a cut under `os`."""
-        return not self.disk.lied and (self.plan.policy == "sync" or self._cuts == self.disk.cuts)
+        """Whether acknowledged is safe: not from a disk that lied, nor under `os` from one that
+        forgot what was not synced."""
+        return not self.disk.lied and (
+            self.plan.policy == "sync" or self._forgotten == self.disk.forgotten
+        )
 
     def _submit(self, engine: Engine, step: Step) -> None:
         at = len(self.stream)
