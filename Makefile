@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*/*.pyx matchcore/*.pxd matchcore/*.h)
 
-.PHONY: demo test test-debug bench bench-peers lint clean build
+.PHONY: demo test test-debug bench bench-peers lint clean build servers
 
 build: $(VENV)/built
 
@@ -19,8 +19,12 @@ $(VENV)/built: $(VENV)/pip $(SOURCES)
 demo: build
 	$(BIN)/matchcore demo
 
-test: build lint
+test: build lint servers
 	$(BIN)/python -m pytest
+
+# MariaDB and PostgreSQL for tests/sinks; MATCHCORE_SKIP_SERVERS=1 does without.
+servers:
+	tests/sinks/servers.sh
 
 # The same suites over modules with bounds checks and overflow traps.
 test-debug: build
