@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from . import journal, latency, scale, snapshot, throughput, worst
+from . import journal, latency, scale, snapshot, sql, throughput, worst
 
 MILLION_A_SECOND = "million/s"
 
@@ -40,6 +40,7 @@ SUITES: dict[str, tuple[Callable[[int], Iterable[list[tuple[Any, ...]]]], bool]]
     "latency": (latency.groups, True),
     "scale": (scale.groups, False),
     "snapshot": (snapshot.groups, False),
+    "sql": (sql.groups, False),
     "worst": (worst.groups, True),
 }
 

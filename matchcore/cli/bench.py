@@ -12,7 +12,7 @@ from .output import failing_kindly, json_option, progress_bar, show, show_rows
 
 CHECKOUT = Path(__file__).parents[2]
 
-SUITES = ("neutral", "journal", "latency", "scale", "snapshot", "worst")
+SUITES = ("neutral", "journal", "latency", "scale", "snapshot", "sql", "worst")
 
 
 @click.command()
