@@ -42,7 +42,6 @@ cdef inline void look_at_books(Book** books, u32 books_count, const mc_command* 
             mc_prefetch(book + 64)
             mc_prefetch(book + 128)
             mc_prefetch(book + 192)
-            mc_prefetch(book + 256)
 
 cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) noexcept nogil:
     """First stage of a large machine: where the way to a new order's level begins."""

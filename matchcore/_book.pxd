@@ -5,7 +5,7 @@ from ._pool cimport Order, Pool
 from ._records cimport i64, mc_command, mc_event, u32, u64
 from ._repeats cimport Repeats
 
-cdef struct Book:
+cdef struct Book:           # four cache lines
     Ladder sides[2]         # [0] buys, [1] sells
     Ids ids                 # and how many orders rest
     u64 orders_max

@@ -21,13 +21,13 @@ cdef struct Table:
     u64 mask                # buckets - 1
     u64 gone                # of a table being moved out of: buckets before this one are empty
 
-cdef struct Ids:
-    Table now
-    Table old               # without buckets when nothing is moving
+cdef struct Ids:            # what most commands read comes first
+    u64 secret              # odd
     u64 count               # in both tables together
     u64 high                # at this count there is work to do before another id comes; 0 while moving
+    Table now
+    Table old               # without buckets when nothing is moving
     u64 low                 # below this count the table should shrink
-    u64 secret              # odd
 
 cdef enum:
     IDS_BUCKETS_MIN = 4

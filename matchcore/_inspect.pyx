@@ -188,7 +188,7 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
     assert level.tail == before, f"level {price}: tail is not the last order"
     assert level.quantity == total, f"level {price}: total {level.quantity}, orders hold {total}"
     assert level.orders == count, f"level {price}: counts {level.orders} of {count} orders"
-    assert ladder.weights >> 62 or level.quantity >> 62 == 0, f"level {price}: a weight not known"
+    assert ladder.weights >> 30 or level.quantity >> 62 == 0, f"level {price}: a weight not known"
     assert level.head.instrument == book.instrument, f"level {price}: of another book"
     return count
 

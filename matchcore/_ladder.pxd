@@ -13,17 +13,16 @@ cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
     IDLE_MAX = 32           # leaves of a whole machine; more only spreads the prices in use over the cache
 
-cdef struct Ladder:
+cdef struct Ladder:         # one cache line
     u64 best                # key of the best level; all ones when there is none
     u64 levels
     u64 hot_block           # key >> 6 of the leaf used last
     Leaf* hot
     u64 flip                # price ^ flip = key
-    u64 weights             # the bits of all quantities that a level has ever held
     void* root              # a Leaf when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
     u32 height              # 0: no tree
-    u32 spare
+    u32 weights             # the upper bits of all quantities that a level has ever held
 
 cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.best = ~<u64>0

@@ -32,7 +32,7 @@ cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order) n
     level.tail = order
     level.quantity += order.left
     level.orders += 1
-    ladder.weights |= <u64>level.quantity
+    ladder.weights |= <u32>(<u64>level.quantity >> 32)
 
 
 cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
@@ -94,7 +94,7 @@ cdef inline bint crosses(const Ladder* other, u64 limit) noexcept nogil:
 cdef inline bint overflows(Ladder* ladder, u64 key, i64 quantity, i64 leaving) noexcept nogil:
     """True if the level would hold more than 2^63 - 1 units with quantity in and leaving out."""
     cdef Level* level
-    if mc_likely((<u64>quantity | ladder.weights) >> 62 == 0):      # the sum of two has no 64th bit
+    if mc_likely((<u64>quantity >> 32 | ladder.weights) >> 30 == 0):      # the sum of two has no 64th bit
         return False
     level = level_at(ladder, key)
     return level != NULL and level.quantity - leaving > INT64_MAX - quantity
