@@ -15,7 +15,7 @@ from matchcore.instruments import write_instrument
 from matchcore.reference import Machine as Reference
 
 WORLD = (
-    Instrument("ONE", "0.01", max_orders=25),
+    Instrument("ONE", "0.01", max_orders=15),
     Instrument("TWO", "0.5", lot=3, max_quantity=999),
 )
 WIDE = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5"))
