@@ -1,0 +1,108 @@
+"""A real sharded MySQL: Spider, a head that keeps no rows and two servers that do.
+
+Tables are split by shard; instruments lie on one of the servers only, as far from the rows of
+the other one's shard as a broadcast table of a sharded product: one commit of both could be torn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from mariadb_server import PASSWORD, USER, MariadbServer
+from sink_kit import contents, expected, filled, followed, logged, sink_of
+from sqlalchemy.dialects import mysql
+
+import matchcore as mc
+from matchcore.sinks import SinkAway
+from matchcore.sinks.schema import METADATA, Layout, ddl
+from matchcore.sinks.store import SqlStore
+
+LAYOUT = "?layout=drds&read_timeout=10"  # sharded: instruments go first, in their own transaction
+
+
+class Sharded:
+    """Shard 0 on the first server, shard 1 on the second; instruments on the first."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.head = MariadbServer(spider=True)
+        self.backs = [MariadbServer(host="127.0.0.1"), MariadbServer(host="127.0.0.2")]
+        for server in (*self.backs, self.head):
+            stack.callback(server.close)
+            server.start()
+        for at, back in enumerate(self.backs):
+            self.head.sql(
+                f"CREATE SERVER s{at} FOREIGN DATA WRAPPER mysql OPTIONS (HOST '{back.host}',"
+                f" DATABASE 'exchange', USER '{USER}', PASSWORD '{PASSWORD}', PORT {back.port})"
+            )
+
+    def fresh(self) -> str:
+        url = self.head.fresh()
+        for back in self.backs:
+            back.fresh()
+            back.sql(*ddl(mysql.dialect(), Layout()), database="exchange")
+        for table, statement in zip(
+            METADATA.sorted_tables, ddl(mysql.dialect(), Layout()), strict=True
+        ):
+            remote = f'wrapper "mysql", table "{table.name}"'
+            split = ", ".join(
+                f"PARTITION p{at} VALUES IN ({at}) COMMENT='srv \"s{at}\"'" for at in (0, 1)
+            )
+            where = f"COMMENT='{remote}' PARTITION BY LIST (shard) ({split})"
+            if table.name == "instruments":
+                where = f"COMMENT='{remote}, srv \"s0\"'"
+            text = statement.replace("ENGINE=InnoDB", "ENGINE=SPIDER")
+            self.head.sql(f"{text} {where}", database="exchange")
+        return url + LAYOUT
+
+
+@pytest.fixture(scope="module")
+def sharded() -> Iterator[Sharded]:
+    with ExitStack() as stack:
+        yield Sharded(stack)
+
+
+def test_a_shard_is_on_one_server(tmp_path: Path, sharded: Sharded) -> None:
+    url = sharded.fresh()
+    for shard in (0, 1):
+        exchange = filled(tmp_path / str(shard), shard, 300)
+        followed(exchange, url, shard=shard)
+        assert contents(exchange, url, shard) == expected(*logged(exchange), shard)
+    for shard, back in enumerate(sharded.backs):
+        assert back.sql("SELECT DISTINCT shard FROM exchange.trades") == [(shard,)]
+        assert back.sql("SELECT DISTINCT shard FROM exchange.positions") == [(shard,)]
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+def test_a_torn_commit_is_made_whole(
+    tmp_path: Path, sharded: Sharded, monkeypatch: pytest.MonkeyPatch, dies: int
+) -> None:
+    """One of the two servers is killed between the writes and the commit of a batch of shard 1."""
+    url, exchange = sharded.fresh(), tmp_path / "e"
+    filled(exchange, 1, 200)
+    followed(exchange, url, shard=1)
+    filled(exchange, 2, 200)
+    with mc.Engine.open(exchange) as engine:
+        engine.add_instrument(mc.Instrument("THREE", "0.1"))
+    whole = SqlStore._write_rows
+
+    def killing(self: SqlStore, connection: sa.Connection, *arguments: object) -> None:
+        whole(self, connection, *arguments)  # type: ignore[arg-type]
+        sharded.backs[dies].kill()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlStore, "_write_rows", killing)
+        if dies == 1:
+            with pytest.raises(mc.SinkError):
+                followed(exchange, url, shard=1)
+        else:  # the server of the instruments, which are committed: the shard is not touched
+            followed(exchange, url, shard=1)
+    sharded.backs[dies].start()
+    if dies == 1:  # torn: the instrument is there, the batch and its position are not
+        assert sharded.backs[0].sql("SELECT count(*) FROM exchange.instruments") == [(3,)]
+        assert sharded.backs[1].sql("SELECT seq FROM exchange.positions") == [(202,)]
+    followed(exchange, url, shard=1, patience=30.0)
+    assert contents(exchange, url, 1) == expected(*logged(exchange), 1)
