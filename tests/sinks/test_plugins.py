@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sink_kit import expected, filled, logged
 
 PLUGIN = '''
@@ -98,3 +99,22 @@ def test_an_installed_store_is_found_by_its_scheme(tmp_path: Path) -> None:
             plain = [[v.decode() if isinstance(v, bytes) else v for v in row] for row in rows]
             assert sorted(tables.get(name, [])) == plain, name
         filled(exchange, seed + 1, 300)
+
+
+@pytest.mark.parametrize(
+    ("url", "missing", "extra"),
+    [
+        ("mysql://user:word@127.0.0.1/x", "pymysql", "mysql"),
+        ("mysql://user:word@127.0.0.1/x", "sqlalchemy", "sql"),
+        ("sqlite:///x.db", "sqlalchemy", "sql"),
+    ],
+)
+def test_a_missing_driver_names_the_extra(url: str, missing: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from matchcore.sinks import open_store\n"
+        f"open_store({url!r}, bytes(16))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"pip install 'matchcore[{extra}]'" in done.stderr.splitlines()[-1]
+    assert "word" not in done.stderr.splitlines()[-1]

@@ -7,17 +7,16 @@ the other one's shard as a broadcast table of a sharded product: one commit of b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from mariadb_server import PASSWORD, USER, MariadbServer
-from sink_kit import contents, expected, filled, followed, logged, sink_of
+from sink_kit import contents, expected, filled, followed, logged
 from sqlalchemy.dialects import mysql
 
 import matchcore as mc
-from matchcore.sinks import SinkAway
 from matchcore.sinks.schema import METADATA, Layout, ddl
 from matchcore.sinks.store import SqlStore
 
