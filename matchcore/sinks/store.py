@@ -182,7 +182,7 @@ class SqlStore:
                 query = wanted
                 if column:
                     query = wanted.where(source.c[column].in_(values[at : at + STATEMENT_ROWS]))
-                found = connection.execution_options(yield_per=10_000).execute(query)
+                found = connection.execute(query, execution_options={"yield_per": 10_000})
                 parts += [self.as_array(table, part) for part in found.partitions()]
             connection.rollback()
         return np.concatenate([np.zeros(0, TABLES[table].dtype), *parts])
