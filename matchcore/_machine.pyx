@@ -25,7 +25,7 @@ from ._pages cimport CACHE_LINE, pages_give, pages_take
 from ._records cimport *
 from ._repeats cimport repeats_drop, repeats_init
 
-from .commands import COMMAND, INSTRUMENT, ORDER, joined
+from .commands import COMMAND, INSTRUMENT, ORDER, checked, joined
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT
 from .instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
@@ -194,19 +194,9 @@ def _wrong_instrument(directory, kind, raw, number):
     return None
 
 
-cdef object _dtype_seen = COMMAND   # equal to it: comparing takes as long as matching thirty commands
-
-
 cdef object _in_one_row(commands):
     """The commands, checked and without gaps."""
-    global _dtype_seen
-    dtype = getattr(commands, "dtype", None)
-    if dtype is not COMMAND and dtype is not _dtype_seen:
-        if dtype != COMMAND:
-            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
-        _dtype_seen = dtype
-    if commands.ndim != 1:
-        raise ValueError(f"commands: one dimension, not {commands.ndim}")
+    checked(commands)
     return commands if commands.flags.c_contiguous else joined([commands])
 
 

@@ -138,10 +138,17 @@ def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     return np.concatenate([part.view(opaque) for part in parts]).view(dtype)
 
 
+_dtype_seen: object = COMMAND  # equal to it: to compare takes as long as matching thirty commands
+
+
 def checked(commands: NDArray[np.void]) -> NDArray[np.void]:
     """The same; TypeError or ValueError unless it is a 1-D `COMMAND` array."""
-    if getattr(commands, "dtype", None) != COMMAND:
-        raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+    global _dtype_seen
+    dtype = getattr(commands, "dtype", None)
+    if dtype is not COMMAND and dtype is not _dtype_seen:
+        if dtype != COMMAND:
+            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+        _dtype_seen = dtype
     if commands.ndim != 1:
         raise ValueError(f"commands: one dimension, not {commands.ndim}")
     return commands

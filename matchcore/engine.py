@@ -233,14 +233,15 @@ class Engine(Calls, Living):
         return answer
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Sends a 1-D `COMMAND` array of any length; returns its events as an `EVENT` array.
+        """Sends a 1-D `COMMAND` array; its events as an `EVENT` array, when all are durable.
 
-        All events come back together, when all commands are durable.  Commands with time 0 get
-        the time of the call.  TypeError or ValueError for another dtype or shape; `LogFailed`
-        when the log can not take them: then none is answered, and opening the directory again
-        shows which of them are in the log.
+        Time 0 becomes that of the call.  TypeError or ValueError for another dtype or shape;
+        `LogFailed` when the log can not take them: opening again shows which of them it has.
         """
-        checked(commands)
+        if self._log is None:
+            with self._lock:
+                self._usable()
+                return self._machine.apply(commands)
         waiter = Waiter()
         self.place(commands, waiter)
         self._pipeline.finish(waiter)

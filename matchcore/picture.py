@@ -18,15 +18,17 @@ MINUTE_NS = 60 * 10**9
 BUY_COLOUR, SELL_COLOUR, PRICE_COLOUR, VOLUME_COLOUR = "#2a7f62", "#b5485d", "#20303f", "#7a8ca0"
 
 
-def open_quantities(events: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Open quantity of all buys and of all sells after each `fresh` event: two int64 arrays.
+def open_quantities(events: NDArray[np.void]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Open quantity of all buys and of all sells after each `fresh` event: two float64 arrays.
+
+    No integers: a whole side may hold more than 63 bits.
 
     `events` are one instrument's `EVENT`s from an empty book on.
     """
     events = fresh(events)
     live: dict[int, tuple[int, int]] = {}
     totals = {Side.BUY: 0, Side.SELL: 0}
-    buys, sells = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
+    buys, sells = np.empty(len(events)), np.empty(len(events))
     names = ["kind", "order_id", "side", "left", "taker_order_id", "taker_left"]
 
     def put(order: int, side: int, left: int) -> None:

@@ -324,10 +324,9 @@ class Pipeline:
         if self._thread is None:
             with self._starting:
                 if self._thread is None and not self._closing:
-                    self._thread = threading.Thread(
-                        target=self._run, name="matchcore-log", daemon=True
-                    )
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="matchcore-log", daemon=True)
+                    thread.start()
+                    self._thread = thread  # only now: whoever sees it may join it
         with suppress(RuntimeError):  # it is awake already
             self._wake.release()
 
@@ -347,7 +346,8 @@ class Pipeline:
             self._closing = True
             self._room.notify_all()
         self.release()
-        thread = self._thread
+        with self._starting:  # no thread comes after that
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             with suppress(RuntimeError):
                 self._wake.release()

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import random
-import select
 import shutil
 import signal
 import subprocess
@@ -62,8 +61,8 @@ class Victim:
         self.process = _context.Process(target=_load, args=(str(path), policy, seed, inside))
         self.process.start()
         inside.close()
-        ready, _, _ = select.select([self._out], [], [], OPENED_SECONDS_MAX)
-        promise(bool(ready), f"no engine within {OPENED_SECONDS_MAX} s after a kill")
+        ready = self._out.poll(OPENED_SECONDS_MAX)
+        promise(ready, f"no engine within {OPENED_SECONDS_MAX} s after a kill")
 
     def kill(self) -> list[tuple[int, int, int]]:
         """SIGKILL; everything it said before."""

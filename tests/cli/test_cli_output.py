@@ -37,6 +37,7 @@ COMMANDS = [
     "repair",
     "replay",
     "snapshot",
+    "torture",
     "verify",
 ]
 

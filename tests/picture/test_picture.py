@@ -51,10 +51,11 @@ def test_open_quantities_are_what_the_book_holds(seed: int) -> None:
         for command in flow(seed, 700, instruments=1):
             events.append(engine.submit_batch(np.array([command], mc.COMMAND)))
             resting = engine.book("ANA").orders()
-            wanted.append([resting["quantity"][resting["side"] == side].sum() for side in (1, 2)])
+            open_now = [resting["quantity"][resting["side"] == side].tolist() for side in (1, 2)]
+            wanted.append([float(sum(quantities)) for quantities in open_now])
     buys, sells = open_quantities(np.concatenate(events))
     last = np.cumsum([len(part) for part in events]) - 1  # the last event of each command
-    assert np.column_stack([buys[last], sells[last]]).tolist() == np.array(wanted).tolist()
+    assert np.column_stack([buys[last], sells[last]]).tolist() == wanted
     assert buys.max() > 100 and sells.max() > 100
 
 
@@ -65,7 +66,7 @@ def test_open_quantities_move_with_every_event() -> None:
     buys, sells = open_quantities(events)
     assert buys.tolist() == [0, 0, 8, 3, 0]
     assert sells.tolist() == [5, 12, 12, 7, 4]
-    assert buys.dtype == sells.dtype == np.int64
+    assert buys.dtype == sells.dtype == np.float64
 
 
 def test_the_real_day_ends_with_nothing_open() -> None:
