@@ -101,8 +101,7 @@ class Engine(Calls, Living):
         self._look = _Look(self)
         self._torn = False  # something went wrong inside the machine: what it shows is not to be
         self.durability = durability_of(log)
-        self.path = path
-        self.recovery = recovery or Recovery()
+        self.path, self.recovery = path, recovery or Recovery()
         self.watch()
 
     # ------------------------------------------------------------------ opening and closing
@@ -238,6 +237,7 @@ class Engine(Calls, Living):
         Time 0 becomes that of the call.  TypeError or ValueError for another dtype or shape;
         `LogFailed` when the log can not take them: opening again shows which of them it has.
         """
+        checked(commands)
         if self._log is None:
             with self._lock:
                 self._usable()
