@@ -25,6 +25,7 @@ from .output import (
     show,
     show_rows,
 )
+from .tail import tail
 from .torture import torture
 
 machine_option = click.option(
@@ -48,6 +49,7 @@ app.add_command(demo)
 app.add_command(bench)
 app.add_command(archive_command)
 app.add_command(repair_command)
+app.add_command(tail)
 app.add_command(torture)
 
 

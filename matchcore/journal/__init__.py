@@ -25,6 +25,7 @@ from .reader import (
     has_log,
     identity_of,
     late_beginning,
+    segments_of,
     verify,
 )
 from .segments import Frame, Position
@@ -97,5 +98,6 @@ __all__ = [
     "has_log",
     "identity_of",
     "late_beginning",
+    "segments_of",
     "verify",
 ]

@@ -189,12 +189,17 @@ class LogReader:
         self.close()
 
 
-def first_sequence(path: str | os.PathLike[str]) -> int:
-    """The first sequence that a log still holds; LogError without a log."""
+def segments_of(path: str | os.PathLike[str]) -> list[int]:
+    """The first sequence of each segment, oldest first; LogError without a log."""
     files = segment_files(Path(path))
     if not files:
         raise LogError(f"{path}: no journal here")
-    return named_sequence(files[0])
+    return [named_sequence(file) for file in files]
+
+
+def first_sequence(path: str | os.PathLike[str]) -> int:
+    """The first sequence that a log still holds; LogError without a log."""
+    return segments_of(path)[0]
 
 
 def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:

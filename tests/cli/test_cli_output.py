@@ -37,6 +37,7 @@ COMMANDS = [
     "repair",
     "replay",
     "snapshot",
+    "tail",
     "torture",
     "verify",
 ]

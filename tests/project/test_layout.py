@@ -24,7 +24,7 @@ FLOORS = (
      "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots", "persistence"},
     {"recovery", "pipeline", "lifetime"},
-    {"snapshotting", "retention", "repair"},
+    {"snapshotting", "retention", "repair", "tail"},
     {"engine", "follower"},
     {"importers", "sinks", "picture", "aio", "metrics"},
     {"bench", "torture"},

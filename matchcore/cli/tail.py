@@ -1,0 +1,41 @@
+"""`matchcore tail`: the commands of a log for people, or as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from ..journal import Keys
+from ..tail import lines
+from .output import directory_argument, failing_kindly
+
+COUNT = 20
+
+
+@click.command()
+@directory_argument
+@click.option("-n", "--count", type=click.IntRange(0), help=f"How many [default: {COUNT}].")
+@click.option("--sequence", type=click.IntRange(1), help="From this command on, not from the end.")
+@click.option("--follow", is_flag=True, help="Go on as the log grows, until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def tail(
+    directory: Path, count: int | None, sequence: int | None, follow: bool, as_json: bool
+) -> None:
+    """Print the commands of a log, one a line, also while an engine writes it.
+
+    \b
+    Example:  matchcore tail exchange.d -n 5 --follow
+              matchcore tail exchange.d --sequence 1000 --json
+    Times are UTC.  A record that no order could be is shown with its fields.
+    """
+    if count is None and sequence is None:
+        count = COUNT
+    with failing_kindly(as_json), suppress(KeyboardInterrupt):
+        found = lines(
+            directory, count=count, sequence=sequence, follow=follow, keys=Keys.from_environment()
+        )
+        for line in found:
+            click.echo(json.dumps(line.as_plain()) if as_json else str(line))
