@@ -35,7 +35,7 @@ def run(*arguments: object) -> tuple[int, dict[str, object]]:
     return result.exit_code, json.loads(result.stdout)
 
 
-COMMANDS = (("info",), ("replay",), ("book", "A"), ("snapshot",))
+COMMANDS = (("info",), ("replay",), ("book", "A"), ("snapshot",), ("tail", "-n1"))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -59,6 +59,51 @@ def test_verify_says_when_it_checked_the_structure_only(
     monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
     code, said = run("verify", exchange, "--json")
     assert (code, said["good"], said["structure_only"]) == (0, True, 0)
+
+
+def many_segments(tmp_path: Path, keys: Keys) -> Path:
+    path = tmp_path / "many.d"
+    with Engine.open(path, keys=keys, instruments=[Instrument("A", 1)], segment_bytes=4096) as e:
+        for at in range(60):
+            e.submit(NewOrder("A", Side.BUY, 5, 7))
+            if at in (30, 50):
+                e.snapshot()
+    return path
+
+
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_archive_takes_no_keys_and_loses_nothing(
+    exchange: Path, tmp_path: Path, with_keys: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Keys.from_file(exchange.with_name("keys"))
+    path = many_segments(tmp_path, keys)
+    with Engine.open(path, keys=keys) as engine:
+        digest = engine.digest()
+    if with_keys:
+        monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
+    place = tmp_path / "place"
+    code, said = run("archive", path, "--to", place, "--json")
+    assert code == 0 and said["segments"] == sorted(file.name for file in place.iterdir())
+    assert run("verify", path, "--json")[0] == 0
+    with Engine.open(path, keys=keys) as engine:
+        assert engine.digest() == digest
+    for file in place.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
+    assert run("replay", path, "--json")[1]["digest"] == digest
+
+
+@pytest.mark.parametrize("name", ["snapshot-*.mcs", "journal-*.mcj"])
+def test_archive_finds_damage_without_keys(exchange: Path, tmp_path: Path, name: str) -> None:
+    path = many_segments(tmp_path, Keys.from_file(exchange.with_name("keys")))
+    file = min(path.glob(name))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    before = sorted(path.glob("journal-*.mcj"))
+    code, said = run("archive", path, "--drop", "--json")
+    assert code == 1 and file.name in str(said["error"])
+    assert sorted(path.glob("journal-*.mcj")) == before
 
 
 def test_a_snapshot_aside_takes_the_keys_of_the_environment(
