@@ -23,7 +23,10 @@ from .typed import (
 
 
 class Calls:
-    """One method a command; each is `submit` of it."""
+    """One method a command; each is `submit` of it.
+
+    A command with a ``client_order_id`` may be sent again: it is done once (docs/idempotence.md).
+    """
 
     @property
     @abstractmethod
@@ -32,8 +35,10 @@ class Calls:
     @abstractmethod
     def submit(self, command: Command) -> Answer: ...
 
-    def cancel(self, symbol: str, order_id: int, *, account: int = 0) -> Answer:
-        return self.submit(Cancel(symbol, order_id, account))
+    def cancel(
+        self, symbol: str, order_id: int, *, account: int = 0, client_order_id: int = 0
+    ) -> Answer:
+        return self.submit(Cancel(symbol, order_id, account, client_order_id=client_order_id))
 
     def amend(
         self,
@@ -43,20 +48,38 @@ class Calls:
         price: Price | None = None,
         *,
         account: int = 0,
+        client_order_id: int = 0,
     ) -> Answer:
         """A new open quantity and/or price.  The same price and no more quantity keep the
         place in the queue; anything else goes to the back and may trade."""
-        return self.submit(Amend(symbol, order_id, quantity, price, account))
+        return self.submit(
+            Amend(symbol, order_id, quantity, price, account, client_order_id=client_order_id)
+        )
 
-    def reduce(self, symbol: str, order_id: int, quantity: int, *, account: int = 0) -> Answer:
+    def reduce(
+        self,
+        symbol: str,
+        order_id: int,
+        quantity: int,
+        *,
+        account: int = 0,
+        client_order_id: int = 0,
+    ) -> Answer:
         """Takes a quantity off; the order keeps its place."""
-        return self.submit(Reduce(symbol, order_id, quantity, account))
+        return self.submit(
+            Reduce(symbol, order_id, quantity, account, client_order_id=client_order_id)
+        )
 
     def mass_cancel(
-        self, symbol: str | None = None, *, account: int = 0, side: Side | None = None
+        self,
+        symbol: str | None = None,
+        *,
+        account: int = 0,
+        side: Side | None = None,
+        client_order_id: int = 0,
     ) -> Answer:
         """Cancels every order that matches; without arguments, all there are."""
-        return self.submit(MassCancel(symbol, account, side))
+        return self.submit(MassCancel(symbol, account, side, client_order_id=client_order_id))
 
     def end_day(self, symbol: str | None = None) -> Answer:
         """Cancels the DAY orders of one instrument, or of all."""

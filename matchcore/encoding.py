@@ -88,14 +88,18 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
 
 def _quick_cancel(command: Cancel, directory: Directory, now: int) -> bytes | None:
     """As `_quick_new`."""
-    symbol, order_id = command.symbol, command.order_id
-    account, time = command.account, command.time
-    if not (type(symbol) is str and type(order_id) is type(account) is type(time) is int):
+    symbol, account, time = command.symbol, command.account, command.time
+    order_id, client_order_id = command.order_id, command.client_order_id
+    if not (
+        type(symbol) is str
+        and type(account) is type(time) is int
+        and type(order_id) is type(client_order_id) is int
+    ):
         return None
     try:
         return _COMMAND.pack(
-            time or now, order_id, 0, account, 0, 0, 0, 0, 0, directory.number(symbol),
-            _CANCEL, 0, 0, 0, 0, 0, 0, 0, 0,
+            time or now, order_id, client_order_id, account, 0, 0, 0, 0, 0,
+            directory.number(symbol), _CANCEL, 0, 0, 0, 0, 0, 0, 0, 0,
         )  # fmt: skip
     except struct.error:
         return None

@@ -70,6 +70,7 @@ class Cancel:
     order_id: int
     account: int = 0
     time: int = 0
+    client_order_id: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -82,6 +83,7 @@ class Amend:
     price: Price | None = None
     account: int = 0
     time: int = 0
+    client_order_id: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -93,6 +95,7 @@ class Reduce:
     quantity: int
     account: int = 0
     time: int = 0
+    client_order_id: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -103,6 +106,7 @@ class MassCancel:
     account: int = 0
     side: Side | None = None
     time: int = 0
+    client_order_id: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -148,14 +152,15 @@ def decode(row: np.void, directory: Directory) -> Command:
     if kind == Kind.END_DAY:
         return EndDay(symbol, time)
     account, order_id = values["account"], values["order_id"]
+    client = values["client_order_id"]
     if kind == Kind.MASS_CANCEL:
         side = _code("side", values["side"], Side, InvalidCommand) if values["side"] else None
-        return MassCancel(symbol, account, side, time)
+        return MassCancel(symbol, account, side, time, client)
     assert symbol is not None
     if kind == Kind.CANCEL:
-        return Cancel(symbol, order_id, account, time)
+        return Cancel(symbol, order_id, account, time, client)
     if kind == Kind.REDUCE:
-        return Reduce(symbol, order_id, values["quantity"], account, time)
+        return Reduce(symbol, order_id, values["quantity"], account, time, client)
     for name in _FOR_LATER:
         _expect(values, name, 0)
     price = directory[values["instrument"]].price(values["price"])
@@ -193,6 +198,7 @@ def _amend_face(values: Values, symbol: str, price: Decimal) -> Amend:
         None if values["flags"] & Flag.KEEP_PRICE else price,
         values["account"],
         values["time"],
+        values["client_order_id"],
     )
 
 

@@ -44,7 +44,7 @@ orders = st.builds(
     NewOrder, symbols, sides, integers, prices, tifs, integers, integers, integers, st.booleans(),
     integers,
 )  # fmt: skip
-cancels = st.builds(Cancel, symbols, integers, integers, integers)
+cancels = st.builds(Cancel, symbols, integers, integers, integers, integers)
 
 
 @given(st.one_of(orders, cancels))
@@ -61,7 +61,7 @@ def test_both_ways_give_the_same_record_or_refuse(command: Any) -> None:
 def test_the_short_way_is_taken() -> None:
     order = NewOrder("ANA", Side.BUY, 1, "95.70")
     assert encoding._quick_new(order, DIRECTORY, NOW) == encoding._pack(order, DIRECTORY, NOW)
-    cancel = Cancel("ANA", 1)
+    cancel = Cancel("ANA", 1, client_order_id=6)
     assert encoding._quick_cancel(cancel, DIRECTORY, NOW) == encoding._pack(cancel, DIRECTORY, NOW)
 
 

@@ -50,16 +50,16 @@ def amends(draw: st.DrawFn) -> mc.Amend:
     assert instrument is not None
     price = draw(st.one_of(st.none(), i64.map(instrument.price)))
     quantity = draw(st.one_of(st.none(), i64))
-    return mc.Amend(symbol, draw(u64), quantity, price, draw(u64), draw(i64))
+    return mc.Amend(symbol, draw(u64), quantity, price, draw(u64), draw(i64), draw(u64))
 
 
 STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "NewOrder": new_orders(),
-    "Cancel": st.builds(mc.Cancel, symbols, u64, u64, i64),
+    "Cancel": st.builds(mc.Cancel, symbols, u64, u64, i64, u64),
     "Amend": amends(),
-    "Reduce": st.builds(mc.Reduce, symbols, u64, i64, u64, i64),
+    "Reduce": st.builds(mc.Reduce, symbols, u64, i64, u64, i64, u64),
     "MassCancel": st.builds(
-        mc.MassCancel, st.none() | symbols, u64, st.sampled_from([None, *Side]), i64
+        mc.MassCancel, st.none() | symbols, u64, st.sampled_from([None, *Side]), i64, u64
     ),
     "EndDay": st.builds(mc.EndDay, st.none() | symbols, i64),
     "AddInstrument": st.builds(mc.AddInstrument, instruments, i64),
@@ -104,6 +104,20 @@ def test_the_record_of_a_new_order_field_by_field() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "expected"),
+    [(mc.Cancel("NANO", 5, 4, 7, 6), {"kind": 2, "order_id": 5}),
+     (mc.Amend("NANO", 5, 30, "-0.000000007", 4, 7, 6),
+      {"kind": 3, "order_id": 5, "quantity": 30, "price": -7}),
+     (mc.Reduce("NANO", 5, 30, 4, 7, 6), {"kind": 4, "order_id": 5, "quantity": 30}),
+     (mc.MassCancel("NANO", 4, Side.SELL, 7, 6), {"kind": 5, "side": 2})],
+)  # fmt: skip
+def test_the_record_of_the_other_kinds_field_by_field(command: Any, expected: Any) -> None:
+    row = mc.encode(command, DIRECTORY)[0]
+    expected |= {"instrument": 2, "account": 4, "time": 7, "client_order_id": 6}
+    assert {name: int(row[name]) for name in COMMAND.names or () if row[name]} == expected
+
+
+@pytest.mark.parametrize(
     ("command", "order_type", "tif"),
     [(mc.NewOrder("ANA", Side.BUY, 1), 2, TimeInForce.IOC),
      (mc.NewOrder("ANA", Side.BUY, 1, "1"), 1, TimeInForce.GTC),
@@ -135,13 +149,15 @@ WRONG: list[tuple[type, dict[str, Any], str, Any]] = [
     *((mc.NewOrder, NEW, "side", v) for v in (None, "BUY", 256, -1, 1.0, True)),
     *((mc.NewOrder, NEW, "time_in_force", v) for v in ("GTC", "", 256, -1, 1.0, False)),
     *((mc.NewOrder, NEW, "price", v) for v in (True, b"1", "1.01", "nan", 10**18)),
-    *((mc.Cancel, {"symbol": "ANA", "order_id": 1}, name, v) for name in ("order_id", "account")
+    *((mc.Cancel, {"symbol": "ANA", "order_id": 1}, name, v)
+      for name in ("order_id", "account", "client_order_id")
       for v in (-1, 2**64, True, "1", None)),
     *((mc.Reduce, {"symbol": "ANA", "order_id": 1, "quantity": 1}, "quantity", v)
       for v in (2**63, 1.5, True)),
     *((mc.Amend, {"symbol": "ANA", "order_id": 1}, "quantity", v) for v in (2**63, 1.5, True, "")),
     *((mc.Amend, {"symbol": "ANA", "order_id": 1}, "price", v) for v in ("0.01", False)),
-    *((mc.MassCancel, {}, "account", v) for v in (-1, 2**64, True)),
+    *((mc.MassCancel, {}, name, v) for name in ("account", "client_order_id")
+      for v in (-1, 2**64, True)),
     *((mc.MassCancel, {}, "side", v) for v in ("BUY", "", 256, 1.5, False)),
     (mc.EndDay, {}, "time", 2**63),
 ]  # fmt: skip
