@@ -78,18 +78,24 @@ def replay(directory: Path, machine: str, as_json: bool) -> None:
 
 @app.command()
 @directory_argument
+@click.option("--replay", "replaying", is_flag=True,
+              help="Then replay the log and compare the state at each snapshot.")  # fmt: skip
 @json_option
-def verify(directory: Path, as_json: bool) -> None:
+def verify(directory: Path, replaying: bool, as_json: bool) -> None:
     """Check every byte of a log and its snapshots, without changing any.
 
     \b
     Example:  matchcore verify exchange.d && echo good
+              matchcore verify exchange.d --replay
+    A log whose beginning is archived is replayed from its oldest snapshot on.
     Exit 0 good (a torn tail is good: it was never acknowledged), 1 damaged, 2 wrong usage.
     """
-    from .logs import verify_all
+    from .logs import replayed, verify_all
 
     with failing_kindly(as_json):
         result = verify_all(directory)
+        if replaying:
+            result = replayed(directory, result)
     show(result, as_json, title=f"Verification of {directory}")
     if not as_json:
         if result["structure_only"]:

@@ -35,7 +35,9 @@ def run(*arguments: object) -> tuple[int, dict[str, object]]:
     return result.exit_code, json.loads(result.stdout)
 
 
-COMMANDS = (("info",), ("replay",), ("book", "A"), ("snapshot",), ("tail", "-n1"))
+COMMANDS = (
+    ("info",), ("replay",), ("book", "A"), ("snapshot",), ("tail", "-n1"), ("verify", "--replay"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
