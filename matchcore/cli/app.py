@@ -13,6 +13,7 @@ from ..instruments import price_text
 from ..recovery import MACHINES
 from . import output
 from .bench import bench
+from .databases import rebuild, reconcile
 from .demo import demo
 from .keeping import archive_command, repair_command
 from .output import (
@@ -47,6 +48,8 @@ def app() -> None:
 
 app.add_command(demo)
 app.add_command(bench)
+app.add_command(reconcile)
+app.add_command(rebuild)
 app.add_command(archive_command)
 app.add_command(repair_command)
 app.add_command(tail)

@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import entry_points
-from typing import TypeVar
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from ..events import fresh
 from ..journal import Position
 from .interface import SinkAway, Store
 from .rows import RowMaker
+
+if TYPE_CHECKING:
+    from .store import SqlStore
 
 GROUP = "matchcore.sinks"
 BUILT_IN = {
@@ -37,23 +41,31 @@ def open_store(url: str, identity: bytes, shard: int = 0) -> Store:
     driver is to be installed.
     """
     scheme = url.split("://", 1)[0] if "://" in url else ""
-    plugins = {point.name: point for point in entry_points(group=GROUP)}
+    plugins = _plugins()
     if scheme in plugins:
         made: Store = plugins[scheme].load()(url, identity, shard)
         return made
+    store = built_in(url, shard)
+    try:
+        store.prepare(identity)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def built_in(url: str, shard: int = 0) -> SqlStore:
+    """The store of a URL that needs no plug-in; nothing is connected yet."""
+    scheme = url.split("://", 1)[0] if "://" in url else ""
+    if scheme in _plugins():
+        raise SinkError(f"{without_password(url)!r} is a plug-in's: only a follower writes there")
     if scheme not in BUILT_IN:
-        known = ", ".join(f"{name}://" for name in (*BUILT_IN, *plugins))
+        known = ", ".join(f"{name}://" for name in (*BUILT_IN, *_plugins()))
         raise SinkError(f"{without_password(url)!r}: a URL with one of these schemes: {known}")
-    return _built_in(scheme, url, identity, shard)
-
-
-def _built_in(scheme: str, url: str, identity: bytes, shard: int) -> Store:
     try:
         import sqlalchemy as sa
     except ImportError:
         raise MissingExtra(f"a {scheme}:// sink", "sql") from None
-    from importlib import import_module
-
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
@@ -61,13 +73,12 @@ def _built_in(scheme: str, url: str, identity: bytes, shard: int) -> Store:
             f"{without_password(url)!r} is no URL of a database: {type(error).__name__}"
         ) from None
     module, name = BUILT_IN[scheme]
-    store = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
-    try:
-        store.prepare(identity)
-    except BaseException:
-        store.close()
-        raise
-    return store  # type: ignore[no-any-return]
+    made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
+    return made
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def without_password(url: str) -> str:

@@ -47,6 +47,10 @@ class OpenOrders:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def rows(self) -> Array:
+        """All of them, in no order."""
+        return taken(self._rows, np.array(list(self._slots.values()), np.intp))
+
     def find(self, instruments: list[int], ids: list[int]) -> Array:
         """Their rows; `SinkError` for one that is not there."""
         try:

@@ -40,6 +40,18 @@ COMMANDS = (
 )  # fmt: skip
 
 
+def test_reconcile_and_rebuild_need_keys_and_work_with_them(
+    exchange: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{exchange.with_name('x.db')}"
+    for name, *rest in (("rebuild", "--yes"), ("reconcile",)):
+        monkeypatch.delenv("MATCHCORE_KEYS", raising=False)
+        code, said = run(name, exchange, url, *rest, "--json")
+        assert code == 1 and said["kind"] == "KeyRefused"
+        monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
+        assert run(name, exchange, url, *rest, "--json")[0] == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_commands_need_keys_and_work_with_them(
     exchange: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

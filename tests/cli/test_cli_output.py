@@ -34,6 +34,8 @@ COMMANDS = [
     "follow",
     "import",
     "info",
+    "rebuild",
+    "reconcile",
     "repair",
     "replay",
     "snapshot",

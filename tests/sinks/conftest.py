@@ -1,9 +1,49 @@
-"""Without database servers, if told so: see servers.sh."""
+"""Databases of every kind; without servers, if told so: see servers.sh."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from matchcore.sinks.access import transaction
+from matchcore.sinks.opening import built_in
+from matchcore.sinks.schema import METADATA
 
 SERVERS = ["test_mysql.py", "test_spider.py", "test_postgres.py"]
+KINDS = ["postgres_url", "mariadb_url"]
 
-collect_ignore = SERVERS if os.environ.get("MATCHCORE_SKIP_SERVERS") else []
+_SKIPPED = bool(os.environ.get("MATCHCORE_SKIP_SERVERS"))
+collect_ignore = SERVERS if _SKIPPED else []
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    from postgres_server import PostgresServer  # needs a driver
+
+    with closing(PostgresServer(durable=False)) as server:
+        server.start()
+        yield server.url()
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    from mariadb_server import MariadbServer
+
+    with closing(MariadbServer()) as server:
+        server.start()
+        yield server.url()
+
+
+@pytest.fixture(params=["sqlite", *([] if _SKIPPED else KINDS)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn; a server has one, cleared every time."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/exchange.db"
+    url: str = request.getfixturevalue(request.param)
+    with closing(built_in(url)) as store, transaction(store) as connection:
+        METADATA.drop_all(connection)
+    return url
