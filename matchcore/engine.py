@@ -325,9 +325,7 @@ class Engine(Calls, Living):
             except BaseException as error:
                 self._broken(error)
                 raise
-            if early:
-                pipeline.grown(way, way.result.nbytes)
-            else:
+            if not early:
                 way.size += way.result.nbytes
                 pipeline.put(way)
         if not waits:

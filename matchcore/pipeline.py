@@ -59,7 +59,7 @@ class Submission:
     def __init__(self) -> None:
         self.records: Any = b""
         self.count = 0  # commands
-        self.size = 0  # bytes of commands and, once matched, events
+        self.size = 0  # bytes that wait: commands, and events if they were matched before; fixed
         self.now = 0  # nanoseconds
         self.result: Any = None
         self.error: BaseException | None = None
@@ -176,11 +176,6 @@ class Pipeline:
         self._taken += 1
         self._taken_bytes += submission.size
         self._waiting.append(submission)
-
-    def grown(self, submission: Submission, events_bytes: int) -> None:
-        """Counts the events of one that was queued before it was matched."""
-        submission.size += events_bytes
-        self._taken_bytes += events_bytes
 
     @property
     def waiting(self) -> int:

@@ -121,3 +121,12 @@ def test_closing_beside_submitting_refuses_or_answers(tmp_path: Path) -> None:
     together(work)
     with opened(tmp_path) as again:
         assert again.sequence == max([2, *answered])
+
+
+def test_what_was_answered_leaves_its_room(tmp_path: Path) -> None:
+    """A log faster than the matching answers a batch before its events are there."""
+    with opened(tmp_path, policy="os") as engine:
+        for seed in range(40):
+            engine.submit_batch(flow(seed, 2000))
+        assert engine._pipeline.waiting == 0
+        assert engine._pipeline._taken_bytes == engine._pipeline._answered_bytes
