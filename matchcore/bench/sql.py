@@ -69,7 +69,8 @@ class _Kept:
     """A store that keeps what is written, before it passes it on."""
 
     def __init__(self, store: Any) -> None:
-        self.store, self.rows = store, []  # type: ignore[var-annotated]
+        self.store = store
+        self.rows: list[Rows] = []
 
     def write(self, shard: int, epoch: int, first: int, last: int, rows: Rows) -> None:
         self.rows.append(rows)

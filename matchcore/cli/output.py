@@ -93,7 +93,7 @@ def _human(value: Any) -> str:
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[float], None]]:
     """A bar on a terminal, nothing in a pipe.  Yields a function that takes steps done."""
     if not sys.stderr.isatty():
         yield lambda step: None

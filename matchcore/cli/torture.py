@@ -51,7 +51,7 @@ def torture(
         _one(bench, case)
     else:
         with progress_bar("torturing", round(minutes * 60)) as advance:
-            bench.run(minutes * 60, progress=lambda step: advance(step))  # type: ignore[arg-type]
+            bench.run(minutes * 60, progress=advance)
     _show(bench.report.as_plain(), as_json)
     raise SystemExit(output.GOOD if bench.report.good else output.DAMAGED)
 
