@@ -54,16 +54,6 @@ cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) n
                 mc_prefetch(&(<Node*>ladder.root).child[
                     place_of(ladder_key(ladder, commands[i].price), ladder.height)])
 
-cdef inline void look_at_one(Book** books, u32 books_count, const mc_command* command,
-                             Strip* strip) noexcept nogil:
-    """A strip of one command, whose turn is now."""
-    cdef Book* book = book_for(books, books_count, command)
-    strip.length = 1
-    strip.ahead[0].book = book
-    strip.ahead[0].order = NULL
-    if mc_likely(book != NULL):
-        strip.ahead[0].hash = ids_hash(&book.ids, command.order_id)
-
 cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
                              size_t count, Strip* strip) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""

@@ -58,4 +58,6 @@ cdef void book_init(Book* book, u32 instrument, u64 secret) noexcept nogil
 cdef void book_drop(Book* book) noexcept nogil
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
                      size_t count, size_t* taken, Events* events) noexcept nogil
+cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command* command,
+                    size_t* taken, Events* events) noexcept nogil
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil

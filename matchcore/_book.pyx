@@ -3,8 +3,9 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from ._ahead cimport (LARGE, STRIP, STRIPS, Ahead, Strip, look_around, look_at_books,
-                      look_at_ids, look_at_new, look_at_one, look_at_orders, look_at_roots)
+from ._ahead cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
+                      look_at_ids, look_at_new, look_at_orders, look_at_roots)
+from ._checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
 from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
@@ -93,83 +94,6 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
         if left == 0:
             return 0
     return left
-
-
-cdef Field unsupported(const mc_command* command) noexcept nogil:
-    """The first field for later use that is not zero, or F_NONE."""
-    if command.stop_price:
-        return F_STOP_PRICE
-    if command.display_quantity:
-        return F_DISPLAY_QUANTITY
-    if command.expiry:
-        return F_EXPIRY
-    if command.self_trade:
-        return F_SELF_TRADE
-    if command.reserved or command.reserved_wide or command.reserved_long:
-        return F_RESERVED
-    return F_NONE
-
-
-cdef inline bint is_plain(const mc_command* command) noexcept nogil:
-    """True for a NEW limit order of known side and time in force, all else zero: almost all are.
-
-    Kind, side, order type and time in force lie side by side, as do the small fields after
-    them, so each group is one comparison.
-    """
-    return ((mc_word32(&command.kind) - <u32>0x01010101) & <u32>0xFCFFFEFF
-            | mc_word64(&command.self_trade) | <u64>command.stop_price
-            | <u64>command.display_quantity | <u64>command.expiry | command.reserved_long) == 0
-
-
-cdef Reason wrong_fields(const mc_command* command, Field* field) noexcept nogil:
-    """What forbids a NEW whatever the book, in the order of the rule book, or R_NONE."""
-    if <u8>(command.side - 1) > 1:
-        field[0] = F_SIDE
-        return R_BAD_SIDE
-    if <u8>(command.order_type - 1) > 1:
-        field[0] = F_ORDER_TYPE
-        return R_BAD_ORDER_TYPE
-    if <u8>(command.time_in_force - 1) > 3:
-        field[0] = F_TIME_IN_FORCE
-        return R_BAD_TIME_IN_FORCE
-    if command.flags != 0 and not (command.flags == POST_ONLY and is_resting(command)):
-        field[0] = F_FLAGS
-        return R_BAD_FLAGS
-    field[0] = unsupported(command)
-    if field[0] != F_NONE:
-        return R_UNSUPPORTED
-    if command.order_type == MARKET and command.price != 0:
-        field[0] = F_PRICE
-        return R_PRICE_NOT_ALLOWED
-    return R_NONE
-
-
-cdef inline Reason wrong_quantity(const Book* book, i64 quantity) noexcept nogil:
-    if mc_unlikely(<u64>quantity - 1 >= <u64>book.quantity_max):
-        return R_QUANTITY_NOT_POSITIVE if quantity <= 0 else R_QUANTITY_TOO_LARGE
-    if book.lot != 1 and quantity % book.lot:
-        return R_OFF_LOT
-    return R_NONE
-
-
-cdef inline bint is_resting(const mc_command* command) noexcept nogil:
-    """True for an order whose rest stays in the book."""
-    return command.order_type == LIMIT and command.time_in_force <= DAY
-
-
-cdef inline Reason wrong_resting(const Book* book, Ladder* ladder, const mc_command* command,
-                                 u64 key, bint crossing, Field* field) noexcept nogil:
-    """What forbids a NEW to rest, in the order of the rule book, or R_NONE."""
-    if mc_unlikely(book.ids.count >= book.orders_max):
-        field[0] = F_MAX_ORDERS
-        return R_TOO_MANY_ORDERS
-    if mc_unlikely(crossing) and command.flags == POST_ONLY:
-        field[0] = F_PRICE
-        return R_WOULD_TRADE
-    if mc_unlikely(overflows(ladder, key, command.quantity, 0)):
-        field[0] = F_QUANTITY
-        return R_LEVEL_OVERFLOW
-    return R_NONE
 
 
 cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
@@ -394,52 +318,63 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
+cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ahead, size_t* begun,
+                          Events* events) noexcept nogil:
+    """The turn of one command, counted in begun unless nothing of it was done."""
+    cdef Book* book = ahead.book
+    cdef Halt halt = DONE
+    if mc_unlikely(book == NULL):
+        return STOPPED
+    if mc_unlikely(events.at >= events.end):
+        return FULL
+    if mc_unlikely(not ids_ready(&book.ids)):
+        return NO_MEMORY
+    if mc_unlikely(command.client_order_id != 0):
+        if not once_is_new(core, command, events, &halt):
+            begun[0] += halt != NO_MEMORY
+            return halt
+    begun[0] += 1
+    core.sequence += 1
+    if command.kind == NEW:
+        do_new(core, book, command, ahead.hash, events)
+    elif command.kind == CANCEL:
+        do_cancel(core, book, command, ahead, events)
+    elif command.kind == AMEND:
+        do_amend(core, book, command, ahead, events)
+    else:
+        do_reduce(core, book, command, ahead, events)
+    return once_heard(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
+
+
 cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
                              size_t* taken, Events* events) noexcept nogil:
     """The turn of a strip; counts in taken those that were begun."""
+    cdef const Ahead* ahead = strip.ahead
     cdef const mc_command* command = commands
     cdef const mc_command* end = commands + strip.length
-    cdef const Ahead* ahead = strip.ahead
-    cdef Book* book
-    cdef Halt halt_once, halt = DONE
+    cdef Halt halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
         return NO_MEMORY
-    while command < end:
-        book = ahead.book
-        if mc_unlikely(book == NULL):
-            halt = STOPPED
-            break
-        if mc_unlikely(events.at >= events.end):
-            halt = FULL
-            break
-        if mc_unlikely(not ids_ready(&book.ids)):
-            halt = NO_MEMORY
-            break
-        if mc_unlikely(command.client_order_id != 0):
-            if not once_is_new(core, command, events, &halt_once):
-                halt = halt_once
-                command += halt != NO_MEMORY
-                ahead += 1
-                if halt == DONE:
-                    continue
-                break
-        core.sequence += 1
-        if command.kind == NEW:
-            do_new(core, book, command, ahead.hash, events)
-        elif command.kind == CANCEL:
-            do_cancel(core, book, command, ahead, events)
-        elif command.kind == AMEND:
-            do_amend(core, book, command, ahead, events)
-        else:
-            do_reduce(core, book, command, ahead, events)
+    while command < end and halt == DONE:
+        halt = apply_to(core, command, ahead, taken, events)
         command += 1
         ahead += 1
-        if mc_unlikely(core.pending.stage != IDLE):
-            halt = once_heard(core, events)
-            if halt != DONE:
-                break
-    taken[0] += command - commands
     return halt
+
+
+cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command* command,
+                    size_t* taken, Events* events) noexcept nogil:
+    """`orders_run` of a single command while none is pending: nothing is behind it to look at."""
+    cdef Ahead ahead
+    taken[0] = 0
+    ahead.order = NULL
+    ahead.book = book_for(books, books_count, command)
+    if mc_unlikely(ahead.book == NULL):
+        return STOPPED
+    if mc_unlikely(not pool_ready(&core.pool, 1)):
+        return NO_MEMORY
+    ahead.hash = ids_hash(&ahead.book.ids, command.order_id)
+    return apply_to(core, command, &ahead, taken, events)
 
 
 cdef bint go_on(Core* core, Events* events) noexcept nogil:
@@ -470,9 +405,6 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     taken[0] = 0
     if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
         return FULL
-    if count == 1:      # nothing is behind it to look at
-        look_at_one(books, books_count, commands, &strips[0])
-        return apply_strip(core, &strips[0], commands, taken, events)
     seen = 0
     for i in range(STRIPS - 1):
         look_at_ids(books, books_count, commands + seen, count - seen, &strips[i])
