@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from . import snapshots
 from .answers import Answer, BookView, Machine
 from .calls import Calls
-from .commands import checked, joined, stamped
+from .commands import checked, joined
 from .encoding import pack
 from .errors import LogError, LogFailed, ReadOnly
 from .events import EVENT
@@ -303,7 +303,8 @@ class Engine(Calls, Living):
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
         pipeline = self._pipeline
         waits = isinstance(way, Waiter)
-        if not waits:  # the caller may write to his array before the log has it
+        if not waits or not commands.flags.c_contiguous:
+            # who does not wait may write to his array before the log has it
             commands = joined([commands])
         with self._lock:
             pipeline.admit(block=block)
@@ -314,8 +315,7 @@ class Engine(Calls, Living):
                 way.at_once()
                 return
             way.now = self._clock()
-            way.records = commands = stamped(commands, way.now)
-            way.count, way.size = len(commands), commands.nbytes
+            way.records, way.count, way.size = commands, len(commands), commands.nbytes
             early = waits and len(commands) >= OVERLAP_COMMANDS
             if early:  # who waits wants it written while it is matched
                 pipeline.put(way)

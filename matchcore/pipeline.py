@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import IN_MEMORY, Durability
-from .commands import COMMAND
+from .commands import COMMAND, joined, stamped
 from .errors import LogFailed, QueueFull
 from .journal import FileLog, Log
 
@@ -57,7 +57,7 @@ class Submission:
     __slots__ = ("count", "error", "now", "records", "result", "size", "written")
 
     def __init__(self) -> None:
-        self.records: Any = b""
+        self.records: Any = b""  # a time of 0 is `now`
         self.count = 0  # commands
         self.size = 0  # bytes that wait: commands, and events if they were matched before; fixed
         self.now = 0  # nanoseconds
@@ -206,7 +206,13 @@ class Pipeline:
                         self.kick()
             else:
                 self.kick()
-        waiter.gate.acquire()
+        try:
+            waiter.gate.acquire()
+        except BaseException:  # Ctrl-C: his array is the caller's again, and he may write to it
+            with self._turn:
+                if not waiter.written and isinstance(waiter.records, np.ndarray):
+                    waiter.records = joined([waiter.records])
+            raise
         if waiter.error is not None:
             raise waiter.error
 
@@ -395,7 +401,10 @@ def _frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void], int]]:
     for submission in group:
         if submission.count * COMMAND.itemsize < LARGE_BYTES:
             now = now if small else submission.now
-            small.append(submission.records)
+            records = submission.records
+            if isinstance(records, np.ndarray):
+                records = stamped(records, submission.now)
+            small.append(records)
             continue
         if small:
             yield np.frombuffer(b"".join(small), COMMAND), now

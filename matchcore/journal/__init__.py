@@ -65,7 +65,10 @@ class Log(Protocol):
     def sync_due(self) -> float | None: ...
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
-        """Takes a `COMMAND` array; it is safe only after `sync`.  `now`: nanoseconds."""
+        """Takes a `COMMAND` array; it is safe only after `sync`.
+
+        ``now``: nanoseconds; also the time of the commands that have none.
+        """
 
     def sync(self, *, to_disk: bool = False) -> None:
         """Returns when everything appended is as safe as the log's policy says, or on disk."""

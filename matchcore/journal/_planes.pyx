@@ -8,7 +8,7 @@ zeros is left out.  docs/journal.md has the layout.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -17,25 +17,45 @@ cdef enum:
     FIRST_PACKED = 9    # columns from here hold several fields: differences by XOR keep them apart
     HEAD = WORDS + WORDS * 8  # plane masks, first record
     BLOCK = 256         # rows that stay in the first cache while their columns are put together
+    LOOK = 128          # bytes
 
 
-def pack(const uint64_t[:, ::1] words not None):
-    """The planes of records given as an array of shape (n, 12), n at least 1.  Releases the GIL."""
+def pack(const uint64_t[:, ::1] words not None, uint64_t now=0):
+    """The planes of records given as an array of shape (n, 12), n at least 1.  Releases the GIL.
+
+    Where the first word, the time, is 0, `now` is packed.
+    """
     cdef size_t count = words.shape[0], used
     if count < 1 or words.shape[1] != WORDS:
         raise ValueError("records as an array of shape (1 or more, 12)")
     cdef const uint64_t* rows = &words[0, 0]
-    cdef uint64_t* column = <uint64_t*>malloc(count * sizeof(uint64_t))
     cdef uint8_t* out = <uint8_t*>malloc(HEAD + WORDS * 8 * count)
+    if out == NULL:
+        raise MemoryError(f"no memory to pack {count} commands")
     try:
-        if column == NULL or out == NULL:
-            raise MemoryError(f"no memory to pack {count} commands")
         with nogil:
-            used = _pack(rows, count, column, out)
+            used = _pack(rows, count, now, out)
         return PyBytes_FromStringAndSize(<char*>out, used)
     finally:
-        free(column)
         free(out)
+
+
+def has_zeros(const uint8_t[::1] data not None, size_t length):
+    """True if so many zeros, at least 255, stand side by side."""
+    cdef size_t at, size = data.shape[0], begin, end
+    if length < 2 * LOOK - 1:
+        raise ValueError(f"{length} zeros: at least {2 * LOOK - 1}")
+    for at in range(0, size - size % LOOK, LOOK):   # one of these lies inside every such run
+        if data[at] or data[at + LOOK - 1] or not _is_zero(&data[at]):
+            continue
+        begin, end = at, at + LOOK
+        while begin > 0 and data[begin - 1] == 0:
+            begin -= 1
+        while end < size and data[end] == 0:
+            end += 1
+        if end - begin >= length:
+            return True
+    return False
 
 
 def unpack(const uint8_t[::1] payload not None, size_t count):
@@ -63,51 +83,94 @@ cdef inline int _bits(uint8_t mask) noexcept nogil:
     return n
 
 
-cdef size_t _pack(const uint64_t* rows, size_t count, uint64_t* column, uint8_t* out) noexcept nogil:
-    cdef uint64_t changed[WORDS]
-    cdef const uint64_t* row = rows
-    cdef uint8_t* at = out + HEAD
+cdef bint _is_zero(const uint8_t* data) noexcept nogil:
+    cdef uint64_t seen = 0, word
     cdef size_t i
+    for i in range(LOOK // 8):
+        memcpy(&word, data + 8 * i, 8)
+        seen |= word
+    return seen == 0
+
+
+cdef inline uint64_t _time(const uint64_t* row, uint64_t now) noexcept nogil:
+    return row[0] if row[0] else now
+
+
+cdef inline uint64_t _small(uint64_t step) noexcept nogil:
+    """Small steps of either sign as small numbers."""
+    return (step << 1) ^ (0 - (step >> 63))
+
+
+cdef size_t _pack(const uint64_t* rows, size_t count, uint64_t now, uint8_t* out) noexcept nogil:
+    cdef uint64_t seen[WORDS]
+    cdef uint64_t column[BLOCK]
+    cdef uint8_t* at
+    cdef uint8_t* plane
+    cdef size_t start, n
     cdef int c, p
-    cdef uint64_t seen
-    for c in range(WORDS):
-        changed[c] = 0
-    for i in range(1, count):
-        for c in range(WORDS):
-            changed[c] |= row[c] ^ row[WORDS + c]
-        row += WORDS
+    _see(rows, count, now, seen)
     memcpy(out + WORDS, rows, WORDS * 8)
+    (<uint64_t*>(out + WORDS))[0] = _time(rows, now)
+    at = out + HEAD
     for c in range(WORDS):
         out[c] = 0
-        if not changed[c]:
-            continue
-        seen = _differences(rows + c, count, c >= FIRST_PACKED, column)
         for p in range(8):
-            if (seen >> (8 * p)) & 0xFF:
+            if (seen[c] >> (8 * p)) & 0xFF:
                 out[c] |= 1 << p
-                _cut(column, count, 8 * p, at)
                 at += count
+    start = 0
+    while start < count:
+        n = min(<size_t>BLOCK, count - start)
+        plane = out + HEAD + start
+        for c in range(WORDS):
+            if out[c]:
+                _differences(rows, start, n, c, now, column)
+            for p in range(8):
+                if (out[c] >> p) & 1:
+                    _cut(column, n, 8 * p, plane)
+                    plane += count
+        start += BLOCK
     return at - out
 
 
-cdef uint64_t _differences(
-    const uint64_t* source, size_t count, bint packed, uint64_t* column
-) noexcept nogil:
-    """Fills the column with differences, small ones of either sign as small numbers; their OR."""
-    cdef uint64_t seen = 0, step, before = source[0]
+cdef void _see(const uint64_t* rows, size_t count, uint64_t now, uint64_t* seen) noexcept nogil:
+    """The OR of all differences of each column."""
+    cdef uint64_t all_seen[WORDS]       # a local, so that the compiler keeps it in registers
+    cdef const uint64_t* row = rows
     cdef size_t i
-    if packed:
+    cdef int c
+    memset(all_seen, 0, sizeof(all_seen))
+    for i in range(1, count):
+        all_seen[0] |= _small(_time(row + WORDS, now) - _time(row, now))
+        for c in range(1, FIRST_PACKED):
+            all_seen[c] |= _small(row[WORDS + c] - row[c])
+        for c in range(FIRST_PACKED, WORDS):
+            all_seen[c] |= row[WORDS + c] ^ row[c]
+        row += WORDS
+    memcpy(seen, all_seen, sizeof(all_seen))
+
+
+cdef void _differences(const uint64_t* rows, size_t start, size_t count, int c, uint64_t now,
+                       uint64_t* column) noexcept nogil:
+    """A block of a column, each value as what it adds to the one before; the first row's are 0."""
+    cdef const uint64_t* at = rows + start * WORDS + c
+    cdef const uint64_t* before = at - WORDS if start else at
+    cdef size_t i
+    if c == 0:
         for i in range(count):
-            column[i] = source[i * WORDS] ^ before
-            before = source[i * WORDS]
-            seen |= column[i]
-        return seen
-    for i in range(count):
-        step = source[i * WORDS] - before
-        before = source[i * WORDS]
-        column[i] = (step << 1) ^ (0 - (step >> 63))
-        seen |= column[i]
-    return seen
+            column[i] = _small(_time(at, now) - _time(before, now))
+            before = at
+            at += WORDS
+    elif c < FIRST_PACKED:
+        for i in range(count):
+            column[i] = _small(at[0] - before[0])
+            before = at
+            at += WORDS
+    else:
+        for i in range(count):
+            column[i] = at[0] ^ before[0]
+            before = at
+            at += WORDS
 
 
 cdef void _cut(const uint64_t* column, size_t count, int shift, uint8_t* plane) noexcept nogil:

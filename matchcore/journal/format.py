@@ -14,7 +14,7 @@ import lz4.block
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND
+from ..commands import COMMAND, stamped
 from . import _planes
 from .ciphers import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
 from .hashes import HASHES, SHA256, Bytes, hash_maker
@@ -45,7 +45,7 @@ _FRAME = struct.Struct("<IBBHIIIIQQQq")
 _FRAME_TAIL = struct.Struct("<32s36s")
 _CRC = _SIZE = struct.Struct("<I")
 PLANES_HEAD_BYTES = WORDS + RECORD_BYTES
-_ZEROS = bytes(SECTOR_BYTES // 2)  # without these a sector holds two bytes that are not zero
+_ZEROS = SECTOR_BYTES // 2  # without so many side by side a sector holds two bytes that are not zero
 _TAIL = bytes(ALIGNMENT - 1)  # with one byte of fill behind it, nearly a cut-off end
 assert _SEGMENT.size + _CRC.size == HEADER_BYTES
 assert _FRAME.size + _FRAME_TAIL.size + _CRC.size == HEADER_BYTES
@@ -172,8 +172,8 @@ def _payload_bytes_max(raw: int) -> int:
     return ENCRYPTED_BYTES + (raw + raw // 255 + 2 * HEADER_BYTES if raw else 0)
 
 
-def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
-    """Codec and payload of a `COMMAND` array.
+def pack_commands(commands: NDArray[np.void], now: int = 0) -> tuple[int, bytes]:
+    """Codec and payload of a `COMMAND` array; where a command has no time, `now` is written.
 
     Planes are as small as what LZ4 made of them on every flow tried, in a fifth of the time.
     But no payload may have a sector, or an end, of zeros, which is how a torn write is told from
@@ -182,12 +182,13 @@ def pack_commands(commands: NDArray[np.void]) -> tuple[int, bytes]:
     words = np.ascontiguousarray(commands).view("<u8").reshape(-1, WORDS)
     codec, packed = CODEC_PLANES, b""
     if len(words) > RAW_COMMANDS_MAX:
-        packed = _planes.pack(words)
+        packed = _planes.pack(words, now)
     if not 0 < len(packed) < words.nbytes:
-        codec, packed = CODEC_RAW, words.tobytes()
+        codec, packed = CODEC_RAW, stamped(commands, now).tobytes()
     last = len(packed) % ALIGNMENT == ALIGNMENT - 1 and packed.endswith(_TAIL)
-    if last or _ZEROS in packed:
-        codec, packed = CODEC_PLANES_LZ4, lz4.block.compress(_planes.pack(words), store_size=True)
+    if last or _planes.has_zeros(packed, _ZEROS):
+        packed = lz4.block.compress(_planes.pack(words, now), store_size=True)
+        codec = CODEC_PLANES_LZ4
     return codec, packed
 
 

@@ -40,10 +40,10 @@ class MemoryLog:
         self.appended_bytes = 0
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
-        """Keeps commands; `now` in nanoseconds."""
+        """Keeps commands; `now`: nanoseconds, and the time of those that have none."""
         for at in range(0, len(commands), FRAME_COMMANDS_MAX):
             part = commands[at : at + FRAME_COMMANDS_MAX]
-            codec, payload = pack_commands(part)
+            codec, payload = pack_commands(part, now)
             header = FrameHeader(
                 codec, len(part), len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
             )

@@ -274,10 +274,13 @@ class FileLog:
     # ------------------------------------------------------------------ appending
 
     def append(self, commands: NDArray[np.void], now: int) -> None:
-        """Writes commands as frames; they are safe only after `sync`.  `now`: nanoseconds."""
+        """Writes commands as frames; they are safe only after `sync`.
+
+        ``now``: nanoseconds; the time of commands that have none.
+        """
         for at in range(0, len(commands), FRAME_COMMANDS):
             part = commands[at : at + FRAME_COMMANDS]
-            codec, payload = pack_commands(part)
+            codec, payload = pack_commands(part, now)
             self._append(codec, len(part), payload, now)
 
     def _append(self, codec: int, count: int, payload: Bytes, now: int) -> None:

@@ -266,3 +266,46 @@ def test_the_world_is_added_once_by_many_threads(tmp_path: Path) -> None:
         thread.join()
     assert [instrument.symbol for instrument in engine.instruments] == ["ONE", "TWO"]
     engine.close()
+
+
+@pytest.mark.parametrize("count", [3, 600])  # matched before they are queued, and after
+def test_after_ctrl_c_the_array_is_the_callers_and_the_log_has_what_was_matched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    engine = opened(tmp_path)
+    run(engine, 1)
+    entered, go, real = threading.Event(), threading.Event(), os.fdatasync
+    commands = flow(3, count)
+
+    def held(fd: int) -> None:
+        entered.set()
+        go.wait(20)
+        real(fd)
+
+    def interrupts() -> None:
+        while engine._machine.sequence < until:
+            threading.Event().wait(0.002)
+        threading.Event().wait(0.1)  # matched, it waits
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        go.set()
+
+    until = engine.sequence + 20 + count
+    monkeypatch.setattr(os, "fdatasync", held)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        first = engine.submit_async(flow(2, 20))  # holds the log's thread
+        entered.wait(20)
+        helper = threading.Thread(target=interrupts)
+        helper.start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.submit_batch(commands)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        go.set()
+    helper.join()
+    first.result(20)
+    commands["quantity"] = 0
+    commands["kind"] = 0
+    digest = engine.digest()
+    engine.close()
+    assert replayed(tmp_path) == digest
