@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +36,8 @@ from .journal import (
 from .moments import nanoseconds, text_of
 from .state import State
 
+REPLAY_COMMANDS = 8192  # of a step: handing one over takes as long as a few hundred
+REPLAY_AHEAD = 4  # steps read and not replayed yet: what memory they take has a limit
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
 
 
@@ -119,6 +123,53 @@ def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
     return machine.replay(frame.commands[known:end])
 
 
+class Replaying:
+    """Replays frames in a thread of its own while the next ones are read and verified.
+
+    Both let go of the GIL where they work.  A short log is replayed without a thread, at the end.
+    """
+
+    def __init__(self, machine: Machine, progress: Callable[[int], None]) -> None:
+        self._machine = machine
+        self._progress = progress
+        self._gathered: list[Frame] = []
+        self._count = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._under_way: deque[Future[int]] = deque()
+
+    def take(self, frame: Frame) -> None:
+        """Replays a frame behind those it was given before, soon."""
+        self._gathered.append(frame)
+        self._count += frame.count
+        if self._count < REPLAY_COMMANDS:
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "matchcore-replay")
+        if len(self._under_way) >= REPLAY_AHEAD:
+            self._progress(self._under_way.popleft().result())
+        self._under_way.append(self._thread.submit(self._apply, self._gathered))
+        self._gathered, self._count = [], 0
+
+    def _apply(self, frames: list[Frame]) -> int:
+        for frame in frames:
+            replay(self._machine, frame)
+        return sum(frame.count for frame in frames)
+
+    def __enter__(self) -> Replaying:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                for step in self._under_way:
+                    self._progress(step.result())
+                for frame in self._gathered:
+                    self._progress(self._apply([frame]))
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
+
+
 def open_for_writing(
     path: Path,
     made: type[Machine],
@@ -138,18 +189,20 @@ def open_for_writing(
     """
     began = time.perf_counter()
     start = starts(path, made, accept=of_this_log(path, disk), disk=disk, keys=keys)
-
-    def on_frame(frame: Frame) -> None:
-        replay(start.machine, frame)
-        progress(frame.count)
-
     if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
-    log = FileLog.open(
-        path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
-        after=start.sequence, chain=start.chain, on_frame=on_frame,
-        hash=hash, keys=keys, disk=disk,
-    )  # fmt: skip
+    log: FileLog | None = None
+    try:
+        with Replaying(start.machine, progress) as replaying:
+            log = FileLog.open(
+                path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
+                after=start.sequence, chain=start.chain, on_frame=replaying.take,
+                hash=hash, keys=keys, disk=disk,
+            )  # fmt: skip
+    except BaseException:
+        if log is not None:
+            log.abandon("its replay failed")
+        raise
     found = log.recovered
     recovery = Recovery(
         segments=found.segments,

@@ -45,7 +45,7 @@ _FRAME = struct.Struct("<IBBHIIIIQQQq")
 _FRAME_TAIL = struct.Struct("<32s36s")
 _CRC = _SIZE = struct.Struct("<I")
 PLANES_HEAD_BYTES = WORDS + RECORD_BYTES
-_ZEROS = SECTOR_BYTES // 2  # without so many side by side a sector holds two bytes that are not zero
+_ZEROS = SECTOR_BYTES // 2  # in a row; with fewer a sector holds two bytes that are not zero
 _TAIL = bytes(ALIGNMENT - 1)  # with one byte of fill behind it, nearly a cut-off end
 assert _SEGMENT.size + _CRC.size == HEADER_BYTES
 assert _FRAME.size + _FRAME_TAIL.size + _CRC.size == HEADER_BYTES

@@ -170,3 +170,25 @@ def test_a_closed_engine_in_memory_takes_nothing() -> None:
     engine.close()
     with pytest.raises(mc.LogError, match="closed"):
         engine.end_day()
+
+
+@pytest.mark.parametrize("commands", [300, 40_000])  # replayed at the end, and meanwhile
+def test_a_replay_that_fails_lets_go_of_the_log_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: int
+) -> None:
+    digest = filled(tmp_path, 1, commands)
+    told: list[int] = []
+    with opened(tmp_path, progress=told.append) as engine:
+        assert sum(told) == engine.recovery.commands == engine.sequence
+
+    def stops(step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(tmp_path, progress=stops)
+    with monkeypatch.context() as patch:
+        patch.setattr("matchcore.recovery.replay", lambda machine, frame: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            opened(tmp_path)
+    with opened(tmp_path) as engine:
+        assert engine.digest() == digest

@@ -19,9 +19,8 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "moments", "typed",
      "encoding", "answers", "repeats", "state", "calls"},
-    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_checks", "_repeats",
-     "_once", "_book",
-     "_inspect", "_machine", "_orderbook", "capi", "reference"},
+    {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_checks",
+     "_repeats", "_once", "_book", "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots", "persistence"},
     {"recovery", "pipeline", "lifetime"},
     {"snapshotting", "retention", "repair", "tail"},
