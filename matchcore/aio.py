@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .answers import Answer
 from .engine import Engine
 from .errors import QueueFull
-from .pipeline import Bell, Submission
+from .pipeline import Bell, Pipeline, Submission
 from .typed import Command
 
 
@@ -96,6 +96,17 @@ class _Box:
         self.letters: deque[_Letter] = deque()
         self.under_way = 0
         self._next: asyncio.Future[None] | None = None
+        self._kick = False  # as soon as the loop has gone round
+
+    def kick_soon(self, pipeline: Pipeline) -> None:
+        """What all tasks of one round send is one group, and their loop not disturbed meanwhile."""
+        if not self._kick:
+            self._kick = True
+            self.loop.call_soon(self._kick_now, pipeline)
+
+    def _kick_now(self, pipeline: Pipeline) -> None:
+        self._kick = False
+        pipeline.kick()
 
     def ring(self) -> None:
         try:
@@ -131,6 +142,9 @@ class _Letter(Submission):
         self.box = box
         self.arrived = False
         self.future: asyncio.Future[None] = box.loop.create_future()
+
+    def queued(self, pipeline: Pipeline) -> None:
+        self.box.kick_soon(pipeline)
 
     def done(self) -> Bell:
         self.box.letters.append(self)

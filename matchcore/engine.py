@@ -297,8 +297,7 @@ class Engine(Calls, Living):
                 return
             way.size = len(way.records) + len(events)
             pipeline.put(way)
-        if not isinstance(way, Waiter):
-            pipeline.kick()
+        way.queued(pipeline)
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
         pipeline = self._pipeline
@@ -328,8 +327,7 @@ class Engine(Calls, Living):
             if not early:
                 way.size += way.result.nbytes
                 pipeline.put(way)
-        if not waits:
-            pipeline.kick()
+        way.queued(pipeline)
 
     # ------------------------------------------------------------------ looking
 

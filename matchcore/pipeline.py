@@ -65,6 +65,10 @@ class Submission:
         self.error: BaseException | None = None
         self.written = False  # or failed
 
+    def queued(self, pipeline: Pipeline) -> None:
+        """Called without the lock when it waits for the log: somebody must write it."""
+        pipeline.kick()
+
     def done(self) -> Bell | None:
         """Hands out result or error.  What it returns is called once when the group is done."""
         raise NotImplementedError
@@ -86,6 +90,9 @@ class Waiter(Submission):
         super().__init__()
         self.gate = threading.Lock()
         self.gate.acquire()
+
+    def queued(self, pipeline: Pipeline) -> None:
+        """`Pipeline.finish` writes it, or has it written."""
 
     def done(self) -> None:
         self.gate.release()
@@ -328,8 +335,9 @@ class Pipeline:
                     thread = threading.Thread(target=self._run, name="matchcore-log", daemon=True)
                     thread.start()
                     self._thread = thread  # only now: whoever sees it may join it
-        with suppress(RuntimeError):  # it is awake already
-            self._wake.release()
+        if self._wake.locked():  # else it is awake already, or will be
+            with suppress(RuntimeError):  # somebody else was faster
+                self._wake.release()
 
     @property
     def has_thread(self) -> bool:

@@ -189,7 +189,7 @@ def test_a_payload_one_bit_away_from_a_tear_is_found(monkeypatch: pytest.MonkeyP
         return found
 
     assert taken_for_a_tear() == 0
-    monkeypatch.setattr(journal_format, "_ZEROS", bytes(512))
+    monkeypatch.setattr(journal_format, "_ZEROS", 512)
     assert taken_for_a_tear() > 0
 
 
