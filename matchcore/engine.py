@@ -401,7 +401,8 @@ class Engine(Calls, Living):
         """Has another process write a snapshot of this moment, while trading goes on.
 
         It replays the log from the newest snapshot on; the future gets the file, or `LogFailed`,
-        which leaves this engine as it is.  `LogError` while the one before is being written.
+        which leaves this engine as it is.  `LogError` while the one before is being written;
+        `KeyRefused` if that process could not have the keys: they must come from a file.
         """
         with self._lock:
             self._usable()
@@ -411,7 +412,7 @@ class Engine(Calls, Living):
                 raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
             self._pipeline.drain()
             self._usable()
-            self._aside = Aside(self.path, self._log.durable)
+            self._aside = Aside(self.path, self._log.durable, self._log.keys)
             return self._aside.result
 
     def _check(self) -> None:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 
 class MatchcoreError(Exception):
-    """Base of all errors below."""
+    """Base of all errors below.  Each can be handed to another process, with all it says."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[MatchcoreError], args: tuple[object, ...], said: dict[str, object]) -> object:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(said)
+    return error
 
 
 class InvalidCommand(MatchcoreError, ValueError):

@@ -41,7 +41,8 @@ class Meter:
     """A `metrics` hook that adds up every `Commit`.  Read it from any thread.
 
     ``sync_seconds`` and ``commands`` (of a sync): histograms; ``submissions`` and ``bytes``:
-    totals; ``waiting``: submissions that the last sync left in the queue.
+    totals; ``waiting``: submissions that the last sync left in the queue.  A sync by the clock,
+    under "interval", or for a snapshot answers no submission, and counts in ``sync_seconds``.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,8 @@ class Meter:
     def __call__(self, commit: Commit) -> None:
         with self._lock:
             self.sync_seconds.add(commit.sync_ns / 1e9)
-            self.commands.add(commit.commands)
+            if commit.submissions:  # not a sync by the clock, or for a snapshot
+                self.commands.add(commit.commands)
             self.submissions += commit.submissions
             self.bytes += commit.bytes
             self.waiting = commit.waiting

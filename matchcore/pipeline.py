@@ -286,7 +286,9 @@ class Pipeline:
         assert self.log is not None
         with self._turn:
             try:
+                started = time.monotonic_ns()
                 self.log.sync(to_disk=True)
+                self._tell([], started, started, 0)
             except BaseException as error:
                 self.failure = self.failure or error
                 raise

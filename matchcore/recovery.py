@@ -300,7 +300,7 @@ def at_durable(
     durable = log.durable
     start = Start(made(), None, [], 0)
     if path is not None:
-        start = starts(path, made, durable, of_this_log(path, disk), disk)
+        start = starts(path, made, durable, of_this_log(path, disk), disk, log.keys)
     if start.sequence < durable:
         for frame in log.frames(start.sequence):
             replay(start.machine, frame)

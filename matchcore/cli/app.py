@@ -83,20 +83,22 @@ def replay(directory: Path, machine: str, as_json: bool) -> None:
 @directory_argument
 @click.option("--replay", "replaying", is_flag=True,
               help="Then replay the log and compare the state at each snapshot.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N",
+              help="Processes that read at once (default: as many as are worth it).")  # fmt: skip
 @json_option
-def verify(directory: Path, replaying: bool, as_json: bool) -> None:
+def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) -> None:
     """Check every byte of a log and its snapshots, without changing any.
 
     \b
     Example:  matchcore verify exchange.d && echo good
-              matchcore verify exchange.d --replay
+              matchcore verify exchange.d --replay --jobs 4
     A log whose beginning is archived is replayed from its oldest snapshot on.
     Exit 0 good (a torn tail is good: it was never acknowledged), 1 damaged, 2 wrong usage.
     """
     from .logs import replayed, verify_all
 
     with failing_kindly(as_json):
-        result = verify_all(directory)
+        result = verify_all(directory, jobs or 0)
         if replaying:
             result = replayed(directory, result)
     show(result, as_json, title=f"Verification of {directory}")

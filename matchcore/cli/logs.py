@@ -124,13 +124,16 @@ def replayed(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
             "findings": findings}  # fmt: skip
 
 
-def verify_all(directory: Path) -> dict[str, Any]:
-    """Checks every segment and every snapshot, and that they belong together."""
+def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
+    """Checks every segment and every snapshot, and that they belong together.
+
+    ``jobs``: processes that walk segments at once, 0 for as many as are worth it.
+    """
     keys = Keys.from_environment()
     files = snapshots.listing(directory)  # before the log, which an engine may be writing
     total = sum(file.stat().st_size for file in directory.glob("journal-*"))
     with progress_bar("verifying", total) as progress:
-        report = verify(directory, progress, keys=keys)
+        report = verify(directory, progress, keys=keys, jobs=jobs)
     findings = [asdict(finding) for finding in report.findings]
     checked = reached = 0
     for file in files:

@@ -17,18 +17,15 @@ from .ciphers import Keys
 from .disk import DISK, Disk
 from .memory import MemoryLog
 from .reader import (
-    Finding,
     LogReader,
-    Report,
     durable_end,
     first_sequence,
     has_log,
     identity_of,
-    late_beginning,
     segments_of,
-    verify,
 )
 from .segments import Frame, Position
+from .verifying import Finding, Report, late_beginning, verify
 from .writer import (
     DEFAULT_SEGMENT_BYTES,
     INTERVAL_MS_DEFAULT,

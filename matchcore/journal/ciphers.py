@@ -120,6 +120,8 @@ class Keys:
         self._source = source
         self._key_id = key_id
         self._cipher = CIPHERS.index(cipher)
+        #: Where `from_file` read them, None otherwise: what another process can be told.
+        self.file: Path | None = None
 
     def __repr__(self) -> str:
         return f"Keys(cipher={CIPHERS[self._cipher]!r})"
@@ -149,7 +151,9 @@ class Keys:
         if not found:
             raise KeyRefused(f"{path}: no key in it")
         newest = next(reversed(found))
-        return cls(found.__getitem__, newest, ciphers[newest])
+        keys = cls(found.__getitem__, newest, ciphers[newest])
+        keys.file = Path(path).absolute()
+        return keys
 
     @classmethod
     def from_environment(cls) -> Keys | None:

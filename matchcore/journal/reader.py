@@ -1,10 +1,9 @@
-"""Reading a log without its lock: followers while it grows, and `verify` over every byte."""
+"""Reading a log without its lock, also while it grows."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -208,12 +207,6 @@ def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:
     return published(directory, disk) if _writer_alive(directory, disk) else None
 
 
-def late_beginning(file: Path, begins: int, needed: int) -> Finding:
-    """What is wrong with a log whose first segments are gone and not made up for."""
-    error = begins_late(file, begins, needed)
-    return Finding(error.what, error.path, error.offset, error.sequence)
-
-
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:
     """True if a directory is there and holds a journal."""
     return disk.is_dir(Path(path)) and bool(segment_files(Path(path), disk))
@@ -253,105 +246,3 @@ def published(directory: Path, disk: Disk) -> int:
         return 0
     sequence, check = POSITION.unpack(data)
     return int(sequence) if sequence ^ check == 2**64 - 1 else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Damage, and where it is."""
-
-    what: str
-    path: str
-    offset: int
-    sequence: int
-
-
-@dataclass(slots=True)
-class Report:
-    """What `verify` has read.  ``torn_bytes``: at the end, never acknowledged, no damage.
-
-    ``first_sequence``: above 1, the segments before were archived or lost, and only a snapshot
-    that reaches it makes up for them.  ``structure_only``: encrypted segments that were checked
-    against the chain, but not looked into, because there were no keys.
-    """
-
-    identity: str = ""
-    segments: int = 0
-    structure_only: int = 0
-    frames: int = 0
-    commands: int = 0
-    bytes: int = 0
-    torn_bytes: int = 0
-    first_sequence: int = 0
-    last_sequence: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def good(self) -> bool:
-        return not self.findings
-
-
-def verify(
-    path: str | os.PathLike[str],
-    progress: Callable[[int], None] = lambda step: None,
-    disk: Disk = DISK,
-    keys: Keys | None = None,
-) -> Report:
-    """Reads every segment and checks every byte, changing nothing; damage is in `findings`.
-
-    Without `keys` the structure and the chain of encrypted segments are checked, which cover
-    their stored bytes, and `structure_only` counts them.
-
-    `progress` is told the bytes of each segment read.  LogError when there is no log.
-    """
-    files = segment_files(Path(path), disk)
-    if not files:
-        raise LogError(f"{path}: no journal here")
-    report = Report(first_sequence=named_sequence(files[0]))
-    before: Walk | None = None
-    for file in files:
-        walk = _verify_segment(file, before, report, disk, keys, last=file == files[-1])
-        progress(walk.size() if walk is not None else 0)
-        if before is not None:
-            before.close()
-        before = walk
-    if before is not None:
-        report.last_sequence = before.sequence - 1
-        before.close()
-    return report
-
-
-def _verify_segment(
-    file: Path,
-    before: Walk | None,
-    report: Report,
-    disk: Disk,
-    keys: Keys | None,
-    *,
-    last: bool,
-) -> Walk | None:
-    """Walks one segment; notes what is wrong; returns the walk at its end, None if unreadable."""
-    try:
-        walk = Walk.open(file, keys=keys, structure=keys is None, disk=disk)
-    except LogDamaged as error:
-        report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
-        return None
-    report.segments += 1
-    report.structure_only += bool(walk.header.encryption.cipher and keys is None)
-    report.identity = report.identity or walk.header.identity.hex()
-    if before is not None:
-        try:
-            check_order([(before.path, before.header), (file, walk.header)])
-            if not before.problem:
-                check_follows(before, walk.header, file)
-        except LogDamaged as error:
-            report.findings.append(Finding(error.what, error.path, error.offset, error.sequence))
-    while (frame := walk.next()) is not None:
-        report.frames += 1
-        report.commands += frame.count
-    report.bytes += walk.offset
-    if walk.trailing_problem():
-        if last and walk.can_be_torn():
-            report.torn_bytes = walk.size() - walk.offset
-        else:
-            report.findings.append(Finding(walk.problem, str(file), walk.offset, walk.sequence))
-    return walk

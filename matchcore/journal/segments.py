@@ -336,7 +336,12 @@ def check_follows(walk: Walk, header: SegmentHeader, file: Path) -> None:
     """`LogDamaged` unless a segment goes on where a finished walk through its predecessor ended."""
     if walk.trailing_problem():
         raise walk.damage()
-    if header.first_sequence != walk.sequence or header.chain != walk.chain:
+    check_continues(walk.sequence, walk.chain, header, file)
+
+
+def check_continues(sequence: int, chain: bytes, header: SegmentHeader, file: Path) -> None:
+    """`LogDamaged` unless a segment begins where, and with what, the one before it ended."""
+    if header.first_sequence != sequence or header.chain != chain:
         raise LogDamaged(
             "this segment does not continue the one before it", str(file), 0, header.first_sequence
         )

@@ -16,8 +16,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from .. import snapshots
-from ..errors import LogFailed, NotInTheLog
+from ..errors import KeyRefused, LogFailed, NotInTheLog
 from ..journal import Keys, LogReader, durable_end, identity_of
+from ..journal.ciphers import KEYS_VARIABLE
 from ..recovery import machine_class, of_this_log, replay, starts
 
 SNAPSHOTS_KEPT = 3
@@ -77,11 +78,22 @@ def take(
 class Aside:
     """A snapshot that a child process writes; ``result``: a future of its file.
 
-    Of an encrypted exchange it takes the keys that MATCHCORE_KEYS names: a callable stays here.
-    The child goes on when its parent ends, and being killed it leaves nothing that counts.
+    Of an encrypted exchange it reads the file of keys itself: theirs, if they came from one, or
+    the one that MATCHCORE_KEYS names.  `KeyRefused` without either: a callable can not be handed
+    over, and a key must be in no argument and in no environment.  The child goes on when its
+    parent ends, and being killed it leaves nothing that counts.
     """
 
-    def __init__(self, directory: Path, sequence: int) -> None:
+    def __init__(self, directory: Path, sequence: int, keys: Keys | None = None) -> None:
+        environment = {**os.environ}
+        if keys is not None and keys.file is not None:
+            environment[KEYS_VARIABLE] = str(keys.file)
+        elif keys is not None and not environment.get(KEYS_VARIABLE):
+            raise KeyRefused(
+                f"start_snapshot of {directory}: its process can not call the keys= of this one."
+                f" Give Keys.from_file(...), or name such a file in {KEYS_VARIABLE} before, or"
+                " write the snapshot here: snapshot()"
+            )
         self.sequence = sequence
         self.result: Future[Path] = Future()
         self.result.set_running_or_notify_cancel()
@@ -89,7 +101,7 @@ class Aside:
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(directory.absolute()), str(sequence)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
         threading.Thread(target=self._wait, name="matchcore-snapshot", daemon=True).start()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from matchcore import Engine, Instrument, Keys, LogFailed, NewOrder, Side
+from matchcore import Engine, Instrument, KeyRefused, Keys, LogFailed, NewOrder, Side
 from matchcore.cli.app import app
 
 KEY = bytes(range(32)).hex()
@@ -120,15 +121,40 @@ def test_archive_finds_damage_without_keys(exchange: Path, tmp_path: Path, name:
     assert sorted(path.glob("journal-*.mcj")) == before
 
 
-def test_a_snapshot_aside_takes_the_keys_of_the_environment(
+def test_a_snapshot_aside_reads_the_file_of_keys(
     exchange: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = Keys.from_file(exchange.with_name("keys"))
+    file = exchange.with_name("keys")
+    keys = Keys.from_file(file)
     with Engine.open(exchange, keys=keys) as engine:
-        with pytest.raises(LogFailed, match="MATCHCORE_KEYS"):
-            engine.start_snapshot().result(60)
-        monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
-        assert engine.start_snapshot().result(60).name.endswith("3.mcs")
+        engine.submit(NewOrder("A", Side.BUY, 5, 9))
+        engine.start_snapshot().result(60)  # their own file
+    by_hand = Keys(lambda key_id: bytes.fromhex(KEY), "k1")
+    with Engine.open(exchange, keys=by_hand) as engine:
+        engine.submit(NewOrder("A", Side.BUY, 5, 9))
+        with pytest.raises(KeyRefused, match=r"can not call .* Keys\.from_file.* MATCHCORE_KEYS"):
+            engine.start_snapshot()
+        engine.submit(NewOrder("A", Side.BUY, 5, 9))  # nothing else has happened
+        monkeypatch.setenv("MATCHCORE_KEYS", str(file))
+        assert engine.start_snapshot().result(60).name.endswith("6.mcs")
         digest = engine.digest()
     with Engine.open(exchange, keys=keys) as engine:
-        assert engine.recovery.snapshot_sequence == 3 and engine.digest() == digest
+        assert engine.recovery.snapshot_sequence == 6 and engine.digest() == digest
+
+
+def test_an_encrypted_engine_whose_log_failed_still_shows_what_is_durable(
+    exchange: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Keys(lambda key_id: bytes.fromhex(KEY), "k1")
+    engine = Engine.open(exchange, keys=keys)
+    digest, durable = engine.digest(), engine.durable
+
+    def refuse(fd: int) -> None:
+        raise OSError(5, "the disk is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse)
+        with pytest.raises(LogFailed, match="the disk is broken"):
+            engine.submit(NewOrder("A", Side.BUY, 5, 9))
+    assert (engine.digest(), engine.durable) == (digest, durable)
+    engine.close()

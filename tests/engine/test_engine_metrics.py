@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from engine_kit import opened, run
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import matchcore as mc
 from matchcore.metrics import COMMANDS, SYNC_SECONDS, Histogram, Meter, export
+from matchcore.pipeline import Commit
 
 Samples = dict[tuple[str, str, str], float]
 
@@ -63,6 +65,23 @@ def test_prometheus_reads_what_the_engine_did(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert buckets == sorted(buckets) and len(buckets) == len(SYNC_SECONDS) + 1
     assert list(COMMANDS) == sorted(COMMANDS)
+
+
+def test_a_sync_by_the_clock_and_for_a_snapshot_is_told(tmp_path: Path) -> None:
+    told: Queue[Commit] = Queue()
+    meter = Meter()
+    with opened(tmp_path, policy="interval", interval_ms=1, metrics=told.put) as engine:
+        engine.submit_batch(flow(1, 5))
+        while (commit := told.get(timeout=60)).submissions:
+            meter(commit)
+        assert commit.commands == commit.bytes == commit.write_ns == 0 < commit.sync_ns
+        meter(commit)
+    read = meter.read()
+    assert sum(read["sync_seconds"]["counts"]) == sum(read["commands"]["counts"]) + 1
+    told = Queue()
+    with opened(tmp_path, metrics=told.put) as engine:
+        engine.snapshot()
+        assert told.get(timeout=60).submissions == 0
 
 
 def test_a_name_is_exported_once() -> None:
