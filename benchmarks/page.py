@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "benchmarks" / "recorded"
-PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md", ROOT / "README.md")
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -94,6 +94,27 @@ def instructions() -> str:
     )
 
 
+def _digits(value: float) -> str:
+    """Three of them, and no exponent."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def indexes() -> str:
+    """Tables, their indexes and what is asked, down; databases across."""
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
+    for figure in recorded("indexes")["figures"]:
+        place = figure["table"], ", ".join(figure["index"]) or "none"
+        rate = {"written, thousand rows/s": f"{figure['rows_per_s'] / 1e3:.0f}"}
+        asked = {f"{what}, ms": _digits(value) for what, value in figure["ms"].items()}
+        for what, value in (rate | asked).items():
+            cells.setdefault((*place, what), {})[figure["database"]] = value
+    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB"}
+    return table(
+        ["table", "index", "", *names.values()],
+        [[*row, *(found[name] for name in names)] for row, found in cells.items()],
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "neutral": lambda: by_scenario("neutral", lambda figure: f"{figure['median']:.1f}"),
     "journal": lambda: suite("journal"),
@@ -102,6 +123,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "beside": beside,
     "instructions": instructions,
+    "indexes": indexes,
     "worst": lambda: suite("worst"),
 }
 

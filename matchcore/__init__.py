@@ -38,6 +38,7 @@ from .errors import (
     ReadOnly,
     SinkError,
     SnapshotDamaged,
+    TooManyRows,
     UnknownInstrument,
 )
 from .events import EVENT, EventKind, Field, Reason, Status, fresh
@@ -135,6 +136,7 @@ __all__ = [
     "State",
     "Status",
     "TimeInForce",
+    "TooManyRows",
     "Trade",
     "UnknownInstrument",
     "__version__",

@@ -120,6 +120,10 @@ class SinkError(MatchcoreError):
     """A sink refuses to take part: foreign, ahead of the log, or of another schema."""
 
 
+class TooManyRows(MatchcoreError, ValueError):
+    """A question to a database has more rows as its answer than are given at once."""
+
+
 class ImportFormatError(MatchcoreError, ValueError):
     """A row of a market data file makes no sense; `line` counts from 1."""
 

@@ -51,16 +51,13 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
 
 def fresh(url: str) -> Any:
     """A store of new tables."""
-    import sqlalchemy as sa
-
     from ..sinks.schema import METADATA
 
     store: Any = open_store(url, IDENTITY)
     with store._speaking() as connection:
         connection.rollback()
         with connection.begin():
-            for table in sorted(METADATA.tables):
-                connection.execute(sa.schema.DropTable(METADATA.tables[table]))
+            METADATA.drop_all(connection)
     store.close()
     return open_store(url, IDENTITY)
 

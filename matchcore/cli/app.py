@@ -12,6 +12,7 @@ from .. import __version__
 from ..instruments import price_text
 from ..recovery import MACHINES
 from . import output
+from .asking import query
 from .bench import bench
 from .databases import rebuild, reconcile
 from .demo import demo
@@ -50,6 +51,7 @@ app.add_command(demo)
 app.add_command(bench)
 app.add_command(reconcile)
 app.add_command(rebuild)
+app.add_command(query)
 app.add_command(archive_command)
 app.add_command(repair_command)
 app.add_command(tail)

@@ -20,12 +20,16 @@ from .tables import TABLES
 EMPTIED_TOGETHER = 50_000  # sequences
 
 
-def open_existing(url: str, identity: bytes | None, shard: int) -> SqlStore:
+def open_existing(
+    url: str, identity: bytes | None, shard: int, *, read_only: bool = False
+) -> SqlStore:
     """The database of a URL, left as it is; `SinkError` if it has not all of our tables.
 
-    `identity`: the exchange that it must belong to, None for any.
+    `identity`: the exchange that it must belong to, None for any.  `read_only`: through
+    connections that could not write either.
     """
     store = built_in(url, shard)
+    store.read_only = read_only
     try:
         if store.url.get_backend_name() == "sqlite" and not Path(str(store.url.database)).is_file():
             raise SinkError(f"{store.shown}: there is no such file")

@@ -27,7 +27,8 @@ _SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', t
 class MysqlStore(SqlStore):
     """URL: ``mysql://user:word@host:3306/database?layout=…&partitions=16``, or ``mariadb://``.
 
-    Other parameters of the URL go to PyMySQL, such as ``ssl_ca`` and ``read_timeout``.
+    ``views=no`` makes no views.  Other parameters of the URL go to PyMySQL, such as ``ssl_ca`` and
+    ``read_timeout``.
     """
 
     signed = False
@@ -53,8 +54,11 @@ class MysqlStore(SqlStore):
         except ImportError:
             raise MissingExtra("a mysql:// sink", "mysql") from None
         sa.event.listen(engine, "connect", _session)
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        sa.event.listen(engine, "begin", self._begin)
         return engine
+
+    def _begin(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("START TRANSACTION READ ONLY" if self.read_only else "BEGIN")
 
     def prepare(self, identity: bytes) -> None:
         name = self._layout_name

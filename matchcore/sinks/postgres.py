@@ -36,8 +36,8 @@ _DURABLE = (
 class PostgresStore(SqlStore):
     """URL: ``postgresql://user:word@host:5432/database?sslmode=verify-full``.
 
-    The parameters of the URL go to libpq, such as ``sslmode``, ``sslrootcert`` and
-    ``application_name``.
+    ``views=no`` makes no views.  The other parameters of the URL go to libpq, such as ``sslmode``,
+    ``sslrootcert`` and ``application_name``.
     """
 
     def __init__(self, url: sa.URL, shard: int = 0) -> None:

@@ -34,7 +34,8 @@ class SqliteStore(SqlStore):
         return engine
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None)
+        address = f"{self.path.as_uri()}?mode={'ro' if self.read_only else 'rwc'}"
+        connection = sqlite3.connect(address, timeout=self._busy, isolation_level=None, uri=True)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 

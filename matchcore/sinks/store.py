@@ -20,12 +20,28 @@ from .interface import SinkAway
 from .rows import Rows
 from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
 from .tables import TABLES, VERSION
+from .views import VIEWS, columns_of, make_views
 
 STATEMENT_ROWS = 1000
 SHOWN_MAX = 5
 
-#: From a version of the schema to the next: what brings a database there.
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+
+def _other_indexes(connection: sa.Connection) -> None:
+    """From 2 to 3.  A server that makes no transaction of it may have done a part already."""
+    looker = sa.inspect(connection)
+    then = sa.Table("orders", sa.MetaData(), sa.Column("account"), sa.Column("seq"))
+    old = sa.Index("orders_account_seq", then.c.account, then.c.seq)
+    if old.name in {index["name"] for index in looker.get_indexes("orders")}:
+        connection.execute(sa.schema.DropIndex(old))
+    for table in ("orders", "daily_bars"):
+        there = {index["name"] for index in looker.get_indexes(table)}
+        for index in SQL_TABLES[table].indexes:
+            if index.name not in there:
+                connection.execute(sa.schema.CreateIndex(index))
+
+
+#: From a version of the schema to the next: what brings the tables there.
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {2: _other_indexes}
 
 
 class SqlStore:
@@ -37,9 +53,13 @@ class SqlStore:
     """
 
     signed = True  # unsigned values are stored as the signed ones of the same bits
+    read_only = False  # set before the first connection
 
     def __init__(self, url: sa.URL, shard: int = 0, layout: Layout | None = None) -> None:
-        self.url = url
+        self.url = url.difference_update_query(["views"])
+        self._views = url.query.get("views", "yes")
+        if self._views not in ("yes", "no"):
+            raise SinkError(f"views={self._views}: yes or no")
         self.shard = shard
         self.layout = layout or Layout()
         self.shown = url.render_as_string(hide_password=True)
@@ -83,6 +103,7 @@ class SqlStore:
                 with connection.begin():
                     for statement in ddl(connection.dialect, self.layout, missing):
                         connection.exec_driver_sql(statement)
+                    self._make_views(connection)
                     connection.execute(
                         POSITIONS.insert().values(
                             shard=self.shard, exchange=identity, version=VERSION, epoch=0, seq=0
@@ -90,6 +111,10 @@ class SqlStore:
                     )
             elif owner < VERSION:
                 self._migrate(connection)
+
+    def _make_views(self, connection: sa.Connection) -> None:
+        if self._views == "yes":
+            make_views(connection)
 
     def _missing(self, connection: sa.Connection) -> frozenset[str]:
         """Tables to be made.  `SinkError` unless those of our names have our columns."""
@@ -111,11 +136,17 @@ class SqlStore:
                 if name != "position" and found != columns:
                     foreign.append(name)
                 there.add(name)
+        missing = frozenset(ours) - there - {"position"}
+        if "positions" in missing or not missing:  # views of lost tables can not be described
+            for name in names.keys() & VIEWS.keys():
+                found = {column["name"] for column in looker.get_columns(names[name])}
+                if found != set(columns_of(name)):
+                    foreign.append(name)
         if foreign:
             raise SinkError(
                 f"{self.shown} has tables of its own named {', '.join(sorted(foreign))}"
             )
-        return frozenset(ours) - there - {"position"}
+        return missing
 
     def _owner(
         self, connection: sa.Connection, identity: bytes, missing: frozenset[str]
@@ -157,6 +188,7 @@ class SqlStore:
                 MIGRATIONS[version](connection)
                 version += 1
                 connection.execute(sa.update(POSITIONS).values(version=version))
+            self._make_views(connection)
 
     # ------------------------------------------------------------------ the interface
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = 2  # of the schema; 1 was SQLite only, with prices as text
+VERSION = 3  # of the schema; 1 was SQLite only, with prices as text; 2 had no views
 OPEN, FILLED, CANCELLED = 0, 1, 2  # `status`
 MAKER, TAKER = 1, 2  # `liquidity`
 DAY_NS = 86_400 * 10**9
@@ -21,7 +21,8 @@ DAY_NS = 86_400 * 10**9
 class Table:
     """``columns``: name -> NumPy format; unsigned ones are ids of all 64 bits.
 
-    ``broadcast``: small, and on every node of a sharded database.
+    ``indexes``: those that pay for what they cost, see docs/queries.md.  ``broadcast``: small, and
+    on every node of a sharded database.
     """
 
     name: str
@@ -59,7 +60,7 @@ TABLES: dict[str, Table] = {
         # Orders that rest now; the one table whose rows change.
         Table("open_orders", ("shard", "seq"), _ORDER, (("account",),)),
         # Orders that are done: written once.
-        Table("orders", ("shard", "seq"), _ORDER, (("account", "seq"),)),
+        Table("orders", ("shard", "seq"), _ORDER, (("order_id",),)),
         Table("trades", ("shard", "seq", "n"), {
             **_KEY, **_TRADE, "price_ticks": "i8", "quantity": "i8", "aggressor": "i2",
             "maker_seq": "i8", "maker_order_id": "u8", "maker_account": "u8", "taker_seq": "i8",
@@ -80,6 +81,6 @@ TABLES: dict[str, Table] = {
             **_KEY, "instrument": "i4", "instrument_seq": "i8", "day": "i4", "open_ticks": "i8",
             "high_ticks": "i8", "low_ticks": "i8", "close_ticks": "i8", "volume": "i8",
             "volume_wraps": "i4", "trades": "i8",
-        }, (("day", "instrument"),)),
+        }, (("day", "instrument"), ("instrument", "day"))),
     )
 }  # fmt: skip

@@ -34,6 +34,7 @@ COMMANDS = [
     "follow",
     "import",
     "info",
+    "query",
     "rebuild",
     "reconcile",
     "repair",

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md",
+         "docs/queries.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:

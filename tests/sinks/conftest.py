@@ -38,11 +38,24 @@ def mariadb_url() -> Iterator[str]:
         yield server.url()
 
 
-@pytest.fixture(params=["sqlite", *([] if _SKIPPED else KINDS)])
+KNOWN = ["sqlite", *([] if _SKIPPED else KINDS)]
+
+
+@pytest.fixture(params=KNOWN)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn; a server has one, cleared every time."""
+    return _emptied(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=KNOWN)
+def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same for all tests of a module, none of which takes `database`."""
+    return _emptied(request, tmp_path_factory.mktemp("kept"))
+
+
+def _emptied(request: pytest.FixtureRequest, place: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/exchange.db"
+        return f"sqlite:///{place}/exchange.db"
     url: str = request.getfixturevalue(request.param)
     with closing(built_in(url)) as store, transaction(store) as connection:
         METADATA.drop_all(connection)

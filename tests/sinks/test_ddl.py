@@ -9,6 +9,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 import matchcore as mc
+from matchcore.sinks import views
 from matchcore.sinks.schema import Layout, check_layout, ddl, layout_of
 
 GOLDEN = Path(__file__).parent / "ddl"
@@ -30,6 +31,12 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_tables_are_those_of_the_golden_file(name: str) -> None:
     assert text_of(name) == (GOLDEN / f"{name}.sql").read_text()
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql", "mysql"])
+def test_the_views_are_those_of_the_golden_file(name: str) -> None:
+    text = "".join(f"{statement};\n" for statement in views.ddl(LAYOUTS[name][0]).values())
+    assert text == (GOLDEN / f"{name}-views.sql").read_text()
 
 
 @pytest.mark.parametrize("name", ["polardbx-auto", "drds", "drds-tbpartition"])

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from mariadb_server import PASSWORD, USER, MariadbServer
-from sink_kit import contents, expected, filled, followed, logged
+from sink_kit import DAY, contents, expected, filled, followed, logged
 from sqlalchemy.dialects import mysql
 
 import matchcore as mc
+from matchcore.sinks.queries import Queries
 from matchcore.sinks.schema import METADATA, Layout, ddl
 from matchcore.sinks.store import SqlStore
 
@@ -70,6 +71,17 @@ def test_a_shard_is_on_one_server(tmp_path: Path, sharded: Sharded) -> None:
         exchange = filled(tmp_path / str(shard), shard, 300)
         followed(exchange, url, shard=shard)
         assert contents(exchange, url, shard) == expected(*logged(exchange), shard)
+        told = expected(*logged(exchange), shard)["trades"]
+        with Queries(url, shard=shard) as ask:
+            assert ask.trades("1970-01-02").tolist() == [row for row in told if row[-1] // DAY == 1]
+            assert ask.minute_bars("1970-01-02")["trades"].sum() == len(ask.trades("1970-01-02"))
+            assert ask.lives("ONE", told[0][10])
+        for view, key in (("trades_view", "trade_id"), ("minute_bars_view", "start_ns")):
+            seen = sharded.head.sql(
+                f"SELECT symbol, {key} FROM exchange.{view}"
+                f" WHERE shard = {shard} AND symbol = 'TWO'"
+            )
+            assert seen and {symbol for symbol, _ in seen} == {"TWO"}
     for shard, back in enumerate(sharded.backs):
         assert back.sql("SELECT DISTINCT shard FROM exchange.trades") == [(shard,)]
         assert back.sql("SELECT DISTINCT shard FROM exchange.positions") == [(shard,)]

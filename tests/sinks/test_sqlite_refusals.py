@@ -83,7 +83,7 @@ def test_a_database_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_another_schema_is_to_be_rebuilt(tmp_path: Path) -> None:
     exchange = filled(tmp_path / "e")
     database = followed(exchange, tmp_path / "x.db")
-    for version, says in ((1, "follow the log into a new"), (3, "knows 2: use a newer one")):
+    for version, says in ((1, "follow the log into a new"), (4, "knows 3: use a newer one")):
         made(database, f"UPDATE positions SET version = {version}")
         before = dumped(database)
         with pytest.raises(mc.SinkError, match=f"is of schema {version}.*{says}"):
@@ -96,7 +96,7 @@ def test_the_schema_before_is_known_and_refused(tmp_path: Path) -> None:
     file = made(tmp_path / "x.db", f"CREATE TABLE position ({columns}, sequence INTEGER)",
                 "CREATE TABLE orders (sequence INTEGER)")  # fmt: skip
     before = contents(tmp_path)
-    with pytest.raises(mc.SinkError, match="is of schema 1, this is 2"):
+    with pytest.raises(mc.SinkError, match="is of schema 1, this is 3"):
         open_sink(f"sqlite:///{file}", IDENTITY)
     assert contents(tmp_path) == before
 
@@ -106,13 +106,13 @@ def test_an_older_schema_is_brought_up_once(
 ) -> None:
     exchange = filled(tmp_path / "e")
     database = followed(exchange, tmp_path / "x.db")
-    monkeypatch.setattr(store, "VERSION", 3)
+    monkeypatch.setattr(store, "VERSION", 4)
     monkeypatch.setitem(
-        store.MIGRATIONS, 2, lambda db: db.exec_driver_sql("CREATE TABLE added (a INTEGER)")
+        store.MIGRATIONS, 3, lambda db: db.exec_driver_sql("CREATE TABLE added (a INTEGER)")
     )
     for _ in range(2):
         followed(exchange, database)
-        assert rows(database, "SELECT version, seq FROM positions") == [(3, 602)]
+        assert rows(database, "SELECT version, seq FROM positions") == [(4, 602)]
     assert rows(database, "SELECT * FROM added") == []
 
 

@@ -12,7 +12,8 @@ CREATE TABLE daily_bars (
 	volume_wraps INTEGER NOT NULL,
 	trades BIGINT NOT NULL,
 	PRIMARY KEY (shard, seq),
-	KEY daily_bars_day_instrument (day, instrument)
+	KEY daily_bars_day_instrument (day, instrument),
+	KEY daily_bars_instrument_day (instrument, day)
 )ENGINE=InnoDB PARTITION BY KEY(shard) PARTITIONS 8;
 CREATE TABLE executions (
 	shard INTEGER NOT NULL,
@@ -95,7 +96,7 @@ CREATE TABLE orders (
 	changed_ns BIGINT NOT NULL,
 	changed_seq BIGINT NOT NULL,
 	PRIMARY KEY (shard, seq),
-	KEY orders_account_seq (account, seq)
+	KEY orders_order_id (order_id)
 )ENGINE=InnoDB PARTITION BY KEY(shard) PARTITIONS 8;
 CREATE TABLE phases (
 	shard INTEGER NOT NULL,

@@ -14,6 +14,7 @@ CREATE TABLE daily_bars (
 	PRIMARY KEY (shard, seq)
 );
 CREATE INDEX daily_bars_day_instrument ON daily_bars (day, instrument);
+CREATE INDEX daily_bars_instrument_day ON daily_bars (instrument, day);
 CREATE TABLE executions (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
@@ -96,7 +97,7 @@ CREATE TABLE orders (
 	changed_seq BIGINT NOT NULL,
 	PRIMARY KEY (shard, seq)
 );
-CREATE INDEX orders_account_seq ON orders (account, seq);
+CREATE INDEX orders_order_id ON orders (order_id);
 CREATE TABLE phases (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,

@@ -1,0 +1,137 @@
+"""`matchcore query`: what people ask a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..instruments import price_text
+from ..moments import parse, text_of
+from .output import failing_kindly, json_option, show, show_rows
+
+if TYPE_CHECKING:
+    from ..sinks.queries import Array, Queries
+
+SHOWN = 20  # rows, unless said
+_FOR_MACHINES = ("shard", "instrument", "instrument_seq")
+
+
+class Asked:
+    """The options of a question; one that it needs and was not given is wrong usage."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        return self._given[name]
+
+    def needed(self, name: str) -> Any:
+        if self._given[name] is None:
+            raise click.UsageError(f"{self.what} needs --{name}")
+        return self._given[name]
+
+
+def _day(_: object, __: object, text: str | None) -> date | None:
+    """A day within 64 bits of nanoseconds."""
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+        parse(day.isoformat())
+    except ValueError as error:
+        raise click.BadParameter(f"{error}: a day like 2019-05-21") from None
+    return day
+
+
+def _lives(ask: Queries, by: Asked, what: str) -> Array:
+    """The orders that an id meant, newest first, or the executions of all of them."""
+    import numpy as np
+
+    from ..sinks.tables import TABLES
+
+    lives = ask.lives(by.needed("symbol"), by.needed("order"))
+    if what == "orders":
+        return np.array([life.order for life in lives], TABLES[what].dtype)[: by.limit]
+    none = np.zeros(0, TABLES[what].dtype)
+    return np.concatenate([none, *(life.executions for life in lives)])[: by.limit]
+
+
+QUESTIONS: dict[str, Callable[[Queries, Asked], Array]] = {
+    "trades": lambda ask, by: ask.trades(by.needed("day"), by.symbol, limit=by.limit),
+    "executions": lambda ask, by: ask.executions(by.needed("account"), by.day, limit=by.limit),
+    "open-orders": lambda ask, by: ask.open_orders(by.account, by.symbol, limit=by.limit),
+    "daily-bars": lambda ask, by: ask.daily_bars(by.symbol, by.day, by.day, limit=by.limit),
+    "minute-bars": lambda ask, by: ask.minute_bars(by.needed("day"), by.symbol, limit=by.limit),
+    "order": lambda ask, by: _lives(ask, by, "orders"),
+    "order-executions": lambda ask, by: _lives(ask, by, "executions"),
+}
+
+
+@click.command()
+@click.argument("what", type=click.Choice(list(QUESTIONS)))
+@click.option("--from", "url", required=True, envvar="MATCHCORE_SINK_URL",
+              help="The database, e.g. sqlite:///exchange.db.")  # fmt: skip
+@click.option("--day", callback=_day, help="A day of UTC, e.g. 2019-05-21.")
+@click.option("--symbol", help="One instrument instead of all.")
+@click.option("--account", type=click.IntRange(0, 2**64 - 1), help="Whose.")
+@click.option("--order", type=click.IntRange(0, 2**64 - 1), help="An order's id.")
+@click.option("--shard", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+              help="The number of the log where several share a database.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=SHOWN, show_default=True,
+              help="Rows at most.")  # fmt: skip
+@json_option
+def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
+    """Ask a database that follows a log; shows the first rows of the answer, with times in UTC.
+
+    \b
+    Example:  matchcore query trades --day 2019-05-21 --from sqlite:///exchange.db
+              matchcore query executions --account 7 --limit 1000 --json
+              matchcore query order --symbol ANA --order 1234
+    The URL may be in the environment, as MATCHCORE_SINK_URL, where no list of processes shows its
+    password.  Nothing is written or locked.
+    """
+    with failing_kindly(as_json):
+        from ..sinks.queries import Queries
+
+        with Queries(url, shard=shard) as ask:
+            rows = QUESTIONS[what](ask, Asked({"what": what, **given}))
+            columns = _columns(ask, rows)
+    if as_json:
+        lines = zip(*columns.values(), strict=True)
+        show({"rows": [dict(zip(columns, line, strict=True)) for line in lines]}, True)
+        return
+    for name in [name for name in columns if name in _FOR_MACHINES or name[-6:] == "_ticks"]:
+        del columns[name]
+    shown = [[str(value) for value in line] for line in zip(*columns.values(), strict=True)]
+    show_rows(list(columns), shown, f"{what}: {len(shown)} rows")
+
+
+def _columns(ask: Queries, rows: Array) -> dict[str, list[Any]]:
+    """By name, with symbols, exact prices and times as text; a volume or fill as one number."""
+    made: dict[str, list[Any]] = {}
+    versions = ask.versions(rows)
+    made["symbol"] = [symbol.decode("ascii") for symbol in versions["symbol"].tolist()]
+    ticks = [
+        Decimal(mantissa).scaleb(exponent)
+        for mantissa, exponent in versions[["tick_mantissa", "tick_exponent"]].tolist()
+    ]
+    for name in rows.dtype.names or ():
+        values = rows[name].tolist()
+        if name.endswith("_wraps"):
+            whole = name.removesuffix("_wraps")
+            made[whole] = [a + b * 2**63 for a, b in zip(made[whole], values, strict=True)]
+        elif name.endswith("_ns"):
+            made[f"{name.removesuffix('_ns')}_utc"] = [text_of(time) for time in values]
+        elif name == "day":
+            made[name] = rows[name].astype("datetime64[D]").astype(str).tolist()
+        else:
+            if name.endswith("_ticks"):
+                made[name.removesuffix("_ticks")] = [
+                    price_text(value * tick) for value, tick in zip(values, ticks, strict=True)
+                ]
+            made[name] = values
+    return made
