@@ -63,6 +63,10 @@ class Disk(Protocol):
         """Nanoseconds since 1970."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds that only grow, from anywhere."""
+        ...
+
     def random(self, count: int) -> bytes:
         """Bytes that no other exchange has."""
         ...
@@ -134,6 +138,9 @@ class SystemDisk:
 
     def clock(self) -> int:
         return time.time_ns()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def random(self, count: int) -> bytes:
         return os.urandom(count)

@@ -321,7 +321,7 @@ class FileLog:
             self.on_disk = upto
             self._since = None
         elif self.policy == "interval" and due is None:
-            self._since = time.monotonic()
+            self._since = self._disk.monotonic()
         self.durable = upto
         self._publish()
 
@@ -330,7 +330,7 @@ class FileLog:
         """Seconds until a `sync` will go to the disk, under "interval"; None: nothing waits."""
         if self._since is None:
             return None
-        return self._since + self.interval_ms / 1e3 - time.monotonic()
+        return self._since + self.interval_ms / 1e3 - self._disk.monotonic()
 
     def abandon(self, why: str) -> None:
         """Lets go of the files without a word to them, as in a child of the process that writes."""

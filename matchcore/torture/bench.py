@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from .disk import SimulatedDisk
-from .flips import Target, large, small
+from .flips import Target, encrypted, large, small
 from .flow import Broken
-from .kills import Chain, LeftOut, digests, file_limit, full_disk, stopped
+from .kills import Aside, Chain, LeftOut, Together, digests, file_limit, full_disk, stopped
 from .plans import MakeDisk, Plan, Run, any_faults, every_operation, shrunk
+from .secrecy import lacking
 
 FLIPS_A_CASE = 500  # so that a case is worth a line
 STRIDE = 1_000_003  # a prime: cases of a finite kind come in an order that reaches all parts soon
@@ -172,6 +173,9 @@ class Bench:
     def plan(self, plan: Plan, case: str, tally: Tally | None = None) -> None:
         """Runs a plan; one that breaks a promise is made smaller, and kept with its disk."""
         tally = tally or self._tallies["faults"]
+        if lacks := lacking(plan.hash, plan.cipher):
+            self._leave_out(lacks)
+            return
         try:
             outcome = Run(plan, self._make).go()
         except Exception as error:
@@ -210,6 +214,20 @@ class Bench:
             target.flip(at, 1 << number // 8 % 8, whole_way=True)
         tally.flips += 8
 
+    def break_encrypted(self, tally: Tally, number: int) -> None:
+        """Each bit of a small encrypted log with SM3, and a cut before each of its bytes."""
+        if lacks := lacking("sm3", "sm4-gcm"):
+            raise LeftOut(lacks)
+        target = self._target("encrypted", encrypted)
+        tally.of = target.size
+        at = number * STRIDE % target.size
+        for bit in range(8):
+            target.flip(at, 1 << bit, whole_way=number % 8 == bit)
+        if number % 4 == 0:  # each goes the whole way, and the key is derived for each file
+            target.cut(at)
+            tally.cuts += 1
+        tally.flips += 8
+
     def flip_large(self, tally: Tally, number: int) -> None:
         """Bits and bytes anywhere in the larger log."""
         target, dice = self._target("large", large), self._dice("large", number)
@@ -222,6 +240,12 @@ class Bench:
 
     def kill(self, tally: Tally, number: int) -> None:
         tally.kills += Chain(self.seed % 2**32 + number).run()
+
+    def kill_together(self, tally: Tally, number: int) -> None:
+        tally.kills += Together(self.seed % 2**32 + number).run()
+
+    def kill_aside(self, tally: Tally, number: int) -> None:
+        tally.kills += Aside(self.seed % 2**32 + number).run(kills=4)
 
     def stop(self, tally: Tally, number: int) -> None:
         tally.kills += stopped(self.seed % 2**32 + number)
@@ -244,8 +268,11 @@ KINDS: dict[str, tuple[float, Case]] = {
     "digests": (0.04, Bench.same_digest),
     "cuts": (0.1, Bench.cut_bytes),
     "flips": (0.1, Bench.flip_bits),
+    "encrypted": (0.05, Bench.break_encrypted),
     "operations": (0.2, Bench.operations),
-    "kills": (0.2, Bench.kill),
+    "kills": (0.14, Bench.kill),
+    "threads": (0.1, Bench.kill_together),
+    "aside": (0.06, Bench.kill_aside),
     "stops": (0.03, Bench.stop),
     "full": (0.04, Bench.full),
     "limits": (0.03, Bench.limit),

@@ -8,11 +8,14 @@ import resource
 import signal
 import struct
 import sys
+import threading
 import zlib
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..commands import COMMAND, joined
 from ..engine import Engine
@@ -27,6 +30,8 @@ ANSWER = struct.Struct("<QQI")
 FLOW = 40_000  # commands of one directory
 SEGMENT_BYTES = 1 << 15
 SIZES = (1, 1, 1, 2, 7, 16, 17, 60, 300)
+THREADS = 4
+FIRST_TIME = 2 * 10**18
 
 
 def load(path: str, policy: str, seed: int, out: int) -> None:
@@ -55,6 +60,78 @@ def load(path: str, policy: str, seed: int, out: int) -> None:
                 engine.snapshot()
 
 
+def load_together(path: str, policy: str, seed: int, out: int, *, aside: bool) -> None:
+    """The same by several threads at once, each with commands of its own; with `aside`, one
+    snapshot after the other is written beside them."""
+    streams = [own(seed, number) for number in range(THREADS)]  # before anybody waits for them
+    with Engine.open(path, policy=policy, segment_bytes=SEGMENT_BYTES) as engine:
+        assert engine.log is not None
+        kept = joined([np.zeros(0, COMMAND), *(frame.commands for frame in engine.log.frames())])
+        threads = [
+            threading.Thread(target=_one_of_many, args=(engine, mine, count, out))
+            for mine, count in zip(streams, counts(kept), strict=True)
+        ]
+        os.write(out, ANSWER.pack(engine.sequence, engine.sequence, 0))
+        for thread in threads:
+            thread.start()
+        while aside and any(thread.is_alive() for thread in threads):
+            engine.start_snapshot().result()
+        for thread in threads:
+            thread.join()
+
+
+def _one_of_many(engine: Engine, mine: Rows, at: int, out: int) -> None:
+    dice = np.random.default_rng(int(mine["time"][0]) + at)
+    while at < len(mine):
+        parts = int(dice.choice((1, 1, 2, 4)))
+        futures = []
+        for _ in range(parts):
+            given = mine[at : at + int(dice.choice(SIZES[:6]))]
+            at += len(given)
+            if parts == 1:
+                _tell_events(out, len(given), engine.submit_batch(given))
+            elif len(given):
+                future = engine.submit_async(given)
+                future.add_done_callback(partial(_tell_future, out, len(given)))
+                futures.append(future)
+        wait(futures)
+
+
+def _tell_future(out: int, count: int, future: Future[Rows]) -> None:
+    _tell_events(out, count, future.result())
+
+
+def _tell_events(out: int, count: int, events: Rows) -> None:
+    """The first event has the sequence of the first command."""
+    _tell(out, int(events["sequence"][0]) - 1, count, events.tobytes())
+
+
+def own(seed: int, number: int) -> Rows:
+    """The commands of one of several threads; their times say whose they are, and their place."""
+    rows: Rows = commands(seed + number, FLOW // THREADS).copy()
+    rows["time"] = FIRST_TIME + np.arange(len(rows)) * THREADS + number
+    return rows
+
+
+def counts(kept: Rows) -> list[int]:
+    """How many commands of each thread are in a log."""
+    return [int(count) for count in np.bincount(_numbers(kept) % THREADS, minlength=THREADS)]
+
+
+def in_turn(kept: Rows, seed: int) -> bool:
+    """Whether a log has of each thread a beginning of what it gave, once and in its order."""
+    numbers = _numbers(kept)
+    return all(
+        kept[numbers % THREADS == number].tobytes() == own(seed, number)[:count].tobytes()
+        for number, count in enumerate(counts(kept))
+    )
+
+
+def _numbers(kept: Rows) -> NDArray[np.int64]:
+    numbers: NDArray[np.int64] = kept["time"].astype(np.int64) - FIRST_TIME
+    return numbers
+
+
 def _told(engine: Engine, given: Rows, at: int, out: int) -> Future[Rows]:
     """A batch that is on its way; its answer is said as soon as it is there."""
     future = engine.submit_async(given)
@@ -72,9 +149,10 @@ def logged(path: Path) -> Rows:
         return joined([np.zeros(0, COMMAND), *(frame.commands for frame in reader.read())])
 
 
-def fill(path: Path, seed: int, policy: str) -> int:
-    """Sends batches until the disk takes no more; returns what was acknowledged."""
-    with_room = 0
+def fill(path: Path, seed: int, policy: str) -> tuple[int, str, bool]:
+    """Sends batches until the disk takes no more; what was acknowledged, what the error said, and
+    whether the engine, which takes nothing more, still shows what it acknowledged."""
+    with_room, said, shows = 0, "", False
     engine = Engine.open(path, policy=policy, segment_bytes=1 << 16)
     try:
         for number in range(100_000):
@@ -83,11 +161,21 @@ def fill(path: Path, seed: int, policy: str) -> int:
             with_room = engine.sequence
             if with_room >= FLOW:
                 raise RuntimeError("the disk never got full")
-    except LogFailed:
-        pass
+    except LogFailed as error:
+        said = str(error)
+        shows = engine.digest() == digest_of(commands(seed, FLOW)[: engine.durable])
+        shows = shows and engine.durable == with_room and _refuses(engine)
     finally:
         engine.close()
-    return with_room
+    return with_room, said, shows
+
+
+def _refuses(engine: Engine) -> bool:
+    try:
+        engine.end_day()
+    except LogFailed:
+        return True
+    return False
 
 
 def full(place: str, seed: int, policy: str, limit: int) -> dict[str, object]:
@@ -100,7 +188,7 @@ def full(place: str, seed: int, policy: str, limit: int) -> dict[str, object]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     else:
         ballast.write_bytes(bytes(400_000))
-    acknowledged = fill(base / "exchange", seed, policy)
+    acknowledged, said, shows = fill(base / "exchange", seed, policy)
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     else:
@@ -110,6 +198,8 @@ def full(place: str, seed: int, policy: str, limit: int) -> dict[str, object]:
     kept = logged(base / "exchange")
     return {
         "acknowledged": acknowledged,
+        "said": said,
+        "shows": shows,
         "recovered": found,
         "as_given": kept.tobytes() == commands(seed, FLOW)[:found].tobytes(),
         "same_state": digest == digest_of(kept),

@@ -26,6 +26,7 @@ POWER_BEFORE, POWER_AFTER, DEATH_BEFORE, DEATH_AFTER = (
 EIO, ENOSPC, LIE = "eio", "enospc", "lie"
 CRASHES = (POWER_BEFORE, POWER_AFTER, DEATH_BEFORE, DEATH_AFTER)
 KINDS = (*CRASHES, EIO, ENOSPC, LIE)
+OPERATION_SECONDS = 0.001  # what each of them takes
 
 
 class Crash(BaseException):
@@ -170,6 +171,7 @@ class SimulatedDisk:
         self._open: dict[int, File] = {}
         self._locks: dict[int, tuple[File, bool]] = {}
         self._next, self._now = 3, 10**18
+        self._seconds = 0.0
 
     # ------------------------------------------------------------------ faults
 
@@ -177,6 +179,7 @@ class SimulatedDisk:
         """Counts an operation that changes something; returns the error it has to give."""
         self._alive()
         self.operations += 1
+        self._seconds += OPERATION_SECONDS
         self.said.append(what)
         kind = self.faults.get(self.operations, "")
         if kind in (POWER_BEFORE, DEATH_BEFORE):
@@ -425,6 +428,13 @@ class SimulatedDisk:
     def clock(self) -> int:
         self._now += 1
         return self._now
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def wait(self, seconds: float) -> None:
+        """Time in which nobody asks the disk for anything."""
+        self._seconds += seconds
 
     def random(self, count: int) -> bytes:
         return self.dice.randbytes(count)

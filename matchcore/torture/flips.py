@@ -16,10 +16,12 @@ from pathlib import Path
 from .. import snapshots
 from ..engine import Engine
 from ..errors import LogDamaged, SnapshotDamaged
+from ..journal import Keys
 from ..journal.format import HEADER_BYTES
 from ..journal.segments import Frame, Walk, segment_files
 from .disk import SimulatedDisk
 from .flow import Broken, Rows, commands, digest_of, promise
+from .secrecy import Secret
 
 PLACE = Path("/exchange")
 
@@ -39,10 +41,20 @@ class Stand:
 class Target:
     """A log whose writer died, with snapshots: everything in it was acknowledged."""
 
-    def __init__(self, seed: int, sizes: list[int], segment_bytes: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        sizes: list[int],
+        segment_bytes: int,
+        hash: str = "sha256",
+        keys: Keys | None = None,
+    ) -> None:
+        self._keys = keys
         self.stream: Rows = commands(seed, sum(sizes))
         disk = SimulatedDisk(seed)
-        with Engine.open(PLACE, disk=disk, segment_bytes=segment_bytes, clock=disk.clock) as engine:
+        with Engine.open(
+            PLACE, disk=disk, segment_bytes=segment_bytes, clock=disk.clock, hash=hash, keys=keys
+        ) as engine:
             at = 0
             for number, size in enumerate(sizes):
                 engine.submit_batch(self.stream[at : at + size])
@@ -57,15 +69,21 @@ class Target:
         self.segments = segment_files(PLACE, self.disk)
         self.snapshots = snapshots.listing(PLACE, self.disk)
         self.files = [*self.segments, *self.snapshots]
-        self._walks = {file: Walk.open(file, disk=self.disk) for file in self.segments}
+        self._walks = {file: self._walk(file) for file in self.segments}
         self._stands = {file: self._stand(walk) for file, walk in self._walks.items()}
-        self._held = {file: snapshots.read(file, self.disk) for file in self.snapshots}
+        self._held = {file: self._read(file) for file in self.snapshots}
         self._node = {
             file: node for file in self.files if (node := self.disk._live[file]) is not None
         }
         self.ends = [0]
         for file in self.files:
             self.ends.append(self.ends[-1] + len(self.contents[file]))
+
+    def _walk(self, file: Path) -> Walk:
+        return Walk.open(file, keys=self._keys, disk=self.disk)
+
+    def _read(self, file: Path) -> snapshots.Snapshot:
+        return snapshots.read(file, self.disk, keys=self._keys)
 
     def _stand(self, walk: Walk) -> list[Stand]:
         stands = []
@@ -105,12 +123,12 @@ class Target:
         """True if it is decided; `Broken` as `flip` raises it."""
         if file in self._held:
             try:
-                return snapshots.read(file, self.disk) == self._held[file]
+                return self._read(file) == self._held[file]
             except SnapshotDamaged:
                 return True
         if offset < HEADER_BYTES:
             try:
-                with Walk.open(file, disk=self.disk) as walk:
+                with self._walk(file) as walk:
                     return walk.header == self._walks[file].header
             except LogDamaged:
                 return True
@@ -140,7 +158,7 @@ class Target:
         disk.load({file: bytes(node.live) for file, node in self._node.items()})
         wanted, digest = len(self.stream), self.digest
         try:
-            with Engine.open(PLACE, disk=disk) as engine:
+            with Engine.open(PLACE, disk=disk, keys=self._keys) as engine:
                 if prefix is not None:
                     wanted, digest = prefix, digest_of(self.stream[:prefix])
                 promise(engine.sequence == wanted, f"{what}: {engine.sequence} of {wanted}")
@@ -159,7 +177,7 @@ class Target:
         try:
             if file in self._held:
                 try:
-                    snapshots.read(file, self.disk)
+                    self._read(file)
                     raise Broken(f"{what}: half a snapshot is good")
                 except SnapshotDamaged:
                     self._opens_the_same(what)
@@ -187,6 +205,12 @@ def same(left: Frame, right: Frame | None) -> bool:
 def small(seed: int) -> Target:
     """A few KiB in three segments, and two snapshots."""
     return Target(seed, [2, 3, 5, 20, 8, 12, 30, 4, 25, 1, 18, 3, 22], 4096)
+
+
+def encrypted(seed: int) -> Target:
+    """As `small`, with SM3 and SM4."""
+    sizes = [2, 3, 5, 20, 8, 12, 30, 4, 25, 1, 18, 3, 22]
+    return Target(seed, sizes, 4096, "sm3", Secret("sm4-gcm", lambda: "k"))
 
 
 def large(seed: int) -> Target:

@@ -14,20 +14,23 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from .. import snapshots
 from ..answers import Machine
 from ..commands import joined
 from ..engine import Engine
 from ..errors import LogLocked
 from ..recovery import machine_class, read
-from .child import ANSWER, FLOW, load, logged
-from .flow import Broken, Rows, check_books, commands, promise, reference
+from ..state import State
+from .child import ANSWER, FLOW, in_turn, load, load_together, logged
+from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
 
 KILLS_A_DIRECTORY = 20
 OPENED_SECONDS_MAX = 60.0
+WHY_FULL = ("No space left", "File too large", "bytes were written")
 CHILD = [sys.executable, "-m", "matchcore.torture.child"]
 SMALL_DISK = 'mount -t tmpfs -o size=1m none "$1" && shift && "$@"'
 _context = multiprocessing.get_context("forkserver")
@@ -56,16 +59,18 @@ def place() -> Iterator[Path]:
 class Victim:
     """An engine in a process of its own, under load."""
 
-    def __init__(self, path: Path, policy: str, seed: int) -> None:
+    def __init__(self, path: Path, policy: str, seed: int, kind: str = "alone") -> None:
         self._out, inside = _context.Pipe(duplex=False)
-        self.process = _context.Process(target=_load, args=(str(path), policy, seed, inside))
+        self.process = _context.Process(target=_load, args=(str(path), policy, seed, inside, kind))
         self.process.start()
         inside.close()
         ready = self._out.poll(OPENED_SECONDS_MAX)
         promise(ready, f"no engine within {OPENED_SECONDS_MAX} s after a kill")
 
-    def kill(self) -> list[tuple[int, int, int]]:
-        """SIGKILL; everything it said before."""
+    def kill(self, *, family: bool = False) -> list[tuple[int, int, int]]:
+        """SIGKILL, also to its children if the whole `family` goes; everything it said before."""
+        if family:
+            self.end_family()
         self.process.kill()
         parts = []
         while part := os.read(self._out.fileno(), 1 << 16):
@@ -77,12 +82,24 @@ class Victim:
         return [ANSWER.unpack_from(said, at) for at in range(0, len(said), ANSWER.size)]
 
 
-def _load(path: str, policy: str, seed: int, out: Connection) -> None:
-    load(path, policy, seed, out.fileno())
+    def end_family(self) -> None:
+        """Kills what it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+
+
+def _load(path: str, policy: str, seed: int, out: Connection, kind: str) -> None:
+    os.setpgid(0, 0)
+    if kind == "alone":
+        load(path, policy, seed, out.fileno())
+    else:
+        load_together(path, policy, seed, out.fileno(), aside=kind == "aside")
 
 
 class Chain:
     """One directory, killed again and again; a machine beside it, fed what the log kept."""
+
+    kind = "alone"
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -96,23 +113,38 @@ class Chain:
         with place() as made:
             path = made / "exchange"
             while self.kills < kills and self.machine.sequence < FLOW:
-                victim = Victim(path, self.policy, self.seed)
-                time.sleep(dice.choice((0.0, dice.random() * 0.01, dice.random() * 0.06)))
-                said = victim.kill()
+                victim = Victim(path, self.policy, self.seed, self.kind)
+                self._wait(dice)
+                said = victim.kill(family=dice.random() < 0.5)
                 self.kills += 1
-                with Engine.open(path, policy=self.policy) as engine:
-                    self._check(engine, path, said)
+                try:
+                    with Engine.open(path, policy=self.policy) as engine:
+                        self._check(engine, path, said)
+                finally:
+                    victim.end_family()
             _, events, _ = reference(logged(path)[:3000])
             mine = machine_class("cython")().apply(logged(path)[:3000])
             promise(events.tobytes() == mine.tobytes(), "the two machines answer differently")
         return self.kills
 
+    def _wait(self, dice: random.Random) -> None:
+        time.sleep(dice.choice((0.0, dice.random() * 0.01, dice.random() * 0.06)))
+
+    def _as_given(self, kept: Rows) -> bool:
+        return kept.tobytes() == commands(self.seed, FLOW)[: len(kept)].tobytes()
+
     def _check(self, engine: Engine, path: Path, said: list[tuple[int, int, int]]) -> None:
         found, before = engine.sequence, self.machine.sequence
         acknowledged = max((after for _, after, _ in said), default=before)
         promise(found >= max(acknowledged, before), f"{acknowledged} acknowledged, {found} there")
-        kept, given = logged(path), commands(self.seed, FLOW)[:found]
-        promise(kept.tobytes() == given.tobytes(), "the log is not what was given, once, in order")
+        kept = logged(path)
+        whole = len(kept) == found and self._as_given(kept)
+        promise(whole, "the log is not what was given, once, in order")
+        promise(not engine.recovery.skipped, f"a bad snapshot: {engine.recovery.skipped}")
+        for file in snapshots.listing(path):
+            taken = snapshots.read(file)
+            stands = State.from_bytes(taken.payload).digest() == digest_of(kept[: taken.sequence])
+            promise(stands, f"{file.name} is not the state of the commands before it")
         ends = {before: before, **{start: end for start, end, _ in said if end > start}}
         sums = {start: crc for start, end, crc in said if end > start}
         at = before
@@ -126,6 +158,24 @@ class Chain:
             at = end
         promise(engine.digest() == self.machine.digest(), "the state is not that of its commands")
         check_books(engine._machine)
+
+
+class Together(Chain):
+    """Several threads that share syncs, each with commands of its own."""
+
+    kind = "threads"
+
+    def _as_given(self, kept: Rows) -> bool:
+        return in_turn(kept, self.seed)
+
+
+class Aside(Together):
+    """And a process beside them that writes snapshots; killed too, or left to finish alone."""
+
+    kind = "aside"
+
+    def _wait(self, dice: random.Random) -> None:
+        time.sleep(dice.random() * 1.2)
 
 
 def stopped(seed: int) -> int:
@@ -176,6 +226,8 @@ def _filled(command: list[str], made: Path, seed: int, limit: int) -> int:
     promise(done.returncode == 0, f"a full disk: {done.stderr.strip()[-500:]}")
     found = json.loads(done.stdout)
     promise(found["recovered"] >= found["acknowledged"] > 0, f"a full disk: {found}")
+    says_why = any(why in found["said"] for why in WHY_FULL)
+    promise(says_why and found["shows"], f"a full disk is not named, or nothing shown: {found}")
     promise(found["as_given"] and found["same_state"], f"a full disk: {found}")
     return 1
 

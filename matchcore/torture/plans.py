@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,18 +24,23 @@ from ..engine import Engine
 from ..errors import InvalidCommand, LogDamaged, LogError, MatchcoreError
 from ..journal import Frame, LogReader, verify
 from ..journal.segments import Walk, named_sequence, segment_files
+from ..recovery import machine_class, open_for_writing
 from ..retention import archive
 from ..typed import decode
 from .disk import CRASHES, KINDS, LIE, POWER_BEFORE, Crash, Fault, SimulatedDisk
-from .flow import Rows, check_books, commands, digest_of, promise, reference
+from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
+from .secrecy import Secret, lacking
+from .stages import Stages
 
 PLACE, ARCHIVE = Path("/exchange"), Path("/archive")
 LIVES_MAX = 200
-FLOW = 400  # commands of a life, if it lives long enough
+FLOW = 800  # commands of a life, if it lives long enough
+INTERVAL_MS = 10
 
 
 class Step(NamedTuple):
-    """``what``: "batch" or "single" of `size` commands, "snapshot", "reopen", "archive", "drop"."""
+    """``what``: "batch" or "single" of `size` commands, a "group" of `size` submissions that share
+    syncs, "wait" so many ms, "snapshot", "reopen", "archive", "drop"."""
 
     what: str
     size: int = 0
@@ -50,6 +57,8 @@ class Plan:
     sector: int = 512
     segment_bytes: int = 4096
     room: int = 0
+    hash: str = "sha256"
+    cipher: str = ""
 
     def as_plain(self) -> dict[str, Any]:
         return {**self.__dict__, "steps": [*self.steps], "faults": [*self.faults]}
@@ -87,6 +96,10 @@ class Run:
         self.outcome = Outcome(disk=self.disk)
         self.stream = np.zeros(0, COMMAND)  # everything given, as the exchange should have it
         self.acknowledged = 0
+        self.synced = 0  # what fdatasync has returned for
+        self.told: list[tuple[int, float]] = []  # ends of answers, and when they were given
+        self.wrong: list[str] = []  # seen where nothing can be raised
+        self.keys = Secret(plan.cipher, lambda: f"k{self.life % 2}") if plan.cipher else None
         #: by the sequence before a call: its commands, and the bytes of its events
         self.answers: dict[int, tuple[int, bytes]] = {}
         self.retained: set[str] = set()  # what may have shortened the log
@@ -126,16 +139,27 @@ class Run:
                 step = todo[0]
                 if step.what == "reopen":
                     engine.close()
-                    self.acknowledged = len(self.stream)
+                    self.acknowledged = self.synced = len(self.stream)
                     engine = self._open()
                 elif step.what == "snapshot":
                     engine.snapshot()
                 elif step.what in ("archive", "drop"):
                     self._retain(engine, step.what)
+                elif step.what == "group":
+                    self._group(engine, step.size)
+                elif step.what == "wait":
+                    self._wait(engine, step.size / 1e3)
                 else:
                     self._submit(engine, step)
+                self._note(engine)
                 todo.pop(0)
             engine.close()
+        except (MatchcoreError, OSError):
+            self._note(engine)
+            self._serves(engine)
+            with suppress(Crash, LogError, OSError):  # who goes on after an error gives it back
+                engine.close()
+            raise
         except BaseException:
             with suppress(Crash, LogError, OSError):  # who goes on after an error gives it back
                 engine.close()
@@ -144,9 +168,16 @@ class Run:
         return True
 
     def _open(self) -> Engine:
-        engine = Engine.open(
-            PLACE, policy=self.plan.policy, segment_bytes=self.plan.segment_bytes,
-            disk=self.disk, clock=self.disk.clock,
+        plan = self.plan
+        log, machine, recovery = open_for_writing(
+            PLACE, machine_class("cython"), policy=plan.policy, interval_ms=INTERVAL_MS,
+            segment_bytes=plan.segment_bytes, progress=lambda step: None, hash=plan.hash,
+            keys=self.keys, disk=self.disk,
+        )  # fmt: skip
+        self.stages = Stages(log)
+        engine = Engine(
+            machine, log, path=PLACE, recovery=recovery, clock=self.disk.clock, disk=self.disk,
+            pipeline=self.stages,
         )  # fmt: skip
         self.outcome.opened += 1
         self.disk.said.append(f"-- opened at {engine.sequence}")
@@ -156,8 +187,7 @@ class Run:
     def _check(self, engine: Engine) -> None:
         """Acknowledged ⊆ recovered ⊆ given, in order, once; the state is that of those commands."""
         found = engine.sequence
-        safe = self.acknowledged if self._keeps() else 0
-        promise(found >= safe, f"{safe} commands were acknowledged, {found} are there")
+        self._nothing_lost(found)
         promise(found <= len(self.stream), f"{len(self.stream)} commands were given, {found} there")
         assert engine.log is not None
         self.stream = self.stream[:found]
@@ -165,7 +195,9 @@ class Run:
         promise(first == 1 or bool(self.retained), f"the log begins with command {first}")
         promise(engine.digest() == digest_of(self.stream), "the state is not that of its commands")
         check_books(engine._machine)
-        self.acknowledged, self._forgotten = found, self.disk.forgotten
+        self.acknowledged = self.synced = found  # an opening syncs what it accepts
+        self.told.clear()
+        self._forgotten = self.disk.forgotten
         self.answers = {
             at: answer for at, answer in self.answers.items() if at + answer[0] <= found
         }
@@ -189,17 +221,73 @@ class Run:
             place = ARCHIVE if what == "archive" else None
             archive(PLACE, place, drop=place is None, keep_snapshots=1, disk=self.disk)
 
-    def _keeps(self) -> bool:
-        """Whether acknowledged is safe: not from a disk that lied, nor under `os` from one that
-        forgot what was not synced."""
-        return not self.disk.lied and (
-            self.plan.policy == "sync" or self._forgotten == self.disk.forgotten
-        )
+    def _nothing_lost(self, found: int) -> None:
+        """What was synced is there.  So is what was acknowledged, under `sync` always, else if
+        the disk forgot nothing; under `interval` what it forgot was answered within one."""
+        if self.disk.lied:
+            return
+        promise(found >= self.synced, f"{self.synced} commands were synced, {found} are there")
+        if self.plan.policy == "sync" or self._forgotten == self.disk.forgotten:
+            safe = self.acknowledged
+            promise(found >= safe, f"{safe} commands were acknowledged, {found} are there")
+        elif self.plan.policy == "interval":
+            lost = [at for end, at in self.told if end > found]
+            span = 1e3 * (lost[-1] - lost[0]) if lost else 0
+            promise(span <= INTERVAL_MS, f"answers of {span:.0f} ms are lost, not {INTERVAL_MS}")
+
+    def _note(self, engine: Engine) -> None:
+        """How far the engine says it has synced, and what could not be said where it was seen."""
+        self.synced = max(self.synced, engine.on_disk)
+        self.wrong += self.keys.wrong if self.keys is not None else []
+        for what in self.wrong:
+            raise Broken(what)
+
+    def _serves(self, engine: Engine) -> None:
+        """After an error it shows what was acknowledged; only unsynced bytes may be unreadable."""
+        try:
+            durable, digest = engine.durable, engine.digest()
+        except LogError as error:
+            promise(self.plan.policy != "sync", f"after an error nothing is shown: {error}")
+            return
+        shown = digest_of(self.stream[:durable])
+        promise(digest == shown, "after an error another state is shown than the durable one")
+
+    def _group(self, engine: Engine, count: int) -> None:
+        """Submissions, the log's turn among them: some share a frame and a sync, and some wait."""
+        dice = random.Random(f"{self.plan.seed} {self.life} {len(self.stream)}")
+        for _ in range(count):
+            at = len(self.stream)
+            given = self._given(at, dice.choice((1, 1, 1, 2, 7, 20)))
+            if dice.random() < 0.2:
+                self._answered(at, len(given), engine.submit_batch(given).tobytes())
+            else:
+                future = engine.submit_async(given)
+                future.add_done_callback(partial(self._released, at, len(given)))
+            if dice.random() < 0.3:
+                self.stages.go()
+        self.stages.go()
+        engine._usable()
+
+    def _released(self, at: int, count: int, future: Future[Rows]) -> None:
+        if future.exception() is None:
+            if at != self.acknowledged:
+                self.wrong.append(f"answer {at + 1} came behind {self.acknowledged}")
+            self._answered(at, count, future.result().tobytes())
+
+    def _wait(self, engine: Engine, seconds: float) -> None:
+        """Nobody submits; the log's thread wakes when a sync is due."""
+        assert engine.log is not None
+        due = engine.log.sync_due
+        if due is not None and due <= seconds:
+            self.disk.wait(max(0.0, due) + 1e-6)
+            self.stages.go()
+            engine._usable()
+            promise(engine.on_disk == engine.log.sequence, "a sync was due, and was not done")
+        self.disk.wait(seconds)
 
     def _submit(self, engine: Engine, step: Step) -> None:
         at = len(self.stream)
-        given = commands(self.plan.seed + self.life, at + FLOW)[at : at + step.size]
-        self.stream = joined([self.stream, given])
+        given = self._given(at, step.size)
         if step.what == "batch":
             self._answered(at, len(given), engine.submit_batch(given).tobytes())
             return
@@ -207,9 +295,15 @@ class Run:
             row = given[number : number + 1]
             self._answered(at + number, 1, one_by_one(engine, row))
 
+    def _given(self, at: int, count: int) -> Rows:
+        given = commands(self.plan.seed + self.life, at + FLOW)[at : at + count]
+        self.stream = joined([self.stream, given])
+        return given
+
     def _answered(self, at: int, count: int, events: bytes) -> None:
         self.answers[at] = count, events
         self.acknowledged = at + count
+        self.told.append((at + count, self.disk.monotonic()))
 
     def _last(self) -> None:
         """The plain-Python machine over everything: the same digest, the same answers."""
@@ -227,10 +321,10 @@ class Run:
 
     def _reads_as_is(self) -> None:
         """`verify` and a reader without a lock find the same."""
-        report = verify(PLACE, disk=self.disk)
+        report = verify(PLACE, disk=self.disk, keys=self.keys)
         promise(report.good, f"verify says: {report.findings}")
         begin = named_sequence(segment_files(PLACE, self.disk)[0])
-        with LogReader(PLACE, after=begin - 1, disk=self.disk) as reader:
+        with LogReader(PLACE, after=begin - 1, keys=self.keys, disk=self.disk) as reader:
             first = self._is_given(reader.read(), "what a reader sees")
         if "drop" not in self.retained:
             promise(self._archived() >= first - 1, f"nobody has commands up to {first - 1}")
@@ -239,7 +333,7 @@ class Run:
         """Commands from the first on that are in the archive, as they were given."""
         at = 1
         for file in segment_files(ARCHIVE, self.disk) if self.disk.is_dir(ARCHIVE) else ():
-            with Walk.open(file, disk=self.disk) as walk:
+            with Walk.open(file, keys=self.keys, disk=self.disk) as walk:
                 while (frame := walk.next()) is not None:
                     given = self.stream[at - 1 : at - 1 + frame.count]
                     whole = frame.first_sequence == at
@@ -261,31 +355,35 @@ def one_by_one(engine: Engine, row: Rows) -> bytes:
 
 # -------------------------------------------------------------------- which plans there are
 
-#: Rotation (segments of 4 KiB), snapshots, pruning, retention, a clean close, single commands
-#: and batches.
+#: Rotation (segments of 4 KiB), snapshots, pruning, retention, a clean close, single commands,
+#: batches, groups that share syncs, and time that goes by.
 SCRIPT = (
     Step("batch", 5), Step("single", 3), Step("snapshot"), Step("batch", 30), Step("batch", 17),
     Step("single", 2), Step("snapshot"), Step("archive"), Step("batch", 40), Step("reopen"),
-    Step("batch", 9), Step("snapshot"), Step("single", 1), Step("batch", 60), Step("snapshot"),
+    Step("batch", 9), Step("snapshot"), Step("single", 1), Step("group", 9), Step("wait", 4),
+    Step("group", 7), Step("wait", 12), Step("batch", 60), Step("snapshot"),
     Step("archive"), Step("batch", 25), Step("snapshot"), Step("batch", 70), Step("snapshot"),
     Step("drop"), Step("batch", 12), Step("single", 2),
 )  # fmt: skip
-SHAPES = tuple((policy, sector) for policy in ("sync", "os") for sector in (512, 4096))
+SHAPES = (
+    *(Plan(0, SCRIPT, policy=policy, sector=sector)
+      for policy in ("sync", "os", "interval") for sector in (512, 4096)),
+    Plan(0, SCRIPT, hash="sm3", cipher="sm4-gcm"),
+    Plan(0, SCRIPT, policy="interval", sector=4096, cipher="aes-256-gcm"),
+)  # fmt: skip
 
 
 def every_operation(seed: int, make: MakeDisk = SimulatedDisk) -> Iterator[Plan]:
     """Each kind of fault at each operation of the script, with a power cut soon behind a lie."""
-    counts = {}
-    for policy, sector in SHAPES:
-        plan = Plan(seed, SCRIPT, policy=policy, sector=sector)
-        counts[policy, sector] = Run(plan, make).go().operations
+    shapes = [shape for shape in SHAPES if not lacking(shape.hash, shape.cipher)]
+    counts = [Run(replace(shape, seed=seed), make).go().operations for shape in shapes]
     for kind in KINDS:
-        for (policy, sector), count in counts.items():
+        for shape, count in zip(shapes, counts, strict=True):
             for at in range(1, count + 1):
                 faults = [Fault(at, kind)]
                 if kind not in CRASHES:
                     faults.append(Fault(at + 1 + at % 5, POWER_BEFORE))
-                yield Plan(seed + at, SCRIPT, tuple(faults), policy, sector)
+                yield replace(shape, seed=seed + at, faults=tuple(faults))
 
 
 def any_faults(seed: int) -> Plan:
@@ -293,9 +391,9 @@ def any_faults(seed: int) -> Plan:
     dice = random.Random(seed)
     steps = []
     for _ in range(dice.randint(3, 18)):
-        work = ("batch", "batch", "batch", "single", "snapshot", "snapshot", "reopen")
+        work = ("batch", "batch", "group", "wait", "single", "snapshot", "snapshot", "reopen")
         what = dice.choice((*work, "archive", "drop"))
-        most = {"batch": 90, "single": 4}.get(what, 0)
+        most = {"batch": 90, "single": 4, "group": 12, "wait": 20}.get(what, 0)
         steps.append(Step(what, dice.randint(1, most) if most else 0))
     kinds: tuple[str, ...] = CRASHES if dice.random() < 0.5 else KINDS
     if dice.random() < 0.7:
@@ -304,10 +402,13 @@ def any_faults(seed: int) -> Plan:
     for _ in range(dice.randint(1, 9)):
         at += dice.choice((1, dice.randint(1, 6), dice.randint(1, 60)))
         faults.append(Fault(at, dice.choice(kinds)))
-    policy = dice.choice(("sync", "sync", "os"))
+    policy = dice.choice(("sync", "sync", "os", "interval"))
     room = dice.choice((0, 0, 0, dice.randint(300, 40_000)))
     sector, segment = dice.choice((512, 4096)), dice.choice((4096, 4096, 20_000))
-    return Plan(seed, tuple(steps), tuple(faults), policy, sector, segment, room)
+    hash, cipher = dice.choice(
+        (("sha256", ""), ("sha256", ""), ("sm3", ""), ("sm3", "sm4-gcm"), ("sha256", "aes-256-gcm"))
+    )
+    return Plan(seed, tuple(steps), tuple(faults), policy, sector, segment, room, hash, cipher)
 
 
 def shrunk(plan: Plan, fails: Callable[[Plan], bool], tries: int = 300) -> Plan:
@@ -341,3 +442,5 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, faults=plan.faults[:at] + moved + plan.faults[at + 1 :])
     if plan.room:
         yield replace(plan, room=0)
+    if plan.cipher or plan.hash != "sha256":
+        yield replace(plan, cipher="", hash="sha256")

@@ -1,0 +1,111 @@
+"""Calls that fail below the process: a C library puts errors between matchcore and the system.
+
+Nothing of matchcore is changed or known, but its command line and what a caller sees.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import matchcore as mc
+from matchcore.torture.child import logged
+from matchcore.torture.flow import commands, digest_of
+
+SEED, COUNT = 5, 3000
+TRADER = f"""
+import json, sys
+import matchcore as mc
+from matchcore.torture.flow import commands
+path, policy = sys.argv[1:]
+stream, answered, said = commands({SEED}, {COUNT}), 0, []
+engine = mc.Engine.open(path, policy=policy, segment_bytes=1 << 14, interval_ms=1)
+for again in range(3):
+    try:
+        while answered < len(stream):
+            size = 1 + answered % 20
+            engine.submit_batch(stream[answered : answered + size])
+            answered += size
+    except mc.LogFailed as error:
+        said.append(str(error))
+shown = [engine.durable, engine.sequence, engine.digest(), len(engine.book("ONE").orders())]
+try:
+    engine.snapshot()
+except mc.LogFailed as error:
+    said.append(str(error))
+engine.close()
+print(json.dumps([answered, said, shown]))
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("faulty") / "faulty.so"
+    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
+    source = Path(__file__).with_name("faulty.c")
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(made), str(source), "-ldl"]
+    done = subprocess.run([compiler, *flags], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def trade(exchange: Path, library: Path, fault: str, policy: str) -> tuple[int, Any, Any]:
+    """Sends commands into an exchange below which a call fails; what the caller has seen."""
+    trace = exchange.with_name("trace")
+    env = {**os.environ, "LD_PRELOAD": str(library), "FAULT": fault, "FAULT_TRACE": str(trace)}
+    done = subprocess.run(
+        [sys.executable, "-c", TRADER, str(exchange), policy],
+        capture_output=True, text=True, check=False, env=env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    asked = trace.read_text().split() if trace.exists() else []
+    assert asked == [], "the journal was touched again after the failure"
+    answered, said, shown = json.loads(done.stdout)
+    return answered, said, shown
+
+
+FAULTS = [
+    ("fdatasync", 30, errno.EIO), ("fdatasync", 12, errno.ENOSPC), ("pwrite", 30, errno.EIO),
+    ("pwrite", 25, errno.ENOSPC), ("pwrite", 40, 0), ("fsync", 3, errno.EIO),
+    ("rename", 2, errno.EIO), ("ftruncate", 1, errno.EIO),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "number", "code"), FAULTS)
+@pytest.mark.parametrize("policy", ["sync", "interval"])
+def test_a_call_that_fails_below_is_final(
+    tmp_path: Path, library: Path, call: str, number: int, code: int, policy: str
+) -> None:
+    exchange, stream = tmp_path / "e", commands(SEED, COUNT)
+    answered, said, shown = trade(exchange, library, f"{call}:{number}:{code}", policy)
+    assert 0 < answered < COUNT and len(said) == 4  # three tries, and a snapshot
+    why = os.strerror(code) if code else "bytes were written"
+    assert all(why in one for one in said)
+    assert all("nothing is taken any more" in one for one in said[1:])
+    resting = shown.pop()
+    assert shown == [answered, answered, digest_of(stream[:answered])] and resting > 0
+    verified = subprocess.run(
+        [sys.executable, "-m", "matchcore", "verify", str(exchange), "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stdout
+    with mc.Engine.open(exchange) as engine:
+        found = engine.sequence
+        assert answered <= found <= answered + 20
+        assert engine.digest() == digest_of(stream[:found])
+        engine.submit_batch(stream[found : found + 100])
+    assert logged(exchange).tobytes() == stream[: found + 100].tobytes()
+
+
+def test_without_a_fault_all_is_taken(tmp_path: Path, library: Path) -> None:
+    answered, said, shown = trade(tmp_path / "e", library, "fdatasync:100000:5", "sync")
+    assert answered >= COUNT == shown[0] and said == []

@@ -1,0 +1,64 @@
+"""Bugs planted into real processes: each starts with a file that changes matchcore under it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: What a process that starts with it gets wrong, and what the bench must say.
+BUGS = {
+    "threads-0": ("""
+        from matchcore import pipeline
+        put = pipeline.Pipeline.put
+        def answered(self, submission):
+            put(self, submission)
+            if isinstance(submission, pipeline.Promise):
+                submission.done()
+        pipeline.Pipeline.put = answered
+        """, "acknowledged, "),
+    "threads-1": ("""
+        from matchcore.journal import writer
+        append = writer.FileLog.append
+        def other(self, commands, *given):
+            append(self, commands[::-1].copy() if len(commands) > 1 else commands, *given)
+        writer.FileLog.append = other
+        """, "the log is not what was given"),
+    "aside-0": ("""
+        import sys
+        from matchcore import snapshots
+        write = snapshots.write
+        def half(directory, **given):
+            if "matchcore.snapshotting" in " ".join(sys.orig_argv):
+                given["payload"] = given["payload"][:-1] + b"?"
+            return write(directory, **given)
+        snapshots.write = half
+        """, "a bad snapshot"),
+    "digests-0": ("""
+        from matchcore import state
+        digest = state.State.digest
+        state.State.digest = lambda self: digest(self)[:-1] + str(hash("ANA") % 10)
+        """, "another digest than live"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BUGS)
+def test_a_bug_in_a_real_process_is_found(tmp_path: Path, case: str) -> None:
+    code, what = BUGS[case]
+    lines = [line[8:] for line in code.splitlines()]
+    (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", "matchcore", "torture", "--seed", "1", "--case", case, "--json"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    (failure,) = json.loads(done.stdout)["failures"]
+    assert what in failure["what"]
+    shutil.rmtree(tmp_path)
