@@ -88,7 +88,7 @@ def url(kept_database: str, exchange: Path) -> str:
     return str(followed(exchange, kept_database))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ask(url: str) -> Iterator[Queries]:
     with Queries(url) as made:
         yield made
@@ -115,20 +115,19 @@ def of_day(day: date) -> range:
 
 
 def days(told: Contents) -> list[date]:
-    """All with trades, the one before, and those between."""
-    last = max(column(told, "trades", "time_ns")) // DAY
-    return [EPOCH + timedelta(days=day) for day in range(-1, last + 2)]
+    """Those with trades, and the ones before and after each."""
+    traded = {time // DAY for time in column(told, "trades", "time_ns")}
+    beside = {day + more for day in traded for more in (-1, 0, 1)}
+    assert len(beside) > len(traded) + 5
+    return [EPOCH + timedelta(days=day) for day in sorted(beside)]
 
 
 def test_trades_of_days(ask: Queries, told: Contents) -> None:
-    empty = 0
     for day in days(told):
         for symbol, numbers in (("ONE", {1}), ("TWO", {2}), (None, {1, 2})):
             found = ask.trades(day.isoformat(), symbol)
             assert found.dtype == TABLES["trades"].dtype
             assert found.tolist() == that(told, "trades", time_ns=of_day(day), instrument=numbers)
-            empty += not len(found)
-    assert empty > 20
 
 
 def test_a_day_of_too_many_instruments_to_name(
@@ -209,9 +208,10 @@ def test_minute_bars(ask: Queries, told: Contents, length: int) -> None:
         found = ask.minute_bars(day, length=length)
         assert found.dtype == MINUTE_BAR
         assert found.tolist() == bars(told, day, length)
-        assert ask.minute_bars(day, "ONE", length=length).tolist() == [
-            bar for bar in found.tolist() if bar[1] == 1
-        ]
+        if length == 7:
+            assert ask.minute_bars(day, "ONE", length=length).tolist() == [
+                bar for bar in found.tolist() if bar[1] == 1
+            ]
         wide += int((found["volume_wraps"] > 0).sum())
     assert wide and len(ask.minute_bars(EPOCH + timedelta(days=50))) == 2  # two ticks, one minute
 
