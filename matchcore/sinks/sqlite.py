@@ -66,7 +66,9 @@ class SqliteStore(SqlStore):
             try:
                 with engine.connect() as connection:
                     missing = self._missing(connection)
-                    if "positions" not in missing:
+                    if "positions" in missing:
+                        self._look_for_views(connection)
+                    else:
                         self._owner(connection, identity, missing)
             except sa.exc.DatabaseError as error:
                 if isinstance(error, sa.exc.OperationalError):

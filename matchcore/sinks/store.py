@@ -98,6 +98,8 @@ class SqlStore:
         with self._speaking("nothing was written") as connection:
             missing = self._missing(connection)
             owner = None if "positions" in missing else self._owner(connection, identity, missing)
+            if owner is None or owner < VERSION:
+                self._look_for_views(connection)
             connection.rollback()
             if owner is None:
                 with connection.begin():
@@ -137,16 +139,30 @@ class SqlStore:
                     foreign.append(name)
                 there.add(name)
         missing = frozenset(ours) - there - {"position"}
-        if "positions" in missing or not missing:  # views of lost tables can not be described
-            for name in names.keys() & VIEWS.keys():
-                found = {column["name"] for column in looker.get_columns(names[name])}
-                if found != set(columns_of(name)):
-                    foreign.append(name)
+        self._refuse(foreign)
+        return missing
+
+    def _refuse(self, foreign: list[str]) -> None:
         if foreign:
             raise SinkError(
                 f"{self.shown} has tables of its own named {', '.join(sorted(foreign))}"
             )
-        return missing
+
+    def _look_for_views(self, connection: sa.Connection) -> None:
+        """Before views are made: `SinkError` unless what is there of their names is ours.
+
+        Asked by a select, because to describe a view takes a right of its own on MySQL.
+        """
+        if self._views == "no":
+            return
+        looker = sa.inspect(connection)
+        foreign = []
+        for name in [*looker.get_table_names(), *looker.get_view_names()]:
+            if name.lower() in VIEWS:
+                asked = sa.select(sa.text("*")).select_from(sa.table(name)).limit(0)
+                if list(connection.execute(asked).keys()) != columns_of(name.lower()):
+                    foreign.append(name.lower())
+        self._refuse(foreign)
 
     def _owner(
         self, connection: sa.Connection, identity: bytes, missing: frozenset[str]

@@ -81,7 +81,6 @@ class Victim:
         said = said[: len(said) - len(said) % ANSWER.size]
         return [ANSWER.unpack_from(said, at) for at in range(0, len(said), ANSWER.size)]
 
-
     def end_family(self) -> None:
         """Kills what it has started."""
         with suppress(ProcessLookupError):

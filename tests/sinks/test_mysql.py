@@ -19,6 +19,7 @@ from sink_kit import contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
 from matchcore.sinks import SinkAway, mysql
+from matchcore.sinks.queries import Queries
 
 ROUNDS = int(os.environ.get("MATCHCORE_KILL_ROUNDS", "4"))  # 100 in the long run
 
@@ -106,6 +107,34 @@ def test_missing_rights_and_wrong_words_are_said_without_the_password(
         assert not isinstance(caught.value, SinkAway)
         assert not any(one in str(caught.value) for one in ("word@", word, "wr0ng", "other%20"))
     assert server.sql("SHOW TABLES", database="exchange") == []
+
+
+def test_the_rights_that_the_pages_name_are_enough(tmp_path: Path, server: MariadbServer) -> None:
+    """For a writer of tables and views, for one that makes no views, and for one who asks."""
+    exchange, url = filled(tmp_path / "e", 1, 50), server.fresh()
+    word = PASSWORD.replace(" ", "%20")
+    writer, reader = (url.replace(f"matchcore:{word}", f"{who}:w") for who in ("writer", "reader"))
+    server.sql(
+        "CREATE OR REPLACE USER writer IDENTIFIED BY 'w'",
+        "CREATE OR REPLACE USER reader IDENTIFIED BY 'w'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON exchange.* TO writer",
+        "GRANT SELECT ON exchange.* TO reader",
+    )
+    with pytest.raises(mc.SinkError, match="CREATE VIEW command denied"):
+        sink_of(exchange, writer)
+    followed(exchange, f"{writer}?views=no")
+    server.sql(
+        "GRANT CREATE VIEW ON exchange.* TO writer",
+        "CREATE INDEX orders_account_seq ON exchange.orders (account, seq)",
+        "DROP INDEX orders_order_id ON exchange.orders",
+        "UPDATE exchange.positions SET version = 2",
+    )
+    for _ in range(2):
+        followed(exchange, writer)
+    assert contents(exchange, url) == expected(*logged(exchange))
+    with Queries(reader) as ask:
+        assert len(ask.instruments()) == 2
+    assert server.sql("SELECT count(*) FROM exchange.orders_view") != [(0,)]
 
 
 def test_a_value_out_of_range_writes_nothing(tmp_path: Path, server: MariadbServer) -> None:
