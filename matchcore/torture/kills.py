@@ -22,7 +22,7 @@ from .. import snapshots
 from ..answers import Machine
 from ..commands import joined
 from ..engine import Engine
-from ..errors import LogLocked
+from ..errors import LogLocked, SnapshotDamaged
 from ..recovery import machine_class, read
 from ..state import State
 from .child import ANSWER, FLOW, in_turn, load, load_together, logged
@@ -141,7 +141,12 @@ class Chain:
         promise(whole, "the log is not what was given, once, in order")
         promise(not engine.recovery.skipped, f"a bad snapshot: {engine.recovery.skipped}")
         for file in snapshots.listing(path):
-            taken = snapshots.read(file)
+            try:
+                taken = snapshots.read(file)
+            except SnapshotDamaged:
+                if file.exists():
+                    raise
+                continue  # a follower that was left alone keeps the newest few only
             stands = State.from_bytes(taken.payload).digest() == digest_of(kept[: taken.sequence])
             promise(stands, f"{file.name} is not the state of the commands before it")
         ends = {before: before, **{start: end for start, end, _ in said if end > start}}
