@@ -12,8 +12,9 @@ from typing import Any
 
 from ..follower import Follower, Sink
 from ..journal import Keys, Position, identity_of
-from ..sinks import open_sink
+from ..sinks import SinkAway, open_sink
 from ..sinks.opening import without_password
+from .output import err
 
 
 def follow_into(
@@ -22,7 +23,9 @@ def follow_into(
     """Runs a follower from a log into the sink of a URL, until the log's end or an interrupt."""
     started = time.perf_counter()
     patience = math.inf if forever else 0.0
-    sink_of = partial(open_sink, url, identity_of(directory), shard=shard, patience=patience)
+    sink_of = partial(
+        open_sink, url, identity_of(directory), shard=shard, patience=patience, waiting=_Waiting()
+    )
     with closing(sink_of()) as sink, ExitStack() as followers:
         before = _position(sink)
         try:
@@ -41,6 +44,18 @@ def follow_into(
         "seconds": round(time.perf_counter() - started, 3),
         "to": without_password(url),
     }
+
+
+class _Waiting:
+    """Says why a database that is away is asked again: once for each reason."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, error: SinkAway) -> None:
+        if str(error) != self._said:
+            self._said = str(error)
+            err.print(f"matchcore: {error}; asking again")
 
 
 def _position(sink: Sink) -> Position:

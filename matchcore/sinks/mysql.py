@@ -6,6 +6,7 @@ Nothing but integers ever goes that way: symbols go as parameters.
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from .store import STATEMENT_ROWS, SqlStore
 from .tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for any one answer: a dead network is noticed by then
-#: Lost or refused connections, shutdown, lock wait timeout, deadlock, too many connections.
-_AWAY = {1040, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1205, 1213, 1927, 2002, 2003, 2006, 2013,
-         2014, 2055, 0, 1429, 12701}  # fmt: skip
+#: Lost, refused or idle connections, shutdown, lock wait timeout, deadlock, too many connections.
+_AWAY = {1040, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1927, 2002, 2003, 2006,
+         2013, 2014, 2055, 4031, 0, 1429, 12701}  # fmt: skip
 _SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'"
 
 
@@ -88,6 +89,9 @@ class MysqlStore(SqlStore):
 
     def _away(self, error: sa.exc.DBAPIError) -> bool:
         code = error.orig.args[0] if error.orig is not None and error.orig.args else 0
+        cause = getattr(error.orig, "original_exception", None)  # PyMySQL's, of 2003
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return False
         lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
         return error.connection_invalidated or (lost and code in _AWAY)
 

@@ -73,7 +73,10 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
             f"{without_password(url)!r} is no URL of a database: {type(error).__name__}"
         ) from None
     module, name = BUILT_IN[scheme]
-    made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
+    try:
+        made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
+    except (TypeError, ValueError) as error:
+        raise SinkError(f"{without_password(url)!r}: {error}; look at its parameters") from None
     return made
 
 
@@ -146,10 +149,17 @@ class RowSink:
         self.store.close()
 
 
-def open_sink(url: str, identity: bytes, *, shard: int = 0, patience: float = 0.0) -> RowSink:
-    """What a `Follower` delivers into: the sink of a URL (see `open_store`)."""
-    store = patiently(lambda: open_store(url, identity, shard), patience)
-    return RowSink(store, shard, patience=patience)
+def open_sink(
+    url: str,
+    identity: bytes,
+    *,
+    shard: int = 0,
+    patience: float = 0.0,
+    waiting: Callable[[SinkAway], object] = lambda error: None,
+) -> RowSink:
+    """What a `Follower` delivers into: the sink of a URL (see `open_store` and `RowSink`)."""
+    store = patiently(lambda: open_store(url, identity, shard), patience, waiting)
+    return RowSink(store, shard, patience=patience, waiting=waiting)
 
 
 def patiently(

@@ -5,6 +5,7 @@ The bulk path is a binary COPY, whose bytes NumPy makes (`binary_copy`).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,21 @@ from .store import SqlStore
 from .tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for a dead network to be noticed
-#: Lost connections, no more of them, shutdown, starting up, lock timeout, deadlock, serialization.
-_AWAY = ("08", "53300", "57P01", "57P02", "57P03", "55P03", "40")
+#: Lost connections, no more of them, shutdown, starting up, cut while idle, lock timeout, deadlock,
+#: serialization.
+_AWAY = ("08", "53300", "57P01", "57P02", "57P03", "57P05", "25P03", "55P03", "40")
+#: Of an error without a state: what libpq says of the network, and a server of its own state.  All
+#: else (a wrong password, no such database or file, a certificate) stays wrong however often
+#: it is asked.
+_AWAY_TEXT = re.compile(
+    r"refused|time(d out|out)|reset by peer|closed the connection|closed unexpectedly|unreachable"
+    r"|no route|broken pipe|EOF|connection (is closed|is lost|is bad|not open)"
+    r"|could not (receive|send)"
+    r"|name resolution|translate host name|failed to resolve"
+    r"|starting up|shutting down|recovery mode|not yet accepting|too many (clients|connections)"
+    r"|remaining connection slots|terminating connection|server login has been failing",
+    re.IGNORECASE,
+)
 _KEEPALIVES = {
     "connect_timeout": SECONDS_MAX,
     "keepalives_idle": 10,
@@ -85,7 +99,7 @@ class PostgresStore(SqlStore):
     def _away(self, error: sa.exc.DBAPIError) -> bool:
         state = getattr(error.orig, "sqlstate", None)
         if state is None:  # libpq's own: it could not connect, or lost the connection
-            return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+            return error.connection_invalidated or bool(_AWAY_TEXT.search(str(error.orig)))
         return error.connection_invalidated or state.startswith(_AWAY)
 
 

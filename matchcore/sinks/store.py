@@ -96,23 +96,37 @@ class SqlStore:
         Looks before it writes: what is refused is left as it was.
         """
         with self._speaking("nothing was written") as connection:
-            missing = self._missing(connection)
-            owner = None if "positions" in missing else self._owner(connection, identity, missing)
-            if owner is None or owner < VERSION:
-                self._look_for_views(connection)
-            connection.rollback()
-            if owner is None:
-                with connection.begin():
-                    for statement in ddl(connection.dialect, self.layout, missing):
-                        connection.exec_driver_sql(statement)
-                    self._make_views(connection)
-                    connection.execute(
-                        POSITIONS.insert().values(
-                            shard=self.shard, exchange=identity, version=VERSION, epoch=0, seq=0
-                        )
-                    )
-            elif owner < VERSION:
+            before = None
+            while True:
+                missing = self._missing(connection)
+                new = "positions" in missing
+                owner = None if new else self._owner(connection, identity, missing)
+                if owner is None or owner < VERSION:
+                    self._look_for_views(connection)
+                connection.rollback()
+                if owner is not None:
+                    break
+                try:
+                    return self._make(connection, identity, missing)
+                except sa.exc.DBAPIError as error:
+                    # Somebody made it meanwhile, such as our own try whose answer was lost?
+                    if self._away(error) or missing == before:
+                        raise
+                    before = missing
+            if owner < VERSION:
                 self._migrate(connection)
+
+    def _make(self, connection: sa.Connection, identity: bytes, missing: frozenset[str]) -> None:
+        """The tables that are missing, and our position."""
+        with connection.begin():
+            for statement in ddl(connection.dialect, self.layout, missing):
+                connection.exec_driver_sql(statement)
+            self._make_views(connection)
+            connection.execute(
+                POSITIONS.insert().values(
+                    shard=self.shard, exchange=identity, version=VERSION, epoch=0, seq=0
+                )
+            )
 
     def _make_views(self, connection: sa.Connection) -> None:
         if self._views == "yes":
@@ -354,7 +368,7 @@ class SqlStore:
         """The connection, and its errors as ours.  After any error it is a new one."""
         try:
             if self._live is None:
-                self._live = self._engine.connect()
+                self._live = self._connected()
             self._live.execution_options(reading=reading)
             yield self._live
         except BaseException as error:
@@ -366,6 +380,12 @@ class SqlStore:
             if isinstance(error, sa.exc.DBAPIError) and self._away(error):
                 raise SinkAway(text) from None
             raise SinkError(text) from None
+
+    def _connected(self) -> sa.Connection:
+        try:
+            return self._engine.connect()
+        except (OSError, TypeError, ValueError) as error:  # a driver about its own parameters
+            raise SinkError(f"{self.shown}: {error}; look at the parameters in the URL") from None
 
     def _drop(self) -> None:
         if self._live is not None:

@@ -13,7 +13,9 @@ from matchcore.sinks.access import transaction
 from matchcore.sinks.opening import built_in
 from matchcore.sinks.schema import METADATA
 
-SERVERS = ["test_mysql.py", "test_spider.py", "test_postgres.py"]
+SERVERS = [
+    "test_mysql.py", "test_spider.py", "test_postgres.py", "test_away.py", "test_grants.py",
+]  # fmt: skip
 KINDS = ["postgres_url", "mariadb_url"]
 
 _SKIPPED = bool(os.environ.get("MATCHCORE_SKIP_SERVERS"))

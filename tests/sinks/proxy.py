@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+
+DELAY_SECONDS = 1.5
 
 
 class Proxy:
@@ -13,7 +16,7 @@ class Proxy:
 
     ``""``: forwarded; ``"cut"``: half of it is, then the connection is cut; ``"mute"``: forwarded,
     but the answer is not, and the connection is cut; ``"hold"``: swallowed, and the connection
-    stays open without an answer (half-open).
+    stays open without an answer (half-open); ``"delay"``: forwarded `DELAY_SECONDS` later.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -54,6 +57,8 @@ class Proxy:
                 if what == "cut":
                     server.sendall(data[: len(data) // 2])
                     break
+                if what == "delay":
+                    time.sleep(DELAY_SECONDS)
                 if what == "mute":
                     muted.set()
                 if what != "hold":

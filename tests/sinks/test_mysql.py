@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kill_rounds import kill_rounds
 from mariadb_server import PASSWORD, MariadbServer
 from proxy import Proxy
 from sink_kit import contents, expected, filled, followed, logged, sink_of
@@ -20,8 +15,6 @@ from sink_kit import contents, expected, filled, followed, logged, sink_of
 import matchcore as mc
 from matchcore.sinks import SinkAway, mysql
 from matchcore.sinks.queries import Queries
-
-ROUNDS = int(os.environ.get("MATCHCORE_KILL_ROUNDS", "4"))  # 100 in the long run
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +163,7 @@ FAULTS = [
     ("cut", b"INSERT INTO orders"), ("cut", b"INSERT INTO executions"),
     ("cut", b"DELETE FROM open_orders"), ("mute", b"COMMIT"), ("cut", b"UPDATE positions"),
     ("mute", b"FOR UPDATE"), ("hold", b"INSERT INTO trades"), ("hold", b"COMMIT"),
+    ("delay", b"COMMIT"),
 ]  # fmt: skip
 
 
@@ -206,30 +200,8 @@ def test_without_patience_a_database_that_is_away_is_said(
 
 # ---------------------------------------------------------------------- crashes
 
-FOLLOW = [sys.executable, "-m", "matchcore", "follow"]
-
 
 def test_killed_servers_and_followers_leave_every_row_once(
     tmp_path: Path, server: MariadbServer
 ) -> None:
-    """kill -9 at random moments, of the one and of the other by turns."""
-    seed = random.randrange(2**32)
-    rng = random.Random(seed)
-    url, exchange = server.fresh(), tmp_path / "e"
-    with mc.Engine.open(exchange, policy="os"):
-        pass
-    for turn in range(ROUNDS):
-        filled(exchange, turn, 2000, 50)
-        command = [*FOLLOW, str(exchange), "--forever"]
-        environment = {**os.environ, "MATCHCORE_SINK_URL": url}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:
-            try:
-                time.sleep(rng.uniform(0.5, 2.0))
-                if turn % 2:
-                    server.kill()
-                    server.start()
-            finally:
-                child.send_signal(signal.SIGKILL)
-        if turn % 8 == 7 or turn == ROUNDS - 1:
-            followed(exchange, url, patience=60.0)
-            assert contents(exchange, url) == expected(*logged(exchange)), seed
+    kill_rounds(tmp_path / "e", server.fresh(), server)

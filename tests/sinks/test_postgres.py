@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from kill_rounds import kill_rounds
 from postgres_server import PASSWORD, PostgresServer
 from proxy import Proxy
 from sink_kit import contents, expected, filled, followed, logged, sink_of
@@ -74,6 +75,7 @@ def test_wrong_words_and_foreign_tables_are_said_without_the_password(
     ):
         with pytest.raises(mc.SinkError, match=says) as caught:
             sink_of(exchange, bad)
+        assert not isinstance(caught.value, SinkAway)
         assert word not in str(caught.value) and "wr0ng" not in str(caught.value)
     assert asked(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
 
@@ -81,7 +83,7 @@ def test_wrong_words_and_foreign_tables_are_said_without_the_password(
 @pytest.mark.parametrize(
     ("what", "word"),
     [("cut", b"COPY orders"), ("cut", b"DELETE FROM open_orders"), ("mute", b"COMMIT"),
-     ("cut", b"UPDATE positions"), ("mute", b"FOR UPDATE")],
+     ("cut", b"UPDATE positions"), ("mute", b"FOR UPDATE"), ("delay", b"COMMIT")],
 )  # fmt: skip
 def test_a_broken_connection_loses_and_doubles_nothing(
     tmp_path: Path,
@@ -118,3 +120,24 @@ def test_a_server_killed_and_started_again(
     server.start()
     followed(exchange, url, patience=30.0)
     assert contents(exchange, url) == expected(*logged(exchange))
+
+
+def test_killed_servers_and_followers_leave_every_row_once(
+    tmp_path: Path, server: PostgresServer, url: str
+) -> None:
+    kill_rounds(tmp_path / "e", url, server)
+
+
+def test_a_value_out_of_range_writes_nothing(tmp_path: Path, url: str) -> None:
+    exchange = filled(tmp_path / "e", 1, 50)
+    sink_of(exchange, url).close()
+    with psycopg.connect(url) as connection:
+        connection.execute("ALTER TABLE orders ADD CHECK (quantity < 1000)")
+    with mc.Engine.open(exchange) as engine:
+        for side in (mc.Side.BUY, mc.Side.SELL):
+            engine.submit(mc.NewOrder("ONE", side, 1000, "5.00"))
+    with pytest.raises(mc.SinkError, match="violates check constraint") as caught:
+        followed(exchange, url)
+    assert not isinstance(caught.value, SinkAway)
+    assert asked(url, "SELECT seq FROM positions") == [(0,)]
+    assert asked(url, "SELECT count(*) FROM trades") == [(0,)]
