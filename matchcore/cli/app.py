@@ -14,7 +14,7 @@ from ..recovery import MACHINES
 from . import output
 from .asking import query
 from .bench import bench
-from .databases import rebuild, reconcile
+from .databases import ddl_command, rebuild, reconcile
 from .demo import demo
 from .keeping import archive_command, repair_command
 from .output import (
@@ -52,6 +52,7 @@ app.add_command(bench)
 app.add_command(reconcile)
 app.add_command(rebuild)
 app.add_command(query)
+app.add_command(ddl_command)
 app.add_command(archive_command)
 app.add_command(repair_command)
 app.add_command(tail)

@@ -1,4 +1,4 @@
-"""The commands that look after a database: reconcile and rebuild."""
+"""The commands that look after a database: its DDL, reconcile and rebuild."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ _shard = click.option(
     "--shard", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
     help="The number of this log where several share a database.",
 )  # fmt: skip
+_archives = click.option(
+    "--archive", "archives", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True, metavar="PLACE", help="Where archived segments are; may be given again.",
+)  # fmt: skip
 
 
 @click.command()
 @_directory
 @click.argument("url")
 @_shard
+@_archives
 @click.option("--repair", is_flag=True, help="Rewrite what differs from the journal.")
 @json_option
-def reconcile(directory: Path, url: str, shard: int, repair: bool, as_json: bool) -> None:
+def reconcile(
+    directory: Path, url: str, shard: int, archives: tuple[Path, ...], repair: bool, as_json: bool
+) -> None:
     """Compare a database with the journal, row by row, up to the database's position.
 
     \b
@@ -34,7 +41,9 @@ def reconcile(directory: Path, url: str, shard: int, repair: bool, as_json: bool
     from .reconciling import reconciled
 
     with failing_kindly(as_json), progress_bar("reconciling", None) as progress:
-        result, report = reconciled(directory, url, shard=shard, repair=repair, progress=progress)
+        result, report = reconciled(
+            directory, url, shard=shard, repair=repair, archives=archives, progress=progress
+        )
     show(result, as_json, title=f"{directory} and its database")
     if not as_json:
         for one in report.differences:
@@ -46,9 +55,12 @@ def reconcile(directory: Path, url: str, shard: int, repair: bool, as_json: bool
 @_directory
 @click.argument("url")
 @_shard
+@_archives
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def rebuild(directory: Path, url: str, shard: int, yes: bool, as_json: bool) -> None:
+def rebuild(
+    directory: Path, url: str, shard: int, archives: tuple[Path, ...], yes: bool, as_json: bool
+) -> None:
     """Drop every row of an exchange from a database, and fill it again from the journal.
 
     \b
@@ -61,5 +73,26 @@ def rebuild(directory: Path, url: str, shard: int, yes: bool, as_json: bool) -> 
     if not yes:
         click.confirm("Drop all rows of this exchange there and write them again?", abort=True)
     with failing_kindly(as_json):
-        result = rebuilt(directory, url, shard=shard)
+        result = rebuilt(directory, url, shard=shard, archives=archives)
     show(result, as_json, title=f"Rebuilt from {directory}")
+
+
+@click.command("ddl")
+@click.argument("kind", type=click.Choice(["sqlite", "mysql", "postgresql"]))
+@click.option("--layout", default="plain", show_default=True,
+              help="plain, or of mysql: partitions, polardbx, drds.")  # fmt: skip
+@click.option("--partitions", type=click.IntRange(1, 8192), default=16, show_default=True)
+@click.option("--tbpartitions", type=click.IntRange(0, 8192), default=0,
+              help="Tables in each database of drds.")  # fmt: skip
+def ddl_command(kind: str, layout: str, partitions: int, tbpartitions: int) -> None:
+    """Print the statements that make the tables, for somebody else to run them.
+
+    \b
+    Example:  matchcore ddl mysql --layout drds > tables.sql
+    A follower that finds all tables needs no right to make any.
+    """
+    from .reconciling import statements
+
+    with failing_kindly(False):
+        for statement in statements(kind, layout, partitions, tbpartitions):
+            click.echo(f"{statement};")

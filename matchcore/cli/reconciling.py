@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingExtra, SinkError
 from ..follower import Follower
-from ..journal import Keys, identity_of
+from ..journal import Keys, LogReader, identity_of
 from ..sinks import open_sink
 from ..sinks.access import empty, open_existing
 from ..sinks.opening import built_in, open_store, without_password
-from ..sinks.reconcile import Report, whole_log
+from ..sinks.reconcile import Report
 from ..sinks.reconcile import reconcile as compare
+from ..sinks.whole import whole_log
 from .output import progress_bar
 
 
 def reconciled(
-    directory: Path, url: str, *, shard: int, repair: bool, progress: Callable[[int], None]
+    directory: Path,
+    url: str,
+    *,
+    shard: int,
+    repair: bool,
+    archives: Sequence[Path],
+    progress: Callable[[int], None],
 ) -> tuple[dict[str, Any], Report]:
     """Compares, and repairs if asked to; what to show, and the whole report."""
     started = time.perf_counter()
     keys = Keys.from_environment()
-    report = compare(directory, url, shard=shard, repair=repair, keys=keys, progress=progress)
+    report = compare(
+        directory, url, shard=shard, repair=repair, archives=archives, keys=keys,
+        progress=progress,
+    )  # fmt: skip
     result = {
         "equal": report.equal,
         "epoch": report.position.epoch,
@@ -46,27 +58,42 @@ def reconciled(
     return result, report
 
 
-def rebuilt(directory: Path, url: str, *, shard: int) -> dict[str, Any]:
+def rebuilt(directory: Path, url: str, *, shard: int, archives: Sequence[Path]) -> dict[str, Any]:
     """Drops the rows of a shard and follows the log from its beginning to its end.
 
     The whole log is read before: what can not be made again is not dropped.
     """
     started = time.perf_counter()
     identity, keys = identity_of(directory), Keys.from_environment()
-    with closing(whole_log(directory, keys)) as reader:
-        count = sum(frame.count for frame in reader.read())
-    built_in(url, shard).close()  # a plug-in's is refused before it is opened
-    open_store(url, identity, shard).close()  # whose it is, and the tables
-    with closing(open_existing(url, identity, shard)) as store:
-        empty(store)
-    with (
-        progress_bar("rebuilding", count) as progress,
-        Follower(directory, open_sink(url, identity, shard=shard), keys=keys) as follower,
-    ):
-        position = follower.run(progress=progress)
+    with whole_log(directory, archives) as whole:
+        with closing(LogReader(whole, keys=keys)) as reader:
+            count = sum(frame.count for frame in reader.read())
+        built_in(url, shard).close()  # a plug-in's is refused before it is opened
+        open_store(url, identity, shard).close()  # whose it is, and the tables
+        with closing(open_existing(url, identity, shard)) as store:
+            empty(store)
+        with (
+            progress_bar("rebuilding", count) as progress,
+            Follower(whole, open_sink(url, identity, shard=shard), keys=keys) as follower,
+        ):
+            position = follower.run(progress=progress)
     return {
         "last_sequence": position.sequence,
         "epoch": position.epoch,
         "seconds": round(time.perf_counter() - started, 3),
         "database": without_password(url),
     }
+
+
+def statements(kind: str, layout: str, partitions: int, sub: int) -> list[str]:
+    """The DDL of a kind of database, in the order in which it must run."""
+    try:
+        dialects = import_module(f"sqlalchemy.dialects.{kind}")
+    except ImportError:
+        raise MissingExtra("matchcore ddl", "sql") from None
+    from ..sinks.schema import Layout, check_layout, ddl
+
+    check_layout(layout)
+    if layout != "plain" and kind != "mysql":
+        raise SinkError(f"layout {layout!r} is one of mysql, not of {kind}")
+    return ddl(dialects.dialect(), Layout(layout, partitions, sub))

@@ -18,9 +18,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from ..commands import joined
-from ..errors import LogError, SinkError
+from ..errors import SinkError
 from ..journal import Keys, LogReader, Position, identity_of
-from ..journal.segments import named_sequence, segment_files
 from ..recovery import machine_class
 from .access import as_stored, open_existing, replace, snapshot, transaction
 from .digests import CHUNK_BITS, Digests, add, digested, query
@@ -28,6 +27,7 @@ from .rows import RowMaker
 from .schema import POSITIONS, SQL_TABLES
 from .store import SqlStore
 from .tables import TABLES
+from .whole import whole_log
 
 Array = NDArray[np.void]
 BUNDLE_COMMANDS = 8192
@@ -85,6 +85,7 @@ def reconcile(
     *,
     shard: int = 0,
     repair: bool = False,
+    archives: Sequence[str | os.PathLike[str]] = (),
     keys: Keys | None = None,
     progress: Callable[[int], None] = lambda step: None,
 ) -> Report:
@@ -92,14 +93,15 @@ def reconcile(
 
     `repair` rewrites what differs from the journal: in one transaction for each chunk, with the
     position locked; it stays where it is unless the log knows no such position.  The report is
-    of what was found before.  Raises `SinkError` as opening a sink does, and when the database
-    is written to during a repair; `LogDamaged` as recovery does, and `LogError` for a log whose
-    first segments are archived.
+    of what was found before.  ``archives``: directories that hold early segments.  Raises
+    `SinkError` as opening a sink does, and when the database is written to during a repair;
+    `LogDamaged` as recovery does, and `LogError` when the log's first segments are nowhere.
     """
     path = Path(directory)
-    whole_log(path, keys).close()  # before the database is asked anything
-    with closing(open_existing(url, identity_of(path), shard)) as store:
-        return _Comparison(path, store, shard, repair, keys, progress).run()
+    with whole_log(path, [Path(place) for place in archives]) as whole:
+        LogReader(whole, keys=keys).close()  # before the database is asked anything
+        with closing(open_existing(url, identity_of(path), shard)) as store:
+            return _Comparison(whole, store, shard, repair, keys, progress).run()
 
 
 class _Comparison:
@@ -305,22 +307,11 @@ def _difference(
     return Difference(table, place, "different", column, one, other)
 
 
-def whole_log(path: Path, keys: Keys | None = None) -> LogReader:
-    """A reader from the first command on; `LogError` when segments of it are archived."""
-    files = segment_files(path)
-    if files and named_sequence(files[0]) > 1:
-        raise LogError(
-            f"{path}: the log begins with sequence {named_sequence(files[0])}, the segments before"
-            " are archived: every row is made again from the first command, put them back for that"
-        )
-    return LogReader(path, keys=keys)
-
-
 def _bundles(path: Path, keys: Keys | None) -> Iterator[tuple[int, int, Array]]:
     """Epoch, first sequence and commands of frames put together, as long as the epoch stays."""
     waiting: list[Array] = []
     epoch = first = size = 0
-    with whole_log(path, keys) as reader:
+    with LogReader(path, keys=keys) as reader:
         for frame in reader.read():
             if waiting and (frame.epoch != epoch or size + frame.count > BUNDLE_COMMANDS):
                 yield epoch, first, joined(waiting)

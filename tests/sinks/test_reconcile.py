@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
-from sink_kit import DAY, WORLD, contents, filled, followed
+from sink_kit import DAY, WORLD, contents, expected, filled, followed, logged
 
 import matchcore as mc
 from matchcore.cli.app import app
@@ -285,9 +285,8 @@ def test_the_command_line_says_so(history: Path, url: str) -> None:
     assert asked.exit_code == 1 and all_rows(url) == before
 
 
-@ON_SQLITE
-def test_an_archived_log_is_refused_and_nothing_is_dropped(tmp_path: Path, database: str) -> None:
-    path = tmp_path / "e"
+def archived(path: Path, database: str, *where: object) -> dict[str, list[Any]]:
+    """An exchange whose early segments are gone; the rows of its database."""
     with mc.Engine.open(
         path, instruments=WORLD, policy="os", clock=lambda: DAY, segment_bytes=4096
     ) as engine:
@@ -295,13 +294,54 @@ def test_an_archived_log_is_refused_and_nothing_is_dropped(tmp_path: Path, datab
             engine.submit(mc.NewOrder("ONE", mc.Side.BUY, 3, "1.00"))
         engine.snapshot()
     followed(path, database)
-    before = contents(path, database)
-    code, found = told("archive", path, "--drop", "--keep-snapshots", 1)
+    code, found = told("archive", path, *where, "--keep-snapshots", 1)
     assert code == 0 and found["segments"]
+    return contents(path, database)
+
+
+@ON_SQLITE
+def test_a_log_without_its_beginning_is_refused_and_nothing_is_dropped(
+    tmp_path: Path, database: str
+) -> None:
+    before = archived(tmp_path / "e", database, "--drop")
+    (tmp_path / "empty").mkdir()
     for command in (["reconcile"], ["rebuild", "--yes"]):
-        code, found = told(*command, path, database)
-        assert code == 1 and "the segments before are archived" in found["error"]
-    assert contents(path, database) == before
+        code, found = told(*command, tmp_path / "e", database)
+        assert code == 1 and "the segments before are archived nowhere" in found["error"]
+        code, found = told(*command, tmp_path / "e", database, "--archive", tmp_path / "empty")
+        assert code == 1 and "not in the archive that was named" in found["error"]
+    assert contents(tmp_path / "e", database) == before
+
+
+@ON_SQLITE
+def test_archived_segments_are_read_where_they_are(tmp_path: Path, database: str) -> None:
+    place = tmp_path / "place"
+    before = archived(tmp_path / "e", database, "--to", place)
+    code, found = told("reconcile", tmp_path / "e", database)
+    assert code == 1 and f"(it says {place}) with --archive" in found["error"]
+    change(database, sa.update(SQL_TABLES["open_orders"]).values(quantity=7))
+    code, found = told("reconcile", tmp_path / "e", database, "--archive", place)
+    assert (code, found["different_rows"]) == (1, 100)
+    code, found = told("rebuild", tmp_path / "e", database, "--yes", "--archive", place)
+    assert code == 0 and contents(tmp_path / "e", database) == before
+    assert reconcile(tmp_path / "e", database, archives=[place]).equal
+    (first, *_) = sorted(place.glob("*.mcj"))
+    first.write_bytes(first.read_bytes()[:-700] + bytes(700))
+    code, found = told("rebuild", tmp_path / "e", database, "--yes", "--archive", place)
+    assert (code, found["kind"]) == (1, "LogDamaged") and found["path"].startswith(str(place))
+    assert contents(tmp_path / "e", database) == before
+
+
+def test_commands_sent_again_make_no_row_twice(tmp_path: Path, database: str) -> None:
+    """A fifth of the commands is one that came before, or has its name; also over an epoch."""
+    exchange = tmp_path / "e"
+    for seed in (5, 5, 6):  # all of the first flow once more
+        filled(exchange, seed, 500, again=0.2)
+    commands, events = logged(exchange)
+    assert (events["kind"] == mc.EventKind.REPEATED).sum() > 300
+    followed(exchange, database)
+    assert contents(exchange, database) == expected(commands, events)
+    assert reconcile(exchange, database).equal
 
 
 @ON_SQLITE

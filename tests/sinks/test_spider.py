@@ -18,8 +18,10 @@ from sqlalchemy.dialects import mysql
 
 import matchcore as mc
 from matchcore.sinks.queries import Queries
+from matchcore.sinks.reconcile import reconcile
 from matchcore.sinks.schema import METADATA, Layout, ddl
 from matchcore.sinks.store import SqlStore
+from matchcore.sinks.tables import TABLES
 
 LAYOUT = "?layout=drds&read_timeout=10"  # sharded: instruments go first, in their own transaction
 
@@ -117,3 +119,32 @@ def test_a_torn_commit_is_made_whole(
         assert sharded.backs[1].sql("SELECT seq FROM exchange.positions") == [(202,)]
     followed(exchange, url, shard=1, patience=30.0)
     assert contents(exchange, url, 1) == expected(*logged(exchange), 1)
+
+
+def test_reconcile_finds_and_repairs_one_shard_and_leaves_the_other(
+    tmp_path: Path, sharded: Sharded
+) -> None:
+    """A changed, a missing and an extra row in each table of shard 1."""
+    url, whole = sharded.fresh(), {}
+    for shard in (0, 1):
+        exchange = filled(tmp_path / str(shard), shard, 400)
+        followed(exchange, url, shard=shard)
+        assert reconcile(exchange, url, shard=shard).equal
+        whole[shard] = contents(exchange, url, shard)
+    exchange, planted = tmp_path / "1", 0
+    for name, spec in TABLES.items():
+        back = sharded.backs[0 if name == "instruments" else 1]
+        column = "lot" if name == "instruments" else [*spec.columns][-1]
+        seqs = sorted({row[1] for row in whole[1][name]})
+        where = f"FROM exchange.{name} WHERE shard = 1 AND seq ="
+        names = ", ".join(one if one != "seq" else "seq + 90000" for one in spec.columns)
+        back.sql(f"INSERT INTO exchange.{name} SELECT {names} {where} {seqs[-1]}")
+        back.sql(f"DELETE {where} {seqs[0]}")
+        changed = f"SET {column} = {column} + 1 WHERE shard = 1 AND seq = {seqs[-1]}"
+        back.sql(f"UPDATE exchange.{name} {changed}")
+        planted += 3
+    report = reconcile(exchange, url, shard=1, repair=True)
+    assert not report.equal and report.repaired == planted
+    for shard in (0, 1):
+        assert contents(tmp_path / str(shard), url, shard) == whole[shard]
+        assert reconcile(tmp_path / str(shard), url, shard=shard).equal
