@@ -124,7 +124,7 @@ class Engine(Calls, Living):
         hash: str | None = None,
         keys: Keys | None = None,
         disk: Disk = DISK,
-        persistence: str | None = None,
+        persistence: str | tuple[str, int] | None = None,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
 
@@ -137,12 +137,12 @@ class Engine(Calls, Living):
         sync, by the thread that made it: it must be quick.  ``clock`` gives nanoseconds for
         commands without a time.  ``progress`` is told how many commands each step of the replay
         has applied.  ``persistence``: URL of a database that a process of its own keeps equal to
-        the log.  ``disk``: what files go through.  ``hash``: "sha256" or "sm3", for life.
-        ``keys``: encrypts all that is written from now on; `KeyRefused` if one is missing.
-        `LogLocked` while another engine has it open, `LogDamaged` if bytes before the end differ.
+        the log; or it and this log's shard there.  ``disk``: what files go through.
+        ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
+        `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
+        if bytes before the end differ.
         """
-        wanted = distinct(instruments)
-        directory = Path(path)
+        wanted, directory = distinct(instruments), Path(path)
         pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
         log, driven, recovery = open_for_writing(
             directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
@@ -466,11 +466,13 @@ class Engine(Calls, Living):
             self._log.abandon(why)
             self._torn = True  # another thread may have been inside the machine
 
-    def _with_instruments(self, wanted: Sequence[Instrument], url: str | None = None) -> Engine:
+    def _with_instruments(
+        self, wanted: Sequence[Instrument], where: str | tuple[str, int] | None = None
+    ) -> Engine:
         try:
             self.add_missing(wanted)
-            if url is not None and self.path is not None:
-                self.persistence = Persistence(self.path, url, lambda: self.durable)
+            if where is not None and self.path is not None:
+                self.persistence = Persistence(self.path, where, lambda: self.durable)
         except BaseException:
             self.close()
             raise

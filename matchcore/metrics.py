@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import MissingExtra
@@ -83,10 +83,16 @@ def _plain(histogram: Histogram) -> dict[str, Any]:
 
 
 def export(
-    meter: Meter, *, registry: CollectorRegistry | None = None, engine: str = "matchcore"
+    meter: Meter,
+    *,
+    registry: CollectorRegistry | None = None,
+    engine: str = "matchcore",
+    lag: Callable[[], int] | None = None,
 ) -> None:
     """Shows a meter to Prometheus, with ``engine`` as a label; needs the extra `metrics`.
 
+    ``lag``: asked for the commands that a database has not got yet, such as
+    ``lambda: engine.persistence.lag``.
     All engines of one registry are one collector, because a metric has one description.
     ValueError if the name is taken.
     """
@@ -103,6 +109,8 @@ def export(
         if engine in collector.meters:
             raise ValueError(f"engine {engine!r} is exported already: give each its own name")
         collector.meters = {**collector.meters, engine: meter}
+        if lag is not None:
+            collector.lags = {**collector.lags, engine: lag}
 
 
 class _Collector:
@@ -111,6 +119,7 @@ class _Collector:
     def __init__(self, registry: object) -> None:
         self.registry = registry  # kept, so that its id stays its own
         self.meters: dict[str, Meter] = {}
+        self.lags: dict[str, Callable[[], int]] = {}
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import (
@@ -134,6 +143,12 @@ class _Collector:
             for engine, values in read.items():
                 totals.add_metric([engine], values[key])
             yield totals
+        lags = GaugeMetricFamily(
+            "matchcore_database_lag", "Durable commands a database has not got", labels=["engine"]
+        )
+        for engine, lag in self.lags.items():
+            lags.add_metric([engine], lag())
+        yield lags
 
 
 _HISTOGRAMS = (

@@ -29,8 +29,12 @@ class Persistence:
     database refuses: then `error` says why, and a new engine may try again.
     """
 
-    def __init__(self, directory: Path, url: str, durable: Callable[[], int]) -> None:
-        self._directory, self._url, self._durable = directory, url, durable
+    def __init__(
+        self, directory: Path, where: str | tuple[str, int], durable: Callable[[], int]
+    ) -> None:
+        """``where``: a URL, or a URL and the number of this log's shard there."""
+        self._url, self.shard = (where, 0) if isinstance(where, str) else where
+        self._directory, self._durable = directory, durable
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
         self.sequence = 0  # of the last command that the database is known to have
@@ -53,7 +57,7 @@ class Persistence:
     def _start(self) -> None:
         paths = [IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])]
         child = subprocess.Popen(
-            [sys.executable, "-m", FOLLOWER, str(self._directory.absolute())],
+            [sys.executable, "-m", FOLLOWER, str(self._directory.absolute()), str(self.shard)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip

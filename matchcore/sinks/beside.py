@@ -1,4 +1,4 @@
-"""The follower beside an engine: ``python -m matchcore.sinks.beside DIRECTORY``.
+"""The follower beside an engine: ``python -m matchcore.sinks.beside DIRECTORY SHARD``.
 
 The URL of the database is the first line of its input; the end of its input says that no engine
 writes any more: it delivers what the log has and ends.  What it says is JSON lines.
@@ -45,14 +45,14 @@ def say(**what: object) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    (name,) = arguments
-    directory, url = Path(name), sys.stdin.readline().strip()
+    name, number = arguments
+    directory, shard, url = Path(name), int(number), sys.stdin.readline().strip()
     ended = threading.Event()
     threading.Thread(target=_until_the_end, args=(ended,), daemon=True).start()
     try:
         identity, keys = identity_of(directory), Keys.from_environment()
-        store = patiently(lambda: open_store(url, identity), math.inf, _say_away)
-        sink = TellingSink(store, patience=math.inf, waiting=_say_away)
+        store = patiently(lambda: open_store(url, identity, shard), math.inf, _say_away)
+        sink = TellingSink(store, shard, patience=math.inf, waiting=_say_away)
         with Follower(directory, sink, keys=keys) as follower:
             say(sequence=follower.position.sequence)
             while True:

@@ -84,6 +84,16 @@ def test_a_sync_by_the_clock_and_for_a_snapshot_is_told(tmp_path: Path) -> None:
         assert told.get(timeout=60).submissions == 0
 
 
+def test_prometheus_asks_for_a_database_s_lag() -> None:
+    registry, lags = CollectorRegistry(), [0, 700]
+    export(Meter(), registry=registry, engine="cash", lag=lambda: lags.pop())
+    export(Meter(), registry=registry, engine="none")
+    for lag in (700, 0):
+        samples = shown(registry)
+        assert samples["matchcore_database_lag", "cash", ""] == lag
+        assert ("matchcore_database_lag", "none", "") not in samples
+
+
 def test_a_name_is_exported_once() -> None:
     registry = CollectorRegistry()
     export(Meter(), registry=registry, engine="cash")

@@ -43,6 +43,17 @@ def test_the_database_follows_and_is_whole_at_the_close(tmp_path: Path) -> None:
     assert rows(database, "SELECT seq FROM positions") == [(1002,)]
 
 
+def test_two_exchanges_are_shards_of_one_database(tmp_path: Path) -> None:
+    database = tmp_path / "x.db"
+    for shard in (0, 7):
+        path = tmp_path / str(shard)
+        where = (f"sqlite:///{database}", shard)
+        with mc.Engine.open(path, instruments=WORLD, policy="os", persistence=where) as engine:
+            engine.submit_batch(flow(shard, 300))
+        assert contents(path, database, shard) == expected(*logged(path), shard)
+    assert rows(database, "SELECT shard, seq FROM positions") == [(0, 302), (7, 302)]
+
+
 def test_a_killed_follower_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
