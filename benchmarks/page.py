@@ -12,11 +12,18 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from .databases import SIZED
+
+DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "benchmarks" / "recorded"
 PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md", ROOT / "README.md")
+PAGES = (
+    ROOT / "docs" / "benchmarks.md", ROOT / "README.md", *(ROOT / "docs" / "databases").glob("*.md")
+)  # fmt: skip
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -113,6 +120,46 @@ def indexes() -> str:
         ["table", "index", "", *names.values()],
         [[*row, *(found[name] for name in names)] for row, found in cells.items()],
     )
+_DATABASES = {"sqlite": "SQLite", "mysql": "MariaDB", "postgresql": "PostgreSQL"}
+
+
+def spread(values: list[float], form: str = ".0f") -> str:
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def sql() -> str:
+    """Thousand rows/s into each database."""
+    rows = [
+        [_DATABASES[row["database"]], spread(row["sink"]), spread(row["plain"]),
+         f"{row['rows_ratio']:.2f}"]
+        for row in recorded("sql")["rows"]
+    ]  # fmt: skip
+    return table(["thousand rows/s", "through the sink", "the driver alone", "ratio"], rows)
+
+
+def beside_database() -> str:
+    """Million commands/s of an engine, without and with a follower into each database."""
+    rows = [
+        [_DATABASES[row["database"]], spread(row["alone"], ".2f"), spread(row["followed"], ".2f"),
+         f"{row['engine_ratio']:.2f}"]
+        for row in recorded("sql")["rows"]
+    ]  # fmt: skip
+    return table(["million commands/s", "alone", "with a follower", "ratio"], rows)
+
+
+def sizes(name: str) -> str:
+    """Bytes of a row with its indexes, and what a day of 100 million commands makes of it."""
+    (sized,) = [row["sizes"] for row in recorded("sql")["rows"] if row["database"] == name]
+    rows, total = [], 0.0
+    for one in ("orders", "open_orders", "trades", "executions"):
+        count = sized[one]["rows"] * DAY_COMMANDS / SIZED
+        gigabytes = count * sized[one]["bytes"] / 1e9
+        total += gigabytes
+        rows.append(
+            [f"`{one}`", f"{sized[one]['bytes']:.0f}", f"{count / 1e6:.1f}", f"{gigabytes:.1f}"]
+        )
+    rows.append(["all", "", "", f"{total:.1f}"])
+    return table(["", "bytes a row", "million rows a day", "GB a day"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -125,6 +172,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "instructions": instructions,
     "indexes": indexes,
     "worst": lambda: suite("worst"),
+    "sql": sql,
+    "beside_database": beside_database,
+    "sizes_sqlite": lambda: sizes("sqlite"),
+    "sizes_mysql": lambda: sizes("mysql"),
+    "sizes_postgresql": lambda: sizes("postgresql"),
 }
 
 

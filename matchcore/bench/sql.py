@@ -1,7 +1,7 @@
 """Rows a second into a database, durable per batch, and what the driver alone could do.
 
-``MATCHCORE_BENCH_SQL``: URL of an empty database to measure; without it SQLite in a temporary
-directory.  The tables are dropped and made again for every figure.
+``MATCHCORE_BENCH_SQL``: URLs of empty databases to measure, with blanks between them; without it
+SQLite in a temporary directory.  The tables are dropped and made again for every figure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..engine import Engine
 from ..journal import Position
 from ..sinks import Rows, RowSink, open_store
-from . import neutral
+from . import loaders, neutral
 from .throughput import BATCH, INSTRUMENT
 
 IDENTITY = bytes(16)
@@ -31,22 +31,32 @@ Batches = list[tuple[int, NDArray[np.void], NDArray[np.void]]]
 
 
 def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
+    found = batches_of(count)
+    with tempfile.TemporaryDirectory(prefix="matchcore-bench-") as place:
+        urls = os.environ.get("MATCHCORE_BENCH_SQL") or f"sqlite:///{Path(place)}/x.db"
+        for url in urls.split():
+            scheme = url.partition(":")[0]
+            made = rows_of(url, found)
+            note = f"{BATCH} commands a transaction, {size(made):,} rows"
+            yield [
+                (f"{scheme}: through the sink: rows computed, written, position moved",
+                 partial(sink, url, found), UNIT, note),
+                (f"{scheme}: the driver's fastest bulk load of the same rows, in the same"
+                 " transactions", partial(plain, url, made), UNIT, note),
+            ]  # fmt: skip
+
+
+def batches_of(count: int) -> Batches:
+    """What a follower hands on.  Sequences are counted without the instrument's."""
     commands = neutral.commands(neutral.messages("swing-40", count))[:COMMANDS_MAX]
     batches: Batches = []
     with Engine.memory(instruments=[INSTRUMENT]) as engine:
         for at in range(0, len(commands), BATCH):
             part = commands[at : at + BATCH]
-            batches.append((engine.sequence, part, engine.submit_batch(part)))
-    with tempfile.TemporaryDirectory(prefix="matchcore-bench-") as place:
-        url = os.environ.get("MATCHCORE_BENCH_SQL") or f"sqlite:///{Path(place)}/x.db"
-        note = f"{url.partition(':')[0]}, {BATCH} commands a transaction"
-        made = rows_of(url, batches)
-        yield [
-            ("through the sink: rows computed, written, position moved",
-             partial(sink, url, batches), UNIT, note),
-            ("the driver's fastest bulk load of the same rows, in the same transactions",
-             partial(plain, url, made), UNIT, note),
-        ]  # fmt: skip
+            events = engine.submit_batch(part)
+            events["sequence"] -= 1
+            batches.append((at, part, events))
+    return batches
 
 
 def fresh(url: str) -> Any:
@@ -84,13 +94,9 @@ def rows_of(url: str, batches: Batches) -> list[Rows]:
 
 
 def deliver(sink: RowSink, batches: Batches) -> None:
-    """The first position is that of the instrument, whose command is not measured."""
     with closing(sink):
         for at, commands, events in batches:
-            shift = at - batches[0][0]
-            moved = events.copy()
-            moved["sequence"] -= batches[0][0]
-            sink.write(Position(1, shift + len(commands)), commands, moved)
+            sink.write(Position(1, at + len(commands)), commands, events)
 
 
 def sink(url: str, batches: Batches) -> float:
@@ -101,25 +107,23 @@ def sink(url: str, batches: Batches) -> float:
 
 
 def plain(url: str, batches: list[Rows]) -> float:
-    """A loop over the bulk path: no rows to compute, none to take away, no position."""
-    with closing(fresh(url)) as store:
-        started = time.perf_counter()
-        for rows in batches:
-            with store._speaking() as connection, connection.begin():
-                for name, new in rows.new.items():
-                    there = np.isin(new["seq"], rows.gone.get(name, ()))
-                    if not there.all():
-                        store._insert(connection, name, new[~there])
-        seconds = time.perf_counter() - started
-    return sum(inserted(rows) for rows in batches) / seconds / 1e3
+    """The driver alone: no rows to compute, none to take away, no position."""
+    import sqlalchemy as sa
+
+    fresh(url).close()
+    waiting = [new_ones(rows) for rows in batches]
+    started = time.perf_counter()
+    loaders.load(sa.make_url(url), waiting)
+    return size(batches) / (time.perf_counter() - started) / 1e3
+
+
+def new_ones(rows: Rows) -> dict[str, NDArray[np.void]]:
+    """Rows that were not there before."""
+    kept = {
+        name: new[~np.isin(new["seq"], rows.gone.get(name, ()))] for name, new in rows.new.items()
+    }
+    return {name: new for name, new in kept.items() if len(new)}
 
 
 def size(batches: list[Rows]) -> int:
-    return sum(inserted(rows) for rows in batches)
-
-
-def inserted(rows: Rows) -> int:
-    """Rows that were not there before."""
-    return sum(
-        int((~np.isin(new["seq"], rows.gone.get(name, ()))).sum()) for name, new in rows.new.items()
-    )
+    return sum(len(new) for rows in batches for new in new_ones(rows).values())

@@ -94,7 +94,8 @@ def replace(
     rows: NDArray[np.void],
 ) -> None:
     """Takes away the rows of these sequences, and puts others there."""
-    store._remove(connection, table, seqs)
+    if len(seqs):
+        store._remove(connection, table, seqs)
     if len(rows):
         store._insert(connection, table, rows)
 

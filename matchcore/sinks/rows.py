@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import INSTRUMENT
+from ..commands import INSTRUMENT, joined
 from ..errors import SinkError
 from ..events import EventKind, fresh
 from ..instruments import INT64_MAX
@@ -214,11 +214,13 @@ class _Lives:
         ends = np.append(starts[1:], len(at))[: len(starts)] - 1
         born = born_at[starts]
 
-        self.rows = np.zeros(len(starts), _ORDER)
-        self.rows[born] = _accepted(batch, at[starts[born]])
         old = starts[~born]
         self.known = open_orders.find(number[old].tolist(), ids[old].tolist())
-        self.rows[~born] = self.known
+        places = np.empty(len(starts), np.intp)
+        places[born] = np.arange(len(starts) - len(old))
+        places[~born] = np.arange(len(starts) - len(old), len(starts))
+        new = _accepted(batch, at[starts[born]])
+        self.rows = taken(joined([new, self.known]), places)
         _bring_up(self.rows, batch, at, left[ends], starts, ends, life)
         self.of = np.empty(len(at), np.intp)  # reference -> life, in the order they came
         self.of[queue] = life
@@ -227,7 +229,7 @@ class _Lives:
 
 def _accepted(batch: _Batch, at: NDArray[np.intp]) -> Array:
     """Orders as these ACCEPTED events tell them."""
-    events, given = batch.events[at], batch.commands[batch.at[at]]
+    events, given = taken(batch.events, at), taken(batch.commands, batch.at[at])
     rows = np.zeros(len(at), _ORDER)
     rows["shard"], rows["seq"] = batch.shard, batch.seq[at]
     rows["instrument_seq"] = batch.version[at]
@@ -269,7 +271,7 @@ def _bring_up(
 def _trades(batch: _Batch, lives: _Lives) -> tuple[Array, Array]:
     """Rows of `trades`, and of `executions`, of which each has two."""
     at = lives.traded
-    events, count = batch.events[at], len(at)
+    events, count = taken(batch.events, at), len(at)
     made = np.zeros(count, TABLES["trades"].dtype)
     made["shard"], made["seq"] = batch.shard, batch.seq[at]
     made["n"] = np.arange(count) - np.searchsorted(made["seq"], made["seq"])

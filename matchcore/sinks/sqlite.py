@@ -79,6 +79,10 @@ class SqliteStore(SqlStore):
         marks = ", ".join("?" * len(TABLES[table].columns))
         connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", plain(table, rows))
 
+    def _remove(self, connection: sa.Connection, table: str, seqs: NDArray[np.int64]) -> None:
+        statement = f"DELETE FROM {table} WHERE shard = ? AND seq = ?"
+        connection.exec_driver_sql(statement, [(self.shard, seq) for seq in seqs.tolist()])
+
     def _away(self, error: sa.exc.DBAPIError) -> bool:
         return "locked" in str(error.orig)
 
@@ -91,12 +95,9 @@ def _begin(connection: sa.Connection) -> None:
 
 def plain(table: str, rows: NDArray[np.void]) -> list[tuple[Any, ...]]:
     """Rows as tuples; unsigned values as the signed ones of the same bits, symbols as text."""
-    columns = []
-    for name, form in TABLES[table].columns.items():
-        if form == "u8":
-            columns.append(np.ascontiguousarray(rows[name]).view(np.int64).tolist())
-        elif form.startswith("S"):
-            columns.append([text.decode("ascii") for text in rows[name].tolist()])
-        else:
-            columns.append(rows[name].tolist())
-    return list(zip(*columns, strict=True))
+    columns = TABLES[table].columns
+    signed = np.dtype([(name, f"<{form.replace('u8', 'i8')}") for name, form in columns.items()])
+    found: list[tuple[Any, ...]] = rows.view(signed).tolist()
+    if any(form.startswith("S") for form in columns.values()):
+        return [tuple(v.decode("ascii") if isinstance(v, bytes) else v for v in r) for r in found]
+    return found
