@@ -24,12 +24,14 @@ STARTING_SECONDS_MAX = 60.0
 class MariadbServer:
     """One server; `kill` is a crash, `start` after it recovers."""
 
-    def __init__(self, *, host: str = "127.0.0.1", spider: bool = False) -> None:
+    def __init__(
+        self, *, host: str = "127.0.0.1", spider: bool = False, options: tuple[str, ...] = ()
+    ) -> None:
         found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         install = shutil.which("mariadb-install-db")
         if found is None or install is None:
             raise RuntimeError(f"MariaDB is not installed: {INSTALL}")
-        self._program, self.host, self._spider = found, host, spider
+        self._program, self.host, self._spider, self._options = found, host, spider, options
         self.place = Path(tempfile.mkdtemp(prefix="matchcore-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
@@ -48,6 +50,7 @@ class MariadbServer:
             self._program, "--no-defaults", f"--datadir={self.place}/data", *self._as,
             f"--bind-address={self.host}", f"--port={self.port}", f"--socket={self.place}/s",
             f"--pid-file={self.place}/pid", "--innodb-buffer-pool-size=64M", "--skip-name-resolve",
+            *self._options,
         ]  # fmt: skip
         if self._spider:
             command += ["--plugin-load-add=ha_spider", "--plugin-maturity=gamma"]

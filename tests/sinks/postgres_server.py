@@ -36,12 +36,12 @@ class PostgresServer:
     ``postgres`` refuses to run as root, so that root runs it as the user of the package.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, options: tuple[str, ...] = ()) -> None:
         bin_ = programs()
         if bin_ is None:
             raise RuntimeError(f"PostgreSQL is not installed: {INSTALL}")
         self._bin = bin_
-        self._durable = durable
+        self._durable, self._options = durable, options
         self._as: dict[str, Any] = {}
         self.place = Path(tempfile.mkdtemp(prefix="matchcore-postgres-"))
         if os.geteuid() == 0:
@@ -76,6 +76,7 @@ class PostgresServer:
                         "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
                         "-c", f"unix_socket_directories={self.place}",
                         "-c", f"fsync={'on' if self._durable else 'off'}",
+                        *(part for option in self._options for part in ("-c", option)),
                     ],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.place,
                     start_new_session=True, **self._as,

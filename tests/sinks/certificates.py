@@ -1,0 +1,68 @@
+"""An authority of the tests' own, and a certificate of it for 127.0.0.1."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import shutil
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_PEM = serialization.Encoding.PEM
+
+
+class Certificates:
+    """Files: ``ca``, of the authority; ``server`` and ``key``, of the server."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir()
+        for directory in (place, place.parent):
+            directory.chmod(0o755)  # a server may run as another user
+        self.ca, self.server, self.key = (place / name for name in ("ca.pem", "s.pem", "s.key"))
+        ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        ca_name, name = _name(f"authority {place.name}"), _name("server")
+        ca = _certificate(ca_name, ca_name, ca_key, ca_key, x509.BasicConstraints(True, None))
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        names = x509.SubjectAlternativeName([address])
+        server = _certificate(name, ca_name, key, ca_key, names)
+        self.ca.write_bytes(ca.public_bytes(_PEM))
+        self.server.write_bytes(server.public_bytes(_PEM))
+        traditional = serialization.PrivateFormat.TraditionalOpenSSL
+        plain = serialization.NoEncryption()
+        self.key.write_bytes(key.private_bytes(_PEM, traditional, plain))
+        self.key.chmod(0o600)
+
+    def give_key_to(self, user: str) -> None:
+        """PostgreSQL, which does not run as root, wants to own its key."""
+        if os.geteuid() == 0:
+            shutil.chown(self.key, user)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _certificate(
+    name: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signs: ec.EllipticCurvePrivateKey,
+    extension: x509.ExtensionType,
+) -> x509.Certificate:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(extension, critical=False)
+        .sign(signs, hashes.SHA256())
+    )
