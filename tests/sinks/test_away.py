@@ -8,7 +8,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
-from conftest import KINDS
 from sink_kit import filled, sink_of
 
 import matchcore as mc
@@ -23,7 +22,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return filled(tmp_path_factory.mktemp("away") / "e", 1, 50)
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["postgres_url", "mariadb_url"])
 def url(request: pytest.FixtureRequest) -> str:
     found: str = request.getfixturevalue(request.param)
     return found
