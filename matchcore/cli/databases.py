@@ -84,7 +84,8 @@ def rebuild(
 @click.option("--partitions", type=click.IntRange(1, 8192), default=16, show_default=True)
 @click.option("--tbpartitions", type=click.IntRange(0, 8192), default=0,
               help="Tables in each database of drds.")  # fmt: skip
-def ddl_command(kind: str, layout: str, partitions: int, tbpartitions: int) -> None:
+@json_option
+def ddl_command(kind: str, layout: str, partitions: int, tbpartitions: int, as_json: bool) -> None:
     """Print the statements that make the tables, for somebody else to run them.
 
     \b
@@ -93,6 +94,9 @@ def ddl_command(kind: str, layout: str, partitions: int, tbpartitions: int) -> N
     """
     from .reconciling import statements
 
-    with failing_kindly(False):
-        for statement in statements(kind, layout, partitions, tbpartitions):
-            click.echo(f"{statement};")
+    with failing_kindly(as_json):
+        made = statements(kind, layout, partitions, tbpartitions)
+    if as_json:
+        show({"statements": made}, as_json)
+    else:
+        click.echo("".join(f"{statement};\n" for statement in made), nl=False)

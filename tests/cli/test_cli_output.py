@@ -30,6 +30,7 @@ COMMANDS = [
     "archive",
     "bench",
     "book",
+    "ddl",
     "demo",
     "follow",
     "import",
