@@ -84,7 +84,8 @@ class Bars:
         missing = [day for day in days if day not in self._days]
         if not missing:
             return
+        found = self._read("daily_bars", "day", missing)  # which may fail, and be asked again
         for day in missing:
             self._days[day] = {}
-        for bar in self._read("daily_bars", "day", missing):
+        for bar in found:
             self._days[int(bar["day"])][int(bar["instrument_seq"])] = bar

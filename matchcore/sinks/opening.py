@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -89,6 +89,10 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", url)
 
 
+class _Moved(Exception):
+    """The database has more than a maker knows: the last commit of a follower that died came late."""
+
+
 class RowSink:
     """`Sink` of a follower into a `Store`: makes the rows of each batch and writes them.
 
@@ -121,18 +125,23 @@ class RowSink:
         self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
     ) -> None:
         """One transaction.  What is there already is skipped by position, never by its keys."""
-        if self._maker is None:
-            self._at, self._maker = self._ask(self._begin)
-        maker, at = self._maker, self._at
-        first = position.sequence - len(commands) + 1
-        if first > at + 1:
-            raise SinkError(f"the database is at sequence {at}, {first} does not follow")
-        if position.sequence <= at:
-            return
-        commands, events = commands[at + 1 - first :], fresh(events)
-        events = events[events["sequence"] > at]
-        rows = self._ask(lambda: maker.make(at + 1, commands, events))
         to = position.sequence
+        while True:
+            if self._maker is None:
+                self._at, self._maker = self._ask(self._begin)
+            maker, at = self._maker, self._at
+            first = to - len(commands) + 1
+            if first > at + 1:
+                raise SinkError(f"the database is at sequence {at}, {first} does not follow")
+            if to <= at:
+                return
+            new, told = commands[at + 1 - first :], fresh(events)
+            told = told[told["sequence"] > at]
+            try:
+                rows = self._ask(partial(maker.make, at + 1, new, told))
+                break
+            except _Moved:
+                self._maker = None
         self._ask(lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows))
         maker.accept()
         self._at = to
@@ -141,9 +150,18 @@ class RowSink:
         """Where the database stands, all of it at one sequence: nobody wrote meanwhile."""
         while True:
             before = self.store.position(self._shard)
-            maker = RowMaker(self._shard, partial(self.store.read, self._shard))
+            maker = RowMaker(self._shard, self._read)
             if self.store.position(self._shard) == before:
                 return before.sequence if before else 0, maker
+
+    def _read(self, table: str, column: str, values: Sequence[int]) -> NDArray[np.void]:
+        """Rows as of the sequence that the maker stands at."""
+        found = self.store.read(self._shard, table, column, values)
+        if column:  # later than the beginning, which looks itself
+            at = self.store.position(self._shard)
+            if (at.sequence if at else 0) != self._at:
+                raise _Moved
+        return found
 
     def close(self) -> None:
         self.store.close()

@@ -186,6 +186,19 @@ def test_a_broken_connection_loses_and_doubles_nothing(
     assert contents(exchange, server.url()) == expected(*logged(exchange))
 
 
+def test_a_connection_cut_while_bars_are_read(
+    tmp_path: Path, server: MariadbServer, proxy: Proxy
+) -> None:
+    """Bars that are there stay known: what the 100 rounds found."""
+    exchange = filled(tmp_path / "e", 5)
+    followed(exchange, server.fresh())
+    filled(exchange, 6)  # on the same days
+    proxy.trouble = once(b"FROM daily_bars", "cut", 1)
+    followed(exchange, server.url(port=proxy.port), patience=60.0)
+    assert proxy.seen == ["cut"]
+    assert contents(exchange, server.url()) == expected(*logged(exchange))
+
+
 def test_without_patience_a_database_that_is_away_is_said(
     tmp_path: Path, server: MariadbServer, proxy: Proxy
 ) -> None:

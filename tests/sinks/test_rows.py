@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,3 +193,29 @@ def test_a_repeated_answer_makes_no_rows(tmp_path: Path) -> None:
         told = np.concatenate([again, old])
         sink.write(mc.Position(1, len(commands) + 1), commands[int(first) - 1 :][:1], told)
     assert contents(exchange, tmp_path / "x.db") == expected(commands, events)
+
+
+def test_a_commit_that_comes_late_is_not_counted_twice(tmp_path: Path) -> None:
+    """A follower died, and its last commit comes after the next one has looked where it stood."""
+    exchange, database = filled(tmp_path / "e", 1, 600), tmp_path / "x.db"
+    commands, _ = logged(exchange)
+    commands["time"][2:] = DAY + np.arange(600)  # one day: every batch changes its bars
+    machine, parts = mc.Machine(), np.split(commands, [200, 400])
+    batches = [(part, machine.apply(part)) for part in parts]
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    dead, alive = sink_of(exchange, database), sink_of(exchange, database)
+    dead.write(mc.Position(1, ends[0]), *batches[0])
+    read = alive.store.read
+
+    def late(shard: int, table: str, *more: Any) -> Any:
+        if table == "daily_bars":
+            dead.write(mc.Position(1, ends[1]), *batches[1])  # once: then it is there
+        return read(shard, table, *more)
+
+    alive.store.read = late  # type: ignore[method-assign]
+    for end, batch in zip(ends[1:], batches[1:], strict=True):
+        alive.write(mc.Position(1, end), *batch)
+    alive.close()
+    dead.close()
+    events = np.concatenate([events for _, events in batches])
+    assert contents(exchange, database) == expected(np.concatenate(parts), events)
