@@ -90,7 +90,7 @@ def without_password(url: str) -> str:
 
 
 class _Moved(Exception):
-    """The database has more than a maker knows: the last commit of a follower that died came late."""
+    """The database has more than a maker knows: a follower died, and its last commit came late."""
 
 
 class RowSink:
