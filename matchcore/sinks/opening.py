@@ -114,6 +114,7 @@ class RowSink:
         self.patience = patience
         self._maker: RowMaker | None = None
         self._at = 0  # the sequence that the maker stands at
+        self._wrote = False
 
     def position(self) -> Position | None:
         return self._ask(lambda: self.store.position(self._shard))
@@ -140,11 +141,16 @@ class RowSink:
             try:
                 rows = self._ask(partial(maker.make, at + 1, new, told))
                 break
-            except _Moved:
+            except _Moved as moved:
+                if self._wrote:
+                    raise SinkError(
+                        f"the database is at sequence {moved}, within {at + 1} to {to}: another"
+                        " follower writes here"
+                    ) from None
                 self._maker = None
         self._ask(lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows))
         maker.accept()
-        self._at = to
+        self._at, self._wrote = to, True
 
     def _begin(self) -> tuple[int, RowMaker]:
         """Where the database stands, all of it at one sequence: nobody wrote meanwhile."""
@@ -160,7 +166,7 @@ class RowSink:
         if column:  # later than the beginning, which looks itself
             at = self.store.position(self._shard)
             if (at.sequence if at else 0) != self._at:
-                raise _Moved
+                raise _Moved(at.sequence if at else 0)
         return found
 
     def close(self) -> None:
