@@ -20,9 +20,9 @@ from .databases import SIZED
 DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "benchmarks" / "recorded"
-PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md", ROOT / "README.md")
 PAGES = (
-    ROOT / "docs" / "benchmarks.md", ROOT / "README.md", *(ROOT / "docs" / "databases").glob("*.md")
+    ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md", ROOT / "README.md",
+    *(ROOT / "docs" / "databases").glob("*.md"),
 )  # fmt: skip
 
 
@@ -120,6 +120,8 @@ def indexes() -> str:
         ["table", "index", "", *names.values()],
         [[*row, *(found[name] for name in names)] for row, found in cells.items()],
     )
+
+
 _DATABASES = {"sqlite": "SQLite", "mysql": "MariaDB", "postgresql": "PostgreSQL"}
 
 

@@ -86,14 +86,16 @@ def rebuilt(directory: Path, url: str, *, shard: int, archives: Sequence[Path]) 
 
 
 def statements(kind: str, layout: str, partitions: int, sub: int) -> list[str]:
-    """The DDL of a kind of database, in the order in which it must run."""
+    """The tables and views of a kind of database, in the order in which they must be made."""
     try:
         dialects = import_module(f"sqlalchemy.dialects.{kind}")
     except ImportError:
         raise MissingExtra("matchcore ddl", "sql") from None
+    from ..sinks import views
     from ..sinks.schema import Layout, check_layout, ddl
 
     check_layout(layout)
     if layout != "plain" and kind != "mysql":
         raise SinkError(f"layout {layout!r} is one of mysql, not of {kind}")
-    return ddl(dialects.dialect(), Layout(layout, partitions, sub))
+    dialect = dialects.dialect()
+    return [*ddl(dialect, Layout(layout, partitions, sub)), *views.ddl(dialect).values()]

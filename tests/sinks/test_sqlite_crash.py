@@ -184,7 +184,7 @@ def test_two_followers_are_noticed(tmp_path: Path) -> None:
         write(two, 61, 100)
         with pytest.raises(mc.SinkError, match="is at sequence 100, within 61 to 150: another"):
             write(one, 61, 150)
-        write(one, 101, 602)
+        write(two, 101, 602)
     assert contents(exchange, database) == expected(commands, events)
 
 
