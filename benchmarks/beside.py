@@ -28,7 +28,7 @@ Figures = dict[str, Callable[[], float]]
 
 
 def figures(commands: np.ndarray, place: Path, cores: set[int]) -> Figures:
-    """Those that sync may use these cores, for matching beside the sync; the others take one."""
+    """Those of the log may use these cores, to match beside a sync or a read; the others take one."""
     journal.write_log(commands, place / "log")
     several = partial(_median_of, 3)
     return {
@@ -42,8 +42,8 @@ def figures(commands: np.ndarray, place: Path, cores: set[int]) -> Figures:
         "submit_async of 4096, policy sync": _on_all(
             cores, several(partial(sharing.pipelined, commands, place, 4096))
         ),
-        "replay of a journal from disk": several(
-            partial(journal.recover, place / "log", len(commands))
+        "replay of a journal from disk": _on_all(
+            cores, several(partial(journal.recover, place / "log", len(commands)))
         ),
     }
 

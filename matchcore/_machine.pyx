@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from ._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
-                     core_init, order_run, orders_run)
+                     core_init, orders_run)
 from ._emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
                         orders_array, pool_check)
@@ -123,23 +123,9 @@ cdef bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nogil:
     return True
 
 
-cdef Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t count,
-                       size_t* taken, Events* events) noexcept nogil:
-    """Applies commands until all are taken, the buffer is full, or one defines an instrument.
-
-    STOPPED: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
-    After FULL, call again with what was not taken and new room: it goes on where it was.
-    """
-    cdef Halt halt
-    if count == 1 and exchange.core.pending.stage == IDLE:   # without the frame of the large loops
-        halt = order_run(&exchange.core, exchange.books, exchange.count, commands, taken, events)
-        if mc_likely(halt != STOPPED):
-            return halt
-    return run_all(exchange, commands, count, taken, events)
-
-
-cdef Halt run_all(Exchange* exchange, const mc_command* commands, size_t count, size_t* taken,
-                  Events* events) noexcept nogil:
+cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
+                           size_t* taken, Events* events) noexcept nogil:
+    """`exchange_run` of anything."""
     cdef Core* core = &exchange.core
     cdef const mc_command* command
     cdef Halt halt
