@@ -174,6 +174,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "instructions": instructions,
     "indexes": indexes,
     "worst": lambda: suite("worst"),
+    "snapshot": lambda: suite("snapshot"),
     "sql": sql,
     "beside_database": beside_database,
     "sizes_sqlite": lambda: sizes("sqlite"),

@@ -1,8 +1,8 @@
 """What a client order id on every new order costs the matcher: `python -m benchmarks.repeats`.
 
 The same flow with and without ids, in turns, so that the ratio is of one run.  "one account":
-its window of 1,024 answers is full at once; "many": 1,000 accounts, whose answers fill the
-window of all.
+its window of 1,024 answers is full at once; "many": each order is one of 1,000 accounts', whose
+answers fill the window of all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def flows(scenario: str) -> dict[str, NDArray]:
     one, many = plain.copy(), plain.copy()
     for rows in (one, many):
         rows["client_order_id"][new] = np.arange(1, new.sum() + 1)
-    many["account"] = np.random.default_rng(1).integers(1, ACCOUNTS + 1, len(many))
+    owners = np.random.default_rng(1).integers(1, ACCOUNTS + 1, int(plain["order_id"].max()) + 1)
+    many["account"] = owners[many["order_id"]]  # who cancels an order is who sent it
     return {"no ids": plain, "one account": one, "many accounts": many}
 
 
