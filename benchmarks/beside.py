@@ -28,7 +28,7 @@ Figures = dict[str, Callable[[], float]]
 
 
 def figures(commands: np.ndarray, place: Path, cores: set[int]) -> Figures:
-    """Those of the log may use these cores, to match beside a sync or a read; the others take one."""
+    """Those of the log may use these cores, to match beside a sync or read; the others take one."""
     journal.write_log(commands, place / "log")
     several = partial(_median_of, 3)
     return {
