@@ -202,3 +202,14 @@ def test_books_that_are_crossed_or_miscounted_are_found() -> None:
     del book.live[order.order_id]
     with pytest.raises(Broken):
         check_books(machine)
+
+
+def test_what_a_disk_that_lied_can_not_show_is_no_broken_promise() -> None:
+    plan = {
+        "seed": 4870649128022679462,
+        "steps": [["archive", 0], ["batch", 15], ["group", 6]],
+        "faults": [[1, "lie"], [21, "eio"]],
+        **{"policy": "sync", "sector": 512, "segment_bytes": 4096, "room": 0},
+        **{"hash": "sm3", "cipher": "sm4-gcm"},
+    }
+    Run(Plan.from_plain(plan)).go()
