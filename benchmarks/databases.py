@@ -29,26 +29,39 @@ ROUNDS = 7
 MESSAGES, SENT = 200_000, 3_000_000
 SIZED = 400_000  # commands whose rows are weighed
 ENGINE, DATABASE = 0, 1  # cores
+MEMORY = "/dev/shm"  # files that no disk is shared with
 
 
 @contextmanager
-def database(name: str) -> Iterator[str]:
-    """The URL of an empty database; its server runs where this thread does."""
+def files_in(place: str | None) -> Iterator[None]:
+    """Temporary files of this process go there; None: where they go by themselves."""
+    before, tempfile.tempdir = tempfile.tempdir, place or tempfile.tempdir
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@contextmanager
+def database(name: str, place: str | None = None) -> Iterator[str]:
+    """The URL of an empty database with its files there; its server runs where this thread does."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sinks"))
     with ExitStack() as stack:
         if name == "sqlite":
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="matchcore-bench-"))
-            yield f"sqlite:///{place}/x.db"
+            made = tempfile.TemporaryDirectory(prefix="matchcore-bench-", dir=place)
+            yield f"sqlite:///{stack.enter_context(made)}/x.db"
             return
         server: Any
         if name == "mysql":
             from mariadb_server import MariadbServer
 
-            server = stack.enter_context(closing(MariadbServer()))
+            with files_in(place):
+                server = stack.enter_context(closing(MariadbServer()))
         else:
             from postgres_server import PostgresServer
 
-            server = stack.enter_context(closing(PostgresServer()))
+            with files_in(place):
+                server = stack.enter_context(closing(PostgresServer()))
         server.start()
         yield server.url()
 
@@ -163,12 +176,14 @@ def main() -> None:
         on(DATABASE)
         with database(name) as url:  # a server on that core
             alone, followed, came = beside(url)
+        with database(name, MEMORY) as url:
+            apart = dict(zip(("alone", "followed"), beside(url)[:2], strict=True))
         for thread in os.listdir("/proc/self/task"):
             os.sched_setaffinity(int(thread), cores)
         rows.append(
             {"database": name, "sink": sink, "plain": plain, "alone": alone, "followed": followed,
              "follower": came, "rows_ratio": median(sink) / median(plain),
-             "engine_ratio": median(followed) / median(alone), "sizes": sized}
+             "engine_ratio": median(followed) / median(alone), "apart": apart, "sizes": sized}
         )  # fmt: skip
         print(rows[-1], file=sys.stderr, flush=True)
     print(json.dumps({"machine": machine(), "date": str(date.today()), "rows": rows}, indent=1))
