@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .closing import Closing
 from .commands import joined
 from .errors import LogDamaged, SinkError
 from .journal import Keys, LogReader, Position
@@ -39,7 +39,7 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-class Follower:
+class Follower(Closing):
     """Follows the log in a directory into a sink, also while an engine writes it.
 
     Starts at the sink's position, from the newest snapshot before it.  Not for two threads.
@@ -133,14 +133,3 @@ class Follower:
         """Closes the reader and the sink."""
         self._reader.close()
         self._sink.close()
-
-    def __enter__(self) -> Follower:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

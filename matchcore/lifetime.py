@@ -5,20 +5,18 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .closing import Closing
 from .errors import LogError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .persistence import Persistence
 
 
-class Living(ABC):
+class Living(Closing):
     """Closed at the end of a `with`, and at the interpreter's if its thread still runs."""
 
     #: The process that keeps a database equal to the log, with its `lag`; None without one.
@@ -29,26 +27,12 @@ class Living(ABC):
     def has_thread(self) -> bool: ...
 
     @abstractmethod
-    def close(self) -> None: ...
-
-    @abstractmethod
     def forked(self) -> None:
         """Called in the child, where no other thread lives."""
 
     def watch(self) -> None:
         """From now on, as long as somebody else holds it."""
         _alive.add(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 _alive: weakref.WeakSet[Living] = weakref.WeakSet()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
+from ..closing import Closing
 from ..errors import LogDamaged, LogError
 from .ciphers import Keys
 from .disk import DISK, READ, Disk
@@ -23,7 +23,7 @@ from .segments import (
 from .writer import LOCK_NAME, POSITION, POSITION_NAME
 
 
-class LogReader:
+class LogReader(Closing):
     """Hands out the durable frames of a log, also while an engine writes it.  Not for two threads.
 
     Frames that hold sequences beyond `after` are given; earlier segments are not read.  With
@@ -175,17 +175,6 @@ class LogReader:
 
     def close(self) -> None:
         self._walk.close()
-
-    def __enter__(self) -> LogReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def segments_of(path: str | os.PathLike[str]) -> list[int]:

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..closing import Closing
 from ..commands import COMMAND
 from ..errors import LogDamaged
 from .archived import where
@@ -84,7 +84,7 @@ def named_sequence(file: Path) -> int:
 
 
 @dataclass
-class Walk:
+class Walk(Closing):
     """Goes through the frames of one segment, checking each against the chain.
 
     `next()` gives the next data frame, or None with `problem` empty at the end of what is
@@ -264,17 +264,6 @@ class Walk:
         if self.fd >= 0:
             self.disk.close(self.fd)
             self.fd = -1
-
-    def __enter__(self) -> Walk:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _certified(data: bytes, at: int) -> int:

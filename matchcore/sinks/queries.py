@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..closing import Closing
 from ..errors import MissingExtra, SinkError, TooManyRows, UnknownInstrument
 from ..moments import INT64_MAX, INT64_MIN
 from .tables import DAY_NS, TABLES, VERSION
@@ -49,7 +49,7 @@ class Life(NamedTuple):
     executions: Array
 
 
-class Queries:
+class Queries(Closing):
     """Questions to the database of a URL (see `open_sink`), each answered as of one moment.
 
     It reads through connections that can not write, locks nothing, and works while a follower
@@ -228,17 +228,6 @@ class Queries:
 
     def close(self) -> None:
         self._store.close()
-
-    def __enter__(self) -> Queries:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ inside
 
