@@ -195,7 +195,9 @@ def test_a_repeated_answer_makes_no_rows(tmp_path: Path) -> None:
     assert contents(exchange, tmp_path / "x.db") == expected(commands, events)
 
 
-def test_a_commit_that_comes_late_is_not_counted_twice(tmp_path: Path) -> None:
+def test_a_commit_that_comes_late_is_not_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A follower died, and its last commit comes after the next one has looked where it stood."""
     exchange, database = filled(tmp_path / "e", 1, 600), tmp_path / "x.db"
     commands, _ = logged(exchange)
@@ -212,7 +214,7 @@ def test_a_commit_that_comes_late_is_not_counted_twice(tmp_path: Path) -> None:
             dead.write(mc.Position(1, ends[1]), *batches[1])  # once: then it is there
         return read(shard, table, *more)
 
-    alive.store.read = late  # type: ignore[method-assign]
+    monkeypatch.setattr(alive.store, "read", late)
     for end, batch in zip(ends[1:], batches[1:], strict=True):
         alive.write(mc.Position(1, end), *batch)
     alive.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from matchcore import engine as engines
 from matchcore.errors import LogError
 from matchcore.journal import FileLog
+from matchcore.journal.segments import Walk
 from matchcore.pipeline import Pipeline, Promise, Submission
 from matchcore.torture.disk import EIO, POWER_BEFORE, Fault
 from matchcore.torture.flow import Broken
@@ -21,12 +24,12 @@ STEPS = (
 ENDS = (POWER_BEFORE, EIO)
 
 
-def found(what: str, **shape: str) -> bool:
+def found(what: str, **shape: Any) -> bool:
     """Whether that is said of an exchange that loses its power, or its disk, along the way."""
     for at in range(8, 110, 5):
         faults = (Fault(at, ENDS[at % 2]), Fault(at + 9, POWER_BEFORE))
         try:
-            Run(Plan(at, STEPS, faults, **shape)).go()  # type: ignore[arg-type]
+            Run(Plan(at, STEPS, faults, **shape)).go()
         except Broken as error:
             if what in str(error):
                 return True
@@ -102,8 +105,8 @@ def test_an_engine_that_shows_nothing_after_an_error_is_found(
 def test_a_nonce_that_comes_twice_is_found(monkeypatch: pytest.MonkeyPatch, cipher: str) -> None:
     begin = FileLog.__init__
 
-    def counted(log: FileLog, *given: object, **named: object) -> None:
-        begin(log, *given, **named)  # type: ignore[arg-type]
+    def counted(log: FileLog, *given: Any, **named: Any) -> None:
+        begin(log, *given, **named)
         log._nonce = bytes(len(log._nonce))
 
     monkeypatch.setattr(FileLog, "__init__", counted)
@@ -113,8 +116,8 @@ def test_a_nonce_that_comes_twice_is_found(monkeypatch: pytest.MonkeyPatch, ciph
 def test_a_chain_that_forgets_its_hash_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     adopt = FileLog._adopt
 
-    def forgetful(log: FileLog, *given: object) -> None:
-        adopt(log, *given)  # type: ignore[arg-type]
+    def forgetful(log: FileLog, walk: Walk) -> None:
+        adopt(log, walk)
         log.hash = 0
 
     monkeypatch.setattr(FileLog, "_adopt", forgetful)
