@@ -81,7 +81,7 @@ def test_imports_go_down(path: Path) -> None:
 
 
 def owned() -> list[Path]:
-    """The files of the project, whether git is here or not: its folders, and what stands at the top."""
+    """The files of the project, whether git is here or not."""
     found = [path for path in ROOT.iterdir() if path.name in TOP]
     for name in FOLDERS:
         found += [path for path in (ROOT / name).rglob("*") if "__pycache__" not in path.parts]
