@@ -10,6 +10,7 @@ from journal_kit import noise, orders, same
 from numpy.typing import NDArray
 
 from matchcore import COMMAND
+from matchcore.journal import _planes
 from matchcore.journal.format import (
     CODEC_PLANES,
     CODEC_PLANES_LZ4,
@@ -94,6 +95,32 @@ def test_a_plane_with_a_sector_of_zeros_goes_behind_lz4() -> None:
 def test_a_packed_payload_has_no_sector_of_zeros(commands: NDArray) -> None:
     commands["time"] |= 1  # an engine never logs a command without a time
     assert bytes(512) not in pack_commands(commands)[1]
+
+
+@given(records(), st.sampled_from([1, 10**18, 2**63 - 1]), st.sets(st.integers(0, 299)))
+@settings(max_examples=100, deadline=None)
+def test_where_there_is_no_time_now_is_packed(commands: NDArray, now: int, bare: set[int]) -> None:
+    commands["time"][[at for at in bare if at < len(commands)]] = 0
+    before = commands.tobytes()
+    codec, payload = pack_commands(commands, now)
+    wanted = commands.copy()
+    wanted["time"][commands["time"] == 0] = now
+    assert same(unpack_commands(codec, payload, len(commands)), wanted)
+    assert commands.tobytes() == before  # it is the caller's
+
+
+@given(st.integers(0, 400), st.integers(250, 520), st.integers(0, 400), st.integers(255, 512))
+def test_zeros_in_a_row_are_found_wherever_they_begin(
+    before: int, zeros: int, behind: int, wanted: int
+) -> None:
+    data = b"\1" * before + bytes(zeros) + b"\2" * behind + bytes(200) + b"\3"
+    assert _planes.has_zeros(data, wanted) == (bytes(wanted) in data)
+    assert not _planes.has_zeros(b"", wanted)
+
+
+def test_fewer_zeros_than_it_looks_at_are_not_asked_for() -> None:
+    with pytest.raises(ValueError, match="at least 255"):
+        _planes.has_zeros(bytes(300), 254)
 
 
 def payloads() -> list[tuple[int, bytes, int]]:
