@@ -123,24 +123,23 @@ class Walk(Closing):
 
         `KeyRefused` for an encrypted one without its key, unless only the `structure` is wanted.
         """
+        cipher = None
         try:
             fd = disk.open(file, WRITE if writable else READ)
-            data = disk.pread(fd, HEADER_BYTES, 0)
         except IsADirectoryError:
-            raise LogDamaged("a directory where a segment should be", str(file), 0, 0) from None
+            raise _no_file(file) from None
         try:
-            header = SegmentHeader.from_bytes(data)
+            header = SegmentHeader.from_bytes(disk.pread(fd, HEADER_BYTES, 0))
             if header.first_sequence != named_sequence(file):
                 raise BadBytes(f"this segment begins with sequence {header.first_sequence}")
-        except BadBytes as error:
-            disk.close(fd)
-            raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
-        try:
-            cipher = None
             if not structure:
                 cipher = unlock(keys, header.encryption, header.hash, header.derived_from, file)
-        except BaseException:
+        except BaseException as error:
             disk.close(fd)
+            if isinstance(error, IsADirectoryError):  # it can be opened, to read it
+                raise _no_file(file) from None
+            if isinstance(error, BadBytes):
+                raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
             raise
         walk = cls(file, header, fd, disk, cipher=cipher)
         walk.sequence, walk.epoch = header.first_sequence, header.epoch
@@ -264,6 +263,10 @@ class Walk(Closing):
         if self.fd >= 0:
             self.disk.close(self.fd)
             self.fd = -1
+
+
+def _no_file(file: Path) -> LogDamaged:
+    return LogDamaged("a directory where a segment should be", str(file), 0, 0)
 
 
 def _certified(data: bytes, at: int) -> int:

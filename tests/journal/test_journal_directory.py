@@ -23,7 +23,7 @@ from journal_kit import (
 
 from matchcore import LogDamaged
 from matchcore.journal import FileLog, LogReader, identity_of, verify
-from matchcore.journal.segments import segment_files, segment_path
+from matchcore.journal.segments import Walk, segment_files, segment_path
 
 COUNTS = [16, 16, 40, 16, 3, 60] * 4
 
@@ -206,3 +206,20 @@ def test_the_position_file_is_only_a_hint(log: Path, content: bytes | None) -> N
     assert same(read_back(log), commands)
     assert same(reopen(log)[0], commands)
     assert (log / "position").stat().st_size == 16
+
+
+@pytest.mark.parametrize("spoil", ["directory", "empty", "foreign name"])
+def test_what_is_no_segment_leaves_no_descriptor_open(tmp_path: Path, spoil: str) -> None:
+    file = tmp_path / "journal-00000000000000000001.mcj"
+    if spoil == "directory":
+        file.mkdir()
+    elif spoil == "empty":
+        file.touch()
+    else:
+        FileLog.open(tmp_path).close()
+        file = file.rename(tmp_path / "journal-00000000000000000002.mcj")
+    before = len(os.listdir("/proc/self/fd"))
+    for writable in (False, True):
+        with pytest.raises(LogDamaged):
+            Walk.open(file, writable=writable)
+    assert len(os.listdir("/proc/self/fd")) == before
