@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from .answers import Answer
 from .engine import Engine
 from .errors import QueueFull
-from .pipeline import Bell, Pipeline, Submission
+from .submissions import Bell, Submission
 from .typed import Command
 
 
@@ -98,15 +99,15 @@ class _Box:
         self._next: asyncio.Future[None] | None = None
         self._kick = False  # as soon as the loop has gone round
 
-    def kick_soon(self, pipeline: Pipeline) -> None:
+    def kick_soon(self, kick: Callable[[], None]) -> None:
         """What all tasks of one round send is one group, and their loop not disturbed meanwhile."""
         if not self._kick:
             self._kick = True
-            self.loop.call_soon(self._kick_now, pipeline)
+            self.loop.call_soon(self._kick_now, kick)
 
-    def _kick_now(self, pipeline: Pipeline) -> None:
+    def _kick_now(self, kick: Callable[[], None]) -> None:
         self._kick = False
-        pipeline.kick()
+        kick()
 
     def ring(self) -> None:
         try:
@@ -143,8 +144,8 @@ class _Letter(Submission):
         self.arrived = False
         self.future: asyncio.Future[None] = box.loop.create_future()
 
-    def queued(self, pipeline: Pipeline) -> None:
-        self.box.kick_soon(pipeline)
+    def queued(self, kick: Callable[[], None]) -> None:
+        self.box.kick_soon(kick)
 
     def done(self) -> Bell:
         self.box.letters.append(self)

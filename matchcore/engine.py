@@ -42,9 +42,6 @@ from .pipeline import (
     QUEUE_DEPTH,
     Commit,
     Pipeline,
-    Promise,
-    Submission,
-    Waiter,
     durability_of,
     reason,
 )
@@ -58,6 +55,7 @@ from .recovery import (
 )
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
+from .submissions import Promise, Submission, Waiter
 from .typed import Command
 
 OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
@@ -297,7 +295,7 @@ class Engine(Calls, Living):
                 return
             way.size = len(way.records) + len(events)
             pipeline.put(way)
-        way.queued(pipeline)
+        way.queued(pipeline.kick)
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
         pipeline = self._pipeline
@@ -327,7 +325,7 @@ class Engine(Calls, Living):
             if not early:
                 way.size += way.result.nbytes
                 pipeline.put(way)
-        way.queued(pipeline)
+        way.queued(pipeline.kick)
 
     # ------------------------------------------------------------------ looking
 

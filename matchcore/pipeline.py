@@ -1,15 +1,18 @@
 """Group commit: what was submitted waits here until the log has it, and is answered in order.
 
 Submissions are matched and queued under one lock, so sequence, log and machine have one order.
-Whoever has the turn takes what waits, appends it, and syncs once for all of it: the log's own
-thread, or a caller that finds nobody at it, who thereby saves two changes of threads.  What is
-matched meanwhile is the next group.  Three locks, taken in this order and never in another:
+Whoever has the turn takes what waits and appends it, then syncs once for all of it: one of the
+log's own threads, or a caller that finds nobody at it, who thereby saves two changes of threads.
+What comes meanwhile is the next group, which is matched, packed and written while the disk is
+busy with this one.  Four locks, taken in this order and never in another:
 
 * ``lock``, the engine's: over matching and queueing, and over a look at the machine;
-* the turn: over append and sync; no code of users runs under it, so the engine's lock may be
-  held while waiting for it;
+* the turn: over append; no code of users runs under it, so the engine's lock may be held while
+  waiting for it;
+* the disk: over sync.  It is taken before the turn is given back, so that groups come to it, and
+  are safe, in the order of the log;
 * the right to release: over answering.  Callbacks of futures run under it, and may use the
-  engine: all three locks can be taken again by their holder, and nobody waits for this one.
+  engine: all four locks can be taken again by their holder, and nobody waits for this one.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,14 +32,14 @@ from .answers import IN_MEMORY, Durability
 from .commands import COMMAND, joined, stamped
 from .errors import LogFailed, QueueFull
 from .journal import FileLog, Log
+from .submissions import Bell, Submission, Waiter
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
-LARGE_BYTES = 512 * COMMAND.itemsize  # a frame of its own; smaller ones side by side share one
+LARGE_COMMANDS = 512  # a frame of its own; smaller ones side by side share one
 QUEUE_DEPTH = 16_384  # submissions
 QUEUE_BYTES = 64 << 20  # of their commands and events
 #: what a crash can take, by policy; "interval" has a bound of its own
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
-Bell = Callable[[], None]
 
 
 class Commit(NamedTuple):
@@ -48,72 +50,7 @@ class Commit(NamedTuple):
     bytes: int  # appended to the log, frame headers and fill included
     write_ns: int  # packing, digest and write
     sync_ns: int  # until as safe as the policy says
-    waiting: int  # submissions that came meanwhile
-
-
-class Submission:
-    """Commands on their way: records (bytes or a contiguous `COMMAND` array), then the result."""
-
-    __slots__ = ("count", "error", "now", "records", "result", "size", "written")
-
-    def __init__(self) -> None:
-        self.records: Any = b""  # a time of 0 is `now`
-        self.count = 0  # commands
-        self.size = 0  # bytes that wait: commands, and events if they were matched before; fixed
-        self.now = 0  # nanoseconds
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.written = False  # or failed
-
-    def queued(self, pipeline: Pipeline) -> None:
-        """Called without the lock when it waits for the log: somebody must write it."""
-        pipeline.kick()
-
-    def done(self) -> Bell | None:
-        """Hands out result or error.  What it returns is called once when the group is done."""
-        raise NotImplementedError
-
-    def at_once(self) -> None:
-        """For what no log has to take."""
-        self.written = True
-        bell = self.done()
-        if bell is not None:
-            bell()
-
-
-class Waiter(Submission):
-    """For a thread that waits."""
-
-    __slots__ = ("gate",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Lock()
-        self.gate.acquire()
-
-    def queued(self, pipeline: Pipeline) -> None:
-        """`Pipeline.finish` writes it, or has it written."""
-
-    def done(self) -> None:
-        self.gate.release()
-
-
-class Promise(Submission):
-    """For a future.  It can not be cancelled: the command is under way."""
-
-    __slots__ = ("future",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.future: Future[Any] = Future()
-        self.future.set_running_or_notify_cancel()
-
-    def done(self) -> None:
-        with suppress(InvalidStateError):  # somebody else has set it: his affair
-            if self.error is None:
-                self.future.set_result(self.result)
-            else:
-                self.future.set_exception(self.error)
+    waiting: int  # submissions that came meanwhile, in the log already or not
 
 
 class Pipeline:
@@ -147,13 +84,14 @@ class Pipeline:
         self._room = threading.Condition(self.lock)
         self._blocked = 0  # threads that wait for room
         self._turn = threading.RLock()
+        self._disk = threading.RLock()
         self._releasing = threading.RLock()
         self._releaser = 0  # thread
         self._starting = threading.Lock()
         self._wake = threading.Lock()
         self._wake.acquire()
-        self._thread: threading.Thread | None = None
-        self._alarm = False  # the log's thread knows when the next sync is due
+        self._threads: list[threading.Thread] = []
+        self._alarm = False  # one of the log's threads knows when the next sync is due
 
     # ------------------------------------------------------------------ taking (under the lock)
 
@@ -200,19 +138,18 @@ class Pipeline:
         Not under the lock: what is answered before it may want that.
         """
         if not waiter.written:
-            callback = self._releaser == threading.get_ident()
-            if self._turn.acquire(blocking=callback):
-                try:
-                    self.write()
-                    while callback and not waiter.written:
+            try:
+                if self._releaser == threading.get_ident():  # a callback: nobody else answers it
+                    while not waiter.written:
                         self.write()
-                finally:  # Ctrl-C here must not leave the others waiting
-                    self._turn.release()
+                        with self._disk:  # another thread may be at it
+                            pass
                     self.release()
-                    if self._waiting or self._needs_alarm():
-                        self.kick()
-            else:
-                self.kick()
+                elif self.write(wait=False):
+                    self.release()
+            finally:  # Ctrl-C here must not leave the others waiting
+                if self._waiting or self._safe or self._needs_alarm():
+                    self.kick()
         try:
             waiter.gate.acquire()
         except BaseException:  # Ctrl-C: his array is the caller's again, and he may write to it
@@ -223,31 +160,95 @@ class Pipeline:
         if waiter.error is not None:
             raise waiter.error
 
-    def write(self) -> None:
-        """Appends and syncs a group of what waits.  A failure is final: no second try, ever."""
-        log = self.log
-        assert log is not None
-        with self._turn:
-            group = self._group()
-            if not group:
-                return
+    def write(self, *, wait: bool = True) -> bool:
+        """Appends and syncs a group of what waits; False if another thread has the turn.
+
+        A failure is final: no second try, ever.
+        """
+        if not self._turn.acquire(blocking=wait):
+            return False
+        group = _Group()
+        interrupt: BaseException | None = None
+        try:
+            self._append(group, GROUP_COMMANDS)
+            if not group.submissions:
+                return True
+            interrupt = self._reach_disk(group)
+        finally:
+            self._turn.release()
+        try:
+            self._sync(group)
+        finally:
+            self._disk.release()
+        interrupt = interrupt or group.trouble
+        if interrupt is not None and not isinstance(interrupt, Exception):
+            raise interrupt  # not the log's: Ctrl-C in a caller
+        return True
+
+    def _append(self, group: _Group, most: int, *, small: bool = False) -> None:
+        """Puts what waits into the log, up to about `most` commands; ``small``: none that is large.
+
+        The group has what was taken, and what went wrong.
+        """
+        assert self.log is not None
+        waiting = self._waiting
+        taken: list[Submission] = []
+        count = 0
+        before, started = self.log.appended_bytes, time.monotonic_ns()
+        try:
+            while waiting and count < most and not (small and waiting[0].count >= LARGE_COMMANDS):
+                taken.append(waiting[0])
+                waiting.popleft()
+                count += taken[-1].count
             if self.failure is not None:
-                self._give_up(group)
-                return
-            try:
-                started, before = time.monotonic_ns(), log.appended_bytes
-                for commands, now in _frames(group):
-                    log.append(commands, now)
-                appended = time.monotonic_ns()
-                log.sync()
-                self._tell(group, started, appended, log.appended_bytes - before)
-            except BaseException as error:
-                self.failure = error
-                self._give_up(group)
-                if not isinstance(error, Exception):  # not the log's: Ctrl-C in a caller
-                    raise
+                group.trouble = self.failure
             else:
-                self._pass_on(group)
+                for commands, now in _frames(taken):
+                    self.log.append(commands, now)
+        except BaseException as error:
+            group.trouble = error
+            self.failure = self.failure or error
+            if taken and waiting and waiting[0] is taken[-1]:  # Ctrl-C between two lines
+                waiting.popleft()
+        group.submissions += taken
+        group.bytes += self.log.appended_bytes - before
+        group.write_ns += time.monotonic_ns() - started
+
+    def _reach_disk(self, group: _Group) -> BaseException | None:
+        """Waits until the group before is synced; what is small and came meanwhile comes along.
+
+        Else many callers with one command each would become a group of one and one of the rest.
+        Returns what should have ended the wait, Ctrl-C: the group is this thread's all the same.
+        """
+        if self._disk.acquire(blocking=False):
+            return None
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self._disk.acquire()
+            except BaseException as error:
+                interrupt = error
+            else:
+                break
+        if group.trouble is None:
+            self._append(group, LARGE_COMMANDS, small=True)
+        return interrupt
+
+    def _sync(self, group: _Group) -> None:
+        assert self.log is not None
+        started = time.monotonic_ns()
+        try:
+            if group.trouble is None:
+                self.log.sync()
+        except BaseException as error:
+            group.trouble = error
+            self.failure = self.failure or error
+        if group.trouble is None:
+            took = time.monotonic_ns() - started
+            self._pass_on(group.submissions)
+            self._tell(group, took)
+        else:
+            self._give_up(group.submissions)
 
     def release(self) -> None:
         """Answers what is safe, in order; leaves it to another thread that is at it."""
@@ -277,30 +278,28 @@ class Pipeline:
             with self._turn:
                 while self._waiting:
                     self.write()
+                with self._disk:  # what another thread syncs
+                    pass
         finally:
             if self._safe or self._needs_alarm():
                 self.kick()
 
-    def to_disk(self) -> None:
-        """After this everything appended is on disk, whatever the policy."""
+    def to_disk(self, *, if_due: bool = False) -> None:
+        """After this everything appended is on disk, whatever the policy.
+
+        With ``if_due`` only if the policy wants that now.
+        """
         assert self.log is not None
-        with self._turn:
+        with self._turn, self._disk:
+            if if_due and not self._is_due():
+                return
             try:
                 started = time.monotonic_ns()
                 self.log.sync(to_disk=True)
-                self._tell([], started, started, 0)
+                self._tell(_Group(), time.monotonic_ns() - started)
             except BaseException as error:
                 self.failure = self.failure or error
                 raise
-
-    def _group(self) -> list[Submission]:
-        group: list[Submission] = []
-        count = 0
-        while self._waiting and count < GROUP_COMMANDS:
-            submission = self._waiting.popleft()
-            count += submission.count
-            group.append(submission)
-        return group
 
     def _give_up(self, group: list[Submission]) -> None:
         assert self.failure is not None
@@ -314,12 +313,13 @@ class Pipeline:
             submission.written = True
         self._safe.extend(group)
 
-    def _tell(self, group: list[Submission], started: int, appended: int, size: int) -> None:
+    def _tell(self, group: _Group, sync_ns: int) -> None:
         if self._metrics is None:
             return
+        taken = group.submissions
         commit = Commit(
-            len(group), sum(submission.count for submission in group), size,
-            appended - started, time.monotonic_ns() - appended, len(self._waiting),
+            len(taken), sum(submission.count for submission in taken), group.bytes,
+            group.write_ns, sync_ns, max(0, self.waiting - len(self._safe)),
         )  # fmt: skip
         try:
             self._metrics(commit)
@@ -327,26 +327,36 @@ class Pipeline:
             self._metrics = None
             warnings.warn(f"metrics: no longer called: {error!r}", RuntimeWarning, stacklevel=2)
 
-    # ------------------------------------------------------------------ the log's thread
+    # ------------------------------------------------------------------ the log's threads
 
     def kick(self) -> None:
-        """Wakes the log's thread, which is started when it is first needed."""
-        if self._thread is None:
+        """Wakes one of the log's threads, which are started when they are first needed.
+
+        Two: one packs and writes a group while the other syncs the group before.
+        """
+        if not self._threads:
             with self._starting:
-                if self._thread is None and not self._closing:
-                    thread = threading.Thread(target=self._run, name="matchcore-log", daemon=True)
-                    thread.start()
-                    self._thread = thread  # only now: whoever sees it may join it
-        if self._wake.locked():  # else it is awake already, or will be
+                if not self._threads and not self._closing:
+                    threads = [
+                        threading.Thread(target=self._run, name="matchcore-log", daemon=True)
+                        for _ in range(2)
+                    ]
+                    for thread in threads:
+                        thread.start()
+                    self._threads = threads  # only now: whoever sees them may join them
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._wake.locked():  # else one is awake already, or will be
             with suppress(RuntimeError):  # somebody else was faster
                 self._wake.release()
 
     @property
     def has_thread(self) -> bool:
-        return self._thread is not None
+        return bool(self._threads)
 
     def stop(self, why: Exception) -> None:
-        """Nothing is taken any more; returns when what was taken is answered, the thread ended.
+        """Nothing is taken any more; returns when what was taken is answered, the threads ended.
 
         Not under the lock: what is answered may want it.
         """
@@ -358,13 +368,13 @@ class Pipeline:
             self._room.notify_all()
         self.release()
         with self._starting:  # no thread comes after that
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            with suppress(RuntimeError):
-                self._wake.release()
-            thread.join()
+            threads = self._threads
+        self._ring()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
         with self._releasing:  # whoever is at it has answered all
-            self._thread = None
+            self._threads = []
 
     def _run(self) -> None:
         assert self.log is not None
@@ -379,19 +389,35 @@ class Pipeline:
                 self.failure = self.failure or error
                 self._step()  # now without the log: nobody is left waiting
             if self._closing and not self._waiting:
+                self._ring()  # the other one
                 return
 
     def _needs_alarm(self) -> bool:
         return not self._alarm and self.log is not None and self.log.sync_due is not None
+
+    def _is_due(self) -> bool:
+        due = self.log.sync_due if self.log is not None else None
+        return due is not None and due <= 0 and self.failure is None
 
     def _step(self) -> None:
         while self._waiting:
             self.write()
             self.release()
         self.release()
-        due = self.log.sync_due if self.log is not None else None
-        if due is not None and due <= 0 and self.failure is None:
-            self.to_disk()
+        if self._is_due():
+            self.to_disk(if_due=True)
+
+
+class _Group:
+    """What is synced at once."""
+
+    __slots__ = ("bytes", "submissions", "trouble", "write_ns")
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.bytes = 0  # appended
+        self.write_ns = 0
+        self.trouble: BaseException | None = None  # why it can not be in the log
 
 
 def durability_of(log: Log | None) -> Durability:
@@ -409,7 +435,7 @@ def _frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void], int]]:
     small: list[Any] = []
     now = 0
     for submission in group:
-        if submission.count * COMMAND.itemsize < LARGE_BYTES:
+        if submission.count < LARGE_COMMANDS:
             now = now if small else submission.now
             records = submission.records
             if isinstance(records, np.ndarray):

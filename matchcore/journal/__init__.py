@@ -36,7 +36,8 @@ from .writer import (
 
 
 class Log(Protocol):
-    """What an engine writes to.  No two calls at once, but for the numbers.
+    """What an engine writes to.  No two calls at once, but for the numbers, and `sync`
+    beside `append`.
 
     ``sequence``: of the last command appended; ``durable``: of the last one as safe as the log's
     policy says; ``on_disk``: of the last one synced to a disk; ``appended_bytes``: since opening;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -75,8 +76,9 @@ class Recovered:
 class FileLog:
     """A log in a directory.  One writer: a second one gets `LogLocked`.
 
-    Not for two threads at once.  After a failed write or sync it takes nothing more (`LogFailed`):
-    what the disk really has is decided by opening it again.
+    Not for two threads at once, but that one may `sync` while another appends.  After a failed
+    write or sync it takes nothing more (`LogFailed`): what the disk really has is decided by
+    opening it again.
     """
 
     def __init__(
@@ -108,6 +110,9 @@ class FileLog:
         self._nonce = disk.random(NONCE_RANDOM_BYTES)  # of this writer
         self._begins = 0  # first sequence of the segment
         self._disk = disk
+        # The system tells of a failed write once: to whoever syncs first.  So one at a time, and
+        # the next looks whether the one before failed.
+        self._syncing = threading.Lock()
         self._lock = lock
         self._fd = -1
         self._number = 0
@@ -309,28 +314,33 @@ class FileLog:
             self.chain = header.chain
 
     def sync(self, *, to_disk: bool = False) -> None:
-        """Returns when everything appended is as safe as the policy says, or safer: on disk."""
-        self._usable()
-        upto = self.sequence
-        if upto == self.durable and not to_disk:
-            return
-        due = self.sync_due
-        if self.policy == "sync" or to_disk or (due is not None and due <= 0):
-            with self._fatal("fdatasync"):
-                self._disk.fdatasync(self._fd)
-            self.on_disk = upto
-            self._since = None
-        elif self.policy == "interval" and due is None:
-            self._since = self._disk.monotonic()
-        self.durable = upto
-        self._publish()
+        """Returns when everything appended is as safe as the policy says, or safer: on disk.
+
+        What is appended meanwhile may be safe as well, or not.
+        """
+        with self._syncing:
+            self._usable()
+            upto = self.sequence
+            if upto == self.durable and not to_disk:
+                return
+            due = self.sync_due
+            if self.policy == "sync" or to_disk or (due is not None and due <= 0):
+                with self._fatal("fdatasync"):
+                    self._disk.fdatasync(self._fd)
+                self.on_disk = upto
+                self._since = None
+            elif self.policy == "interval" and due is None:
+                self._since = self._disk.monotonic()
+            self.durable = upto
+            self._publish()
 
     @property
     def sync_due(self) -> float | None:
         """Seconds until a `sync` will go to the disk, under "interval"; None: nothing waits."""
-        if self._since is None:
+        since = self._since  # once: another thread may sync
+        if since is None:
             return None
-        return self._since + self.interval_ms / 1e3 - self._disk.monotonic()
+        return since + self.interval_ms / 1e3 - self._disk.monotonic()
 
     def abandon(self, why: str) -> None:
         """Lets go of the files without a word to them, as in a child of the process that writes."""
@@ -351,11 +361,10 @@ class FileLog:
         self._allocated += self._disk.pwrite(self._fd, zeros, self._allocated)
         if self._allocated < end:  # the last bytes of a disk may still hold this frame
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._disk.fdatasync(self._fd)
 
     def _rotate(self) -> None:
         following = self._next_header()  # its key may be refused: then nothing has happened yet
-        with self._fatal("rotate"):
+        with self._syncing, self._fatal("rotate"):
             self._disk.ftruncate(self._fd, self._offset)
             self._disk.fsync(self._fd)
             self._disk.close(self._fd)
@@ -363,6 +372,7 @@ class FileLog:
             self.durable = self.on_disk = self.sequence
             self._since = None
             self._new_segment(*following)
+            self._publish()  # or readers would wait for the next sync
 
     def _next_header(self) -> tuple[SegmentHeader, FileCipher | None]:
         """For the segment that begins here; it takes the place of one that holds no command."""

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -77,6 +78,8 @@ class Victim:
             parts.append(part)
         self.process.join()
         self._out.close()
+        code = self.process.exitcode
+        promise(code in (0, -signal.SIGKILL), f"an engine that nobody killed ended with {code}")
         said = b"".join(parts)
         said = said[: len(said) - len(said) % ANSWER.size]
         return [ANSWER.unpack_from(said, at) for at in range(0, len(said), ANSWER.size)]
@@ -89,10 +92,17 @@ class Victim:
 
 def _load(path: str, policy: str, seed: int, out: Connection, kind: str) -> None:
     os.setpgid(0, 0)
+    threading.excepthook = _end
     if kind == "alone":
         load(path, policy, seed, out.fileno())
     else:
         load_together(path, policy, seed, out.fileno(), aside=kind == "aside")
+
+
+def _end(error: threading.ExceptHookArgs) -> None:
+    """What goes wrong in a thread is not to pass for one that had nothing to do."""
+    threading.__excepthook__(error)
+    os._exit(1)
 
 
 class Chain:

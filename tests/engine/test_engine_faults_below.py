@@ -74,7 +74,7 @@ def trade(exchange: Path, library: Path, fault: str, policy: str) -> tuple[int, 
 
 
 FAULTS = [
-    ("fdatasync", 30, errno.EIO), ("fdatasync", 12, errno.ENOSPC), ("pwrite", 30, errno.EIO),
+    ("fdatasync", 8, errno.EIO), ("fdatasync", 7, errno.ENOSPC), ("pwrite", 30, errno.EIO),
     ("pwrite", 25, errno.ENOSPC), ("pwrite", 40, 0), ("fsync", 3, errno.EIO),
     ("rename", 2, errno.EIO), ("ftruncate", 1, errno.EIO),
 ]  # fmt: skip

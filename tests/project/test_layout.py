@@ -20,7 +20,7 @@ FLOORS = (
      "encoding", "answers", "repeats", "state", "calls", "closing"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_checks",
      "_repeats", "_once", "_book", "_inspect", "_machine", "_orderbook", "capi", "reference"},
-    {"journal", "snapshots", "persistence"},
+    {"journal", "snapshots", "persistence", "submissions"},
     {"recovery", "pipeline", "lifetime"},
     {"snapshotting", "retention", "repair", "tail"},
     {"engine", "follower"},

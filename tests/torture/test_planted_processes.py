@@ -14,11 +14,11 @@ import pytest
 #: What a process that starts with it gets wrong, and what the bench must say.
 BUGS = {
     "threads-0": ("""
-        from matchcore import pipeline
+        from matchcore import pipeline, submissions
         put = pipeline.Pipeline.put
         def answered(self, submission):
             put(self, submission)
-            if isinstance(submission, pipeline.Promise):
+            if isinstance(submission, submissions.Promise):
                 submission.done()
         pipeline.Pipeline.put = answered
         """, "acknowledged, "),
@@ -29,6 +29,15 @@ BUGS = {
             append(self, commands[::-1].copy() if len(commands) > 1 else commands, *given)
         writer.FileLog.append = other
         """, "the log is not what was given"),
+    "threads-2": ("""
+        from matchcore.engine import Engine
+        submit_batch = Engine.submit_batch
+        def tired(self, commands):
+            if self.sequence > 500:
+                raise RuntimeError("tired")
+            return submit_batch(self, commands)
+        Engine.submit_batch = tired
+        """, "nobody killed"),
     "aside-0": ("""
         import sys
         from matchcore import snapshots

@@ -10,7 +10,8 @@ from matchcore import engine as engines
 from matchcore.errors import LogError
 from matchcore.journal import FileLog
 from matchcore.journal.segments import Walk
-from matchcore.pipeline import Pipeline, Promise, Submission
+from matchcore.pipeline import Pipeline
+from matchcore.submissions import Promise, Submission
 from matchcore.torture.disk import EIO, POWER_BEFORE, Fault
 from matchcore.torture.flow import Broken
 from matchcore.torture.plans import Plan, Run, Step
