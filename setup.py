@@ -31,7 +31,9 @@ extensions = [
     Extension(
         ".".join(source.with_suffix("").parts),
         [str(source)],
-        depends=sorted(map(str, [*Path("matchcore").glob("*.pxd"), Path("matchcore/matchcore.h")])),
+        depends=sorted(
+            str(path) for ending in ("pxd", "h") for path in Path("matchcore").rglob(f"*.{ending}")
+        ),
         include_dirs=["matchcore"],
         extra_compile_args=COMPILE,
         extra_link_args=[] if DEBUG else ["-s"],

@@ -123,6 +123,66 @@ def test_fewer_zeros_than_it_looks_at_are_not_asked_for() -> None:
         _planes.has_zeros(bytes(300), 254)
 
 
+def plain(words: NDArray, now: int) -> bytes:
+    """The layout as docs/journal.md states it, in NumPy."""
+    words = words.copy()
+    words[:, 0][words[:, 0] == 0] = now
+    steps = np.zeros_like(words)
+    steps[1:, :9] = words[1:, :9] - words[:-1, :9]
+    steps = steps << np.uint64(1) ^ (np.uint64(0) - (steps >> np.uint64(63)))
+    steps[1:, 9:] = words[1:, 9:] ^ words[:-1, 9:]
+    planes = steps.view("u1").reshape(-1, 12, 8).transpose(1, 2, 0)
+    there = planes.any(axis=2)
+    masks = (there << np.arange(8)).sum(axis=1).astype("u1")
+    return masks.tobytes() + words[0].tobytes() + planes[there].tobytes()
+
+
+@pytest.mark.parametrize("lanes", _planes.LANES)
+@given(records(), st.sampled_from([0, 1, 10**18]), st.integers(0, 300))
+@settings(max_examples=150, deadline=None)
+def test_every_width_writes_the_layout_and_reads_it(
+    lanes: int, commands: NDArray, now: int, bare: int
+) -> None:
+    commands["time"][bare:] = 0
+    words = commands.view("<u8").reshape(-1, 12)
+    packed = _planes.pack(words, now, lanes)
+    assert packed == plain(words, now)
+    words[:, 0][words[:, 0] == 0] = now
+    assert _planes.unpack(packed, len(words), lanes).tobytes() == words.tobytes()
+
+
+@pytest.mark.parametrize("lanes", _planes.LANES)
+@given(st.binary(max_size=12), st.integers(1, 70), st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_planes_that_nobody_packs_are_read_all_the_same(
+    lanes: int, masks: bytes, count: int, seed: int
+) -> None:
+    masks = masks.ljust(12, b"\0")
+    rest = 96 + count * sum(mask.bit_count() for mask in masks)
+    payload = masks + np.random.default_rng(seed).bytes(rest)
+    words = _planes.unpack(payload, count, lanes)
+    steps = np.zeros((count, 12), "<u8")
+    at = 108
+    for column, mask in enumerate(masks):
+        for p in range(8):
+            if mask >> p & 1:
+                plane = np.frombuffer(payload, "u1", count, at).astype("u8")
+                steps[:, column] |= plane << np.uint64(8 * p)
+                at += count
+    first = np.frombuffer(payload, "<u8", 12, 12)
+    steps[:, :9] = steps[:, :9] >> np.uint64(1) ^ (np.uint64(0) - (steps[:, :9] & np.uint64(1)))
+    assert (words[:, :9] == first[:9] + np.cumsum(steps[:, :9], axis=0, dtype="u8")).all()
+    assert (words[:, 9:] == first[9:] ^ np.bitwise_xor.accumulate(steps[:, 9:], axis=0)).all()
+
+
+def test_a_width_that_this_processor_has_not_is_refused() -> None:
+    assert _planes.LANES[0] == 2  # what every processor can do is always tested
+    with pytest.raises(ValueError, match="8 lanes: one of"):
+        _planes.pack(np.zeros((1, 12), "u8"), 0, 8)
+    with pytest.raises(ValueError, match="8 lanes: one of"):
+        _planes.unpack(bytes(108), 1, 8)
+
+
 def payloads() -> list[tuple[int, bytes, int]]:
     sparse = orders(2000)
     sparse["account"] = np.arange(2000) == 1999
