@@ -34,10 +34,12 @@ from .journal import (
     Keys,
     Log,
     MemoryLog,
+    Packed,
 )
 from .lifetime import Living
 from .persistence import Persistence
 from .pipeline import (
+    LARGE_COMMANDS,
     QUEUE_BYTES,
     QUEUE_DEPTH,
     Commit,
@@ -45,20 +47,11 @@ from .pipeline import (
     durability_of,
     reason,
 )
-from .recovery import (
-    Recovery,
-    at_durable,
-    look,
-    machine_class,
-    open_for_writing,
-    sequence_at,
-)
+from .recovery import Recovery, at_durable, look, machine_class, open_for_writing, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
 from .submissions import Promise, Submission, Waiter
 from .typed import Command
-
-OVERLAP_COMMANDS = 512  # below this a thread costs more than matching during the write saves
 
 
 class Engine(Calls, Living):
@@ -298,11 +291,17 @@ class Engine(Calls, Living):
         way.queued(pipeline.kick)
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
-        pipeline = self._pipeline
-        waits = isinstance(way, Waiter)
-        if not waits or not commands.flags.c_contiguous:
-            # who does not wait may write to his array before the log has it
-            commands = joined([commands])
+        pipeline, waits = self._pipeline, isinstance(way, Waiter)
+        large = len(commands) >= LARGE_COMMANDS
+        way.count, way.now = len(commands), self._clock()
+        # who does not wait may write to his array before the log has it
+        if self._log is None or (waits and commands.flags.c_contiguous):
+            way.records = commands
+        elif waits or not large:
+            way.records = commands = joined([commands])
+        else:
+            way.records = Packed(commands, way.now)
+        way.size = way.records.nbytes
         with self._lock:
             pipeline.admit(block=block)
             self._usable()
@@ -311,12 +310,13 @@ class Engine(Calls, Living):
                 way.result = self._machine.apply(commands) if len(commands) else np.empty(0, EVENT)
                 way.at_once()
                 return
-            way.now = self._clock()
-            way.records, way.count, way.size = commands, len(commands), commands.nbytes
-            early = waits and len(commands) >= OVERLAP_COMMANDS
-            if early:  # who waits wants it written while it is matched
+            early = waits and large
+            if early:  # the disk is at it while it is matched
                 pipeline.put(way)
-                pipeline.kick()
+                try:
+                    pipeline.write_early()
+                finally:
+                    pipeline.kick()
             try:
                 way.result = self._machine.apply(commands)
             except BaseException as error:

@@ -1,16 +1,16 @@
 """Group commit: what was submitted waits here until the log has it, and is answered in order.
 
 Submissions are matched and queued under one lock, so sequence, log and machine have one order.
-Whoever has the turn takes what waits and appends it, then syncs once for all of it: one of the
-log's own threads, or a caller that finds nobody at it, who thereby saves two changes of threads.
-What comes meanwhile is the next group, which is matched, packed and written while the disk is
-busy with this one.  Four locks, taken in this order and never in another:
+Whoever finds nobody at it appends what waits and syncs once for all of it: one of the log's own
+threads, or a caller, who thereby saves two changes of threads.  What comes meanwhile is the next
+group: it is matched, and if it is large also packed and written, while the disk is busy.  Whoever
+syncs looks again when he is done, so nobody waits for the disk but by being answered.
+Four locks, taken in this order and never in another:
 
 * ``lock``, the engine's: over matching and queueing, and over a look at the machine;
 * the turn: over append; no code of users runs under it, so the engine's lock may be held while
   waiting for it;
-* the disk: over sync.  It is taken before the turn is given back, so that groups come to it, and
-  are safe, in the order of the log;
+* the disk: over sync, and over passing on what is safe, in the order of the log;
 * the right to release: over answering.  Callbacks of futures run under it, and may use the
   engine: all four locks can be taken again by their holder, and nobody waits for this one.
 """
@@ -31,11 +31,13 @@ from numpy.typing import NDArray
 from .answers import IN_MEMORY, Durability
 from .commands import COMMAND, joined, stamped
 from .errors import LogFailed, QueueFull
-from .journal import FileLog, Log
+from .journal import FileLog, Log, Packed
 from .submissions import Bell, Submission, Waiter
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
-LARGE_COMMANDS = 512  # a frame of its own; smaller ones side by side share one
+#: A frame of its own; smaller ones side by side share one.  Below this, a thread costs more than
+#: matching during the write saves.
+LARGE_COMMANDS = 512
 QUEUE_DEPTH = 16_384  # submissions
 QUEUE_BYTES = 64 << 20  # of their commands and events
 #: what a crash can take, by policy; "interval" has a bound of its own
@@ -71,6 +73,7 @@ class Pipeline:
         self._depth, self._size = depth, size
         self._metrics = metrics
         self._waiting: deque[Submission] = deque()  # not in the log yet
+        self._appended: deque[_Group] = deque()  # in it, not synced
         self._safe: deque[Submission] = deque()  # in it, or never; not answered yet
         # written under the lock and by the releaser: two counters each, so that neither waits
         self._taken = self._taken_bytes = 0
@@ -100,9 +103,10 @@ class Pipeline:
         if not self._full():
             return
         if self._releaser == threading.get_ident():  # a callback: nobody else will make room
-            while self._full() and self._waiting:
-                self.write()
+            while self._full() and (self._waiting or self._appended):
+                self._write_all()
                 self.release()
+            self._look_again()
             return
         if not block:
             raise QueueFull(
@@ -132,6 +136,14 @@ class Pipeline:
 
     # ------------------------------------------------------------------ writing and answering
 
+    def write_early(self) -> None:
+        """Appends what waits if nobody is at it; for who has more to do before he finishes it."""
+        if self._turn.acquire(blocking=False):
+            try:
+                self._append(small=False, large=True)
+            finally:
+                self._turn.release()
+
     def finish(self, waiter: Waiter) -> None:
         """Returns when a submission is safe; `LogFailed` if it is not to be.
 
@@ -140,16 +152,12 @@ class Pipeline:
         if not waiter.written:
             try:
                 if self._releaser == threading.get_ident():  # a callback: nobody else answers it
-                    while not waiter.written:
-                        self.write()
-                        with self._disk:  # another thread may be at it
-                            pass
-                    self.release()
-                elif self.write(wait=False):
-                    self.release()
+                    self._write_all()
+                else:
+                    self.write(wait=False)
+                self.release()
             finally:  # Ctrl-C here must not leave the others waiting
-                if self._waiting or self._safe or self._needs_alarm():
-                    self.kick()
+                self._look_again()
         try:
             waiter.gate.acquire()
         except BaseException:  # Ctrl-C: his array is the caller's again, and he may write to it
@@ -161,94 +169,98 @@ class Pipeline:
             raise waiter.error
 
     def write(self, *, wait: bool = True) -> bool:
-        """Appends and syncs a group of what waits; False if another thread has the turn.
+        """Appends what waits, and syncs what is appended; True if there may be more to do.
+
+        While another thread syncs, which looks again when it is done, that is left to it, and
+        small submissions wait, to share a frame.  Without ``wait`` so is another's appending.
+        """
+        turn = disk = done = False
+        try:
+            try:
+                # what is appended goes to the disk now, whoever else is packing the next group
+                disk = bool(self._appended) and self._disk.acquire(blocking=False)
+                turn = self._turn.acquire(blocking=wait and not disk)
+                if turn:
+                    ready = disk
+                    disk = disk or self._disk.acquire(blocking=False)
+                    done = self._append(small=disk, large=not ready)
+            finally:
+                if turn:
+                    self._turn.release()
+            if disk and self._appended:
+                if self._waiting:  # large ones: for another thread, meanwhile
+                    self.kick()
+                self._sync()
+                done = True
+        finally:
+            if disk:
+                self._disk.release()
+        return done or self._is_left()
+
+    def _write_all(self) -> None:
+        """Returns when nothing waits to be written or synced."""
+        with self._turn, self._disk:
+            while self._waiting or self._appended:
+                self.write()
+
+    def _append(self, *, small: bool, large: bool) -> bool:
+        """Puts a group of what waits into the log: small submissions, large ones, or both.
 
         A failure is final: no second try, ever.
         """
-        if not self._turn.acquire(blocking=wait):
-            return False
-        group = _Group()
-        interrupt: BaseException | None = None
-        try:
-            self._append(group, GROUP_COMMANDS)
-            if not group.submissions:
-                return True
-            interrupt = self._reach_disk(group)
-        finally:
-            self._turn.release()
-        try:
-            self._sync(group)
-        finally:
-            self._disk.release()
-        interrupt = interrupt or group.trouble
-        if interrupt is not None and not isinstance(interrupt, Exception):
-            raise interrupt  # not the log's: Ctrl-C in a caller
-        return True
-
-    def _append(self, group: _Group, most: int, *, small: bool = False) -> None:
-        """Puts what waits into the log, up to about `most` commands; ``small``: none that is large.
-
-        The group has what was taken, and what went wrong.
-        """
         assert self.log is not None
-        waiting = self._waiting
-        taken: list[Submission] = []
-        count = 0
+        waiting, group = self._waiting, _Group()
+        taken = group.submissions
         before, started = self.log.appended_bytes, time.monotonic_ns()
         try:
-            while waiting and count < most and not (small and waiting[0].count >= LARGE_COMMANDS):
+            while waiting and group.commands < GROUP_COMMANDS:
+                if not (large if waiting[0].count >= LARGE_COMMANDS else small):
+                    break
                 taken.append(waiting[0])
                 waiting.popleft()
-                count += taken[-1].count
-            if self.failure is not None:
-                group.trouble = self.failure
-            else:
+                group.commands += taken[-1].count
+            if not taken:
+                return False
+            group.trouble = self.failure
+            if group.trouble is None:
                 for commands, now in _frames(taken):
                     self.log.append(commands, now)
         except BaseException as error:
-            group.trouble = error
-            self.failure = self.failure or error
+            self.failure = group.trouble = self.failure or error
             if taken and waiting and waiting[0] is taken[-1]:  # Ctrl-C between two lines
                 waiting.popleft()
-        group.submissions += taken
-        group.bytes += self.log.appended_bytes - before
-        group.write_ns += time.monotonic_ns() - started
+            if not isinstance(error, Exception):  # not the log's: Ctrl-C in a caller
+                raise
+        finally:
+            group.bytes = self.log.appended_bytes - before
+            group.write_ns = time.monotonic_ns() - started
+            if taken:
+                self._appended.append(group)
+        return True
 
-    def _reach_disk(self, group: _Group) -> BaseException | None:
-        """Waits until the group before is synced; what is small and came meanwhile comes along.
-
-        Else many callers with one command each would become a group of one and one of the rest.
-        Returns what should have ended the wait, Ctrl-C: the group is this thread's all the same.
-        """
-        if self._disk.acquire(blocking=False):
-            return None
-        interrupt: BaseException | None = None
-        while True:
-            try:
-                self._disk.acquire()
-            except BaseException as error:
-                interrupt = error
-            else:
-                break
-        if group.trouble is None:
-            self._append(group, LARGE_COMMANDS, small=True)
-        return interrupt
-
-    def _sync(self, group: _Group) -> None:
+    def _sync(self) -> None:
+        """What is appended is safe after this, or given up."""
         assert self.log is not None
+        groups = [self._appended[at] for at in range(len(self._appended))]
         started = time.monotonic_ns()
         try:
-            if group.trouble is None:
+            if groups[0].trouble is None:
                 self.log.sync()
         except BaseException as error:
-            group.trouble = error
             self.failure = self.failure or error
-        if group.trouble is None:
+            for group in groups:
+                group.trouble = group.trouble or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
             took = time.monotonic_ns() - started
-            self._pass_on(group.submissions)
-            self._tell(group, took)
-        else:
-            self._give_up(group.submissions)
+            for group in groups:
+                self._appended.popleft()
+                if group.trouble is None:
+                    self._pass_on(group.submissions)
+                else:
+                    self._give_up(group.submissions)
+        self._tell([group for group in groups if group.trouble is None], took)
 
     def release(self) -> None:
         """Answers what is safe, in order; leaves it to another thread that is at it."""
@@ -275,14 +287,9 @@ class Pipeline:
     def drain(self) -> None:
         """Returns when nothing waits to be written; under the lock, so that nothing comes."""
         try:
-            with self._turn:
-                while self._waiting:
-                    self.write()
-                with self._disk:  # what another thread syncs
-                    pass
+            self._write_all()
         finally:
-            if self._safe or self._needs_alarm():
-                self.kick()
+            self._look_again()
 
     def to_disk(self, *, if_due: bool = False) -> None:
         """After this everything appended is on disk, whatever the policy.
@@ -290,16 +297,18 @@ class Pipeline:
         With ``if_due`` only if the policy wants that now.
         """
         assert self.log is not None
-        with self._turn, self._disk:
-            if if_due and not self._is_due():
-                return
-            try:
+        try:
+            with self._turn, self._disk:
+                if if_due and not self._is_due():
+                    return
                 started = time.monotonic_ns()
                 self.log.sync(to_disk=True)
-                self._tell(_Group(), time.monotonic_ns() - started)
-            except BaseException as error:
-                self.failure = self.failure or error
-                raise
+                self._tell([_Group()], time.monotonic_ns() - started)
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
+        finally:
+            self._look_again()
 
     def _give_up(self, group: list[Submission]) -> None:
         assert self.failure is not None
@@ -313,14 +322,17 @@ class Pipeline:
             submission.written = True
         self._safe.extend(group)
 
-    def _tell(self, group: _Group, sync_ns: int) -> None:
-        if self._metrics is None:
+    def _tell(self, groups: list[_Group], sync_ns: int) -> None:
+        if self._metrics is None or not groups:
             return
-        taken = group.submissions
         commit = Commit(
-            len(taken), sum(submission.count for submission in taken), group.bytes,
-            group.write_ns, sync_ns, max(0, self.waiting - len(self._safe)),
-        )  # fmt: skip
+            sum(len(group.submissions) for group in groups),
+            sum(group.commands for group in groups),
+            sum(group.bytes for group in groups),
+            sum(group.write_ns for group in groups),
+            sync_ns,
+            max(0, self.waiting - len(self._safe)),
+        )
         try:
             self._metrics(commit)
         except Exception as error:  # watching must not stop trading
@@ -388,9 +400,23 @@ class Pipeline:
             except BaseException as error:
                 self.failure = self.failure or error
                 self._step()  # now without the log: nobody is left waiting
-            if self._closing and not self._waiting:
+            if self._closing and not self._waiting and not self._appended:
                 self._ring()  # the other one
                 return
+
+    def _is_left(self) -> bool:
+        """Whether something waits, and nobody syncs, who would look again.
+
+        Whoever puts something and finds it so, or gives back the disk, must see to it.
+        """
+        if not (self._waiting or self._appended) or not self._disk.acquire(blocking=False):
+            return False
+        self._disk.release()
+        return True
+
+    def _look_again(self) -> None:
+        if self._is_left() or self._safe or self._needs_alarm():
+            self.kick()
 
     def _needs_alarm(self) -> bool:
         return not self._alarm and self.log is not None and self.log.sync_due is not None
@@ -400,8 +426,7 @@ class Pipeline:
         return due is not None and due <= 0 and self.failure is None
 
     def _step(self) -> None:
-        while self._waiting:
-            self.write()
+        while self.write():
             self.release()
         self.release()
         if self._is_due():
@@ -409,15 +434,14 @@ class Pipeline:
 
 
 class _Group:
-    """What is synced at once."""
+    """What was appended at once."""
 
-    __slots__ = ("bytes", "submissions", "trouble", "write_ns")
+    __slots__ = ("bytes", "commands", "submissions", "trouble", "write_ns")
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
-        self.bytes = 0  # appended
-        self.write_ns = 0
-        self.trouble: BaseException | None = None  # why it can not be in the log
+        self.commands = self.bytes = self.write_ns = 0
+        self.trouble: BaseException | None = None  # why it is not in the log
 
 
 def durability_of(log: Log | None) -> Durability:
@@ -430,8 +454,8 @@ def reason(failure: BaseException) -> str:
     return str(failure) or type(failure).__name__
 
 
-def _frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void], int]]:
-    """`COMMAND` arrays to append, and their times: small submissions side by side are one."""
+def _frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int]]:
+    """What to append, and its time: small submissions side by side are one."""
     small: list[Any] = []
     now = 0
     for submission in group:

@@ -12,7 +12,7 @@ Bell = Callable[[], None]
 
 
 class Submission:
-    """Commands on their way: records (bytes or a contiguous `COMMAND` array), then the result."""
+    """Commands on their way: records (bytes, a contiguous `COMMAND` array, or packed), a result."""
 
     __slots__ = ("count", "error", "now", "records", "result", "size", "written")
 

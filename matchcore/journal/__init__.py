@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .ciphers import Keys
 from .disk import DISK, Disk
 from .memory import MemoryLog
+from .packing import Packed
 from .reader import (
     LogReader,
     durable_end,
@@ -62,8 +63,8 @@ class Log(Protocol):
     @property
     def sync_due(self) -> float | None: ...
 
-    def append(self, commands: NDArray[np.void], now: int) -> None:
-        """Takes a `COMMAND` array; it is safe only after `sync`.
+    def append(self, commands: NDArray[np.void] | Packed, now: int) -> None:
+        """Takes a `COMMAND` array, packed or not; it is safe only after `sync`.
 
         ``now``: nanoseconds; also the time of the commands that have none.
         """
@@ -91,6 +92,7 @@ __all__ = [
     "Log",
     "LogReader",
     "MemoryLog",
+    "Packed",
     "Position",
     "Recovered",
     "Report",

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import LogFailed
 from .format import (
-    FRAME_COMMANDS_MAX,
     NO_CHAIN,
     FrameHeader,
-    pack_commands,
     unpack_commands,
 )
 from .hashes import SHA256
+from .packing import Packed, packed
 from .segments import Frame
 
 MEMORY_BYTES_MAX = 1 << 30
@@ -39,20 +38,18 @@ class MemoryLog:
         self._frames: list[tuple[FrameHeader, bytes]] = []
         self.appended_bytes = 0
 
-    def append(self, commands: NDArray[np.void], now: int) -> None:
+    def append(self, commands: NDArray[np.void] | Packed, now: int) -> None:
         """Keeps commands; `now`: nanoseconds, and the time of those that have none."""
-        for at in range(0, len(commands), FRAME_COMMANDS_MAX):
-            part = commands[at : at + FRAME_COMMANDS_MAX]
-            codec, payload = pack_commands(part, now)
+        for codec, count, payload in packed(commands, now).frames:
             header = FrameHeader(
-                codec, len(part), len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
+                codec, count, len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
             )
             if self.appended_bytes + header.frame_bytes > self.max_bytes:
                 raise LogFailed(f"the log in memory is full: {self.max_bytes} bytes (max_bytes)")
             self.chain = header.chain_after(self.chain, payload)
             self._frames.append((replace(header, chain=self.chain), payload))
             self.appended_bytes += header.frame_bytes
-            self.sequence += len(part)
+            self.sequence += count
 
     def sync(self, *, to_disk: bool = False) -> None:
         """Nothing to wait for."""
