@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -42,15 +42,13 @@ class AsyncEngine:
         self.engine = engine
         self._box: _Box | None = None  # of the loop that the first submit came from
 
-    async def submit(self, command: Command) -> Answer:
+    def submit(self, command: Command) -> Coroutine[Any, Any, Answer]:
         """As `Engine.submit`."""
-        answer: Answer = await self._send(command)
-        return answer
+        return self._send(command)
 
-    async def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+    def submit_batch(self, commands: NDArray[np.void]) -> Coroutine[Any, Any, NDArray[np.void]]:
         """As `Engine.submit_batch`; the array may be written to as soon as this is awaited."""
-        events: NDArray[np.void] = await self._send(commands)
-        return events
+        return self._send(commands)
 
     async def _send(self, commands: Any) -> Any:
         box = self._box
