@@ -255,12 +255,16 @@ cdef class Machine:
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
         try:
             while done < count or halt == FULL:
-                events.at = said
-                events.end = said + (REPLAY_EVENTS - 2)
-                with nogil:
-                    halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
-                                        count - done, &step, &events)
-                done += step
+                with nogil:  # in one go: who waits for the GIL at each full buffer waits long
+                    while True:
+                        events.at = said
+                        events.end = said + (REPLAY_EVENTS - 2)
+                        halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
+                                            count - done, &step, &events)
+                        done += step
+                        if halt != FULL:
+                            break
+                        total += events.at - said
                 if halt == STOPPED:
                     self.define(<const mc_command*>source.buf + done, &events)
                     done += 1

@@ -16,9 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Machine
+from .commands import COMMAND
 from .errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
 from .journal import (
     DISK,
@@ -36,8 +38,8 @@ from .journal import (
 from .moments import nanoseconds, text_of
 from .state import State
 
-REPLAY_COMMANDS = 8192  # of a step: handing one over takes as long as a few hundred
-REPLAY_AHEAD = 4  # steps read and not replayed yet: what memory they take has a limit
+REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
+REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit
 MACHINES = {"cython": "matchcore._machine", "reference": "matchcore.reference"}
 
 
@@ -116,44 +118,68 @@ def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
     number of events."""
     known = machine.sequence + 1 - frame.first_sequence
     if known < 0:
-        raise LogDamaged(
-            "commands are missing before", frame.path, frame.offset, frame.first_sequence
-        )
+        raise _missing(frame)
     end = None if upto is None else max(0, upto + 1 - frame.first_sequence)
     return machine.replay(frame.commands[known:end])
+
+
+def _missing(frame: Frame) -> LogDamaged:
+    what = "commands are missing before"
+    return LogDamaged(what, frame.path, frame.offset, frame.first_sequence)
 
 
 class Replaying:
     """Replays frames in a thread of its own while the next ones are read and verified.
 
-    Both let go of the GIL where they work.  A short log is replayed without a thread, at the end.
+    Both let go of the GIL where they work, and to get it again from the other takes long: so
+    frames are unpacked side by side into one array, which is replayed in one call.  A short log
+    is replayed without a thread, at the end.
     """
 
     def __init__(self, machine: Machine, progress: Callable[[int], None]) -> None:
         self._machine = machine
         self._progress = progress
-        self._gathered: list[Frame] = []
-        self._count = 0
+        self._next = machine.sequence + 1  # sequence that is not in any array yet
+        self._room = np.empty(0, COMMAND)
+        self._count = 0  # of commands gathered there
+        self._rooms: list[NDArray[np.void]] = []  # not in use
         self._thread: ThreadPoolExecutor | None = None
-        self._under_way: deque[Future[int]] = deque()
+        self._under_way: deque[tuple[Future[int], NDArray[np.void]]] = deque()
 
     def take(self, frame: Frame) -> None:
         """Replays a frame behind those it was given before, soon."""
-        self._gathered.append(frame)
-        self._count += frame.count
-        if self._count < REPLAY_COMMANDS:
+        if frame.first_sequence != self._next:  # a snapshot stands between two frames
+            raise _missing(frame)
+        end = self._count + frame.count
+        if end > len(self._room):
+            self._hand_over()
+            self._room = self._rooms.pop() if self._rooms else self._room[:0]
+            if len(self._room) < frame.count:
+                self._room = np.empty(max(frame.count, REPLAY_COMMANDS), COMMAND)
+            end = frame.count
+        frame.unpack(self._room[self._count : end])
+        self._count = end
+        self._next += frame.count
+
+    def _hand_over(self) -> None:
+        if not self._count:
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "matchcore-replay")
         if len(self._under_way) >= REPLAY_AHEAD:
-            self._progress(self._under_way.popleft().result())
-        self._under_way.append(self._thread.submit(self._apply, self._gathered))
-        self._gathered, self._count = [], 0
+            self._wait()
+        step = self._thread.submit(self._apply, self._room[: self._count])
+        self._under_way.append((step, self._room))
+        self._count = 0
 
-    def _apply(self, frames: list[Frame]) -> int:
-        for frame in frames:
-            replay(self._machine, frame)
-        return sum(frame.count for frame in frames)
+    def _wait(self) -> None:
+        step, room = self._under_way.popleft()
+        self._progress(step.result())
+        self._rooms.append(room)
+
+    def _apply(self, commands: NDArray[np.void]) -> int:
+        self._machine.replay(commands)
+        return len(commands)
 
     def __enter__(self) -> Replaying:
         return self
@@ -161,10 +187,10 @@ class Replaying:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
             if kind is None:
-                for step in self._under_way:
-                    self._progress(step.result())
-                for frame in self._gathered:
-                    self._progress(self._apply([frame]))
+                while self._under_way:
+                    self._wait()
+                if self._count:
+                    self._progress(self._apply(self._room[: self._count]))
         finally:
             if self._thread is not None:
                 self._thread.shutdown(cancel_futures=True)

@@ -9,8 +9,6 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 cdef extern from "journal/_planes.h" nogil:
     enum:
         PL_WORDS
@@ -42,7 +40,7 @@ def pack(const uint64_t[:, ::1] words not None, uint64_t now=0, int lanes=_lanes
     cdef size_t count = words.shape[0]
     if count < 1 or words.shape[1] != PL_WORDS:
         raise ValueError("records as an array of shape (1 or more, 12)")
-    _check(lanes)
+    _check_lanes(lanes)
     cdef const uint64_t* rows = &words[0, 0]
     cdef pl_sheet sheet
     cdef int failed
@@ -76,25 +74,33 @@ def has_zeros(const uint8_t[::1] data not None, size_t length):
     return False
 
 
-def unpack(const uint8_t[::1] payload not None, size_t count, int lanes=_lanes_max):
-    """The (count, 12) array that `pack` was given; ValueError if the payload can not hold it."""
+def check(const uint8_t[::1] payload not None, size_t count):
+    """ValueError if these can not be the planes of so many records."""
     cdef size_t planes = 0, size = payload.shape[0]
     cdef int c
-    _check(lanes)
-    if size < PL_HEAD or count < 1:
+    if size >= PL_HEAD:
+        for c in range(PL_WORDS):
+            planes += _bits(payload[c])
+    if size < PL_HEAD or count < 1 or size != PL_HEAD + planes * count:
         raise ValueError(f"{size} bytes of planes for {count} commands")
-    for c in range(PL_WORDS):
-        planes += _bits(payload[c])
-    if size != PL_HEAD + planes * count:
-        raise ValueError(f"{size} bytes of planes for {count} commands")
-    made = np.empty((count, PL_WORDS), "<u8")
-    cdef uint64_t[:, ::1] words = made
+
+
+def unpack(const uint8_t[::1] payload not None, uint64_t[:, ::1] words not None,
+           int lanes=_lanes_max):
+    """Writes the records that `pack` was given into an array of their shape.  Releases the GIL.
+
+    ValueError if the payload can not hold so many.
+    """
+    cdef size_t count = words.shape[0]
+    if words.shape[1] != PL_WORDS:
+        raise ValueError("room for records as an array of shape (n, 12)")
+    check(payload, count)
+    _check_lanes(lanes)
     with nogil:
         (pl_unpack_4 if lanes == 4 else pl_unpack_2)(&payload[0], count, &words[0, 0])
-    return made
 
 
-cdef int _check(int lanes) except -1:
+cdef int _check_lanes(int lanes) except -1:
     if lanes not in LANES:
         raise ValueError(f"{lanes} lanes: one of {LANES}")
     return 0

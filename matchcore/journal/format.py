@@ -192,19 +192,51 @@ def pack_commands(commands: NDArray[np.void], now: int = 0) -> tuple[int, bytes]
     return codec, packed
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Commands as records or as planes, known to be whole: unpacked where they are used."""
+
+    in_planes: bool
+    data: Bytes
+    count: int
+
+    @classmethod
+    def checked(cls, codec: int, payload: Bytes, count: int) -> Payload:
+        """`BadBytes` when a payload does not hold `count` commands."""
+        if codec == CODEC_RAW:
+            if len(payload) != count * RECORD_BYTES:
+                raise BadBytes(f"{len(payload)} bytes for {count} commands")
+            return cls(False, payload, count)
+        try:
+            if codec == CODEC_PLANES_LZ4:
+                payload = _decompress(payload, PLANES_HEAD_BYTES + count * RECORD_BYTES)
+            _planes.check(payload, count)
+        except ValueError as error:
+            raise BadBytes(str(error)) from None
+        return cls(True, payload, count)
+
+    def commands(self) -> NDArray[np.void]:
+        """The `COMMAND` array: over these very bytes and read-only, or each time a fresh one."""
+        if not self.in_planes:
+            return np.frombuffer(self.data, COMMAND)
+        commands = np.empty(self.count, COMMAND)
+        self.unpack(commands)
+        return commands
+
+    def unpack(self, room: NDArray[np.void]) -> None:
+        """Writes them into a contiguous `COMMAND` array of that length."""
+        if self.in_planes:
+            _planes.unpack(self.data, room.view("<u8").reshape(-1, WORDS))
+        else:
+            room.view("u1")[:] = np.frombuffer(self.data, "u1")
+
+
+NOTHING = Payload(False, b"", 0)
+
+
 def unpack_commands(codec: int, payload: Bytes, count: int) -> NDArray[np.void]:
     """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
-    if codec == CODEC_RAW:
-        if len(payload) != count * RECORD_BYTES:
-            raise BadBytes(f"{len(payload)} bytes for {count} commands")
-        return np.frombuffer(payload, COMMAND)
-    try:
-        if codec == CODEC_PLANES_LZ4:
-            payload = _decompress(payload, PLANES_HEAD_BYTES + count * RECORD_BYTES)
-        words = _planes.unpack(payload, count)
-    except ValueError as error:
-        raise BadBytes(str(error)) from None
-    return words.reshape(-1).view(COMMAND)
+    return Payload.checked(codec, payload, count).commands()
 
 
 def _decompress(payload: Bytes, at_most: int) -> bytes:

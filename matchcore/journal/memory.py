@@ -13,7 +13,7 @@ from ..errors import LogFailed
 from .format import (
     NO_CHAIN,
     FrameHeader,
-    unpack_commands,
+    Payload,
 )
 from .hashes import SHA256
 from .packing import Packed, packed
@@ -59,9 +59,9 @@ class MemoryLog:
         """The frames that hold sequences beyond `after`."""
         for header, payload in self._frames:
             if header.last_sequence > after:
-                commands = unpack_commands(header.codec, payload, header.count)
                 yield Frame(
-                    header.epoch, header.first_sequence, header.count, header.time, commands,
+                    header.epoch, header.first_sequence, header.count, header.time,
+                    Payload.checked(header.codec, payload, header.count),
                     header.chain, "memory", 0,
                 )  # fmt: skip
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..closing import Closing
-from ..commands import COMMAND
 from ..errors import LogDamaged
 from .archived import where
 from .ciphers import ENCRYPTED_BYTES, FileCipher, Keys, unlock
@@ -27,11 +26,12 @@ from .format import (
     FILL,
     FRAME_MAGIC,
     HEADER_BYTES,
+    NOTHING,
     SECTOR_BYTES,
     BadBytes,
     FrameHeader,
+    Payload,
     SegmentHeader,
-    unpack_commands,
 )
 from .hashes import HASHES, Bytes
 
@@ -51,7 +51,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One appended batch, verified.  ``commands``: `COMMAND` array, read-only or a fresh one.
+    """One appended batch, verified.
 
     ``time``: of the append, nanoseconds; ``chain``: digest of everything up to and with it.
     A walk through the structure only, of an encrypted segment, gives no commands, but ``count``.
@@ -61,10 +61,20 @@ class Frame:
     first_sequence: int
     count: int
     time: int
-    commands: NDArray[np.void]
+    payload: Payload
     chain: bytes
     path: str
     offset: int
+
+    @property
+    def commands(self) -> NDArray[np.void]:
+        """`COMMAND` array, read-only or a fresh one.  Unpacked each time: whoever does not ask
+        does not pay, and whoever does finds it in his own cache."""
+        return self.payload.commands()
+
+    def unpack(self, room: NDArray[np.void]) -> None:
+        """Writes the commands into a `COMMAND` array of that length."""
+        self.payload.unpack(room)
 
 
 def segment_path(directory: Path, first_sequence: int) -> Path:
@@ -154,7 +164,7 @@ class Walk(Closing):
             header, payload = read
             offset, first = self.offset, self.sequence
             try:
-                commands = self._commands(header, payload)
+                held = self._held(header, payload)
             except BadBytes as error:  # the chain was right: whoever wrote it was wrong
                 self.problem, self.whole = str(error), True
                 return None
@@ -169,22 +179,22 @@ class Walk(Closing):
             if header.count:  # a seal is checked, but the chain goes on without it
                 self.chain = header.chain
                 return Frame(
-                    header.epoch, first, header.count, header.time, commands, header.chain,
+                    header.epoch, first, header.count, header.time, held, header.chain,
                     str(self.path), offset,
                 )  # fmt: skip
 
-    def _commands(self, header: FrameHeader, payload: Bytes) -> NDArray[np.void]:
+    def _held(self, header: FrameHeader, payload: Bytes) -> Payload:
         """What a frame holds; nothing of an encrypted one without its key."""
         if self.header.encryption.cipher:
             if self.cipher is None:
                 if len(payload) < ENCRYPTED_BYTES:
                     raise BadBytes(f"{len(payload)} bytes are no encrypted piece")
-                return np.empty(0, COMMAND)
+                return NOTHING
             try:
                 payload = self.cipher.decrypt(payload, self.chain + header.fixed())
             except ValueError as error:
                 raise BadBytes(str(error)) from None
-        return unpack_commands(header.codec, payload, header.count)
+        return Payload.checked(header.codec, payload, header.count)
 
     def _read(self) -> tuple[FrameHeader, Bytes] | None:
         self.problem, self.bad, self.whole = "", None, False
@@ -196,7 +206,7 @@ class Walk(Closing):
             self.bad = header
             size = header.frame_bytes - HEADER_BYTES
             rest = self.disk.pread(self.fd, size, self.offset + HEADER_BYTES)
-            payload = memoryview(rest)[: header.payload_bytes]  # no copy: arrays stand on it
+            payload = memoryview(rest)[: header.payload_bytes]  # no copy: commands stand on it
             fill = rest[header.payload_bytes :]
             if len(rest) != size:
                 raise BadBytes("frame cut off")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from engine_kit import ANA, WORLD, filled, logged, opened, replayed, run
+from flows import flow
 
 import matchcore as mc
+from matchcore import snapshotting
 
 
 def test_reopening_gives_the_same_state_and_goes_on(tmp_path: Path) -> None:
@@ -38,11 +40,36 @@ def test_many_sessions_are_one_history(tmp_path: Path) -> None:
     assert replayed(tmp_path) == again.digest()
 
 
-def test_progress_is_told_of_every_command(tmp_path: Path) -> None:
+def test_progress_is_told_of_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path)
+    monkeypatch.setattr("matchcore.recovery.REPLAY_COMMANDS", 100)
     steps: list[int] = []
     with opened(tmp_path, progress=steps.append):
         assert sum(steps) == 302 and len(steps) > 1
+
+
+@pytest.mark.parametrize("step", [1, 64, 100, 300])
+@pytest.mark.parametrize("begin", [None, 2, 40, 333, 640])
+def test_frames_of_any_size_are_replayed_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, begin: int | None
+) -> None:
+    sizes = [1, 30, 260, 100, 2, 17, 100, 130, 1]  # records and planes, larger than a step too
+    with opened(tmp_path) as engine:
+        commands = flow(3, sum(sizes))
+        for size in sizes:
+            engine.submit_batch(commands[:size])
+            commands = commands[size:]
+        digest, last = engine.digest(), engine.sequence
+    if begin is not None:
+        snapshotting.take(tmp_path, sequence=begin)
+    monkeypatch.setattr("matchcore.recovery.REPLAY_COMMANDS", step)
+    told: list[int] = []
+    with opened(tmp_path, progress=told.append) as engine:
+        assert (engine.digest(), engine.sequence) == (digest, last)
+        stood = engine.recovery.snapshot_sequence
+        assert bool(stood) == (begin is not None)
+        assert sum(told) == engine.recovery.commands == last - stood
+        assert len(told) >= (last - stood) // max(step, *sizes)
 
 
 def test_instruments_are_added_on_reopening(tmp_path: Path) -> None:
@@ -187,7 +214,7 @@ def test_a_replay_that_fails_lets_go_of_the_log_and_hides_nothing(
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path, progress=stops)
     with monkeypatch.context() as patch:
-        patch.setattr("matchcore.recovery.replay", lambda machine, frame: 1 / 0)
+        patch.setattr("matchcore.recovery.Replaying._apply", lambda self, commands: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             opened(tmp_path)
     with opened(tmp_path) as engine:
