@@ -149,9 +149,10 @@ class Pipeline:
 
         Not under the lock: what is answered before it may want that.
         """
-        if not waiter.written:
+        inside = self._releaser == threading.get_ident()  # a callback: nobody else answers it
+        if inside or not waiter.written:
             try:
-                if self._releaser == threading.get_ident():  # a callback: nobody else answers it
+                if inside:
                     self._write_all()
                 else:
                     self.write(wait=False)

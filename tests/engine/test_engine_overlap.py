@@ -13,6 +13,7 @@ from engine_kit import WORLD, opened, replayed
 from flows import flow
 
 import matchcore as mc
+from matchcore.submissions import Waiter
 
 
 class HeldLog(mc.MemoryLog):
@@ -155,3 +156,27 @@ def test_all_ways_at_once_leave_one_history(tmp_path: Path, policy: str) -> None
     digest = engine.digest()
     engine.close()
     assert replayed(tmp_path) == digest
+
+
+def test_a_callback_is_answered_that_another_thread_has_written(
+    log: HeldLog, engine: mc.Engine
+) -> None:
+    """Only who answers can answer it, and that is the callback itself."""
+    waiter, placed, done = Waiter(), threading.Event(), threading.Event()
+
+    def back(future: Future[mc.Answer]) -> None:
+        engine.place(order(), waiter)
+        placed.set()
+        while not waiter.written:
+            threading.Event().wait(0.002)
+        engine._pipeline.finish(waiter)
+        done.set()
+
+    engine.submit_async(order()).add_done_callback(back)
+    log.free.release(1000)
+    assert placed.wait(20)
+    other = threading.Thread(target=engine.submit, args=(order(),), daemon=True)
+    other.start()
+    assert done.wait(20) and waiter.result.sequence == len(WORLD) + 2
+    other.join(20)
+    assert not other.is_alive()
