@@ -31,6 +31,7 @@ from .journal import (
     Log,
     LogReader,
     Position,
+    despite_archiving,
     first_sequence,
     has_log,
     identity_of,
@@ -262,8 +263,12 @@ def look(
 
     `NotInTheLog` for a sequence that the log has not come to.
     """
-    began = time.perf_counter()
     directory, made = Path(path), machine_class(machine)
+    return despite_archiving(directory, lambda: _look(directory, made, sequence, keys))
+
+
+def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys | None) -> Look:
+    began = time.perf_counter()
     if sequence is not None and sequence < 0:
         raise NotInTheLog(f"sequence {sequence}: the first command is 1, and 0 is before it")
     start = starts(directory, made, at_most=sequence, accept=of_this_log(directory), keys=keys)
@@ -281,7 +286,8 @@ def look(
                 break
         found.cut_bytes = reader.torn_bytes
     if sequence is not None and driven.sequence < sequence:
-        raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {driven.sequence}")
+        ends = driven.sequence
+        raise NotInTheLog(f"sequence {sequence}: the log in {directory} ends with {ends}")
     found.segments, found.commands = len(seen), driven.sequence - at
     found.seconds = time.perf_counter() - began
     return Look(driven, Position(epoch, driven.sequence), found)
@@ -301,8 +307,12 @@ def sequence_at(path: str | Path, moment: int | datetime, *, keys: Keys | None =
     0 if there is none.  Times come with the commands and need not be in order, so this reads
     the whole log.  `NotInTheLog` if the log no longer holds what came so early.
     """
-    limit, found, earliest = nanoseconds(moment), 0, None
-    directory = Path(path)
+    directory, limit = Path(path), nanoseconds(moment)
+    return despite_archiving(directory, lambda: _sequence_at(directory, limit, keys))
+
+
+def _sequence_at(directory: Path, limit: int, keys: Keys | None) -> int:
+    found, earliest = 0, None
     first = first_sequence(directory)
     with LogReader(directory, after=first - 1, keys=keys) as reader:
         for frame in reader.read():
@@ -313,7 +323,7 @@ def sequence_at(path: str | Path, moment: int | datetime, *, keys: Keys | None =
             earliest = int(times[0]) if earliest is None else earliest
     if not found and first > 1:
         raise NotInTheLog(
-            f"{text_of(limit)}: the log in {path} begins later, with sequence {first}"
+            f"{text_of(limit)}: the log in {directory} begins later, with sequence {first}"
             + (f" of {text_of(earliest)}" if earliest is not None else "")
         )
     return found

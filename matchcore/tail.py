@@ -15,7 +15,7 @@ from .answers import Machine
 from .commands import Kind
 from .errors import InvalidCommand, LogDamaged, NotInTheLog
 from .instruments import Instrument
-from .journal import Frame, Keys, LogReader, segments_of
+from .journal import Frame, Keys, LogReader, despite_archiving, segments_of
 from .moments import text_of
 from .recovery import look
 from .typed import Amend, Command, NewOrder, as_plain, decode
@@ -70,16 +70,21 @@ def lines(
     its key.  A following reader waits by looking again.
     """
     directory = Path(path)
-    first = segments_of(directory)[0]
-    if sequence is None:
-        after = max(first - 1, last_sequence(directory) - (count or 0))
-    else:
-        after = sequence - 1
-    if after < first - 1:
-        raise NotInTheLog(f"sequence {after + 1}: the log in {path} begins with {first}")
     left = count if sequence is not None else None
-    machine = _machine_at(directory, after, keys)
-    with LogReader(directory, after=after, keys=keys) as reader:
+
+    def begin() -> tuple[int, Machine | None, LogReader]:
+        first = segments_of(directory)[0]
+        if sequence is None:
+            after = max(first - 1, last_sequence(directory) - (count or 0))
+        else:
+            after = sequence - 1
+        if after < first - 1:
+            raise NotInTheLog(f"sequence {after + 1}: the log in {path} begins with {first}")
+        machine = _machine_at(directory, after, keys)
+        return after, machine, LogReader(directory, after=after, keys=keys)
+
+    after, machine, found = despite_archiving(directory, begin)
+    with found as reader:
         while True:
             for frame in reader.read():
                 for line in _lines(frame, after, machine):

@@ -12,7 +12,17 @@ from .. import snapshots
 from ..answers import BookView
 from ..errors import LogDamaged, SnapshotDamaged
 from ..instruments import price_text
-from ..journal import Keys, LogReader, first_sequence, identity_of, late_beginning, verify
+from ..journal import (
+    Keys,
+    LogReader,
+    Report,
+    bytes_there,
+    despite_archiving,
+    first_sequence,
+    identity_of,
+    late_beginning,
+    verify,
+)
 from ..recovery import look, machine_class, replay, sequence_at
 from ..state import State
 from .output import Moment, progress_bar
@@ -25,6 +35,10 @@ def replay_all(directory: Path, machine: str, *, late: bool = False) -> dict[str
 
     `LogDamaged` also for a snapshot that is damaged, or of another log or a longer one.
     """
+    return despite_archiving(directory, lambda: _replay_all(directory, machine, late))
+
+
+def _replay_all(directory: Path, machine: str, late: bool) -> dict[str, Any]:
     driven = machine_class(machine)()
     keys = Keys.from_environment()
     waiting = _snapshots(directory, keys)
@@ -70,8 +84,7 @@ def _snapshots(directory: Path, keys: Keys | None) -> dict[int, snapshots.Snapsh
             snapshot = _snapshot(file, identity, keys)
         except SnapshotDamaged as error:
             raise LogDamaged(str(error), str(file), 0, 0) from None
-        if snapshot is not None:
-            _check_place(directory, snapshot, keys)
+        if snapshot is not None and _has_place(directory, snapshot, keys):
             good[snapshot.sequence] = snapshot
     return good
 
@@ -98,8 +111,18 @@ def _snapshot(file: Path, identity: bytes, keys: Keys | None) -> snapshots.Snaps
     return snapshot
 
 
-def _check_place(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> None:
-    """`LogDamaged` unless the log goes as far as a snapshot, and had the same past there."""
+def _has_place(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
+    """True if the log goes as far as a snapshot, and had the same past there; else `LogDamaged`.
+
+    False for one from before the log's beginning: archived with what it stood on, and of no use
+    until that is put back.
+    """
+    return despite_archiving(directory, lambda: _placed(directory, snapshot, keys))
+
+
+def _placed(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
+    if snapshot.sequence + 1 < first_sequence(directory):
+        return False
     structure = keys is None
     with LogReader(
         directory, after=snapshot.sequence, chain=snapshot.chain, keys=keys, structure=structure
@@ -107,6 +130,7 @@ def _check_place(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | Non
         # A frame that the snapshot cuts through is given out before it is known to be one.
         for _ in islice(reader.read(), 2):
             pass
+    return True
 
 
 def replayed(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
@@ -130,32 +154,24 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
     ``jobs``: processes that walk segments at once, 0 for as many as are worth it.
     """
     keys = Keys.from_environment()
-    files = snapshots.listing(directory)  # before the log, which an engine may be writing
-    total = sum(file.stat().st_size for file in directory.glob("journal-*"))
-    with progress_bar("verifying", total) as progress:
+    with progress_bar("verifying", bytes_there(directory.glob("journal-*"))) as progress:
         report = verify(directory, progress, keys=keys, jobs=jobs)
-    findings = [asdict(finding) for finding in report.findings]
-    checked = reached = 0
-    for file in files:
-        try:
-            snapshot = _snapshot(file, bytes.fromhex(report.identity), keys)
-            checked += snapshot is not None
-            if snapshot is not None and report.good:  # else where the log ends says nothing
-                _check_place(directory, snapshot, keys)
-                reached = max(reached, snapshot.sequence)
-        except SnapshotDamaged as error:
-            checked += 1
-            findings.append({"what": str(error), "path": str(file), "offset": 0, "sequence": 0})
-        except LogDamaged as error:
-            place = {"path": str(file), "offset": 0, "sequence": error.sequence}
-            findings.append({"what": error.what, **place})
-    if report.good and report.first_sequence > reached + 1:
+    late = settled = False
+    while not settled:  # an engine may take other snapshots meanwhile, and segments be archived
+        there = first_sequence(directory), snapshots.listing(directory)
+        checked, reached, findings = _snapshots_found(directory, report, keys)
+        begins = first_sequence(directory)
+        late = report.good and begins > reached + 1
+        settled = not late or there == (begins, snapshots.listing(directory))
+    if late:
         first = min(directory.glob("journal-*.mcj"))
-        findings.append(asdict(late_beginning(first, report.first_sequence, reached + 1)))
+        findings.append(asdict(late_beginning(first, begins, reached + 1)))
+    findings = [*(asdict(finding) for finding in report.findings), *findings]
     return {
         "good": not findings,
         "segments": report.segments,
         "structure_only": report.structure_only,
+        "gone_meanwhile": report.gone_meanwhile,
         "frames": report.frames,
         "commands": report.commands,
         "bytes": report.bytes,
@@ -164,6 +180,28 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
         "snapshots": checked,
         "findings": findings,
     }
+
+
+def _snapshots_found(
+    directory: Path, report: Report, keys: Keys | None
+) -> tuple[int, int, list[dict[str, Any]]]:
+    """How many snapshots there are, the newest that stands on the log, and what is wrong."""
+    findings: list[dict[str, Any]] = []
+    checked = reached = 0
+    for file in snapshots.listing(directory):
+        try:
+            snapshot = _snapshot(file, bytes.fromhex(report.identity), keys)
+            checked += snapshot is not None
+            # of a damaged log, where it ends says nothing
+            if snapshot is not None and report.good and _has_place(directory, snapshot, keys):
+                reached = max(reached, snapshot.sequence)
+        except SnapshotDamaged as error:
+            checked += 1
+            findings.append({"what": str(error), "path": str(file), "offset": 0, "sequence": 0})
+        except LogDamaged as error:
+            place = {"path": str(file), "offset": 0, "sequence": error.sequence}
+            findings.append({"what": error.what, **place})
+    return checked, reached, findings
 
 
 def describe(directory: Path) -> dict[str, Any]:
@@ -183,7 +221,7 @@ def describe(directory: Path) -> dict[str, Any]:
                 "best_ask": str(view.best_ask or "-"),
             }
         )
-    segments = sorted(directory.glob("journal-*.mcj"))
+    segments = list(directory.glob("journal-*.mcj"))
     return {
         "exchange": identity_of(directory).hex(),
         "epoch": found.position.epoch,
@@ -192,7 +230,7 @@ def describe(directory: Path) -> dict[str, Any]:
         "next_order_id": machine.next_order_id,
         "next_trade_id": machine.next_trade_id,
         "segments": len(segments),
-        "bytes": sum(file.stat().st_size for file in segments),
+        "bytes": bytes_there(segments),
         "snapshots": len(snapshots.listing(directory)),
         "digest": machine.digest(),
         "opening": asdict(recovery),

@@ -19,6 +19,7 @@ from .memory import MemoryLog
 from .packing import Packed
 from .reader import (
     LogReader,
+    despite_archiving,
     durable_end,
     first_sequence,
     has_log,
@@ -26,7 +27,7 @@ from .reader import (
     segments_of,
 )
 from .segments import Frame, Position
-from .verifying import Finding, Report, late_beginning, verify
+from .verifying import Finding, Report, bytes_there, late_beginning, verify
 from .writer import (
     DEFAULT_SEGMENT_BYTES,
     INTERVAL_MS_DEFAULT,
@@ -96,6 +97,8 @@ __all__ = [
     "Position",
     "Recovered",
     "Report",
+    "bytes_there",
+    "despite_archiving",
     "durable_end",
     "first_sequence",
     "has_log",

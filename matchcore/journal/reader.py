@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from ..closing import Closing
 from ..errors import LogDamaged, LogError
@@ -21,6 +22,23 @@ from .segments import (
     segment_files,
 )
 from .writer import LOCK_NAME, POSITION, POSITION_NAME
+
+T = TypeVar("T")
+
+
+def despite_archiving(path: str | os.PathLike[str], read: Callable[[], T], disk: Disk = DISK) -> T:
+    """What `read` gives, which begins anew if segments left the log's front under its hands.
+
+    As often as the beginning moves, and it only moves forward.  What it raises otherwise, and
+    LogError without a log.
+    """
+    while True:
+        begins = first_sequence(path, disk)
+        try:
+            return read()
+        except LogDamaged:
+            if first_sequence(path, disk) == begins:
+                raise
 
 
 class LogReader(Closing):
@@ -47,15 +65,16 @@ class LogReader(Closing):
         self._disk = disk
         self._after = after
         self._chain = chain
-        files = segment_files(self.directory, disk)
-        if not files:
-            raise LogError(f"{self.directory}: no journal here")
-        if named_sequence(files[0]) > after + 1:
-            raise begins_late(files[0], named_sequence(files[0]), after + 1)
-        at = max(n for n, file in enumerate(files) if named_sequence(file) <= after + 1)
-        self._walk = self._open(files[at])
+        self._walk = despite_archiving(self.directory, self._begin, disk)
         self._ahead: Frame | None = None  # read, but not known to be durable
         self.torn_bytes = 0  # behind the end, never acknowledged: what an open would cut
+
+    def _begin(self) -> Walk:
+        """The segment that holds the first sequence wanted."""
+        files = segment_files(self.directory, self._disk)
+        if named_sequence(files[0]) > self._after + 1:
+            raise begins_late(files[0], named_sequence(files[0]), self._after + 1)
+        return self._open(max(f for f in files if named_sequence(f) <= self._after + 1))
 
     @property
     def hash(self) -> int:
@@ -83,7 +102,7 @@ class LogReader(Closing):
 
     def read(self) -> Iterator[Frame]:
         """The frames that are there and durable now; call again for more."""
-        limit = self._durable_limit()
+        limit, where = self._durable_limit(), (self._walk.path, self._walk.epoch)
         while True:
             self._compare()
             frame = self._ahead or self._walk.next()
@@ -92,9 +111,14 @@ class LogReader(Closing):
                 if self._go_to_next_segment():
                     continue
                 if self._walk.problem:
+                    if limit is None and (limit := self._durable_limit()) is not None:
+                        continue  # a writer has come, and may just have finished this
                     self._judge(limit)
                 self._compare(at_end=True)
                 return
+            if limit is None and where != (self._walk.path, self._walk.epoch):
+                # by a writer that came since, or in a file that nobody has synced yet
+                limit, where = self._durable_limit(), (self._walk.path, self._walk.epoch)
             last = frame.first_sequence + frame.count - 1
             if limit is not None and last > max(limit, self._walk.durable):
                 self._ahead = frame
@@ -133,26 +157,36 @@ class LogReader(Closing):
         it got another key: what is open stays readable, and what follows must fit to it.
         """
         mine = self._walk.path
-        files = segment_files(self.directory, self._disk)
-        following = [file for file in files if file.name > mine.name]
-        if not following:
-            if mine not in files:
+        if not self._following():
+            if self._is_gone():
                 raise LogDamaged("this segment is gone", str(mine), 0, self._walk.sequence)
             return self._was_replaced()
         # The writer has finished this segment before it made the next: look once more.
         self._ahead = self._walk.next()
         if self._ahead is not None:
             return True
-        walk = self._open(following[0])
+        walk = despite_archiving(self.directory, self._open_following, self._disk)
         try:
-            check_order([(mine, self._walk.header), (following[0], walk.header)])
-            check_follows(self._walk, walk.header, following[0])
+            if walk.header.number > self._walk.header.number + 1 and self._is_gone():
+                raise begins_late(walk.path, walk.header.first_sequence, self._walk.sequence)
+            check_order([(mine, self._walk.header), (walk.path, walk.header)])
+            check_follows(self._walk, walk.header, walk.path)
         except BaseException:
             walk.close()
             raise
         self._walk.close()
         self._walk = walk
         return True
+
+    def _following(self) -> list[Path]:
+        files = segment_files(self.directory, self._disk)
+        return [file for file in files if file.name > self._walk.path.name]
+
+    def _open_following(self) -> Walk:
+        return self._open(self._following()[0])
+
+    def _is_gone(self) -> bool:
+        return self._walk.path not in segment_files(self.directory, self._disk)
 
     def _open(self, file: Path) -> Walk:
         return Walk.open(file, keys=self._keys, structure=self._structure, disk=self._disk)
@@ -177,17 +211,17 @@ class LogReader(Closing):
         self._walk.close()
 
 
-def segments_of(path: str | os.PathLike[str]) -> list[int]:
+def segments_of(path: str | os.PathLike[str], disk: Disk = DISK) -> list[int]:
     """The first sequence of each segment, oldest first; LogError without a log."""
-    files = segment_files(Path(path))
+    files = segment_files(Path(path), disk)
     if not files:
         raise LogError(f"{path}: no journal here")
     return [named_sequence(file) for file in files]
 
 
-def first_sequence(path: str | os.PathLike[str]) -> int:
+def first_sequence(path: str | os.PathLike[str], disk: Disk = DISK) -> int:
     """The first sequence that a log still holds; LogError without a log."""
-    return segments_of(path)[0]
+    return segments_of(path, disk)[0]
 
 
 def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:

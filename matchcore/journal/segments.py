@@ -138,6 +138,8 @@ class Walk(Closing):
             fd = disk.open(file, WRITE if writable else READ)
         except IsADirectoryError:
             raise _no_file(file) from None
+        except FileNotFoundError:
+            raise LogDamaged("this segment is gone", str(file), 0, named_sequence(file)) from None
         try:
             header = SegmentHeader.from_bytes(disk.pread(fd, HEADER_BYTES, 0))
             if header.first_sequence != named_sequence(file):

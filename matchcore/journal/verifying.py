@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,11 +52,15 @@ class Report:
     ``first_sequence``: above 1, the segments before were archived or lost, and only a snapshot
     that reaches it makes up for them.  ``structure_only``: encrypted segments that were checked
     against the chain, but not looked into, because there were no keys.
+
+    ``gone_meanwhile``: segments that were archived before they could be read.  All counts are of
+    what is left behind them.
     """
 
     identity: str = ""
     segments: int = 0
     structure_only: int = 0
+    gone_meanwhile: int = 0
     frames: int = 0
     commands: int = 0
     bytes: int = 0
@@ -89,6 +94,7 @@ class Walked:
     commands: int = 0
     problem: str = ""
     torn: bool = False
+    gone: bool = False  # it was listed, and not there any more
 
 
 def verify(
@@ -107,18 +113,29 @@ def verify(
     processes walk at once, and read the keys' file themselves (ValueError for keys without one,
     and for a disk that is not the system's); 0 takes as many as are worth it.  The report is the
     same.  LogError when there is no log, or if a process was ended.
+
+    Segments may be archived meanwhile: then it begins anew at the first that is left.
     """
-    files = segment_files(Path(path), disk)
-    if not files:
-        raise LogError(f"{path}: no journal here")
-    report = Report(first_sequence=named_sequence(files[0]))
-    before: Walked | None = None
-    for walked in _walks(files, disk, keys, jobs or jobs_for(files)):
-        _join(report, before, walked, keys is None, last=walked.file == files[-1])
-        progress(walked.size)
-        before = walked
-    if before is not None and before.header is not None:
-        report.last_sequence = before.sequence - 1
+    directory, report = Path(path), Report()
+    while not report.segments and not report.findings:
+        files = segment_files(directory, disk)
+        if not files:
+            raise LogError(f"{path}: no journal here")
+        before: Walked | None = None
+        for walked in _walks(files, disk, keys, jobs or jobs_for(files)):
+            left = segment_files(directory, disk) if walked.gone else []
+            if left and walked.file < left[0]:
+                # Segments leave oldest first: what was read before is gone by now, too.
+                report = Report(gone_meanwhile=report.gone_meanwhile + 1, findings=report.findings)
+                before = None
+                continue
+            report.first_sequence = report.first_sequence or named_sequence(walked.file)
+            _join(report, before, walked, keys is None, last=walked.file == files[-1])
+            progress(walked.size)
+            before = walked
+        jobs = 1  # if all are gone, they go faster than processes start
+        if before is not None and before.header is not None:
+            report.last_sequence = before.sequence - 1
     return report
 
 
@@ -129,8 +146,17 @@ def late_beginning(file: Path, begins: int, needed: int) -> Finding:
 
 def jobs_for(files: list[Path]) -> int:
     """How many processes are worth their start: by bytes, segments and processors."""
-    total = sum(file.stat().st_size for file in files)
-    return max(1, min(total // JOB_BYTES, len(files), len(os.sched_getaffinity(0))))
+    worth = bytes_there(files) // JOB_BYTES
+    return max(1, min(worth, len(files), len(os.sched_getaffinity(0))))
+
+
+def bytes_there(files: Iterable[Path]) -> int:
+    """The sizes of files together, without those that are gone."""
+    total = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def _walks(files: list[Path], disk: Disk, keys: Keys | None, jobs: int) -> Iterator[Walked]:
@@ -172,20 +198,30 @@ def _walked_aside(keys: Path | None, file: Path) -> Walked:
 
 
 def walked(file: Path, keys: Keys | None = None, disk: Disk = DISK) -> Walked:
-    """Walks one segment to its end, or to what is wrong in it."""
+    """Walks one segment to its end, or to what is wrong in it.
+
+    What looks wrong is looked at twice: an engine at work may just have finished writing it.
+    """
     try:
         walk = Walk.open(file, keys=keys, structure=keys is None, disk=disk)
     except LogDamaged as error:
-        return Walked(file, finding=_finding(error))
+        gone = file.name not in disk.names(file.parent)
+        return Walked(file, finding=_finding(error), gone=gone)
     with walk:
         frames = commands = 0
-        while (frame := walk.next()) is not None:
-            frames += 1
-            commands += frame.count
-        problem = walk.trailing_problem()
+        looked = -1
+        while True:
+            while (frame := walk.next()) is not None:
+                frames += 1
+                commands += frame.count
+            problem = walk.trailing_problem()
+            torn = bool(problem) and walk.can_be_torn()
+            if not problem or torn or looked == walk.offset:
+                break
+            looked = walk.offset
         return Walked(
             file, walk.header, None, walk.size(), walk.offset, walk.sequence, walk.chain,
-            frames, commands, problem, bool(problem) and walk.can_be_torn(),
+            frames, commands, problem, torn,
         )  # fmt: skip
 
 

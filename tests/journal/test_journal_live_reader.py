@@ -11,7 +11,8 @@ import pytest
 from journal_kit import SMALL, crashed_log, frame_ends, noise, only_segment, orders, same, write
 
 from matchcore import LogDamaged
-from matchcore.journal import FileLog, LogReader
+from matchcore.journal import FileLog, LogReader, verify
+from matchcore.journal.disk import SystemDisk
 from matchcore.journal.segments import segment_files
 
 
@@ -182,3 +183,41 @@ def test_reading_a_copy_changes_no_byte_of_it(tmp_path: Path) -> None:
     names = sorted(file.name for file in path.iterdir())
     assert names == sorted(file.name for file in (tmp_path / "twin").iterdir())
     assert all((path / n).read_bytes() == (tmp_path / "twin" / n).read_bytes() for n in names)
+
+
+def test_a_writer_that_comes_while_a_reader_reads_is_noticed(tmp_path: Path) -> None:
+    log = FileLog.open(tmp_path)
+    write(log, [2, 2])
+    log.close()
+    with LogReader(tmp_path) as reader:
+        frames = reader.read()
+        assert next(frames).first_sequence == 1
+        log = FileLog.open(tmp_path)
+        log.append(orders(2), 1)
+        assert [frame.first_sequence for frame in frames] == [3]  # the last is not synced
+        log.sync()
+        assert sequences(reader) == [5]
+    log.close()
+
+
+class Late(SystemDisk):
+    """Looks at a place, and only then a writer fills it."""
+
+    def __init__(self, offset: int, log: FileLog) -> None:
+        self.offset, self.log = offset, log
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        data = super().pread(fd, size, offset)
+        if offset == self.offset:
+            self.offset = -1
+            self.log.append(orders(2), 1)
+        return data
+
+
+def test_a_frame_that_is_written_while_verify_looks_is_no_damage(tmp_path: Path) -> None:
+    log = FileLog.open(tmp_path)
+    write(log, [2, 2])
+    end = frame_ends(only_segment(tmp_path))[-1]
+    report = verify(tmp_path, disk=Late(end, log))
+    assert report.good and report.last_sequence == 6
+    log.close()
