@@ -111,6 +111,11 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
                 f"  encrypted, no keys: {result['structure_only']} segments checked in structure"
                 " and chain only (MATCHCORE_KEYS names a file of keys)"
             )
+        if result["not_there"]:
+            output.out.print(
+                f"  missing: {result['not_there']:,} commands more were published as safe: a last"
+                " segment was cut or taken away, or a power cut took them under os or interval"
+            )
         for finding in result["findings"]:
             place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"
             output.out.print(f"  damaged: {finding['what']}: {place}")

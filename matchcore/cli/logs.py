@@ -21,6 +21,7 @@ from ..journal import (
     first_sequence,
     identity_of,
     late_beginning,
+    published,
     verify,
 )
 from ..recovery import look, machine_class, replay, sequence_at
@@ -151,9 +152,11 @@ def replayed(directory: Path, result: dict[str, Any]) -> dict[str, Any]:
 def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
     """Checks every segment and every snapshot, and that they belong together.
 
-    ``jobs``: processes that walk segments at once, 0 for as many as are worth it.
+    ``jobs``: processes that walk segments at once, 0 for as many as are worth it.  ``not_there``:
+    commands that the writer published as safe, and that are not in the log.
     """
     keys = Keys.from_environment()
+    said = published(directory)  # first: an engine at work goes on
     with progress_bar("verifying", bytes_there(directory.glob("journal-*"))) as progress:
         report = verify(directory, progress, keys=keys, jobs=jobs)
     late = settled = False
@@ -177,6 +180,7 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
         "bytes": report.bytes,
         "torn_bytes": report.torn_bytes,
         "last_sequence": report.last_sequence,
+        "not_there": max(0, said - report.last_sequence) if report.good else 0,
         "snapshots": checked,
         "findings": findings,
     }

@@ -24,6 +24,7 @@ from .reader import (
     first_sequence,
     has_log,
     identity_of,
+    published,
     segments_of,
 )
 from .segments import Frame, Position
@@ -104,6 +105,7 @@ __all__ = [
     "has_log",
     "identity_of",
     "late_beginning",
+    "published",
     "segments_of",
     "verify",
 ]

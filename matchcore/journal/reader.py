@@ -255,7 +255,7 @@ def _writer_alive(directory: Path, disk: Disk) -> bool:
         disk.close(fd)
 
 
-def published(directory: Path, disk: Disk) -> int:
+def published(directory: Path, disk: Disk = DISK) -> int:
     """The writer's durable sequence; 0 while it is being written or not there yet."""
     try:
         fd = disk.open(directory / POSITION_NAME, READ)

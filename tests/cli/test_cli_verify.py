@@ -73,3 +73,22 @@ def test_a_damaged_log_has_the_same_findings_and_no_replay(tmp_path: Path) -> No
     flipped(exchange)
     plain = run_json("verify", exchange)
     assert plain[0] == 1 and run_json("verify", exchange, "--replay") == plain
+
+
+def test_a_last_segment_that_is_gone_or_cut_is_missed(tmp_path: Path) -> None:
+    """No frame can say so, but the writer had published how far the log was safe."""
+    for name, take in (("cut", True), ("gone", False)):
+        exchange = tmp_path / name
+        with mc.Engine.open(exchange, instruments=[ANA], segment_bytes=4096) as engine:
+            for at in range(40):
+                engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 1, "95.05", time=1 + at))
+        assert run_json("verify", exchange)[1]["not_there"] == 0
+        last = max(exchange.glob("journal-*"))
+        first = int(last.stem[8:])
+        if take:
+            last.write_bytes(last.read_bytes()[: 128 + 100])  # into its first frame
+        else:
+            last.unlink()
+        code, found = run_json("verify", exchange)
+        assert (code, found["not_there"], found["last_sequence"]) == (0, 42 - first, first - 1)
+        assert f"missing: {42 - first} commands" in run("verify", exchange).stdout
