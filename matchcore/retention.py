@@ -61,7 +61,7 @@ def archive(
         raise ValueError("either a place to archive to, or drop")
     if keep_snapshots < 1:
         raise ValueError(f"keep_snapshots {keep_snapshots}: at least 1")
-    if target is not None and target.absolute() == directory.absolute():
+    if target is not None and _same(target, directory):
         raise ValueError(f"{target} is the exchange itself")
     with snapshots.turn(directory, disk):
         before = _oldest_kept(directory, keep_snapshots, needed, disk)
@@ -89,6 +89,13 @@ def archive(
             named_sequence(files[len(going)]),
             "" if target is None else str(target),
         )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """True if two names are of one file or directory, over dots, links and mounts, too."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def _oldest_kept(directory: Path, keep: int, needed: int | None, disk: Disk) -> int:
@@ -155,7 +162,8 @@ def _copy(file: Path, place: Path, disk: Disk) -> None:
     target = place / file.name
     if file.name not in disk.names(place):
         disk.close(give_birth(disk, target, _pieces(file, disk)))
-    if _digest(target, disk) != _digest(file, disk):
+    # one that only leads to the segment would be equal, and lead nowhere then
+    if target.is_symlink() or _digest(target, disk) != _digest(file, disk):
         raise LogError(f"{target} is not a copy of {file}: nothing was removed")
 
 

@@ -51,6 +51,8 @@ def archive_command(
     """
     if (place is None) != drop:
         raise click.UsageError("either --to PLACE or --drop")
+    if place is not None and place.exists() and place.samefile(directory):
+        raise click.BadParameter(f"{place} is the exchange itself", param_hint="--to")
     with failing_kindly(as_json), progress_bar("archiving", None) as progress:
         result = archive(
             directory, place, drop=drop, keep_snapshots=keep_snapshots,

@@ -42,6 +42,8 @@ def test_archive_refuses_what_is_not_safe(tmp_path: Path) -> None:
     exchange = kept(tmp_path / "e")
     for arguments in ([], ["--to", tmp_path / "p", "--drop"]):
         assert run("archive", exchange, *arguments).exit_code == 2
+    result = run("archive", exchange, "--to", exchange / ".." / "e")
+    assert result.exit_code == 2 and "is the exchange itself" in result.stderr
     result = run("archive", exchange, "--drop", "--keep-snapshots", 3)
     assert result.exit_code == 1 and "2 good snapshots and 3" in result.stderr
 

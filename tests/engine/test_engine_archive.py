@@ -197,3 +197,26 @@ def test_readers_and_an_engine_go_on_meanwhile(tmp_path: Path) -> None:
                 list(slow.read())
         digest = engine.digest()
     assert mc.Engine.at(tmp_path / "e").digest() == digest
+
+
+@pytest.mark.parametrize("way", ["itself", "dots", "link", "linked files"])
+def test_an_archive_that_is_the_exchange_itself_loses_nothing(tmp_path: Path, way: str) -> None:
+    """A copy compared with itself is equal, and then there would be none."""
+    exchange, place = tmp_path / "e", tmp_path / "old"
+    digest = made(exchange)
+    before = names(exchange)
+    if way == "itself":
+        place = exchange
+    elif way == "dots":
+        place = tmp_path / "nothing" / ".." / "e"
+        (tmp_path / "nothing").mkdir()
+    elif way == "link":
+        place.symlink_to(exchange)
+    else:
+        place.mkdir()
+        for name in before:
+            (place / name).symlink_to(exchange / name)
+    with pytest.raises((mc.LogError, ValueError), match=r"is the exchange itself|is not a copy of"):
+        archive(exchange, place)
+    assert names(exchange) == before
+    assert mc.Engine.at(exchange).digest() == digest
