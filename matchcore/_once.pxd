@@ -9,4 +9,4 @@ cdef Halt once_heard(Core* core, const Events* events) noexcept nogil
 cdef bint once_tell(Core* core, Events* events) noexcept nogil
 cdef object answers_arrays(const Repeats* repeats)
 cdef int answers_restore(Repeats* repeats, answers, events) except -1
-cdef int repeats_check(const Repeats* repeats, u64 sequence) except -1
+cdef int repeats_check(Repeats* repeats, u64 sequence) except -1

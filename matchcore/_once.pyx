@@ -9,9 +9,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 
 from ._book cimport DONE, FULL, HEARING, IDLE, NO_MEMORY, REPEATING
 from ._emit cimport emit_taker
-from ._records cimport R_NONE, REPEATED, i64, mc_event
-from ._repeats cimport (ANSWERS_MAX, ANSWERS_PER_ACCOUNT, EVENTS_KEPT, Answer, Told, repeats_add,
-                        repeats_find, repeats_open, repeats_ready)
+from ._records cimport R_NONE, REPEATED, i64, mc_event, mc_likely, u32
+from ._repeats cimport (ANSWERS_MAX, ANSWERS_PER_ACCOUNT, EVENTS_KEPT, Account, Answer,
+                        Told, account_find, repeats_add, repeats_find, repeats_hash, repeats_open,
+                        repeats_read, repeats_ready)
 
 from .events import EVENT
 from .repeats import ANSWER, LIMITS
@@ -36,14 +37,16 @@ cdef bint once_is_new(Core* core, const mc_command* command, Events* events, Hal
     cdef Answer* answer
     cdef mc_event* event = events.at
     cdef i64 left
+    cdef u32 hash
     if repeats == NULL:         # a book without a machine remembers nothing
         return True
     if not repeats_ready(repeats):
         halt[0] = NO_MEMORY
         return False
-    answer = repeats_find(repeats, command.account, command.client_order_id)
-    if answer == NULL:
-        repeats.open = repeats_open(repeats, command.account, command.client_order_id)
+    hash = repeats_hash(repeats, command.account, command.client_order_id)
+    answer = repeats_find(repeats, command.account, command.client_order_id, hash)
+    if mc_likely(answer == NULL):
+        repeats.open = repeats_open(repeats, command.account, command.client_order_id, hash)
         core.pending.stage = HEARING
         once_listen(core, events)
         return True
@@ -51,7 +54,7 @@ cdef bint once_is_new(Core* core, const mc_command* command, Events* events, Hal
     left = <i64>(answer.count - EVENTS_KEPT) if answer.count > EVENTS_KEPT else 0
     emit_taker(core, events, REPEATED, R_NONE, command, <i64>answer.count, left)
     event.price = 0
-    event.trade_id = answer.first.sequence
+    event.trade_id = answer.sequence
     repeats.telling = answer
     repeats.next = NULL
     halt[0] = DONE if once_tell(core, events) else FULL
@@ -61,11 +64,9 @@ cdef bint once_is_new(Core* core, const mc_command* command, Events* events, Hal
 cdef bint once_tell(Core* core, Events* events) noexcept nogil:
     """Tells an answer again, from where a full buffer has interrupted; false if one does again."""
     cdef Repeats* repeats = core.repeats
-    cdef const mc_event* event
     core.pending.stage = REPEATING
     while events.at < events.end:
-        event = &repeats.telling.first if repeats.next == NULL else &repeats.next.event
-        events.at[0] = event[0]
+        repeats_read(repeats.telling, repeats.next, events.at)
         events.at += 1
         repeats.next = repeats.telling.more if repeats.next == NULL else repeats.next.next
         if repeats.next == NULL:
@@ -112,27 +113,29 @@ cdef object answers_arrays(const Repeats* repeats):
     cdef Py_buffer rows, told
     cdef Row* row
     cdef mc_event* event
-    cdef const Answer* answer = repeats.oldest
+    cdef const Answer* answer
     cdef const Told* more
+    cdef u32 number = repeats.oldest
     answers, events = np.empty(repeats.count, ANSWER), np.empty(repeats.events, EVENT)
     PyObject_GetBuffer(answers, &rows, PyBUF_WRITABLE)
     PyObject_GetBuffer(events, &told, PyBUF_WRITABLE)
     row = <Row*>rows.buf
     event = <mc_event*>told.buf
-    while answer != NULL:
-        row.account = answer.account
+    while number != 0:
+        answer = &repeats.memory.answers[number]
+        row.account = repeats.memory.accounts[answer.account].account
         row.client_order_id = answer.client_order_id
-        row.sequence = answer.first.sequence
+        row.sequence = answer.sequence
         row.events = answer.count
         row += 1
-        event[0] = answer.first
+        repeats_read(answer, NULL, event)
         event += 1
         more = answer.more
         while more != NULL:
-            event[0] = more.event
+            repeats_read(answer, more, event)
             event += 1
             more = more.next
-        answer = answer.newer
+        number = answer.newer
     PyBuffer_Release(&rows)
     PyBuffer_Release(&told)
     return answers, events
@@ -156,7 +159,8 @@ cdef int answers_restore(Repeats* repeats, answers, events) except -1:
             room = repeats_ready(repeats)
             if not room:
                 break
-            answer = repeats_open(repeats, row.account, row.client_order_id)
+            answer = repeats_open(repeats, row.account, row.client_order_id,
+                                  repeats_hash(repeats, row.account, row.client_order_id))
             while answer.count < row.events and answer.count < EVENTS_KEPT:
                 repeats_add(repeats, answer, event)
                 event += 1
@@ -169,49 +173,85 @@ cdef int answers_restore(Repeats* repeats, answers, events) except -1:
     return 0
 
 
-cdef int repeats_check(const Repeats* repeats, u64 sequence) except -1:
+cdef int repeats_check(Repeats* repeats, u64 sequence) except -1:
     """Asserts every invariant of the window: order, limits, and that the table holds just that."""
-    cdef const Answer* answer = repeats.oldest
-    cdef const Answer* before = NULL
-    cdef const Answer* account
+    cdef const Answer* answer
+    cdef const Account* account
     cdef const Told* told
-    cdef u64 events = 0, kept
+    cdef u64 events = 0, kept, before_sequence = 0
+    cdef u32 number = repeats.oldest, before = 0, owner
     assert repeats.open == NULL, "an answer is open between commands"
+    if repeats.memory == NULL:
+        assert repeats.count == 0 and repeats.oldest == 0, "answers without memory"
+        return 0
     counts, newest = {}, {}
-    while answer != NULL:
-        where = f"the answer to {answer.client_order_id} of account {answer.account}"
+    while number != 0:
+        answer = &repeats.memory.answers[number]
+        account = &repeats.memory.accounts[answer.account]
+        where = f"the answer to {answer.client_order_id} of account {account.account}"
         assert answer.client_order_id != 0 and answer.older == before, where
-        assert before == NULL or before.first.sequence < answer.first.sequence, f"{where}: order"
-        assert answer.first.sequence <= sequence, f"{where}: is of sequence {answer.first.sequence}"
-        assert repeats_find(repeats, answer.account, answer.client_order_id) == answer, (
-            f"{where}: not in the table")
-        account = repeats_find(repeats, answer.account, 0)
-        assert account != NULL, f"{where}: no such account"
-        if answer.account not in counts:
-            assert account.older == answer, f"{where}: not the account's oldest"
+        assert before_sequence < answer.sequence, f"{where}: order"
+        assert answer.sequence <= sequence, f"{where}: is of sequence {answer.sequence}"
+        assert answer.hash == repeats_hash(repeats, account.account, answer.client_order_id), (
+            f"{where}: its hash")
+        assert repeats_find(repeats, account.account, answer.client_order_id,
+                            answer.hash) == answer, f"{where}: not in the table"
+        owner = account_find(repeats, account.account)
+        assert owner == answer.account, f"{where}: no such account"
+        if owner not in counts:
+            assert account.oldest == number, f"{where}: not the account's oldest"
         else:
-            assert newest[answer.account] == <size_t>answer, f"{where}: not behind the one before"
-        counts[answer.account] = counts.get(answer.account, 0) + 1
-        newest[answer.account] = <size_t>answer.after
-        if counts[answer.account] == account.count:
-            assert account.newer == answer, f"{where}: not the account's newest"
+            assert newest[owner] == number, f"{where}: not behind the one before"
+        counts[owner] = counts.get(owner, 0) + 1
+        newest[owner] = answer.after
+        if counts[owner] == account.count:
+            assert account.newest == number, f"{where}: not the account's newest"
         kept = 1
         told = answer.more
         while told != NULL:
-            assert told.event.sequence == answer.first.sequence, f"{where}: event {kept}"
             kept += 1
             told = told.next
         assert kept == min(answer.count, <u64>EVENTS_KEPT), f"{where}: {kept} of {answer.count}"
         events += kept
-        before = answer
-        answer = answer.newer
+        before_sequence = answer.sequence
+        before = number
+        number = answer.newer
     total = sum(counts.values())
     assert repeats.newest == before and repeats.count == total <= ANSWERS_MAX, (
         f"{repeats.count} answers are said to be remembered, {total} are")
     assert repeats.events == events, f"{repeats.events} events are counted, {events} told"
-    for number, count in counts.items():
-        assert count == repeats_find(repeats, number, 0).count <= ANSWERS_PER_ACCOUNT, (
-            f"account {number}: {count} answers")
-    assert repeats.answers.made - repeats.answers.spare == total + len(counts), "answers astray"
+    for owner, count in counts.items():
+        account = &repeats.memory.accounts[owner]
+        assert count == account.count <= ANSWERS_PER_ACCOUNT, (
+            f"account {account.account}: {count} answers")
+    check_places(repeats, total, len(counts))
     assert repeats.told.made - repeats.told.spare == events - total, "events astray"
+    return 0
+
+
+cdef int check_places(const Repeats* repeats, answers, accounts) except -1:
+    """Asserts that what is not free is in use: places of the table, of answers and of accounts."""
+    cdef u32 number = repeats.free_answer
+    cdef u64 free = 0, used = 0
+    cdef size_t i
+    while number != 0:
+        free += 1
+        number = repeats.memory.answers[number].newer
+    assert repeats.made_answers - free == answers and repeats.made_answers <= ANSWERS_MAX, (
+        "answers astray")
+    free = 0
+    number = repeats.free_account
+    while number != 0:
+        free += 1
+        assert repeats.memory.accounts[number].count == 0, "a free account has answers"
+        number = repeats.memory.accounts[number].chain
+    assert repeats.made_accounts - free == accounts and repeats.made_accounts <= ANSWERS_MAX, (
+        "accounts astray")
+    for i in range(repeats.table.count):
+        used += repeats.table.places[i] != 0
+    if repeats.old.places != NULL:
+        for i in range(repeats.old.count):
+            used += repeats.old.places[i] != 0
+            assert i >= repeats.moved or repeats.old.places[i] == 0, "a place is moved and is not"
+    assert used == answers, f"{used} places of the table are taken, {answers} should be"
     return 0

@@ -160,6 +160,11 @@ def _check_events(
     _require((allowed | ~goes_on).all(), "an event that can not follow the one before it")
     trades = kinds == EventKind.TRADED
     _require(((events["trade_id"] > 0) == trades).all(), "a trade without id, or an id without one")
+    head = np.repeat(np.flatnonzero(first), kept.astype(np.int64))
+    for name, of in (("taker_order_id", "order_id"), ("taker_account", "account")):
+        taker = np.where(trades, events[of][head], 0)
+        _require((events[name] == taker).all(), "a taker that is not the answer's order")
+    _require((trades | (events["taker_left"] == 0)).all(), "what a taker has left, without a trade")
     _require((events["left"] >= 0).all() and (events["taker_left"] >= 0).all(), "less than nothing")
     _require(np.isin(events["reason"], [*Reason]).all(), "an unknown reason")
     _require(np.isin(events["field"], [*Field]).all(), "an unknown field")

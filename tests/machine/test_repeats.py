@@ -129,6 +129,53 @@ def test_of_all_accounts_the_oldest_go_first() -> None:
     agree(fast, slow, np.concatenate(steps), 5)
 
 
+def test_a_growing_window_agrees_at_every_step() -> None:
+    """Tens of accounts, one of them beyond its own window, while tables take each other's place."""
+    fast, slow = machine_of(Machine), machine_of(Reference)
+    rng = np.random.default_rng(7)
+    count = 7000
+    commands = new(*rng.permutation(count * 50)[:count].tolist(), quantity=0)
+    commands["client_order_id"] += 1
+    commands["account"] = np.where(rng.random(count) < 0.3, 1, rng.integers(2, 60, count))
+    again = np.flatnonzero(rng.random(count) < 0.2)[1:]
+    commands[again] = commands[(again * rng.random(len(again))).astype(int)]
+    for at in range(0, count, 97):
+        agree(fast, slow, commands[at : at + 97], 64)
+        if at % 10 == 0:
+            fast = Machine.from_state(fast.state())
+    assert (fast.state().answers["account"] == 1).sum() == ANSWERS_PER_ACCOUNT
+
+
+def test_an_answer_to_come_is_found_from_both_tables() -> None:
+    """Around the counts at which the table doubles, every answer is still there."""
+    machine = machine_of(Machine)
+    ids = np.arange(1, 4501)
+    commands = new(*ids.tolist(), quantity=0)
+    commands["account"] = ids % 9
+    for end in (1020, 1025, 1026, 1060, 1200, 1300, 2049, 2051, 2300, 4097, 4100, 4500):
+        machine.apply(commands[len(machine.state().answers) : end])
+        assert len(machine.state().answers) == end
+        machine._check()
+        said = machine.apply(commands[:end])["kind"].reshape(-1, 2)
+        assert (said == [EventKind.REPEATED, EventKind.REJECTED]).all()
+
+
+@pytest.mark.parametrize("room", [4, 5, 64])
+def test_the_widest_values_come_back_as_they_were(room: int) -> None:
+    fast, slow = machine_of(Machine), machine_of(Reference)
+    wide = 2**64 - 1
+    makers = new(*range(1, 20), side=2, price=-(2**63), account=wide)
+    makers["order_id"] = wide - np.arange(19, dtype=np.uint64)
+    taker = new(wide, price=2**63 - 1, account=wide - 1, order_id=2**63, quantity=19)
+    lone = new(wide - 1, price=2**63 - 1, account=wide, order_id=2**63 + 1, quantity=2**31)
+    story = np.concatenate([makers, taker, lone])
+    agree(fast, slow, story, room)
+    fast, slow = Machine.from_state(slow.state()), Reference.from_state(fast.state())
+    said = agree(fast, slow, story, room)
+    assert (said["kind"] == EventKind.REPEATED).sum() == len(story)
+    fast._check()
+
+
 def busy(seed: int, count: int = 1200) -> NDArray:
     return flow(seed, count, again=0.5)
 
@@ -179,7 +226,8 @@ EVENTS_WRONG = [
     ("sequence", 0, 6), ("kind", 0, EventKind.TRADED), ("kind", 0, EventKind.REPEATED),
     ("kind", 0, EventKind.DAY_ENDED), ("kind", 4, EventKind.ACCEPTED), ("kind", 0, 99),
     ("reason", 0, 99), ("field", 0, 1), ("side", 0, 3), ("trade_id", 0, 5), ("trade_id", 4, 0),
-    ("left", 0, -1),
+    ("left", 0, -1), ("taker_order_id", 0, 1), ("taker_order_id", 4, 999), ("taker_account", 0, 1),
+    ("taker_account", 4, 9), ("taker_left", 0, 1),
 ]  # fmt: skip
 
 
