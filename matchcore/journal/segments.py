@@ -302,6 +302,22 @@ def _has_empty_sector(data: bytes, offset: int) -> bool:
     return False
 
 
+def header_of(file: Path, disk: Disk = DISK) -> SegmentHeader:
+    with Walk.open(file, structure=True, disk=disk) as walk:
+        return walk.header
+
+
+def headers_of(directory: Path, disk: Disk = DISK) -> list[tuple[Path, SegmentHeader]]:
+    """The segments of a log; listed again when the first of them is archived meanwhile."""
+    while True:
+        files = segment_files(directory, disk)
+        try:
+            return [(file, header_of(file, disk)) for file in files]
+        except LogDamaged:
+            if segment_files(directory, disk)[:1] == files[:1]:
+                raise
+
+
 def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
     """`LogDamaged` unless the segments are of one exchange and follow each other by number."""
     for (_, before), (file, header) in pairwise(headers):

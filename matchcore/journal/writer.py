@@ -45,6 +45,8 @@ from .segments import (
     check_follows,
     check_order,
     check_snapshot,
+    header_of,
+    headers_of,
     named_sequence,
     segment_files,
     segment_path,
@@ -189,7 +191,7 @@ class FileLog:
         files = segment_files(self.directory, self._disk)
         if not files:
             return
-        self.hash = _header(files[-1], self._disk).hash
+        self.hash = header_of(files[-1], self._disk).hash
         if wanted is not None and hash_number(wanted) != self.hash:
             raise LogError(
                 f"{self.directory}: made with hash {HASHES[self.hash]!r}, which is for the life of"
@@ -198,16 +200,15 @@ class FileLog:
 
     def _recover(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> None:
         remove_unborn(self._disk, self.directory, "journal-")
-        files = segment_files(self.directory, self._disk)
-        if not files:
+        headers = headers_of(self.directory, self._disk)
+        if not headers:
             self._begin(after)
             return
-        headers = [(file, _header(file, self._disk)) for file in files]
         check_order(headers)
         first = max((at for at, (_, h) in enumerate(headers) if h.first_sequence <= after + 1),
                     default=None)  # fmt: skip
         if first is None:
-            raise begins_late(files[0], headers[0][1].first_sequence, after + 1)
+            raise begins_late(headers[0][0], headers[0][1].first_sequence, after + 1)
         walk: Walk | None = None
         for file, header in headers[first:]:
             if walk is not None:
@@ -470,11 +471,6 @@ class _Fatal:
                 f"{self._log.directory}: {self._log._failure}; nothing more is taken. Mend the"
                 " cause and open the directory again: that decides what the disk really has"
             ) from error
-
-
-def _header(file: Path, disk: Disk) -> SegmentHeader:
-    with Walk.open(file, structure=True, disk=disk) as walk:
-        return walk.header
 
 
 def take_lock(directory: Path, disk: Disk = DISK) -> int:

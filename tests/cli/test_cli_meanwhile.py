@@ -12,7 +12,7 @@ from cli_kit import ANA, apart, run, run_json
 
 import matchcore as mc
 from matchcore import recovery, tail
-from matchcore.journal import LogReader, verify
+from matchcore.journal import Disk, LogReader, segments, verify
 from matchcore.journal.segments import segment_files
 from matchcore.retention import archive
 
@@ -177,3 +177,23 @@ def test_all_that_looks_works_beside_an_engine_that_lets_go(tmp_path: Path) -> N
                 told = apart(*command)
             assert told.returncode == 0, told.stdout + told.stderr
             assert told.stdout and not told.stderr
+
+
+def test_an_engine_opens_while_its_old_segments_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = kept(tmp_path / "e")
+    digest = mc.Engine.at(exchange).digest()
+    listed, waiting = segments.segment_files, [1]
+
+    def slowly(directory: Path, *more: Disk) -> list[Path]:
+        found = listed(directory, *more)
+        if waiting:
+            waiting.pop()
+            archived(exchange)
+        return found
+
+    monkeypatch.setattr(segments, "segment_files", slowly)
+    with mc.Engine.open(exchange) as engine:
+        assert engine.digest() == digest
+    assert not waiting
