@@ -6,7 +6,7 @@ from ._book cimport Book
 from ._ids cimport ids_guess, ids_hash, ids_prefetch
 from ._ladder cimport Ladder, ladder_key, ladder_ask, place_of
 from ._pool cimport Level, Node, Order
-from ._records cimport NEW, REDUCE, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32
+from ._records cimport NEW, REDUCE, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
@@ -47,12 +47,13 @@ cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) n
     """First stage of a large machine: where the way to a new order's level begins."""
     cdef size_t i
     cdef const Ladder* ladder
+    cdef u64 key
     for i in range(strip.length):
         if strip.ahead[i].book != NULL and commands[i].kind == NEW:
             ladder = &strip.ahead[i].book.sides[(commands[i].side - 1) & 1]
-            if ladder.height > 1:
-                mc_prefetch(&(<Node*>ladder.root).child[
-                    place_of(ladder_key(ladder, commands[i].price), ladder.height)])
+            key = ladder_key(ladder, commands[i].price)
+            if ladder.height > 1 and key >> 6 != ladder.hot_block:
+                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
 
 cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
                              size_t count, Strip* strip) noexcept nogil:

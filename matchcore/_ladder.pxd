@@ -67,7 +67,10 @@ cdef inline Level* ladder_ask(const Ladder* ladder, u64 key) noexcept nogil:
     """Asks the level at a key into the cache; where it is or would be, or NULL.  Reads only nodes."""
     cdef const void* at = ladder.root
     cdef u32 height = ladder.height
-    if height == 0 or prefix_of(key, height) != ladder.prefix:
+    if key >> 6 == ladder.hot_block:    # its nodes stay where they are: each may cost a walk of pages
+        at = ladder.hot
+        height = 1
+    elif height == 0 or prefix_of(key, height) != ladder.prefix:
         return NULL
     while height > 1:
         at = (<const Node*>at).child[place_of(key, height)]
