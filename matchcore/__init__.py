@@ -45,9 +45,9 @@ from .events import EVENT, EventKind, Field, Reason, Status, fresh
 from .follower import Follower, Sink
 from .instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
-from .pipeline import Commit
 from .recovery import Recovery
 from .state import State
+from .submissions import Commit
 from .typed import (
     AddInstrument,
     Amend,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
@@ -221,26 +222,27 @@ class RestingOrder:
 
 
 class BookView:
-    """One instrument's book as it is now.  Every call looks again, at what `look` gives."""
+    """One instrument's book as it is now.  Every call looks again, at what `look` gives.
 
-    __slots__ = ("_look", "_number")
+    ``look`` is called under ``lock``.
+    """
+
+    __slots__ = ("_lock", "_look", "_number")
 
     def __init__(
         self,
-        machine: Machine | None,
+        look: Callable[[], Machine],
         number: int,
-        look: AbstractContextManager[Machine] | None = None,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
-        if look is None:
-            assert machine is not None, "a machine, or a way to look at one"
-            look = nullcontext(machine)
         self._look = look
+        self._lock = nullcontext() if lock is None else lock
         self._number = number
 
     @property
     def instrument(self) -> Instrument:
-        with self._look as machine:
-            return machine.instruments[self._number]
+        with self._lock:
+            return self._look().instruments[self._number]
 
     @property
     def best_bid(self) -> PriceLevel | None:
@@ -262,18 +264,19 @@ class BookView:
 
     def levels(self, side: Side, depth: int | None = None) -> NDArray[np.void]:
         """The same as a `LEVEL` array, prices in ticks."""
-        with self._look as machine:
-            return machine.levels(self._number, side, depth)
+        with self._lock:
+            return self._look().levels(self._number, side, depth)
 
     def orders(self) -> NDArray[np.void]:
         """All resting orders as an `ORDER` array, prices in ticks: buys, then sells, best to
         worst, oldest first."""
-        with self._look as machine:
-            return machine.orders(self._number)
+        with self._lock:
+            return self._look().orders(self._number)
 
     def order(self, order_id: int) -> RestingOrder | None:
         """One resting order, or None.  O(1)."""
-        with self._look as machine:
+        with self._lock:
+            machine = self._look()
             row = machine.order(self._number, order_id)
             instrument = machine.instruments[self._number]
         if row is None:
@@ -288,7 +291,8 @@ class BookView:
         )
 
     def _levels(self, side: Side, depth: int | None) -> list[PriceLevel]:
-        with self._look as machine:
+        with self._lock:
+            machine = self._look()
             rows = machine.levels(self._number, side, depth).tolist()
             price = machine.instruments[self._number].price
         return [PriceLevel(price(ticks), quantity, orders) for ticks, quantity, orders in rows]

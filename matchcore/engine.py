@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import snapshots
-from .answers import Answer, BookView, Machine
+from .answers import IN_MEMORY, Answer, BookView, Durability, Machine
 from .calls import Calls
 from .commands import checked, joined
 from .encoding import pack
@@ -39,19 +39,19 @@ from .journal import (
 from .lifetime import Living
 from .persistence import Persistence
 from .pipeline import (
-    LARGE_COMMANDS,
     QUEUE_BYTES,
     QUEUE_DEPTH,
-    Commit,
     Pipeline,
-    durability_of,
     reason,
 )
 from .recovery import Recovery, at_durable, look, machine_class, open_for_writing, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
-from .submissions import Promise, Submission, Waiter
+from .submissions import LARGE_COMMANDS, Commit, Promise, Submission, Waiter
 from .typed import Command
+
+#: what a crash can take, by policy; "interval" has a bound of its own
+DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
 
 
 class Engine(Calls, Living):
@@ -89,7 +89,6 @@ class Engine(Calls, Living):
         self._pipeline = pipeline or Pipeline(log)
         self._lock = self._pipeline.lock
         self._aside: Aside | None = None  # the last snapshot that was started
-        self._look = _Look(self)
         self._torn = False  # something went wrong inside the machine: what it shows is not to be
         self.durability = durability_of(log)
         self.path, self.recovery = path, recovery or Recovery()
@@ -125,7 +124,7 @@ class Engine(Calls, Living):
         synced) or "os" (handed to the operating system); `durability` says what that is worth.
         At most ``queue_depth`` submissions, or ``queue_bytes`` of commands and events, are taken
         and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
-        sync, by the thread that made it: it must be quick.  ``clock`` gives nanoseconds for
+        sync, before its answers: it must be quick.  ``clock`` gives nanoseconds for
         commands without a time.  ``progress`` is told how many commands each step of the replay
         has applied.  ``persistence``: URL of a database that a process of its own keeps equal to
         the log; or it and this log's shard there.  ``disk``: what files go through.
@@ -216,10 +215,7 @@ class Engine(Calls, Living):
                     self._usable()
                 directory = self._machine.instruments
                 return Answer(self._machine.apply_one(pack(command, directory)), directory)
-        waiter = Waiter()
-        self.place(command, waiter)
-        self._pipeline.finish(waiter)
-        answer: Answer = waiter.result
+        answer: Answer = self._through(command)
         return answer
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
@@ -233,11 +229,18 @@ class Engine(Calls, Living):
             with self._lock:
                 self._usable()
                 return self._machine.apply(commands)
-        waiter = Waiter()
-        self.place(commands, waiter)
-        self._pipeline.finish(waiter)
-        events: NDArray[np.void] = waiter.result
+        events: NDArray[np.void] = self._through(commands)
         return events
+
+    def _through(self, commands: Command | NDArray[np.void]) -> Any:
+        waiter = Waiter()
+        try:
+            self.place(commands, waiter)
+            self._pipeline.finish(waiter)
+        except BaseException:
+            self._pipeline.forsake(waiter)
+            raise
+        return waiter.result
 
     @overload
     def submit_async(self, commands: Command, *, block: bool = True) -> Future[Answer]: ...
@@ -256,7 +259,11 @@ class Engine(Calls, Living):
         ``block`` raises `QueueFull`.
         """
         promise = Promise()
-        self.place(commands, promise, block=block)
+        try:
+            self.place(commands, promise, block=block)
+        except BaseException:
+            self._pipeline.forsake(promise)
+            raise
         return promise.future
 
     def place(
@@ -278,16 +285,19 @@ class Engine(Calls, Living):
             way.records = pack(commands, directory, way.now)
             way.count = 1
             try:
+                pipeline.placing = True
                 events = self._machine.apply_one(way.records)
+                way.result = Answer(events, directory, self.durability)
+                way.size = len(way.records) + len(events)
+                if self._log is not None:
+                    pipeline.put(way)
+                pipeline.placing = False
             except BaseException as error:
                 self._broken(error)
                 raise
-            way.result = Answer(events, directory, self.durability)
             if self._log is None:
                 way.at_once()
                 return
-            way.size = len(way.records) + len(events)
-            pipeline.put(way)
         way.queued(pipeline.kick)
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
@@ -303,28 +313,29 @@ class Engine(Calls, Living):
             way.records = Packed(commands, way.now)
         way.size = way.records.nbytes
         with self._lock:
-            pipeline.admit(block=block)
+            if pipeline.admit(block=block) and isinstance(way.records, Packed):
+                way.records = Packed(commands, way.now)  # a callback may have written to the array
             self._usable()
             if self._log is None or not len(commands):
                 # times are for the log: the machine does not look at them
                 way.result = self._machine.apply(commands) if len(commands) else np.empty(0, EVENT)
                 way.at_once()
                 return
-            early = waits and large
-            if early:  # the disk is at it while it is matched
-                pipeline.put(way)
-                try:
-                    pipeline.write_early()
-                finally:
-                    pipeline.kick()
             try:
-                way.result = self._machine.apply(commands)
+                pipeline.placing = True
+                if waits and large:  # the disk is at it while it is matched
+                    pipeline.put(way)
+                    pipeline.write_early()
+                    pipeline.kick()
+                    way.result = self._machine.apply(commands)
+                else:
+                    way.result = self._machine.apply(commands)
+                    way.size += way.result.nbytes
+                    pipeline.put(way)
+                pipeline.placing = False
             except BaseException as error:
                 self._broken(error)
                 raise
-            if not early:
-                way.size += way.result.nbytes
-                pipeline.put(way)
         way.queued(pipeline.kick)
 
     # ------------------------------------------------------------------ looking
@@ -332,14 +343,14 @@ class Engine(Calls, Living):
     @property
     def instruments(self) -> Directory:
         """By symbol and by number; change them through commands only."""
-        with self._look as machine:
-            return machine.instruments
+        with self._lock:
+            return self._seen().instruments
 
     @property
     def sequence(self) -> int:
         """Of the last command; 0 before the first."""
-        with self._look as machine:
-            return machine.sequence
+        with self._lock:
+            return self._seen().sequence
 
     @property
     def durable(self) -> int:
@@ -362,12 +373,12 @@ class Engine(Calls, Living):
 
     def book(self, symbol: str) -> BookView:
         """A look into one instrument's book."""
-        return BookView(None, self.instruments.number(symbol), self._look)
+        return BookView(self._seen, self.instruments.number(symbol), self._lock)
 
     def state(self) -> State:
         """The whole state as fresh arrays."""
-        with self._look as machine:
-            return machine.state()
+        with self._lock:
+            return self._seen().state()
 
     def digest(self) -> str:
         """SHA-256 of the whole state: equal for live, replayed, restored and reference."""
@@ -426,7 +437,8 @@ class Engine(Calls, Living):
             raise LogFailed(f"nothing is taken any more: {reason(failure)}") from failure
 
     def _broken(self, error: BaseException) -> None:
-        """What goes wrong inside the machine ends this engine: nobody knows what it holds now."""
+        """What ends between matching and queueing ends this engine: log and machine may differ."""
+        self._pipeline.placing = False
         if self._log is not None:
             self._torn = True
             self._pipeline.failure = self._pipeline.failure or error
@@ -477,21 +489,7 @@ class Engine(Calls, Living):
         return self
 
 
-class _Look:
-    """A look at the machine: one at a time, and at nothing that the log may not have."""
-
-    __slots__ = ("_engine",)
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __enter__(self) -> Machine:
-        self._engine._lock.acquire()
-        try:
-            return self._engine._seen()
-        except BaseException:
-            self._engine._lock.release()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._engine._lock.release()
+def durability_of(log: Log | None) -> Durability:
+    if not isinstance(log, FileLog):
+        return IN_MEMORY
+    return DURABILITY.get(log.policy) or Durability(log.policy, float(log.interval_ms), True)

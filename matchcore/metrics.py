@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import MissingExtra
-from .pipeline import Commit
+from .submissions import Commit
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

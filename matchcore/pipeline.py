@@ -11,8 +11,17 @@ Four locks, taken in this order and never in another:
 * the turn: over append; no code of users runs under it, so the engine's lock may be held while
   waiting for it;
 * the disk: over sync, and over passing on what is safe, in the order of the log;
-* the right to release: over answering.  Callbacks of futures run under it, and may use the
-  engine: all four locks can be taken again by their holder, and nobody waits for this one.
+* the right to release: over answering.  Callbacks of futures and the `metrics` hook run under
+  it, and may use the engine: all four locks can be taken again by their holder, and nobody
+  waits for this one.
+
+Nobody is left over, because whoever puts something looks for the disk afterwards, and whoever
+gives back the disk, be it after one look, looks for what was put: one of the two sees the other.
+Who finds something tells a thread of the log, which takes that word before it looks.
+
+Ctrl-C, or whatever else a signal raises, may come behind any call.  So nothing is taken out of
+a queue before it is where it goes to: it may be done twice, never left out.  What a caller had
+begun to match or to write is given up, and with it the engine; then a thread of the log goes on.
 """
 
 from __future__ import annotations
@@ -21,38 +30,20 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .answers import IN_MEMORY, Durability
-from .commands import COMMAND, joined, stamped
-from .errors import LogFailed, QueueFull
-from .journal import FileLog, Log, Packed
-from .submissions import Bell, Submission, Waiter
+from .commands import joined
+from .errors import LogError, LogFailed, QueueFull
+from .journal import Log
+from .submissions import LARGE_COMMANDS, Bell, Commit, Group, Submission, Waiter, frames
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
-#: A frame of its own; smaller ones side by side share one.  Below this, a thread costs more than
-#: matching during the write saves.
-LARGE_COMMANDS = 512
 QUEUE_DEPTH = 16_384  # submissions
 QUEUE_BYTES = 64 << 20  # of their commands and events
-#: what a crash can take, by policy; "interval" has a bound of its own
-DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
-
-
-class Commit(NamedTuple):
-    """What one sync did, for the `metrics` hook: counts, bytes of the log, nanoseconds."""
-
-    submissions: int
-    commands: int
-    bytes: int  # appended to the log, frame headers and fill included
-    write_ns: int  # packing, digest and write
-    sync_ns: int  # until as safe as the policy says
-    waiting: int  # submissions that came meanwhile, in the log already or not
+NOT_WAITING = (False,)  # for a lock's `acquire`; see `write`
 
 
 class Pipeline:
@@ -73,11 +64,12 @@ class Pipeline:
         self._depth, self._size = depth, size
         self._metrics = metrics
         self._waiting: deque[Submission] = deque()  # not in the log yet
-        self._appended: deque[_Group] = deque()  # in it, not synced
+        self._appended: deque[Group] = deque()  # in it, not synced
         self._safe: deque[Submission] = deque()  # in it, or never; not answered yet
         # written under the lock and by the releaser: two counters each, so that neither waits
         self._taken = self._taken_bytes = 0
         self._answered = self._answered_bytes = 0
+        self._commits: deque[Commit] = deque()  # not told yet
         self._closing = False
         self.renew()
 
@@ -95,19 +87,24 @@ class Pipeline:
         self._wake.acquire()
         self._threads: list[threading.Thread] = []
         self._alarm = False  # one of the log's threads knows when the next sync is due
+        self.placing = False  # somebody, under the lock, is between matching and queueing
 
     # ------------------------------------------------------------------ taking (under the lock)
 
-    def admit(self, *, block: bool) -> None:
-        """Returns when there is room for one more; `QueueFull` without `block`."""
+    def admit(self, *, block: bool) -> bool:
+        """Returns when there is room for one more, True if others came first meanwhile.
+
+        `QueueFull` without `block`.
+        """
+        self._alone()
         if not self._full():
-            return
+            return False
         if self._releaser == threading.get_ident():  # a callback: nobody else will make room
             while self._full() and (self._waiting or self._appended):
                 self._write_all()
                 self.release()
             self._look_again()
-            return
+            return True
         if not block:
             raise QueueFull(
                 f"{self.waiting} submissions wait for the log: send again when some are answered"
@@ -119,6 +116,15 @@ class Pipeline:
                 self._room.wait()
         finally:
             self._blocked -= 1
+        return True
+
+    def _alone(self) -> None:
+        """The lock lets a signal handler in: what it sends would be in the log out of turn."""
+        if self.placing:
+            raise LogError(
+                "a signal handler can not use the engine while it interrupts a command on its way:"
+                " let it take a note, and do the rest afterwards"
+            )
 
     def put(self, submission: Submission) -> None:
         """Queues one; follow up with `kick` or `finish`."""
@@ -138,10 +144,13 @@ class Pipeline:
 
     def write_early(self) -> None:
         """Appends what waits if nobody is at it; for who has more to do before he finishes it."""
-        if self._turn.acquire(blocking=False):
-            try:
+        turn: list[bool] = []
+        try:
+            turn.extend(map(self._turn.acquire, NOT_WAITING))
+            if True in turn:
                 self._append(small=False, large=True)
-            finally:
+        finally:
+            if True in turn:
                 self._turn.release()
 
     def finish(self, waiter: Waiter) -> None:
@@ -159,15 +168,22 @@ class Pipeline:
                 self.release()
             finally:  # Ctrl-C here must not leave the others waiting
                 self._look_again()
-        try:
-            waiter.gate.acquire()
-        except BaseException:  # Ctrl-C: his array is the caller's again, and he may write to it
-            with self._turn:
-                if not waiter.written and isinstance(waiter.records, np.ndarray):
-                    waiter.records = joined([waiter.records])
-            raise
+        waiter.gate.acquire()
         if waiter.error is not None:
             raise waiter.error
+
+    def forsake(self, way: Submission) -> None:
+        """For a caller whom Ctrl-C took out of placing or finishing; not under the lock.
+
+        His array is his again, and he may write to it.  What he was about to do, others do.
+        """
+        if isinstance(way, Waiter):
+            with self._turn:
+                if not way.written and isinstance(way.records, np.ndarray):
+                    way.records = joined([way.records])
+        if self._waiting or self._appended or self._safe or self._commits:
+            self.kick()
+        self._make_room()
 
     def write(self, *, wait: bool = True) -> bool:
         """Appends what waits, and syncs what is appended; True if there may be more to do.
@@ -175,26 +191,30 @@ class Pipeline:
         While another thread syncs, which looks again when it is done, that is left to it, and
         small submissions wait, to share a frame.  Without ``wait`` so is another's appending.
         """
-        turn = disk = done = False
+        # Filled by one call in C: Ctrl-C comes before a lock is taken, or when it is known to be.
+        turn: list[bool] = []
+        disk: list[bool] = []
+        done = False
         try:
             try:
-                # what is appended goes to the disk now, whoever else is packing the next group
-                disk = bool(self._appended) and self._disk.acquire(blocking=False)
-                turn = self._turn.acquire(blocking=wait and not disk)
-                if turn:
-                    ready = disk
-                    disk = disk or self._disk.acquire(blocking=False)
-                    done = self._append(small=disk, large=not ready)
+                if self._appended:  # it goes to the disk now, whoever else packs the next group
+                    disk.extend(map(self._disk.acquire, NOT_WAITING))
+                ready = True in disk
+                turn.extend(map(self._turn.acquire, (wait and not ready,)))
+                if True in turn:
+                    if not ready:
+                        disk.extend(map(self._disk.acquire, NOT_WAITING))
+                    done = self._append(small=True in disk, large=not ready)
             finally:
-                if turn:
+                if True in turn:
                     self._turn.release()
-            if disk and self._appended:
+            if True in disk and self._appended:
                 if self._waiting:  # large ones: for another thread, meanwhile
                     self.kick()
                 self._sync()
                 done = True
         finally:
-            if disk:
+            if True in disk:
                 self._disk.release()
         return done or self._is_left()
 
@@ -210,7 +230,7 @@ class Pipeline:
         A failure is final: no second try, ever.
         """
         assert self.log is not None
-        waiting, group = self._waiting, _Group()
+        waiting, group = self._waiting, Group()
         taken = group.submissions
         before, started = self.log.appended_bytes, time.monotonic_ns()
         try:
@@ -224,8 +244,10 @@ class Pipeline:
                 return False
             group.trouble = self.failure
             if group.trouble is None:
-                for commands, now in _frames(taken):
+                for commands, now in frames(taken):
                     self.log.append(commands, now)
+            group.bytes = self.log.appended_bytes - before
+            group.write_ns = time.monotonic_ns() - started
         except BaseException as error:
             self.failure = group.trouble = self.failure or error
             if taken and waiting and waiting[0] is taken[-1]:  # Ctrl-C between two lines
@@ -233,8 +255,6 @@ class Pipeline:
             if not isinstance(error, Exception):  # not the log's: Ctrl-C in a caller
                 raise
         finally:
-            group.bytes = self.log.appended_bytes - before
-            group.write_ns = time.monotonic_ns() - started
             if taken:
                 self._appended.append(group)
         return True
@@ -244,49 +264,74 @@ class Pipeline:
         assert self.log is not None
         groups = [self._appended[at] for at in range(len(self._appended))]
         started = time.monotonic_ns()
+        trouble = self.failure  # whatever it was: a sync that comes after it proves nothing
         try:
-            if groups[0].trouble is None:
+            if trouble is None and groups[0].trouble is None:
                 self.log.sync()
         except BaseException as error:
-            self.failure = self.failure or error
-            for group in groups:
-                group.trouble = group.trouble or error
+            self.failure = trouble = self.failure or error
             if not isinstance(error, Exception):
                 raise
         finally:
-            took = time.monotonic_ns() - started
             for group in groups:
-                self._appended.popleft()
-                if group.trouble is None:
-                    self._pass_on(group.submissions)
-                else:
+                group.trouble = group.trouble or trouble
+                if group.trouble is not None:
                     self._give_up(group.submissions)
-        self._tell([group for group in groups if group.trouble is None], took)
+                self._pass_on(group.submissions)
+                self._appended.popleft()
+        self._note([group for group in groups if group.trouble is None], started)
 
     def release(self) -> None:
         """Answers what is safe, in order; leaves it to another thread that is at it."""
-        while self._safe and self._releasing.acquire(blocking=False):
-            outer, self._releaser = self._releaser, threading.get_ident()
+        me = threading.get_ident()
+        inside = self._releaser == me  # called by what is answered
+        while self._safe or self._commits:
+            mine: list[bool] = []
             bells: set[Bell] = set()
             try:
-                while self._safe:
-                    submission = self._safe.popleft()
-                    self._answered += 1
-                    self._answered_bytes += submission.size
-                    bell = submission.done()
-                    if bell is not None:
-                        bells.add(bell)
+                mine.extend(map(self._releasing.acquire, NOT_WAITING))
+                if True not in mine:
+                    return
+                self._releaser = me
+                self._tell()
+                self._answer(bells)
                 for bell in bells:
                     bell()
+            except BaseException:
+                for bell in bells:  # perhaps once more
+                    bell()
+                raise
             finally:
-                self._releaser = outer
-                self._releasing.release()
-            if self._blocked:
-                with self.lock:
-                    self._room.notify_all()
+                if True in mine:
+                    self._releaser = me if inside else 0
+                    self._releasing.release()
+                    self._make_room()
+
+    def _answer(self, bells: set[Bell]) -> None:
+        while self._safe:
+            submission = self._safe[0]
+            if not submission.told:
+                submission.told = True  # before: it may call for the rest of them to be answered
+                try:
+                    bell = submission.done()
+                except BaseException:  # perhaps before it began
+                    submission.told = False
+                    raise
+                self._answered += 1
+                self._answered_bytes += submission.size
+                if bell is not None:
+                    bells.add(bell)
+            if self._safe and self._safe[0] is submission:
+                self._safe.popleft()
+
+    def _make_room(self) -> None:
+        if self._blocked:
+            with self.lock:
+                self._room.notify_all()
 
     def drain(self) -> None:
         """Returns when nothing waits to be written; under the lock, so that nothing comes."""
+        self._alone()
         try:
             self._write_all()
         finally:
@@ -304,7 +349,7 @@ class Pipeline:
                     return
                 started = time.monotonic_ns()
                 self.log.sync(to_disk=True)
-                self._tell([_Group()], time.monotonic_ns() - started)
+                self._note([Group()], started)
         except BaseException as error:
             self.failure = self.failure or error
             raise
@@ -316,14 +361,13 @@ class Pipeline:
         for submission in group:
             submission.error = LogFailed(f"not answered: {reason(self.failure)}")
             submission.error.__cause__ = self.failure
-        self._pass_on(group)
 
     def _pass_on(self, group: list[Submission]) -> None:
         for submission in group:
             submission.written = True
         self._safe.extend(group)
 
-    def _tell(self, groups: list[_Group], sync_ns: int) -> None:
+    def _note(self, groups: list[Group], started: int) -> None:
         if self._metrics is None or not groups:
             return
         commit = Commit(
@@ -331,14 +375,22 @@ class Pipeline:
             sum(group.commands for group in groups),
             sum(group.bytes for group in groups),
             sum(group.write_ns for group in groups),
-            sync_ns,
+            time.monotonic_ns() - started,
             max(0, self.waiting - len(self._safe)),
         )
-        try:
-            self._metrics(commit)
-        except Exception as error:  # watching must not stop trading
-            self._metrics = None
-            warnings.warn(f"metrics: no longer called: {error!r}", RuntimeWarning, stacklevel=2)
+        self._commits.append(commit)
+
+    def _tell(self) -> None:
+        while self._commits:
+            commit = self._commits.popleft()
+            try:
+                if self._metrics is not None:
+                    self._metrics(commit)
+            except Exception as error:  # watching must not stop trading
+                self._metrics = None
+                with suppress(RuntimeWarning):  # where warnings are errors
+                    what = f"metrics: no longer called: {error!r}"
+                    warnings.warn(what, RuntimeWarning, stacklevel=2)
 
     # ------------------------------------------------------------------ the log's threads
 
@@ -350,13 +402,12 @@ class Pipeline:
         if not self._threads:
             with self._starting:
                 if not self._threads and not self._closing:
-                    threads = [
-                        threading.Thread(target=self._run, name="matchcore-log", daemon=True)
-                        for _ in range(2)
-                    ]
-                    for thread in threads:
+                    for _ in range(2):
+                        thread = threading.Thread(target=self._run, name="matchcore-log")
+                        thread.daemon = True
                         thread.start()
-                    self._threads = threads  # only now: whoever sees them may join them
+                        # only now: whoever sees it may join it
+                        self._threads = [*self._threads, thread]
         self._ring()
 
     def _ring(self) -> None:
@@ -395,12 +446,14 @@ class Pipeline:
             self._alarm = False  # whoever sees that kicks, so that nothing falls in between
             due = self.log.sync_due
             self._alarm = due is not None
-            self._wake.acquire(timeout=-1 if due is None else max(0.0, due))
+            seconds = -1 if due is None else min(max(0.0, due), threading.TIMEOUT_MAX)
+            self._wake.acquire(timeout=seconds)
             try:
                 self._step()
-            except BaseException as error:
+            except BaseException as error:  # a callback's, too
                 self.failure = self.failure or error
-                self._step()  # now without the log: nobody is left waiting
+                self._ring()  # now without the log, and as often as it takes
+                continue
             if self._closing and not self._waiting and not self._appended:
                 self._ring()  # the other one
                 return
@@ -410,13 +463,18 @@ class Pipeline:
 
         Whoever puts something and finds it so, or gives back the disk, must see to it.
         """
-        if not (self._waiting or self._appended) or not self._disk.acquire(blocking=False):
+        if not (self._waiting or self._appended):
             return False
-        self._disk.release()
-        return True
+        free: list[bool] = []
+        try:
+            free.extend(map(self._disk.acquire, NOT_WAITING))
+        finally:
+            if True in free:
+                self._disk.release()
+        return True in free
 
     def _look_again(self) -> None:
-        if self._is_left() or self._safe or self._needs_alarm():
+        if self._is_left() or self._safe or self._commits or self._needs_alarm():
             self.kick()
 
     def _needs_alarm(self) -> bool:
@@ -432,44 +490,8 @@ class Pipeline:
         self.release()
         if self._is_due():
             self.to_disk(if_due=True)
-
-
-class _Group:
-    """What was appended at once."""
-
-    __slots__ = ("bytes", "commands", "submissions", "trouble", "write_ns")
-
-    def __init__(self) -> None:
-        self.submissions: list[Submission] = []
-        self.commands = self.bytes = self.write_ns = 0
-        self.trouble: BaseException | None = None  # why it is not in the log
-
-
-def durability_of(log: Log | None) -> Durability:
-    if not isinstance(log, FileLog):
-        return IN_MEMORY
-    return DURABILITY.get(log.policy) or Durability(log.policy, float(log.interval_ms), True)
+            self.release()
 
 
 def reason(failure: BaseException) -> str:
     return str(failure) or type(failure).__name__
-
-
-def _frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int]]:
-    """What to append, and its time: small submissions side by side are one."""
-    small: list[Any] = []
-    now = 0
-    for submission in group:
-        if submission.count < LARGE_COMMANDS:
-            now = now if small else submission.now
-            records = submission.records
-            if isinstance(records, np.ndarray):
-                records = stamped(records, submission.now)
-            small.append(records)
-            continue
-        if small:
-            yield np.frombuffer(b"".join(small), COMMAND), now
-            small = []
-        yield submission.records, submission.now
-    if small:
-        yield np.frombuffer(b"".join(small), COMMAND), now

@@ -15,11 +15,10 @@ from . import snapshots
 from .errors import LogDamaged, LogError
 from .journal import DISK, Disk, Keys
 from .journal.archived import where
-from .journal.disk import WRITE, give_birth, read_all
+from .journal.disk import WRITE, give_birth, read_all, take_lock
 from .journal.format import ALIGNMENT, FRAME_MAGIC, BadBytes, FrameHeader
 from .journal.reader import published
 from .journal.segments import Walk, check_follows, check_order, named_sequence, segment_files
-from .journal.writer import take_lock
 from .recovery import machine_class, of_this_log, starts
 
 CUT_PREFIX = "cut-"

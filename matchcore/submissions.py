@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .commands import COMMAND, stamped
+from .journal import Packed
+
+#: A frame of its own; smaller ones side by side share one.  Below this, a thread costs more than
+#: matching during the write saves.
+LARGE_COMMANDS = 512
 Bell = Callable[[], None]
 
 
 class Submission:
     """Commands on their way: records (bytes, a contiguous `COMMAND` array, or packed), a result."""
 
-    __slots__ = ("count", "error", "now", "records", "result", "size", "written")
+    __slots__ = ("count", "error", "now", "records", "result", "size", "told", "written")
 
     def __init__(self) -> None:
         self.records: Any = b""  # a time of 0 is `now`
@@ -24,13 +33,17 @@ class Submission:
         self.result: Any = None
         self.error: BaseException | None = None
         self.written = False  # or failed
+        self.told = False
 
     def queued(self, kick: Callable[[], None]) -> None:
         """Called without the lock when it waits for the log: somebody must write it."""
         kick()
 
     def done(self) -> Bell | None:
-        """Hands out result or error.  What it returns is called once when the group is done."""
+        """Hands out result or error; once more changes nothing.
+
+        What it returns is called when the group is done, seldom twice.
+        """
         raise NotImplementedError
 
     def at_once(self) -> None:
@@ -55,7 +68,8 @@ class Waiter(Submission):
         """`Pipeline.finish` writes it, or has it written."""
 
     def done(self) -> None:
-        self.gate.release()
+        if self.gate.locked():
+            self.gate.release()
 
 
 class Promise(Submission):
@@ -74,3 +88,45 @@ class Promise(Submission):
                 self.future.set_result(self.result)
             else:
                 self.future.set_exception(self.error)
+
+
+class Commit(NamedTuple):
+    """What one sync did, for the `metrics` hook: counts, bytes of the log, nanoseconds."""
+
+    submissions: int
+    commands: int
+    bytes: int  # appended to the log, frame headers and fill included
+    write_ns: int  # packing, digest and write
+    sync_ns: int  # until as safe as the policy says
+    waiting: int  # submissions that came meanwhile, in the log already or not
+
+
+class Group:
+    """What was appended at once."""
+
+    __slots__ = ("bytes", "commands", "submissions", "trouble", "write_ns")
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.commands = self.bytes = self.write_ns = 0
+        self.trouble: BaseException | None = None  # why it is not in the log
+
+
+def frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int]]:
+    """What to append, and its time: small submissions side by side are one."""
+    small: list[Any] = []
+    now = 0
+    for submission in group:
+        if submission.count < LARGE_COMMANDS:
+            now = now if small else submission.now
+            records = submission.records
+            if isinstance(records, np.ndarray):
+                records = stamped(records, submission.now)
+            small.append(records)
+            continue
+        if small:
+            yield np.frombuffer(b"".join(small), COMMAND), now
+            small = []
+        yield submission.records, submission.now
+    if small:
+        yield np.frombuffer(b"".join(small), COMMAND), now

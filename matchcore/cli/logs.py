@@ -214,7 +214,7 @@ def describe(directory: Path) -> dict[str, Any]:
     machine, recovery = found.machine, found.recovery
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
-        view = BookView(machine, number)
+        view = BookView(lambda: machine, number)
         instruments.append(
             {
                 "symbol": one.symbol,
@@ -249,4 +249,4 @@ def book_of(directory: Path, symbol: str, at: Moment | None = None) -> tuple[Boo
     if at is not None and at.time is not None:
         sequence = sequence_at(directory, at.time, keys=keys)
     machine = look(directory, sequence=sequence, keys=keys).machine
-    return BookView(machine, machine.instruments.number(symbol)), machine.sequence
+    return BookView(lambda: machine, machine.instruments.number(symbol)), machine.sequence

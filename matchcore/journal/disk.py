@@ -16,8 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from ..errors import LogLocked
+
 UNBORN_SUFFIX = ".unborn"
 READ, WRITE, CREATE = os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT
+LOCK_NAME = "lock"
+LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
 PIECE_BYTES = 64 << 20  # the system takes and gives less than 2 GiB at once
 
 
@@ -207,3 +211,23 @@ def remove_unborn(disk: Disk, directory: Path, stem: str) -> None:
     for name in disk.names(directory):
         if name.startswith(stem) and name.endswith(UNBORN_SUFFIX):
             disk.unlink(directory / name)
+
+
+def take_lock(directory: Path, disk: Disk = DISK) -> int:
+    """The descriptor of the held lock, which dies with the process; `LogLocked` if taken."""
+    fd = disk.open(directory / LOCK_NAME, CREATE)
+    try:
+        for _ in range(LOCK_TRIES):
+            if disk.lock(fd):
+                disk.ftruncate(fd, 0)
+                disk.pwrite(fd, f"{os.getpid():10}\n".encode(), 0)
+                return fd
+            time.sleep(LOCK_WAIT_SECONDS)
+        owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    except BaseException:
+        disk.close(fd)
+        raise
+    disk.close(fd)
+    raise LogLocked(
+        f"{directory} is open for writing in process {owner or 'unknown'}: close it there"
+    )

@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..closing import Closing
 from ..errors import LogDamaged, LogError
 from .ciphers import Keys
-from .disk import DISK, READ, Disk
+from .disk import DISK, LOCK_NAME, READ, Disk
 from .segments import (
     Frame,
     Walk,
@@ -21,7 +21,7 @@ from .segments import (
     named_sequence,
     segment_files,
 )
-from .writer import LOCK_NAME, POSITION, POSITION_NAME
+from .writer import POSITION, POSITION_NAME
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ import errno
 import os
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogDamaged, LogError, LogFailed, LogLocked
+from ..errors import KeyRefused, LogDamaged, LogError, LogFailed
 from .ciphers import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
 from .disk import (
-    CREATE,
     DISK,
     PIECE_BYTES,
     Disk,
@@ -26,6 +24,7 @@ from .disk import (
     give_birth,
     read_all,
     remove_unborn,
+    take_lock,
     write_all,
 )
 from .format import (
@@ -57,10 +56,9 @@ SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 4096, ALIGNMENT << 32  # a nonce counts i
 NONCE_RANDOM_BYTES = NONCE_BYTES - 4
 ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
 EARLY_BYTES = 8 << 10  # a frame that the disk may begin with before its sync is asked for
-LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
 POLICIES = ("sync", "interval", "os")
 INTERVAL_MS_DEFAULT = 10
-LOCK_NAME, POSITION_NAME = "lock", "position"
+POSITION_NAME = "position"
 POSITION = struct.Struct("<QQ")  # durable sequence, and its complement as a check
 
 
@@ -284,8 +282,13 @@ class FileLog:
 
         ``now``: nanoseconds; the time of commands that have none.
         """
-        for codec, count, payload in packed(commands, now).frames:
-            self._append(codec, count, payload, now)
+        made = packed(commands, now)
+        try:
+            for codec, count, payload in made.frames:
+                self._append(codec, count, payload, now)
+        except BaseException as error:
+            self._end(error)
+            raise
 
     def _append(self, codec: int, count: int, payload: Bytes, now: int) -> None:
         self._usable()
@@ -320,21 +323,28 @@ class FileLog:
 
         What is appended meanwhile may be safe as well, or not.
         """
-        with self._syncing:
-            self._usable()
-            upto = self.sequence
-            if upto == self.durable and not to_disk:
-                return
-            due = self.sync_due
-            if self.policy == "sync" or to_disk or (due is not None and due <= 0):
-                with self._fatal("fdatasync"):
-                    self._disk.fdatasync(self._fd)
-                self.on_disk = upto
-                self._since = None
-            elif self.policy == "interval" and due is None:
-                self._since = self._disk.monotonic()
-            self.durable = upto
-            self._publish()
+        try:
+            with self._syncing:
+                self._sync(to_disk)
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def _sync(self, to_disk: bool) -> None:
+        self._usable()
+        upto = self.sequence
+        if upto == self.durable and not to_disk:
+            return
+        due = self.sync_due
+        if self.policy == "sync" or to_disk or (due is not None and due <= 0):
+            with self._fatal("fdatasync"):
+                self._disk.fdatasync(self._fd)
+            self.on_disk = upto
+            self._since = None
+        elif self.policy == "interval" and due is None:
+            self._since = self._disk.monotonic()
+        self.durable = upto
+        self._publish()
 
     @property
     def sync_due(self) -> float | None:
@@ -450,6 +460,11 @@ class FileLog:
         if self._failure is not None:
             raise LogFailed(f"{self.directory}: nothing is taken any more: {self._failure}")
 
+    def _end(self, error: BaseException) -> None:
+        """Nobody knows how far it came: no frame follows, no sync passes it over, no seal."""
+        if not isinstance(error, KeyRefused):  # nothing has happened yet
+            self._failure = self._failure or f"interrupted by {type(error).__name__}"
+
     def _fatal(self, what: str) -> _Fatal:
         return _Fatal(self, what)
 
@@ -471,23 +486,3 @@ class _Fatal:
                 f"{self._log.directory}: {self._log._failure}; nothing more is taken. Mend the"
                 " cause and open the directory again: that decides what the disk really has"
             ) from error
-
-
-def take_lock(directory: Path, disk: Disk = DISK) -> int:
-    """The descriptor of the held lock, which dies with the process; `LogLocked` if taken."""
-    fd = disk.open(directory / LOCK_NAME, CREATE)
-    try:
-        for _ in range(LOCK_TRIES):
-            if disk.lock(fd):
-                disk.ftruncate(fd, 0)
-                disk.pwrite(fd, f"{os.getpid():10}\n".encode(), 0)
-                return fd
-            time.sleep(LOCK_WAIT_SECONDS)
-        owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    except BaseException:
-        disk.close(fd)
-        raise
-    disk.close(fd)
-    raise LogLocked(
-        f"{directory} is open for writing in process {owner or 'unknown'}: close it there"
-    )

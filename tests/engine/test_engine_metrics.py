@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import matchcore as mc
 from matchcore.metrics import COMMANDS, SYNC_SECONDS, Histogram, Meter, export
-from matchcore.pipeline import Commit
+from matchcore.submissions import Commit
 
 Samples = dict[tuple[str, str, str], float]
 

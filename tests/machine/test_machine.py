@@ -124,7 +124,7 @@ def test_an_unknown_number_is_an_unknown_instrument(made: Any, number: int) -> N
 @pytest.mark.parametrize("order_id", [0, 8, -1, 2**64 - 1, 2**64, -(2**64), 10**30])
 def test_an_id_that_no_order_has_is_no_order(made: Any, order_id: int) -> None:
     machine = machine_with_an_order(made)
-    assert machine.order(3, order_id) is None is BookView(machine, 3).order(order_id)
+    assert machine.order(3, order_id) is None is BookView(lambda: machine, 3).order(order_id)
     assert machine.order(1, 7) is None
 
 

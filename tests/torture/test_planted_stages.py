@@ -88,7 +88,7 @@ def test_answers_out_of_turn_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_failed_group_that_is_answered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pipeline, "_give_up", Pipeline._pass_on)
+    monkeypatch.setattr(Pipeline, "_give_up", lambda pipeline, group: None)
     assert found("were acknowledged")
 
 
