@@ -116,6 +116,8 @@ class _Box:
     def _open(self) -> None:
         while self.letters:
             letter = self.letters.popleft()
+            if letter.arrived:  # Ctrl-C can make it come twice
+                continue
             self.under_way -= 1
             letter.arrived = True
             if not letter.future.done():  # its task was cancelled
