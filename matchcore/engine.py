@@ -323,9 +323,10 @@ class Engine(Calls, Living):
                 return
             try:
                 pipeline.placing = True
-                if waits and large:  # the disk is at it while it is matched
+                if waits and large:  # it is written, or the disk at it, while it is matched
                     pipeline.put(way)
-                    pipeline.write_early()
+                    if self.durability.policy == "sync":
+                        pipeline.write_early()
                     pipeline.kick()
                     way.result = self._machine.apply(commands)
                 else:

@@ -6,7 +6,6 @@ that tears, loses and refuses.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import mmap
@@ -25,13 +24,6 @@ LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not
 PIECE_BYTES = 64 << 20  # the system takes and gives less than 2 GiB at once
 
 
-#: Linux; it writes no metadata, and takes no error from the sync that must see it
-_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
-if _sync_file_range is not None:
-    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-_START = 2  # SYNC_FILE_RANGE_WRITE
-
-
 class Shared(Protocol):
     """A few bytes of a file that every process of this machine sees at once."""
 
@@ -47,10 +39,6 @@ class Disk(Protocol):
     def size(self, fd: int) -> int: ...
     def pread(self, fd: int, count: int, offset: int) -> bytes: ...
     def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int: ...
-    def start_writing(self, fd: int, offset: int, size: int) -> None:
-        """What was just put there goes to the disk soon, which `fdatasync` then takes less long
-        for.  Waits for nothing, promises nothing, never fails."""
-
     def ftruncate(self, fd: int, size: int) -> None: ...
     def fsync(self, fd: int) -> None: ...
     def fdatasync(self, fd: int) -> None: ...
@@ -105,10 +93,6 @@ class SystemDisk:
 
     def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int:
         return os.pwrite(fd, data, offset)
-
-    def start_writing(self, fd: int, offset: int, size: int) -> None:
-        if _sync_file_range is not None:
-            _sync_file_range(fd, offset, size, _START)
 
     def ftruncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)

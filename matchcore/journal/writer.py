@@ -55,7 +55,6 @@ DEFAULT_SEGMENT_BYTES = 256 << 20
 SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 4096, ALIGNMENT << 32  # a nonce counts in 4 bytes
 NONCE_RANDOM_BYTES = NONCE_BYTES - 4
 ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
-EARLY_BYTES = 8 << 10  # a frame that the disk may begin with before its sync is asked for
 POLICIES = ("sync", "interval", "os")
 INTERVAL_MS_DEFAULT = 10
 POSITION_NAME = "position"
@@ -309,8 +308,6 @@ class FileLog:
             self._allocate(self._offset + size)
             frame = b"".join((header.to_bytes(), payload, fill))
             write_all(self._disk, self._fd, frame, self._offset)
-        if size >= EARLY_BYTES and self.policy == "sync":
-            self._disk.start_writing(self._fd, self._offset, size)
         self._offset += size
         self._allocated = max(self._allocated, self._offset)
         self.appended_bytes += size

@@ -307,9 +307,6 @@ class SimulatedDisk:
             raise OSError(code, os.strerror(code))
         return self.dice.randrange(size) if kind == ENOSPC else 1 << 60
 
-    def start_writing(self, fd: int, offset: int, size: int) -> None:
-        """What is not synced may be on this disk or not, whoever asked for what."""
-
     def ftruncate(self, fd: int, size: int) -> None:
         file = self._open[fd]
         if len(file.live) == size:

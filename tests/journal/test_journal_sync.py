@@ -13,7 +13,7 @@ import pytest
 from journal_kit import orders, read_back
 
 from matchcore import LogFailed
-from matchcore.journal import DISK, FileLog
+from matchcore.journal import FileLog
 
 
 class Held:
@@ -139,29 +139,3 @@ def test_zeros_go_ahead_of_frames_only_where_a_sync_follows_each(
     log.close()
     whole = np.concatenate([orders(10), *parts, orders(10, 50)])
     assert read_back(tmp_path).tobytes() == whole.tobytes()
-
-
-@pytest.mark.parametrize(("policy", "begins"), [("sync", 1), ("interval", 0), ("os", 0)])
-def test_the_disk_begins_with_large_frames_before_their_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, begins: int
-) -> None:
-    begun: list[int] = []
-    monkeypatch.setattr(
-        type(DISK), "start_writing", lambda disk, fd, offset, size: begun.append(size)
-    )
-    log = FileLog.open(tmp_path, policy=policy)
-    log.append(orders(10), 1)
-    assert begun == []
-    log.append(orders(4000), 1)
-    assert len(begun) == begins and all(8192 < size < 400_000 for size in begun)
-    log.close()
-
-
-def test_the_disk_can_not_refuse_to_begin(tmp_path: Path) -> None:
-    DISK.start_writing(-1, 0, 4096)
-    fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
-    DISK.start_writing(fd, 1 << 40, 4096)
-    os.pwrite(fd, b"x" * 9000, 0)
-    DISK.start_writing(fd, 0, 9000)
-    os.close(fd)
-    assert (tmp_path / "file").read_bytes() == b"x" * 9000
