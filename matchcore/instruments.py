@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
@@ -176,7 +177,7 @@ class Directory:
         try:
             return self._numbers[symbol]
         except KeyError:
-            raise UnknownInstrument(f"unknown instrument {symbol!r}") from None
+            raise UnknownInstrument(f"unknown instrument {reprlib.repr(symbol)}") from None
 
     def in_order(self) -> Sequence[Instrument]:
         """The instruments by number - 1.  In what is handed out a symbol keeps its tick for good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -20,7 +21,7 @@ LARGE_COMMANDS = 512
 Bell = Callable[[], None]
 
 
-class Submission:
+class Submission(ABC):
     """Commands on their way: records (bytes, a contiguous `COMMAND` array, or packed), a result."""
 
     __slots__ = ("count", "error", "now", "records", "result", "size", "told", "written")
@@ -39,12 +40,12 @@ class Submission:
         """Called without the lock when it waits for the log: somebody must write it."""
         kick()
 
+    @abstractmethod
     def done(self) -> Bell | None:
         """Hands out result or error; once more changes nothing.
 
         What it returns is called when the group is done, seldom twice.
         """
-        raise NotImplementedError
 
     def at_once(self) -> None:
         """For what no log has to take."""

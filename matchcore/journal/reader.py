@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from ..closing import Closing
 from ..errors import LogDamaged, LogError
@@ -13,8 +12,10 @@ from .ciphers import Keys
 from .disk import DISK, LOCK_NAME, READ, Disk
 from .segments import (
     Frame,
+    T,
     Walk,
     begins_late,
+    begun_anew,
     check_follows,
     check_order,
     check_snapshot,
@@ -23,22 +24,11 @@ from .segments import (
 )
 from .writer import POSITION, POSITION_NAME
 
-T = TypeVar("T")
-
 
 def despite_archiving(path: str | os.PathLike[str], read: Callable[[], T], disk: Disk = DISK) -> T:
-    """What `read` gives, which begins anew if segments left the log's front under its hands.
-
-    As often as the beginning moves, and it only moves forward.  What it raises otherwise, and
-    LogError without a log.
-    """
-    while True:
-        begins = first_sequence(path, disk)
-        try:
-            return read()
-        except LogDamaged:
-            if first_sequence(path, disk) == begins:
-                raise
+    """As `begun_anew`; LogError without a log."""
+    segments_of(path, disk)
+    return begun_anew(Path(path), read, disk)
 
 
 class LogReader(Closing):

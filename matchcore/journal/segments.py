@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ from .format import (
     SegmentHeader,
 )
 from .hashes import HASHES, Bytes
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"journal-(\d{20})\.mcj")
 _MAGIC = FRAME_MAGIC.to_bytes(4, "little")
@@ -308,13 +311,25 @@ def header_of(file: Path, disk: Disk = DISK) -> SegmentHeader:
 
 
 def headers_of(directory: Path, disk: Disk = DISK) -> list[tuple[Path, SegmentHeader]]:
-    """The segments of a log; listed again when the first of them is archived meanwhile."""
+    """The segments of a log, oldest first, and what they say of themselves."""
+    return begun_anew(
+        directory,
+        lambda: [(file, header_of(file, disk)) for file in segment_files(directory, disk)],
+        disk,
+    )
+
+
+def begun_anew(directory: Path, read: Callable[[], T], disk: Disk = DISK) -> T:
+    """What `read` gives, which begins anew if segments are archived under its hands.
+
+    They leave at the log's front: as often as that moves, and it only moves forward.
+    """
     while True:
-        files = segment_files(directory, disk)
+        begins = segment_files(directory, disk)[:1]
         try:
-            return [(file, header_of(file, disk)) for file in files]
+            return read()
         except LogDamaged:
-            if segment_files(directory, disk)[:1] == files[:1]:
+            if segment_files(directory, disk)[:1] == begins:
                 raise
 
 

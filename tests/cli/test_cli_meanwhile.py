@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_kit import ANA, apart, run, run_json
@@ -119,8 +120,8 @@ def test_looks_begin_anew_at_what_is_left(tmp_path: Path, monkeypatch: pytest.Mo
     newest.unlink()
     starts, waiting = recovery.starts, [1]
 
-    def slowly(*args: object, **more: object) -> recovery.Start:
-        found = starts(*args, **more)  # type: ignore[arg-type]
+    def slowly(*args: Any, **more: Any) -> recovery.Start:
+        found = starts(*args, **more)
         if waiting:
             waiting.pop()
             newest.write_bytes(kept_aside)

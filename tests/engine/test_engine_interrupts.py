@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -109,7 +110,7 @@ def test_ctrl_c_at_any_moment_leaves_nobody_waiting_and_log_and_machine_equal(
         path = tmp_path / str(at)
         engine = opened(path)
         batch = flow(7, 600)
-        if not interrupted(engine, lambda: CALLS[name](engine, batch), at):  # noqa: B023
+        if not interrupted(engine, partial(CALLS[name], engine, batch), at):
             engine.close()
             break
         batch["quantity"], batch["kind"] = 1, 0  # it is the caller's again

@@ -159,3 +159,9 @@ def test_an_unknown_symbol_is_an_unknown_instrument() -> None:
     with pytest.raises(UnknownInstrument, match=r"^unknown instrument 'NO'$"):
         Directory([ONE]).number("NO")
     assert Directory([ONE]).get("NO") is None
+
+
+def test_an_unknown_symbol_of_any_length_is_named_shortly() -> None:
+    with pytest.raises(UnknownInstrument) as caught:
+        Directory().number("A" * 10_000)
+    assert str(caught.value).startswith("unknown instrument 'AAAA") and len(str(caught.value)) < 80
