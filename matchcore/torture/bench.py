@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from .disk import SimulatedDisk
@@ -109,26 +113,53 @@ class Bench:
 
         An interrupt (Ctrl-C) ends it with the report so far.
         """
-        began = last = time.monotonic()
+        began = time.monotonic()
         self.report.tallies = list(self._tallies.values())
         try:
-            while time.monotonic() - began < seconds and self.report.good:
-                waiting = [
-                    tally for kind, tally in self._tallies.items()
-                    if not tally.done and (cases is None or tally.cases < cases.get(kind, 0))
-                ]  # fmt: skip
-                if not waiting:
-                    break
-                # the one that had the least of its share of the time
-                tally = min(waiting, key=lambda each: each.seconds / KINDS[each.kind][0])
-                self.one(tally.kind, tally.cases)
-                now = time.monotonic()
-                progress(now - last)
-                last = now
+            with self._noting_interrupts():
+                self._until(began + seconds, cases, progress)
         except KeyboardInterrupt:
             self.report.interrupted = True
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    def _until(
+        self, end: float, cases: Mapping[str, int] | None, progress: Callable[[float], None]
+    ) -> None:
+        last = time.monotonic()
+        while last < end and self.report.good and not self.report.interrupted:
+            waiting = [
+                tally for kind, tally in self._tallies.items()
+                if not tally.done and (cases is None or tally.cases < cases.get(kind, 0))
+            ]  # fmt: skip
+            if not waiting:
+                break
+            # the one that had the least of its share of the time
+            tally = min(waiting, key=lambda each: each.seconds / KINDS[each.kind][0])
+            self.one(tally.kind, tally.cases)
+            now = time.monotonic()
+            progress(now - last)
+            last = now
+
+    @contextmanager
+    def _noting_interrupts(self) -> Iterator[None]:
+        """Notes Ctrl-C as well as raising it: a library may swallow what it did not expect, as
+        NumPy does where it asks the other side of a comparison for its attributes."""
+        before = signal.getsignal(signal.SIGINT)
+        ours = before is signal.default_int_handler
+        if not ours or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.report.interrupted = True
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def one(self, kind: str, number: int) -> None:
         """Runs a case; a broken promise is noted, shrunk and kept."""
@@ -142,10 +173,16 @@ class Bench:
             self._leave_out(str(error))
             tally.of = tally.cases + 1  # not again
         except Exception as error:  # also one that nobody promised: it is no answer either
+            self._unless_interrupted()
             tally.losses += 1
             self._note(f"{kind}-{number}", said(error))
         tally.cases += 1
         tally.seconds += time.monotonic() - began
+
+    def _unless_interrupted(self) -> None:
+        """What goes wrong after Ctrl-C may be its work."""
+        if self.report.interrupted:
+            raise KeyboardInterrupt
 
     def _leave_out(self, what: str) -> None:
         if what not in self.report.left_out:
@@ -179,6 +216,7 @@ class Bench:
         try:
             outcome = Run(plan, self._make).go()
         except Exception as error:
+            self._unless_interrupted()
             tally.losses += 1
             least = shrunk(plan, lambda smaller: bool(_fails(smaller, self._make)))
             kept = _keep(least, self._make)

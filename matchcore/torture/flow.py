@@ -114,7 +114,7 @@ class Ledger:
             sequence, left = int(event["sequence"]), int(event["left"])
             promise(self.sequence <= sequence <= self.sequence + 1, "a command without an answer")
             self.sequence = sequence
-            kind, quantity = event["kind"], int(event["quantity"])
+            kind, quantity = int(event["kind"]), int(event["quantity"])
             if kind in (EventKind.ACCEPTED, EventKind.AMENDED):
                 self.open[number, key] = left
             elif kind == EventKind.CANCELLED:

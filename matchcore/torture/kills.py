@@ -21,6 +21,7 @@ from pathlib import Path
 
 from .. import snapshots
 from ..answers import Machine
+from ..closing import Closing
 from ..commands import joined
 from ..engine import Engine
 from ..errors import LogLocked, SnapshotDamaged
@@ -57,16 +58,32 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-class Victim:
-    """An engine in a process of its own, under load."""
+class Victim(Closing):
+    """An engine in a process of its own, under load; it ends with the `with` at the latest.
+
+    One left to itself would wait for ever in a full pipe, and this process for it.
+    """
 
     def __init__(self, path: Path, policy: str, seed: int, kind: str = "alone") -> None:
         self._out, inside = _context.Pipe(duplex=False)
-        self.process = _context.Process(target=_load, args=(str(path), policy, seed, inside, kind))
-        self.process.start()
-        inside.close()
-        ready = self._out.poll(OPENED_SECONDS_MAX)
-        promise(ready, f"no engine within {OPENED_SECONDS_MAX} s after a kill")
+        what = (str(path), policy, seed, inside, kind)
+        self.process = _context.Process(target=_load, args=what, daemon=True)
+        try:
+            self.process.start()
+            inside.close()
+            ready = self._out.poll(OPENED_SECONDS_MAX)
+            promise(ready, f"no engine within {OPENED_SECONDS_MAX} s after a kill")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends it and what it has started."""
+        if self.process.pid is not None:
+            self.process.kill()
+            self.end_family()
+            self.process.join()
+        self._out.close()
 
     def kill(self, *, family: bool = False) -> list[tuple[int, int, int]]:
         """SIGKILL, also to its children if the whole `family` goes; everything it said before."""
@@ -77,7 +94,6 @@ class Victim:
         while part := os.read(self._out.fileno(), 1 << 16):
             parts.append(part)
         self.process.join()
-        self._out.close()
         code = self.process.exitcode
         promise(code in (0, -signal.SIGKILL), f"an engine that nobody killed ended with {code}")
         said = b"".join(parts)
@@ -122,15 +138,12 @@ class Chain:
         with place() as made:
             path = made / "exchange"
             while self.kills < kills and self.machine.sequence < FLOW:
-                victim = Victim(path, self.policy, self.seed, self.kind)
-                self._wait(dice)
-                said = victim.kill(family=dice.random() < 0.5)
-                self.kills += 1
-                try:
+                with Victim(path, self.policy, self.seed, self.kind) as victim:
+                    self._wait(dice)
+                    said = victim.kill(family=dice.random() < 0.5)
+                    self.kills += 1
                     with Engine.open(path, policy=self.policy) as engine:
                         self._check(engine, path, said)
-                finally:
-                    victim.end_family()
             _, events, _ = reference(logged(path)[:3000])
             mine = machine_class("cython")().apply(logged(path)[:3000])
             promise(events.tobytes() == mine.tobytes(), "the two machines answer differently")
@@ -194,9 +207,8 @@ class Aside(Together):
 
 def stopped(seed: int) -> int:
     """SIGSTOP under load: a second opener is refused, and the first goes on and loses nothing."""
-    with place() as made:
+    with place() as made, Victim(made / "exchange", "sync", seed) as victim:
         path = made / "exchange"
-        victim = Victim(path, "sync", seed)
         os.kill(victim.process.pid or 0, signal.SIGSTOP)
         try:
             Engine.open(path).close()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from matchcore.torture.bench import Bench
 from matchcore.torture.disk import SimulatedDisk
+from matchcore.torture.kills import Together
 from matchcore.torture.plans import Plan
 
 COMMAND = [sys.executable, "-m", "matchcore", "torture"]
@@ -47,14 +52,52 @@ def test_a_plan_that_is_none(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_it_with_the_report_so_far() -> None:
-    child = subprocess.Popen(
-        [*COMMAND, "--seed", "1", "--minutes", "5", "--json"], stdout=subprocess.PIPE, text=True
-    )
-    time.sleep(4)
-    child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=60)
+    command = [*COMMAND, "--seed", "1", "--minutes", "5", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        time.sleep(4)
+        child.send_signal(signal.SIGINT)
+        try:
+            said, _ = child.communicate(timeout=60)
+        finally:
+            child.kill()
     result = json.loads(said)
     assert child.returncode == 0 and result["interrupted"] and result["good"]
+
+
+class Interrupted(Together):
+    def _wait(self, dice: random.Random) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_no_process_that_waits_for_ever() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(1).run()
+    assert not multiprocessing.active_children()
+
+
+class Swallows(SimulatedDisk):
+    """As a library does that takes every error for the one it expects."""
+
+    def fdatasync(self, fd: int) -> None:
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        super().fdatasync(fd)
+
+
+class Blames(Swallows):
+    """And then something else is wrong."""
+
+    def fdatasync(self, fd: int) -> None:
+        super().fdatasync(fd)
+        raise ValueError("the sync was interrupted")
+
+
+@pytest.mark.parametrize("disk", [Swallows, Blames])
+def test_an_interrupt_that_is_swallowed_ends_it_all_the_same(disk: type[SimulatedDisk]) -> None:
+    report = Bench(1, disk).run(cases={"faults": 1000})
+    assert report.interrupted and report.good
+    assert sum(tally.cases for tally in report.tallies) <= 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class Forgets(SimulatedDisk):
