@@ -1,6 +1,7 @@
 # One instrument's book and the matching in it.  What a machine shares among its books is Core.
 from ._ids cimport Ids
 from ._ladder cimport Ladder
+from ._pages cimport Arena
 from ._pool cimport Order, Pool
 from ._records cimport i64, mc_command, mc_event, u32, u64
 from ._repeats cimport Repeats
@@ -42,6 +43,7 @@ cdef struct Core:
     u64 sequence            # of the command in work or worked last
     u64 next_order_id
     u64 next_trade_id
+    Arena arena             # of all that grows with orders and books
 
 cdef enum Halt:             # why a run ended
     DONE                    # all commands are taken
@@ -54,7 +56,7 @@ cdef enum:
 
 cdef void core_init(Core* core) noexcept nogil
 cdef void core_drop(Core* core) noexcept nogil
-cdef void book_init(Book* book, u32 instrument, u64 secret) noexcept nogil
+cdef void book_init(Core* core, Book* book, u32 instrument, u64 secret) noexcept nogil
 cdef void book_drop(Book* book) noexcept nogil
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
                      size_t count, size_t* taken, Events* events) noexcept nogil

@@ -11,6 +11,7 @@ from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_read
 from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from ._once cimport once_heard, once_is_new, once_listen, once_tell
+from ._pages cimport arena_drop
 from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from ._records cimport *
 from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
@@ -21,22 +22,23 @@ from libc.string cimport memset
 
 cdef void core_init(Core* core) noexcept nogil:
     memset(core, 0, sizeof(Core))
-    pool_init(&core.pool)
+    pool_init(&core.pool, &core.arena)
     core.next_order_id = 1
     core.next_trade_id = 1
 
 
 cdef void core_drop(Core* core) noexcept nogil:
-    """Frees the orders and ladders of all its books; each book's own part is for book_drop."""
+    """Frees the orders and ladders of all its books; each book's own part is for book_drop, before."""
     pool_drop(&core.pool)
+    arena_drop(&core.arena)
 
 
-cdef void book_init(Book* book, u32 instrument, u64 secret) noexcept nogil:
+cdef void book_init(Core* core, Book* book, u32 instrument, u64 secret) noexcept nogil:
     """An empty book that takes any lot and quantity, and 2^32 - 1 orders."""
     memset(book, 0, sizeof(Book))
     ladder_init(&book.sides[0], BUY)
     ladder_init(&book.sides[1], SELL)
-    ids_init(&book.ids, secret)
+    ids_init(&book.ids, &core.arena, secret)
     book.instrument = instrument
     book.lot = 1
     book.quantity_max = INT64_MAX

@@ -7,7 +7,7 @@
 # while both are looked at, and the old one goes back to the system step by step: no command pays
 # for a whole copy.
 from libc.string cimport memset
-from ._pages cimport pages_give, pages_give_rest, pages_give_step, pages_take
+from ._pages cimport Arena, arena_give, arena_give_rest, arena_give_step, arena_take
 from ._pool cimport Order
 from ._records cimport (mc_bytes_equal, mc_bytes_set, mc_first_bit, mc_fold, mc_likely, mc_prefetch,
                         mc_unlikely, u8, u32, u64)
@@ -28,6 +28,7 @@ cdef struct Ids:            # what most commands read comes first
     Table now
     Table old               # without buckets when nothing is moving
     u64 low                 # below this count the table should shrink
+    Arena* arena            # where the tables come from
 
 cdef enum:
     IDS_BUCKETS_MIN = 4
@@ -136,13 +137,14 @@ cdef inline u64 spread(u64 secret) noexcept nogil:
     secret = (secret ^ secret >> 27) * <u64>0x94D049BB133111EB
     return secret ^ secret >> 31
 
-cdef inline void ids_init(Ids* ids, u64 secret) noexcept nogil:
+cdef inline void ids_init(Ids* ids, Arena* arena, u64 secret) noexcept nogil:
     memset(ids, 0, sizeof(Ids))
+    ids.arena = arena
     ids.secret = spread(secret) | 1
 
 cdef inline void ids_drop(Ids* ids) noexcept nogil:
-    pages_give(ids.now.buckets, table_size(&ids.now))
-    pages_give_rest(ids.old.buckets, table_size(&ids.old), ids.old.gone * sizeof(Bucket))
+    arena_give(ids.arena, ids.now.buckets, table_size(&ids.now))
+    arena_give_rest(ids.arena, ids.old.buckets, table_size(&ids.old), ids.old.gone * sizeof(Bucket))
     ids.now.buckets = ids.old.buckets = NULL
 
 cdef inline Order* ids_find(const Ids* ids, u32 hash, u64 order_id) noexcept nogil:
@@ -164,7 +166,7 @@ cdef inline void ids_set_bounds(Ids* ids) noexcept nogil:
     ids.low = buckets >> 2 if buckets > 4 * IDS_BUCKETS_MIN else 0
 
 cdef inline bint ids_resize(Ids* ids, u64 buckets) noexcept nogil:
-    cdef Bucket* fresh = <Bucket*>pages_take(buckets * sizeof(Bucket))
+    cdef Bucket* fresh = <Bucket*>arena_take(ids.arena, buckets * sizeof(Bucket))
     if fresh == NULL:
         return False
     ids.old = ids.now
@@ -196,11 +198,12 @@ cdef inline void ids_move_some(Ids* ids) noexcept nogil:
             table_put(&ids.now, order, ids_hash(ids, order.order_id))
             moved += 1
             continue
+        bucket.tags = 0         # nobody passes by any more: so it reads as fresh
         passed += 1
         old.gone += 1
-        pages_give_step(old.buckets, table_size(old), old.gone * sizeof(Bucket))
+        arena_give_step(ids.arena, old.buckets, table_size(old), old.gone * sizeof(Bucket))
         if old.gone > old.mask:
-            pages_give_rest(old.buckets, table_size(old), table_size(old))
+            arena_give_rest(ids.arena, old.buckets, table_size(old), table_size(old))
             memset(old, 0, sizeof(Table))
             ids_set_bounds(ids)
             ids_shrink(ids)     # what has left while it moved may have been almost all

@@ -13,6 +13,7 @@ cdef struct Exchange:
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
 cdef void exchange_drop(Exchange* exchange) noexcept nogil
+cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil
 cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil
 cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
                            size_t* taken, Events* events) noexcept nogil

@@ -9,7 +9,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
                              PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.number cimport PyNumber_Index
-from libc.stdint cimport UINT64_MAX
+from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
@@ -21,7 +21,7 @@ from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, or
                         orders_array, pool_check)
 from ._once cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
                     repeats_check)
-from ._pages cimport CACHE_LINE, pages_give, pages_take
+from ._pages cimport CACHE_LINE, arena_give, arena_init, arena_take
 from ._records cimport *
 from ._repeats cimport repeats_drop, repeats_init
 
@@ -45,7 +45,7 @@ cdef enum:
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     memset(exchange, 0, sizeof(Exchange))
     core_init(&exchange.core)
-    repeats_init(&exchange.repeats, secret)
+    repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
     exchange.secret = secret
 
@@ -54,10 +54,15 @@ cdef void exchange_drop(Exchange* exchange) noexcept nogil:
     cdef u32 i
     for i in range(exchange.count):
         book_drop(exchange.books[i])
-        pages_give(exchange.books[i], BOOK_BYTES)
+        arena_give(&exchange.core.arena, exchange.books[i], BOOK_BYTES)
     free(exchange.books)
     repeats_drop(&exchange.repeats)
     core_drop(&exchange.core)
+
+
+cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil:
+    """Takes and touches memory for books, orders and their tables; false without it, or twice."""
+    return exchange.core.arena.start == NULL and arena_init(&exchange.core.arena, size)
 
 
 cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
@@ -70,10 +75,10 @@ cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
             return NULL
         exchange.books = <Book**>grown
         exchange.capacity = 2 * exchange.capacity + 8
-    book = <Book*>pages_take(BOOK_BYTES)
+    book = <Book*>arena_take(&exchange.core.arena, BOOK_BYTES)
     if book == NULL:
         return NULL
-    book_init(book, exchange.count + 1, exchange.secret)
+    book_init(&exchange.core, book, exchange.count + 1, exchange.secret)
     exchange.books[exchange.count] = book
     exchange.count += 1
     return book
@@ -200,11 +205,18 @@ cdef class Machine:
     """Deterministic: the same commands give the same events, byte for byte.
 
     Not for two threads at once: a call while another is under way raises RuntimeError.
+    `reserve` bytes of memory are taken and touched beforehand, in pages of 2 MiB where the
+    system has them: MemoryError if it has not so many.
     """
 
-    def __cinit__(self):
+    def __cinit__(self, reserve=0):
         exchange_init(&self.exchange, fresh_secret())
         self.instruments = Directory()
+        reserve = PyNumber_Index(reserve)
+        if reserve < 0:
+            raise ValueError(f"reserve {reserve}: bytes, at least 0")
+        if reserve and (reserve > INT64_MAX or not exchange_reserve(&self.exchange, reserve)):
+            raise MemoryError(f"reserve: the system does not give {reserve} bytes of memory")
 
     def __dealloc__(self):
         exchange_drop(&self.exchange)
@@ -425,9 +437,9 @@ cdef class Machine:
         )
 
     @classmethod
-    def from_state(cls, state):
+    def from_state(cls, state, reserve=0):
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
-        cdef Machine machine = cls()
+        cdef Machine machine = cls(reserve)
         cdef Py_buffer source
         cdef Book* book
         cdef const char* wrong = NULL

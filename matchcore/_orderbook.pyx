@@ -63,7 +63,7 @@ cdef class OrderBook:
         cdef i64 lot_units = whole(lot), quantity_max = whole(max_quantity)
         cdef i64 orders_max = whole(max_orders)
         core_init(&self.core)
-        book_init(&self.book, 1, fresh_secret())
+        book_init(&self.core, &self.book, 1, fresh_secret())
         self.capacity = 64
         self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
         if self.buffer == NULL:

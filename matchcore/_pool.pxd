@@ -3,7 +3,7 @@
 # Slots come from slabs that are never moved nor given back while the machine lives, and go to
 # free lists, last in first out, so that the live ones stay in cache.  A slab is touched page by
 # page as it is used: growing costs no command more than one system call.
-from ._pages cimport CACHE_LINE, pages_give, pages_take
+from ._pages cimport CACHE_LINE, Arena, arena_give, arena_take
 from ._records cimport i64, u8, u16, u32, u64
 
 cdef struct Order:          # one cache line
@@ -49,6 +49,7 @@ cdef struct Slab:           # a cache line, then the slots
     size_t size
 
 cdef struct Slots:          # one kind of slot
+    Arena* arena
     size_t size             # bytes of a slot
     size_t count            # slots of the next slab
     char* bump              # never used yet: from here ...
@@ -70,7 +71,8 @@ cdef enum:
     SLAB_SLOTS_MAX = 16384
     NODES_PER_COMMAND = 24  # a ladder may grow by ten at the root and build a path of nine
 
-cdef inline void slots_init(Slots* slots, size_t size, size_t count) noexcept nogil:
+cdef inline void slots_init(Slots* slots, Arena* arena, size_t size, size_t count) noexcept nogil:
+    slots.arena = arena
     slots.size = size
     slots.count = count
     slots.bump = slots.end = NULL
@@ -88,7 +90,7 @@ cdef inline bint slots_grow(Slots* slots) noexcept nogil:
         slots.free = at
         at += slots.size
     slots.bump = slots.end = NULL
-    slab = <Slab*>pages_take(size)
+    slab = <Slab*>arena_take(slots.arena, size)
     if slab == NULL:
         return False
     slab.next = slots.slabs
@@ -123,12 +125,12 @@ cdef inline void slots_drop(Slots* slots) noexcept nogil:
     while slots.slabs != NULL:
         slab = slots.slabs
         slots.slabs = slab.next
-        pages_give(slab, slab.size)
+        arena_give(slots.arena, slab, slab.size)
 
-cdef inline void pool_init(Pool* pool) noexcept nogil:
-    slots_init(&pool.orders, sizeof(Order), 32)
-    slots_init(&pool.leaves, sizeof(Leaf), 4)
-    slots_init(&pool.nodes, sizeof(Node), NODES_PER_COMMAND)
+cdef inline void pool_init(Pool* pool, Arena* arena) noexcept nogil:
+    slots_init(&pool.orders, arena, sizeof(Order), 32)
+    slots_init(&pool.leaves, arena, sizeof(Leaf), 4)
+    slots_init(&pool.nodes, arena, sizeof(Node), NODES_PER_COMMAND)
     pool.idle_first = pool.idle_last = NULL
     pool.idle = 0
 

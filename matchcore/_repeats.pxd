@@ -9,7 +9,7 @@
 # takes over, and a command moves a few places while both are asked.
 from libc.string cimport memset
 
-from ._pages cimport pages_give, pages_take
+from ._pages cimport Arena, pages_give, pages_take
 from ._pool cimport Slots, slots_drop, slots_grow, slots_init, slots_give, slots_take
 from ._records cimport (TRADED, i64, mc_event, mc_fold, mc_first_bit, mc_likely, mc_prefetch,
                         mc_put_word64, mc_unlikely, mc_word64, u32, u64)
@@ -92,9 +92,9 @@ cdef struct Repeats:
     const Answer* telling   # the answer that is told again when the buffer is full
     const Told* next        # and the event to go on with; NULL: the first
 
-cdef inline void repeats_init(Repeats* repeats, u64 secret) noexcept nogil:
+cdef inline void repeats_init(Repeats* repeats, Arena* arena, u64 secret) noexcept nogil:
     memset(repeats, 0, sizeof(Repeats))
-    slots_init(&repeats.told, sizeof(Told), 32)
+    slots_init(&repeats.told, arena, sizeof(Told), 32)
     repeats.secret = secret | 1
 
 cdef inline void repeats_drop(Repeats* repeats) noexcept nogil:

@@ -18,6 +18,7 @@ cdef enum mc_halt:                  # why mc_apply came back
 
 cdef u32 mc_version() noexcept nogil
 cdef mc_machine* mc_create(u64 secret) noexcept nogil
+cdef int mc_reserve(mc_machine* machine, size_t size) noexcept nogil
 cdef void mc_free(mc_machine* machine) noexcept nogil
 cdef mc_machine* mc_of(Machine machine)
 cdef u32 mc_add_instrument(mc_machine* machine, i64 lot, i64 max_quantity, u64 max_orders) noexcept nogil

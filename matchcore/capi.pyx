@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from ._book cimport DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Events, Halt
 from ._ladder cimport Ladder, ladder_key
-from ._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_run
+from ._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
 from ._pool cimport Level
 from ._records cimport *
 from ._resting cimport level_at
@@ -29,6 +29,15 @@ cdef mc_machine* mc_create(u64 secret) noexcept nogil:
     if machine != NULL:
         exchange_init(machine, secret)
     return machine
+
+
+cdef int mc_reserve(mc_machine* machine, size_t size) noexcept nogil:
+    """Takes `size` bytes beforehand for books, orders and their tables, and touches them all.
+
+    In pages of 2 MiB where the system has them; what is needed beyond comes page by page.
+    1, or 0 without so much memory or if it is not the first call: then nothing has changed.
+    """
+    return exchange_reserve(machine, size)
 
 
 cdef void mc_free(mc_machine* machine) noexcept nogil:

@@ -114,6 +114,7 @@ class Engine(Calls, Living):
         hash: str | None = None,
         keys: Keys | None = None,
         disk: Disk = DISK,
+        reserve: int = 0,
         persistence: str | tuple[str, int] | None = None,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
@@ -128,6 +129,7 @@ class Engine(Calls, Living):
         commands without a time.  ``progress`` is told how many commands each step of the replay
         has applied.  ``persistence``: URL of a database that a process of its own keeps equal to
         the log; or it and this log's shard there.  ``disk``: what files go through.
+        ``reserve``: bytes of memory for books and orders, taken beforehand.
         ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
         `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
         if bytes before the end differ.
@@ -137,6 +139,7 @@ class Engine(Calls, Living):
         log, driven, recovery = open_for_writing(
             directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
             segment_bytes=segment_bytes, progress=progress, hash=hash, keys=keys, disk=disk,
+            reserve=reserve,
         )  # fmt: skip
         pipeline.log = log
         engine = cls(
@@ -153,13 +156,14 @@ class Engine(Calls, Living):
         machine: str = "cython",
         log: MemoryLog | None = None,
         clock: Callable[[], int] = time.time_ns,
+        reserve: int = 0,
     ) -> Engine:
         """An engine for tests and simulation: its log is in memory, or nowhere with None.
 
         A `MemoryLog` that holds something is replayed first.
         """
         wanted = distinct(instruments)
-        driven = machine_class(machine)()
+        driven = machine_class(machine)(reserve)
         for frame in log.frames() if log is not None else ():
             driven.replay(frame.commands)
         return cls(driven, log, clock=clock)._with_instruments(wanted)

@@ -12,6 +12,7 @@ typedef enum { MC_DONE, MC_INSTRUMENT, MC_FULL, MC_NO_MEMORY } mc_halt;
 typedef struct {
     uint32_t (*version)(void);
     mc_machine *(*create)(uint64_t secret);
+    int (*reserve)(mc_machine *, size_t size);
     void (*free)(mc_machine *);
     uint32_t (*add_instrument)(mc_machine *, int64_t lot, int64_t max_quantity, uint64_t max_orders);
     mc_halt (*apply)(mc_machine *, const mc_command *, size_t count, mc_event *, size_t room,
@@ -23,8 +24,8 @@ typedef struct {
 
 /* Fills the table.  Needs the GIL; -1 with a Python exception when something is missing or of another version. */
 static inline int mc_import(mc_api *api) {
-    static const char *const names[] = {"mc_version", "mc_create", "mc_free", "mc_add_instrument",
-                                        "mc_apply", "mc_sequence", "mc_best", "mc_quantity_at"};
+    static const char *const names[] = {"mc_version", "mc_create", "mc_reserve", "mc_free",
+                                        "mc_add_instrument", "mc_apply", "mc_sequence", "mc_best", "mc_quantity_at"};
     void *found[sizeof names / sizeof *names];
     PyObject *module = PyImport_ImportModule("matchcore.capi");
     PyObject *capsules = module ? PyObject_GetAttrString(module, "__pyx_capi__") : NULL;
@@ -49,6 +50,6 @@ static inline int mc_import(mc_api *api) {
     return 0;
 }
 
-static_assert(sizeof(mc_api) == 8 * sizeof(void *), "one pointer for each name");
+static_assert(sizeof(mc_api) == 9 * sizeof(void *), "one pointer for each name");
 
 #endif

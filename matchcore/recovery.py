@@ -90,6 +90,7 @@ def starts(
     accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
     disk: Disk = DISK,
     keys: Keys | None = None,
+    reserve: int = 0,
 ) -> Start:
     """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
 
@@ -104,14 +105,14 @@ def starts(
                 continue
             if wrong := accept(snapshot):
                 raise SnapshotDamaged(f"{file}: {wrong}")
-            machine = made.from_state(State.from_bytes(snapshot.payload))
+            machine = made.from_state(State.from_bytes(snapshot.payload), reserve)
             if machine.sequence != snapshot.sequence:
                 raise SnapshotDamaged(f"{file}: holds sequence {machine.sequence}")
         except SnapshotDamaged as error:
             skipped.append(str(error))
             continue
         return Start(machine, snapshot, skipped, snapshot.sequence)
-    return Start(made(), None, skipped, 0)
+    return Start(made(reserve), None, skipped, 0)
 
 
 def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
@@ -208,6 +209,7 @@ def open_for_writing(
     hash: str | None = None,
     keys: Keys | None = None,
     disk: Disk = DISK,
+    reserve: int = 0,
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
 
@@ -215,7 +217,8 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
-    start = starts(path, made, accept=of_this_log(path, disk), disk=disk, keys=keys)
+    accept = of_this_log(path, disk)
+    start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
     if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log: FileLog | None = None

@@ -109,9 +109,9 @@ def other(side: int) -> int:
 
 
 class Machine:
-    """All instruments: commands in, events out.  The same interface as the compiled one."""
+    """All instruments: commands in, events out; the interface of the compiled one."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserve: int = 0) -> None:
         self.sequence = 0
         self.next_order_id = 1
         self.next_trade_id = 1
@@ -442,7 +442,7 @@ class Machine:
         return State(*counters, list(self.instruments), books, *self._window.arrays())
 
     @classmethod
-    def from_state(cls, state: State) -> Machine:
+    def from_state(cls, state: State, reserve: int = 0) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
         state.check()
         machine = cls()

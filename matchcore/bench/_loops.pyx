@@ -7,7 +7,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from .._pages cimport pages_give, pages_take
 from .._records cimport mc_command, mc_event
 from ..capi cimport (MC_DONE, MC_FULL, mc_add_instrument, mc_apply, mc_create, mc_free, mc_halt,
-                     mc_machine)
+                     mc_machine, mc_reserve)
 
 from ..commands import COMMAND
 from ..events import EVENT
@@ -31,12 +31,14 @@ cdef class Rig:
     cdef mc_event* events
     cdef size_t room
 
-    def __cinit__(self, *, unsigned int instruments=1, size_t batch=4096):
+    def __cinit__(self, *, unsigned int instruments=1, size_t batch=4096, size_t reserve=0):
         cdef unsigned int i
         cdef unsigned char[::1] view
         self.machine = mc_create(0x5DEECE66D)
         if self.machine == NULL:
             raise MemoryError("no memory for a machine")
+        if reserve and not mc_reserve(self.machine, reserve):
+            raise MemoryError(f"no {reserve} bytes to reserve")
         for i in range(instruments):
             if mc_add_instrument(self.machine, 1, (<int64_t>1 << 62), 0xffffffff) == 0:
                 raise MemoryError("no memory for another instrument")

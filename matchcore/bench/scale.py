@@ -21,6 +21,7 @@ from .throughput import BATCH
 
 INSTRUMENTS = 10_000
 RESTING = 4_000_000
+RESERVE = 1 << 30
 FLOW = 2_000_000
 ROUNDS = 8  # of each of two machines side by side: one alone is over before both are awake
 
@@ -34,7 +35,9 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
     yield [
         ("one instrument, neutral static", partial(single, one)),
         (f"{INSTRUMENTS} instruments (Zipf), {RESTING} orders resting", partial(market, one)),
-        ("the same, every second command cancels any of them at random", many),
+        ("the same, 1 GiB reserved", partial(market, one, RESERVE)),
+        (f"{INSTRUMENTS} instruments, every second command cancels any order at random", many),
+        ("the same cancels, 1 GiB reserved", partial(many, RESERVE)),
     ]
     yield [
         ("two machines on two threads, to one", partial(two_threads, one), "times"),
@@ -80,22 +83,22 @@ def single(commands: NDArray[np.void]) -> float:
     return len(commands) / Rig().run(commands, BATCH)[0] * 1e3
 
 
-def many() -> float:
+def many(reserve: int = 0) -> float:
     resting = resting_orders(RESTING, INSTRUMENTS)
-    rig = Rig(instruments=INSTRUMENTS)
+    rig = Rig(instruments=INSTRUMENTS, reserve=reserve)
     rig.run(resting, BATCH)
     flow = churn(resting, FLOW)
     return len(flow) / rig.run(flow, BATCH)[0] * 1e3
 
 
-def market(one: NDArray[np.void]) -> float:
+def market(one: NDArray[np.void], reserve: int = 0) -> float:
     """The neutral flow, each order of another instrument, in front of a crowd that stays."""
     rng = np.random.default_rng(9)
     crowd = resting_orders(RESTING, INSTRUMENTS)
     middle = int(np.median(one["price"]))
     aside = np.where(crowd["side"] == Side.BUY, -20, 20)
     crowd["price"] += middle - 100_000 + aside
-    rig = Rig(instruments=INSTRUMENTS)
+    rig = Rig(instruments=INSTRUMENTS, reserve=reserve)
     rig.run(crowd, BATCH)
     flow = one.copy()
     flow["instrument"] = zipf(rng, int(one["order_id"].max()) + 1, INSTRUMENTS)[one["order_id"]]

@@ -21,8 +21,8 @@ WORLD = (
 WIDE = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5"))
 
 
-def both(world: tuple[Instrument, ...]) -> tuple[Machine, Reference]:
-    pair = Machine(), Reference()
+def both(world: tuple[Instrument, ...], reserve: int = 0) -> tuple[Machine, Reference]:
+    pair = Machine(reserve), Reference()
     for machine in pair:
         machine.apply(definitions(*world))
     return pair
@@ -46,7 +46,7 @@ def agree(fast: Machine, slow: Reference, commands: NDArray, room: int | None = 
 @pytest.mark.parametrize("extreme", [False, True], ids=["small", "extreme"])
 @pytest.mark.parametrize("seed", range(12))
 def test_flows_agree(seed: int, extreme: bool) -> None:
-    fast, slow = both(WIDE if extreme else WORLD)
+    fast, slow = both(WIDE if extreme else WORLD, reserve=seed % 2)
     rng = np.random.default_rng(seed)
     commands = flow(seed, 3000, extreme=extreme, again=0.2)
     at = 0
@@ -58,9 +58,15 @@ def test_flows_agree(seed: int, extreme: bool) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 2**32), st.integers(1, 400), st.booleans(), st.sampled_from([4, 6, 1000]))
-def test_any_flow_agrees(seed: int, count: int, extreme: bool, room: int) -> None:
-    fast, slow = both(WIDE if extreme else WORLD)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 400),
+    st.booleans(),
+    st.sampled_from([4, 6, 1000]),
+    st.integers(0, 1),
+)
+def test_any_flow_agrees(seed: int, count: int, extreme: bool, room: int, reserve: int) -> None:
+    fast, slow = both(WIDE if extreme else WORLD, reserve)
     agree(fast, slow, flow(seed, count, extreme=extreme, again=0.3), room)
 
 
