@@ -49,7 +49,6 @@ cdef struct Slab:           # a cache line, then the slots
     size_t size
 
 cdef struct Slots:          # one kind of slot
-    Arena* arena
     size_t size             # bytes of a slot
     size_t count            # slots of the next slab
     char* bump              # never used yet: from here ...
@@ -58,6 +57,7 @@ cdef struct Slots:          # one kind of slot
     Slab* slabs
     u64 spare               # free + never used
     u64 made                # in all slabs
+    Arena* arena            # where they come from
 
 cdef struct Pool:
     Slots orders
