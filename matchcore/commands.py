@@ -156,8 +156,8 @@ def checked(commands: NDArray[np.void]) -> NDArray[np.void]:
 
 def stamped(commands: NDArray[np.void], now: int) -> NDArray[np.void]:
     """Without gaps, and each with a time: `now` where there was none.  The given one is kept."""
-    missing = commands["time"] == 0
-    if missing.any():
+    if not commands["time"].all():
         commands = joined([commands])
-        commands["time"][missing] = now
+        times = commands["time"]
+        times[times == 0] = now
     return commands if commands.flags.c_contiguous else joined([commands])

@@ -102,7 +102,7 @@ class SegmentHeader:
         return cls(number, identity, first, epoch, created, chain, hash_number, said)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameHeader:
     """`count` 0 is a seal: written when a log is closed, it makes all before it old news."""
 
@@ -179,17 +179,20 @@ def pack_commands(commands: NDArray[np.void], now: int = 0) -> tuple[int, bytes]
     But no payload may have a sector, or an end, of zeros, which is how a torn write is told from
     damage; nor one that is a single byte from it, for that byte may go bad.
     """
-    words = np.ascontiguousarray(commands).view("<u8").reshape(-1, WORDS)
     codec, packed = CODEC_PLANES, b""
-    if len(words) > RAW_COMMANDS_MAX:
-        packed = _planes.pack(words, now)
-    if not 0 < len(packed) < words.nbytes:
+    if len(commands) > RAW_COMMANDS_MAX:
+        packed = _planes.pack(_words(commands), now)
+    if not 0 < len(packed) < commands.nbytes:
         codec, packed = CODEC_RAW, stamped(commands, now).tobytes()
     last = len(packed) % ALIGNMENT == ALIGNMENT - 1 and packed.endswith(_TAIL)
     if last or _planes.has_zeros(packed, _ZEROS):
-        packed = lz4.block.compress(_planes.pack(words, now), store_size=True)
+        packed = lz4.block.compress(_planes.pack(_words(commands), now), store_size=True)
         codec = CODEC_PLANES_LZ4
     return codec, packed
+
+
+def _words(commands: NDArray[np.void]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(commands).view("<u8").reshape(-1, WORDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +45,8 @@ class MemoryLog:
             )
             if self.appended_bytes + header.frame_bytes > self.max_bytes:
                 raise LogFailed(f"the log in memory is full: {self.max_bytes} bytes (max_bytes)")
-            self.chain = header.chain_after(self.chain, payload)
-            self._frames.append((replace(header, chain=self.chain), payload))
+            self.chain = header.chain = header.chain_after(self.chain, payload)
+            self._frames.append((header, payload))
             self.appended_bytes += header.frame_bytes
             self.sequence += count
 

@@ -298,11 +298,11 @@ class FileLog:
         size = header.frame_bytes
         if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:
             self._rotate()
-            header = replace(header, durable=self.on_disk)
+            header.durable = self.on_disk
         if self._cipher is not None:
             nonce = self._nonce + (self._offset // ALIGNMENT).to_bytes(4, "little")
             payload = self._cipher.encrypt(nonce, payload, self.chain + header.fixed())
-        header = replace(header, chain=header.chain_after(self.chain, payload, self.hash))
+        header.chain = header.chain_after(self.chain, payload, self.hash)
         fill = FILL * (size - HEADER_BYTES - len(payload))
         with self._fatal("write"):
             self._allocate(self._offset + size)
