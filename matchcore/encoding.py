@@ -174,7 +174,8 @@ def _record(
     tif: int = 0,
     flags: int = 0,
 ) -> bytes:
-    number = directory.number(command.symbol) if command.symbol is not None else 0
+    every = command.symbol is None and kind in (Kind.MASS_CANCEL, Kind.END_DAY)
+    number = 0 if every else directory.number(command.symbol)
     price = getattr(command, "price", None)
     return _COMMAND.pack(
         _whole(command, "time", INT64_MIN, INT64_MAX) or now,

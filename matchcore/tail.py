@@ -80,7 +80,11 @@ def lines(
             after = sequence - 1
         if after < first - 1:
             raise NotInTheLog(f"sequence {after + 1}: the log in {path} begins with {first}")
-        machine = _machine_at(directory, after, keys)
+        try:
+            machine = _machine_at(directory, after, keys)
+        except NotInTheLog:
+            end = last_sequence(directory)
+            raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {end}") from None
         return after, machine, LogReader(directory, after=after, keys=keys)
 
     after, machine, found = despite_archiving(directory, begin)

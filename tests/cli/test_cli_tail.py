@@ -88,7 +88,8 @@ def test_from_anywhere_it_is_the_same(tmp_path: Path, segment_bytes: int) -> Non
         assert told(tmp_path, "--sequence", 10, "-n", 7) == everything[9:16]
         assert told(tmp_path, "--sequence", 62) == []
     late = run("tail", tmp_path, "--sequence", 63)
-    assert late.exit_code == 2 and "ends with 61" in late.stderr
+    assert late.exit_code == 2 and "sequence 63: the log" in late.stderr
+    assert "ends with 61" in late.stderr
 
 
 def test_without_what_was_archived_records_are_shown(tmp_path: Path) -> None:

@@ -12,11 +12,18 @@ from hypothesis import strategies as st
 
 from matchcore import (
     INSTRUMENT,
+    Cancel,
     Directory,
+    EndDay,
+    Engine,
     Instrument,
     InstrumentConflict,
     InvalidCommand,
+    MassCancel,
+    NewOrder,
     PriceError,
+    Reduce,
+    Side,
     UnknownInstrument,
 )
 from matchcore.instruments import read_instrument, write_instrument
@@ -165,3 +172,13 @@ def test_an_unknown_symbol_of_any_length_is_named_shortly() -> None:
     with pytest.raises(UnknownInstrument) as caught:
         Directory().number("A" * 10_000)
     assert str(caught.value).startswith("unknown instrument 'AAAA") and len(str(caught.value)) < 80
+
+
+def test_only_what_may_be_for_all_has_no_symbol() -> None:
+    engine = Engine.memory(instruments=[Instrument("A", "1")])
+    assert not engine.submit(MassCancel()).rejected and not engine.submit(EndDay()).rejected
+    nobody: Any = None
+    for command in (NewOrder(nobody, Side.BUY, 1, "1"), Cancel(nobody, 1), Reduce(nobody, 1, 1)):
+        with pytest.raises(UnknownInstrument, match=r"^unknown instrument None$"):
+            engine.submit(command)
+    assert engine.sequence == 3
