@@ -1,9 +1,13 @@
-"""From arrival to event written, in an open loop: nobody waits for the machine to be ready."""
+"""From arrival to event written, in an open loop: nobody waits for the machine to be ready.
+
+The machine that it runs on pauses as it likes; matchcore does the same for the same command each
+time.  So besides what one pass sees there is the least that each command took in several.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,8 @@ from ._loops import Rig, first_touches
 RATES = (125_000, 250_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000, 5_000_000)
 PERCENTILES = (50, 99, 99.99, 100)
 BATCH = 256
-SECONDS_MAX = 4.0
+SECONDS_MAX = 2.0
+PASSES, GROWING_PASSES = 7, 3
 ORDERS = 5_000_000
 ORDER_BYTES = 81  # a resting order, all told
 
@@ -24,23 +29,35 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
     commands = neutral.commands(neutral.messages("normal", count))
     nothing = np.zeros_like(commands)  # refused at the first look: the loop with nothing to do
     for rate in RATES:
+        what, run = f"{rate / 1e6:g} million/s", partial(open_loop, commands, rate)
         yield [
-            *_percentiles(f"{rate / 1e6:g} million/s", Taken(partial(open_loop, commands, rate))),
-            *_percentiles(
-                f"{rate / 1e6:g} million/s, nothing to do",
-                Taken(partial(open_loop, nothing, rate)),
-            ),
+            *_percentiles(what, run),
+            *_percentiles(f"{what}, least of {PASSES}", partial(least_of, PASSES, run)),
+            *_percentiles(f"{what}, nothing to do", partial(open_loop, nothing, rate)),
         ]
+    grown = "each of 5 million new orders"
     yield [
-        *_percentiles("each of 5 million new orders", Taken(growing)),
-        *_percentiles("each first touch of a page of memory", Taken(touching)),
+        *_percentiles(grown, growing),
+        *_percentiles(
+            f"{grown}, least of {GROWING_PASSES}", partial(least_of, GROWING_PASSES, growing)
+        ),
+        *_percentiles("each first touch of a page of memory", touching),
     ]
+
+
+def least_of(passes: int, take: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Of each command the shortest time in so many passes, each from the start: `take()` is one.
+
+    What comes again at the same command in every pass stays; what does not, the machine's pauses
+    and the waiting behind them, goes.
+    """
+    return reduce(np.minimum, (take() for _ in range(passes)))
 
 
 class Taken:
     """One measurement that several figures are read from: the first of them takes it."""
 
-    def __init__(self, take: Any) -> None:
+    def __init__(self, take: Callable[[], NDArray[np.int64]]) -> None:
         self._take = take
         self._values: NDArray[np.int64] = np.zeros(1, np.int64)
 
@@ -53,7 +70,8 @@ class Taken:
         return float(np.percentile(self._values, percentile, method="inverted_cdf")) / 1e3
 
 
-def _percentiles(what: str, taken: Taken) -> list[tuple[Any, ...]]:
+def _percentiles(what: str, take: Callable[[], NDArray[np.int64]]) -> list[tuple[Any, ...]]:
+    taken = Taken(take)
     return [
         (f"{what}, {'worst' if percentile == 100 else f'p{percentile:g}'}",
          partial(taken.last if at else taken.at, percentile), "us")

@@ -83,6 +83,13 @@ def test_an_open_loop_counts_waiting(flow: np.ndarray) -> None:
     assert took[-1] > took[0]  # faster than any machine: who comes late waits longest
 
 
+def test_the_least_of_passes_keeps_what_comes_each_time_and_only_that() -> None:
+    """The third command is slow in each pass, the first in one of them."""
+    passes = iter([[9, 2, 50, 3], [1, 2, 51, 4], [2, 2, 52, 4]])
+    least = latency.least_of(3, lambda: np.array(next(passes), np.int64))
+    assert least.tolist() == [1, 2, 50, 3] and next(passes, None) is None
+
+
 def test_each_command_has_its_time(flow: np.ndarray) -> None:
     took = Rig().each(flow)
     assert took.shape == flow.shape and took.min() > 0
