@@ -7,7 +7,8 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.number cimport PyNumber_Index
 from libc.string cimport memset
 
-from ._ids cimport PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready
+from ._ids cimport (PASSERS_BY_MAX, PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready,
+                   passers_by)
 from ._ladder cimport IDLE_MAX, Ladder, ladder_find, ladder_from, ladder_key
 from ._pool cimport Leaf, Level, Node, Order, Pool, Stem, pool_ready
 from ._records cimport *
@@ -209,23 +210,35 @@ cdef int pool_check(const Pool* pool) except -1:
     return 0
 
 
-cdef u64 table_count(const Table* table, u64* elsewhere) noexcept nogil:
-    """The orders in a table, adding those that are not in their own bucket to elsewhere."""
+cdef u64 table_count(const Ids* ids, const Table* table, u64* elsewhere, i64* passed) noexcept nogil:
+    """The orders in a table, adding those that are not in their own bucket to elsewhere; in passed
+    the buckets that they went on from, less the passers-by that are counted there."""
     cdef u64 count = 0, at
     cdef u32 place
+    cdef const Order* order
+    passed[0] = 0
     if table.buckets != NULL:
         for at in range(table.gone, table.mask + 1):
+            passed[0] -= passers_by(&table.buckets[at])
+            if passers_by(&table.buckets[at]) == PASSERS_BY_MAX:
+                passed[0] += <i64>1 << 40       # not counted any more
             for place in range(7):
                 if table.buckets[at].tags >> (8 * place) & 0xff:
+                    order = table.buckets[at].order[place]
                     count += 1
-                    elsewhere[0] += table.buckets[at].order[place].place == PLACE_ELSEWHERE
+                    elsewhere[0] += order.place == PLACE_ELSEWHERE
+                    passed[0] += (at - ids_hash(ids, order.order_id)) & table.mask
     return count
 
 
 cdef int check_ids(Book* book) except -1:
     cdef Ids* ids = &book.ids
     cdef u64 elsewhere = 0
-    cdef u64 live = table_count(&ids.now, &elsewhere) + table_count(&ids.old, &elsewhere)
+    cdef i64 moved_out, passed
+    cdef u64 live = table_count(ids, &ids.old, &elsewhere, &moved_out)
+    live += table_count(ids, &ids.now, &elsewhere, &passed)
+    assert passed >= 0, (
+        f"instrument {book.instrument}: {-passed} passers-by are counted where nobody passed")
     assert elsewhere <= live // 2 + 64, (
         f"instrument {book.instrument}: ids pile up, {elsewhere} of {live} are not in their bucket")
     assert live == ids.count, (

@@ -32,7 +32,7 @@ from .instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXP
 from .instruments import Directory
 from .events import Field as FieldCode
 from .events import Reason as ReasonCode
-from .state import State, read_instrument
+from .state import State, read_instrument, reserved
 
 cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
 
@@ -206,16 +206,17 @@ cdef class Machine:
 
     Not for two threads at once: a call while another is under way raises RuntimeError.
     `reserve` bytes of memory are taken and touched beforehand, in pages of 2 MiB where the
-    system has them: MemoryError if it has not so many.
+    system has them: MemoryError if it refuses so many at once.
     """
 
     def __cinit__(self, reserve=0):
         exchange_init(&self.exchange, fresh_secret())
         self.instruments = Directory()
-        reserve = PyNumber_Index(reserve)
-        if reserve < 0:
-            raise ValueError(f"reserve {reserve}: bytes, at least 0")
-        if reserve and (reserve > INT64_MAX or not exchange_reserve(&self.exchange, reserve)):
+        cdef size_t size = min(reserved(reserve), INT64_MAX)
+        cdef bint given
+        with nogil:                 # touching takes a while
+            given = exchange_reserve(&self.exchange, size)
+        if not given:
             raise MemoryError(f"reserve: the system does not give {reserve} bytes of memory")
 
     def __dealloc__(self):
@@ -439,11 +440,12 @@ cdef class Machine:
     @classmethod
     def from_state(cls, state, reserve=0):
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
-        cdef Machine machine = cls(reserve)
+        cdef Machine machine
         cdef Py_buffer source
         cdef Book* book
         cdef const char* wrong = NULL
         state.check()
+        machine = cls(reserve)
         machine.exchange.core.sequence = state.sequence
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id

@@ -60,10 +60,10 @@ cdef class OrderBook:
     cdef size_t written     # events of the last call
 
     def __cinit__(self, *, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
-        cdef i64 lot_units, quantity_max, orders_max
-        core_init(&self.core)       # before anything can fail: __dealloc__ comes all the same
+        cdef i64 lot_units = whole(lot), quantity_max = whole(max_quantity)
+        cdef i64 orders_max = whole(max_orders)
+        core_init(&self.core)
         book_init(&self.core, &self.book, 1, fresh_secret())
-        lot_units, quantity_max, orders_max = whole(lot), whole(max_quantity), whole(max_orders)
         self.capacity = 64
         self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
         if self.buffer == NULL:
@@ -74,7 +74,7 @@ cdef class OrderBook:
         self.book.quantity_max = quantity_max
         self.book.orders_max = orders_max
 
-    def __dealloc__(self):
+    def __dealloc__(self):          # also where __cinit__ was not reached, for its arguments
         free(self.buffer)
         book_drop(&self.book)
         core_drop(&self.core)

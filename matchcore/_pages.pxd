@@ -52,11 +52,16 @@ cdef inline void pages_give(void* at, size_t size) noexcept nogil:
         munmap(at, size)
 
 cdef inline bint arena_init(Arena* arena, size_t size) noexcept nogil:
-    """Takes so many bytes, in whole large pages, and touches them all; false without memory."""
+    """Takes so many bytes, in whole large pages, and touches them all; false without memory.
+
+    The system may promise more than it has: then it ends the process while it touches.
+    """
     cdef char* at
     cdef size_t before, touched = 0
     if size > (<size_t>1 << 62):
         return False
+    if size == 0:
+        return True
     size = (size + LARGE_PAGE - 1) & ~<size_t>(LARGE_PAGE - 1)
     at = <char*>mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if at == MAP_FAILED:
@@ -80,7 +85,8 @@ cdef inline void arena_drop(Arena* arena) noexcept nogil:
         munmap(arena.start, arena.end - arena.start)
 
 cdef inline bint arena_has(const Arena* arena, const void* at) noexcept nogil:
-    return arena.start <= <const char*>at < arena.end
+    """NULL is in no arena, also where there is none: what was never set up has nothing to give."""
+    return at != NULL and arena.start <= <const char*>at < arena.end
 
 cdef inline void* arena_take(Arena* arena, size_t size) noexcept nogil:
     """As pages_take, from the arena while it lasts."""

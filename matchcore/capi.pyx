@@ -35,7 +35,7 @@ cdef int mc_reserve(mc_machine* machine, size_t size) noexcept nogil:
     """Takes `size` bytes beforehand for books, orders and their tables, and touches them all.
 
     In pages of 2 MiB where the system has them; what is needed beyond comes page by page.
-    1, or 0 without so much memory or if it is not the first call: then nothing has changed.
+    1, or 0 if the system refuses so much or it is not the first call: then nothing has changed.
     """
     return exchange_reserve(machine, size)
 

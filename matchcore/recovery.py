@@ -35,6 +35,7 @@ from .journal import (
     first_sequence,
     has_log,
     identity_of,
+    take_lock,
 )
 from .moments import nanoseconds, text_of
 from .state import State
@@ -217,6 +218,8 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
+    if has_log(path, disk):  # who is in the way is told before memory is taken
+        disk.close(take_lock(path, disk))
     accept = of_this_log(path, disk)
     start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
     if snapshots.listing(path, disk) and not has_log(path, disk):

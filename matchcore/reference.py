@@ -29,7 +29,7 @@ from .instruments import (
     read_instrument,
 )
 from .repeats import Window
-from .state import State
+from .state import State, reserved
 
 Row = dict[str, int]  # one COMMAND as field name -> Python int
 
@@ -112,9 +112,8 @@ class Machine:
     """All instruments: commands in, events out; the interface of the compiled one."""
 
     def __init__(self, reserve: int = 0) -> None:
-        self.sequence = 0
-        self.next_order_id = 1
-        self.next_trade_id = 1
+        reserved(reserve)  # speed is not its business
+        self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
         self.instruments = Directory()
         self._books: list[Book] = []
         self._window = Window()
@@ -445,7 +444,7 @@ class Machine:
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
         state.check()
-        machine = cls()
+        machine = cls(reserve)
         machine.sequence = state.sequence
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):

@@ -7,8 +7,10 @@ SHA-256 of them.  The layout is in docs/commands-and-events.md.
 from __future__ import annotations
 
 import hashlib
+import operator
 import struct
 from dataclasses import dataclass, field
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,14 @@ from .instruments import INSTRUMENTS_MAX, Instrument, read_instrument, write_ins
 MAGIC = b"MCSTATE2"
 COUNTER_MAX = 2**64 - 1
 _HEAD = struct.Struct("<8sQQQQQQ")
+
+
+def reserved(reserve: SupportsIndex) -> int:
+    """The bytes that a machine is to take beforehand."""
+    size = operator.index(reserve)
+    if size < 0:
+        raise ValueError(f"reserve {size}: bytes, at least 0")
+    return size
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ciphers import Keys
-from .disk import DISK, Disk
+from .disk import DISK, Disk, take_lock
 from .memory import MemoryLog
 from .packing import Packed
 from .reader import (
@@ -107,5 +107,6 @@ __all__ = [
     "late_beginning",
     "published",
     "segments_of",
+    "take_lock",
     "verify",
 ]

@@ -71,7 +71,7 @@ static PyObject *edges(PyObject *self, PyObject *none) {
     mc_machine *machine = api.create(0);
     MUST(api.sequence(machine) == 0);
     MUST(!api.reserve(machine, SIZE_MAX) && !api.reserve(machine, SIZE_MAX / 4));
-    MUST(api.reserve(machine, 1) && !api.reserve(machine, 1));
+    MUST(api.reserve(machine, 0) && api.reserve(machine, 1) && !api.reserve(machine, 1));
     MUST(api.add_instrument(machine, 0, 1, 1) == 0);
     MUST(api.add_instrument(machine, 2, 1, 1) == 0);
     MUST(api.add_instrument(machine, 1, 1, 0) == 0);

@@ -214,6 +214,15 @@ def test_a_limit_that_is_no_integer_is_a_type_error(name: str, value: Any) -> No
         OrderBook(**{name: value})
 
 
+def test_arguments_that_there_are_not_are_type_errors() -> None:
+    with pytest.raises(TypeError):
+        OrderBook(1)  # type: ignore[misc]
+    with pytest.raises(TypeError, match="tick"):
+        OrderBook(tick=1)  # type: ignore[call-arg]
+    with pytest.raises(OverflowError):
+        OrderBook(lot=2**64)
+
+
 def test_methods_show_their_arguments() -> None:
     assert list(inspect.signature(OrderBook.add).parameters) == [
         "self", "order_id", "side", "price", "quantity", "time_in_force", "post_only", "account",

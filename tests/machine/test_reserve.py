@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from test_worst_cases import cancels, orders, resident_bytes
 
 import matchcore as mc
-from matchcore import reference
 
 MIB = 1 << 20
 SYMBOLS = [mc.Instrument(f"S{number}", "1") for number in range(200)]
@@ -103,7 +102,28 @@ def test_an_engine_that_opens_with_it(tmp_path: Path) -> None:
     with mc.Engine.open(tmp_path / "x", reserve=MIB) as engine:
         assert engine.recovery.snapshot_sequence == engine.sequence and engine.digest() == digest
         engine._check()
+    with pytest.raises(ValueError, match="reserve -1"):
+        mc.Engine.open(tmp_path / "x", reserve=-1)
     memory = mc.Engine.memory(instruments=instruments, reserve=MIB)
     memory.submit_batch(stream)
     assert memory.digest() == digest
-    assert reference.Machine(MIB).digest() == reference.Machine().digest()
+
+
+@pytest.mark.parametrize("machine", ["cython", "reference"])
+def test_every_way_to_a_machine_hears_of_it(tmp_path: Path, machine: Any) -> None:
+    """From nothing, and from a log: from a snapshot, above."""
+    with pytest.raises(ValueError, match="reserve -1"):
+        mc.Engine.memory(machine=machine, reserve=-1)
+    with pytest.raises(ValueError, match="reserve -1"):
+        mc.Engine.open(tmp_path / "x", machine=machine, reserve=-1)
+    with mc.Engine.open(tmp_path / "x", machine=machine, reserve=MIB) as engine:
+        made = type(engine._machine)
+        with pytest.raises(ValueError, match="reserve -1"):
+            made.from_state(engine.state(), -1)
+    with pytest.raises(ValueError, match="reserve -1"):
+        mc.Engine.open(tmp_path / "x", machine=machine, reserve=-1)
+
+
+def test_who_is_in_the_way_is_told_before_memory_is_taken(tmp_path: Path) -> None:
+    with mc.Engine.open(tmp_path), pytest.raises(mc.LogLocked):
+        mc.Engine.open(tmp_path, reserve=-1)
