@@ -38,16 +38,11 @@ from .journal import (
 )
 from .lifetime import Living
 from .persistence import Persistence
-from .pipeline import (
-    QUEUE_BYTES,
-    QUEUE_DEPTH,
-    Pipeline,
-    reason,
-)
+from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .recovery import Recovery, at_durable, look, machine_class, open_for_writing, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .state import State
-from .submissions import LARGE_COMMANDS, Commit, Promise, Submission, Waiter
+from .submissions import LARGE_COMMANDS, Commit, Promise, Submission, Waiter, reason
 from .typed import Command
 
 #: what a crash can take, by policy; "interval" has a bound of its own

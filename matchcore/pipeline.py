@@ -32,13 +32,14 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
 from .commands import joined
-from .errors import LogError, LogFailed, QueueFull
+from .errors import LogError, QueueFull
 from .journal import Log
-from .submissions import LARGE_COMMANDS, Bell, Commit, Group, Submission, Waiter, frames
+from .submissions import LARGE_COMMANDS, Bell, Commit, Group, Submission, Waiter, committed, frames
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
 QUEUE_DEPTH = 16_384  # submissions
@@ -82,7 +83,7 @@ class Pipeline:
         self._disk = threading.RLock()
         self._releasing = threading.RLock()
         self._releaser = 0  # thread
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._wake = threading.Lock()
         self._wake.acquire()
         self._threads: list[threading.Thread] = []
@@ -118,9 +119,9 @@ class Pipeline:
             self._blocked -= 1
         return True
 
-    def _alone(self) -> None:
-        """The lock lets a signal handler in: what it sends would be in the log out of turn."""
-        if self.placing:
+    def _alone(self, *, looking: bool = False) -> None:
+        """The locks let a signal handler in: what it sends would be in the log out of turn."""
+        if looking or self.placing or mine(self._turn) or mine(self._disk):
             raise LogError(
                 "a signal handler can not use the engine while it interrupts a command on its way:"
                 " let it take a note, and do the rest afterwards"
@@ -275,11 +276,12 @@ class Pipeline:
         finally:
             for group in groups:
                 group.trouble = group.trouble or trouble
+            self._note([group for group in groups if group.trouble is None], started)
+            for group in groups:
                 if group.trouble is not None:
                     self._give_up(group.submissions)
                 self._pass_on(group.submissions)
                 self._appended.popleft()
-        self._note([group for group in groups if group.trouble is None], started)
 
     def release(self) -> None:
         """Answers what is safe, in order; leaves it to another thread that is at it."""
@@ -309,6 +311,8 @@ class Pipeline:
 
     def _answer(self, bells: set[Bell]) -> None:
         while self._safe:
+            if self._commits:  # of a sync that ended meanwhile
+                self._tell()
             submission = self._safe[0]
             if not submission.told:
                 submission.told = True  # before: it may call for the rest of them to be answered
@@ -359,8 +363,7 @@ class Pipeline:
     def _give_up(self, group: list[Submission]) -> None:
         assert self.failure is not None
         for submission in group:
-            submission.error = LogFailed(f"not answered: {reason(self.failure)}")
-            submission.error.__cause__ = self.failure
+            submission.give_up(self.failure)
 
     def _pass_on(self, group: list[Submission]) -> None:
         for submission in group:
@@ -370,15 +373,8 @@ class Pipeline:
     def _note(self, groups: list[Group], started: int) -> None:
         if self._metrics is None or not groups:
             return
-        commit = Commit(
-            sum(len(group.submissions) for group in groups),
-            sum(group.commands for group in groups),
-            sum(group.bytes for group in groups),
-            sum(group.write_ns for group in groups),
-            time.monotonic_ns() - started,
-            max(0, self.waiting - len(self._safe)),
-        )
-        self._commits.append(commit)
+        took = time.monotonic_ns() - started
+        self._commits.append(committed(groups, took, self.waiting - len(self._safe)))
 
     def _tell(self) -> None:
         while self._commits:
@@ -402,7 +398,7 @@ class Pipeline:
         if not self._threads:
             with self._starting:
                 if not self._threads and not self._closing:
-                    for _ in range(2):
+                    while len(self._threads) < 2:
                         thread = threading.Thread(target=self._run, name="matchcore-log")
                         thread.daemon = True
                         thread.start()
@@ -424,6 +420,7 @@ class Pipeline:
 
         Not under the lock: what is answered may want it.
         """
+        self._alone(looking=mine(self.lock))
         with self.lock:
             if self.log is not None:
                 self.drain()
@@ -493,5 +490,6 @@ class Pipeline:
             self.release()
 
 
-def reason(failure: BaseException) -> str:
-    return str(failure) or type(failure).__name__
+def mine(lock: Any) -> bool:
+    """Whether this thread has an RLock: what `threading.Condition` asks of one."""
+    return bool(lock._is_owned())

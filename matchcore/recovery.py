@@ -218,7 +218,7 @@ def open_for_writing(
     the log was on disk before the snapshot was written, so commands are missing.
     """
     began = time.perf_counter()
-    if has_log(path, disk):  # who is in the way is told before memory is taken
+    if reserve and has_log(path, disk):  # who is in the way is told before memory is taken
         disk.close(take_lock(path, disk))
     accept = of_this_log(path, disk)
     start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .commands import COMMAND, stamped
+from .errors import LogFailed
 from .journal import Packed
 
 #: A frame of its own; smaller ones side by side share one.  Below this, a thread costs more than
@@ -46,6 +47,10 @@ class Submission(ABC):
 
         What it returns is called when the group is done, seldom twice.
         """
+
+    def give_up(self, failure: BaseException) -> None:
+        self.error = LogFailed(f"not answered: {reason(failure)}")
+        self.error.__cause__ = failure
 
     def at_once(self) -> None:
         """For what no log has to take."""
@@ -111,6 +116,23 @@ class Group:
         self.submissions: list[Submission] = []
         self.commands = self.bytes = self.write_ns = 0
         self.trouble: BaseException | None = None  # why it is not in the log
+
+
+def committed(groups: list[Group], sync_ns: int, unanswered: int) -> Commit:
+    """``unanswered``: submissions, those of the groups among them."""
+    count = sum(len(group.submissions) for group in groups)
+    return Commit(
+        count,
+        sum(group.commands for group in groups),
+        sum(group.bytes for group in groups),
+        sum(group.write_ns for group in groups),
+        sync_ns,
+        max(0, unanswered - count),
+    )
+
+
+def reason(failure: BaseException) -> str:
+    return str(failure) or type(failure).__name__
 
 
 def frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int]]:

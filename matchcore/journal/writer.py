@@ -110,7 +110,7 @@ class FileLog:
         self._begins = 0  # first sequence of the segment
         self._disk = disk
         # The system tells of a failed write once: to whoever syncs first.  So one at a time, and
-        # the next looks whether the one before failed.
+        # who has it notes a failure before the next, who looks, can have it.
         self._syncing = threading.Lock()
         self._lock = lock
         self._fd = -1
@@ -320,12 +320,8 @@ class FileLog:
 
         What is appended meanwhile may be safe as well, or not.
         """
-        try:
-            with self._syncing:
-                self._sync(to_disk)
-        except BaseException as error:
-            self._end(error)
-            raise
+        with self._syncing, self._fatal("sync"):
+            self._sync(to_disk)
 
     def _sync(self, to_disk: bool) -> None:
         self._usable()
@@ -375,6 +371,7 @@ class FileLog:
     def _rotate(self) -> None:
         following = self._next_header()  # its key may be refused: then nothing has happened yet
         with self._syncing, self._fatal("rotate"):
+            self._usable()
             self._disk.ftruncate(self._fd, self._offset)
             self._disk.fsync(self._fd)
             self._disk.close(self._fd)
@@ -467,7 +464,7 @@ class FileLog:
 
 
 class _Fatal:
-    """An OSError inside ends the log: after a failed sync the kernel may have dropped the data."""
+    """An error inside ends the log: after a failed sync the kernel may have dropped the data."""
 
     def __init__(self, log: FileLog, what: str) -> None:
         self._log = log
@@ -483,3 +480,5 @@ class _Fatal:
                 f"{self._log.directory}: {self._log._failure}; nothing more is taken. Mend the"
                 " cause and open the directory again: that decides what the disk really has"
             ) from error
+        if error is not None:
+            self._log._end(error)

@@ -188,9 +188,9 @@ class Bench:
         if what not in self.report.left_out:
             self.report.left_out.append(what)
 
-    def _note(self, case: str, what: str, kept: str = "") -> None:
+    def _note(self, case: str, what: str) -> None:
         repeat = f"matchcore torture --seed {self.seed} --case {case}"
-        self.report.failures.append(Failure(case, what, repeat, kept))
+        self.report.failures.append(Failure(case, what, repeat))
 
     def _dice(self, kind: str, number: int) -> random.Random:
         return random.Random(f"{self.seed} {kind} {number}")
@@ -218,9 +218,9 @@ class Bench:
         except Exception as error:
             self._unless_interrupted()
             tally.losses += 1
+            self._note(case, said(error))  # before: making it smaller takes time, and Ctrl-C
             least = shrunk(plan, lambda smaller: bool(_fails(smaller, self._make)))
-            kept = _keep(least, self._make)
-            self._note(case, said(error), kept)
+            self.report.failures[-1].kept = _keep(least, self._make)
             return
         tally.crashes += outcome.crashes
         tally.errors += outcome.errors

@@ -24,7 +24,8 @@ import matchcore as mc
 from matchcore.pipeline import Pipeline
 
 ROOT = str(Path(mc.__file__).parent)
-BEHIND = ("CALL", "CALL_KW", "CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_EX", "RESUME")
+BEHIND = ("CALL", "CALL_KW", "CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_EX", "RESUME",
+          "JUMP_BACKWARD", "JUMP_ABSOLUTE")  # fmt: skip
 CALLS: dict[str, Callable[[mc.Engine, NDArray], object]] = {
     "submit": lambda engine, batch: engine.submit(order()),
     "few": lambda engine, batch: engine.submit_batch(batch[:5]),
@@ -38,10 +39,13 @@ def order(n: int = 0) -> mc.NewOrder:
 
 
 class Interrupt:
-    """Raises once, at the moment of this number where the interpreter would look for signals."""
+    """Raises once, at the moment of this number where the interpreter would look for signals.
 
-    def __init__(self, at: int) -> None:
-        self.left, self.raised = at, False
+    Or does what a signal handler of `act` would.
+    """
+
+    def __init__(self, at: int, act: Callable[[], object] | None = None) -> None:
+        self.left, self.raised, self._act = at, False, act
         self._places: dict[CodeType, set[int]] = {}
 
     def __call__(self, frame: FrameType, event: str, given: Any) -> Any:
@@ -54,8 +58,10 @@ class Interrupt:
         if event == "opcode" and not self.raised and frame.f_lasti in self._of(frame.f_code):
             self.raised = self.left == 0
             self.left -= 1
-            if self.raised:
+            if self.raised and self._act is None:
                 raise KeyboardInterrupt
+            if self.raised and self._act is not None:
+                self._act()
         return self._local
 
     def _of(self, code: CodeType) -> set[int]:
@@ -121,6 +127,85 @@ def test_ctrl_c_at_any_moment_leaves_nobody_waiting_and_log_and_machine_equal(
         opened(path).close()  # the log is whole
         at += 11
     assert at > 44
+
+
+HANDLERS: dict[str, Callable[[mc.Engine], object]] = {
+    "submit": lambda engine: engine.submit(order(7)),
+    "send": lambda engine: engine.submit_async(flow(9, 600)),
+    "look": lambda engine: engine.sequence,
+    "close": lambda engine: engine.close(),
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("name", CALLS)
+def test_a_signal_handler_that_uses_the_engine_at_any_moment_is_served_or_refused(
+    tmp_path: Path, name: str, handler: str
+) -> None:
+    """It never waits for the thread that it stopped, and takes nobody's answer away."""
+    at, refused = 0, 0
+    while True:
+        path = tmp_path / str(at)
+        engine = opened(path)
+        said: list[str] = []
+
+        def act(engine: mc.Engine = engine, said: list[str] = said) -> None:
+            try:
+                HANDLERS[handler](engine)
+            except mc.LogError as error:
+                said.append(str(error))
+
+        raised: list[bool] = []
+
+        def work(engine: mc.Engine = engine, raised: list[bool] = raised, moment: int = at) -> None:
+            interrupt, before = Interrupt(moment, act), sys.gettrace()
+            sys.settrace(interrupt)
+            try:
+                answer = CALLS[name](engine, flow(7, 600))
+                assert not isinstance(answer, Future) or answer.result(20) is not None
+            except mc.LogFailed:
+                assert handler == "close"
+            finally:
+                sys.settrace(before)
+                raised.append(interrupt.raised)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert raised, at
+        assert all("signal handler" in one for one in said), said
+        refused += len(said)
+        engine.close()
+        assert engine._pipeline.waiting == 0
+        assert replayed(path) == engine.digest(), at
+        if not raised[0]:
+            break
+        at += 3
+    assert at > 44 and refused
+
+
+def test_a_signal_handler_while_the_threads_of_the_log_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, start, inner = opened(tmp_path), threading.Thread.start, []
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        if not inner:
+            inner.append(None)
+            inner[0] = engine.submit_async(order(2))
+        start(thread)
+
+    def work() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", interrupted_start)
+            outer.append(engine.submit_async(order(1)))
+
+    outer: list[Any] = []
+    thread = threading.Thread(target=work, daemon=True)
+    start(thread)
+    thread.join(20)
+    assert outer and outer[0].result(20) and inner[0].result(20)
+    engine.close()
 
 
 def test_a_callback_that_wants_to_end_the_program_ends_the_engine_and_all_are_answered() -> None:
@@ -266,7 +351,9 @@ def test_a_sync_after_an_interrupted_one_proves_nothing(
     def stopped(fd: int) -> None:
         calls.append(fd)
         if len(calls) == 1:
-            engine.submit_async(flow(1, 600))  # large: may be written meanwhile
+            large = threading.Thread(target=engine.submit_async, args=[flow(1, 600)])
+            large.start()  # it may be written meanwhile
+            large.join(20)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

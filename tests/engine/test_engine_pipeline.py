@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future, wait
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 import matchcore as mc
 from matchcore.bench import neutral, throughput
 from matchcore.journal import FileLog
+from matchcore.pipeline import Pipeline
+from matchcore.submissions import Submission
 
 THREADS = 64
 
@@ -108,6 +111,67 @@ def test_one_sync_is_for_all_that_wait(tmp_path: Path) -> None:
     assert commits[0].waiting == 50 and commits[1].waiting == 0
     assert commits[0].bytes > 128 + 96
     assert len(list(log.frames(3))) == 1
+
+
+class Hearing:
+    """A hook that counts what it has heard of, and callbacks that look whether it had."""
+
+    def __init__(self, engine: mc.Engine) -> None:
+        self.heard = self.answered = 0
+        self.late: list[int] = []
+        engine._pipeline._metrics = self.hook
+
+    def hook(self, commit: mc.Commit) -> None:
+        self.heard += commit.submissions
+
+    def back(self, done: Future[Any]) -> None:
+        self.answered += 1
+        if self.answered > self.heard:
+            self.late.append(self.answered)
+
+
+def test_the_hook_hears_of_a_sync_before_a_faster_thread_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = mc.Engine.memory(instruments=WORLD, log=mc.MemoryLog())
+    hearing, real = Hearing(engine), Pipeline._pass_on
+
+    def faster(self: Pipeline, group: list[Submission]) -> None:
+        real(self, group)
+        other = threading.Thread(target=self.release)
+        other.start()
+        other.join(20)
+
+    monkeypatch.setattr(Pipeline, "_pass_on", faster)
+    for n in range(6):
+        future = engine.submit_async(order(n))
+        future.add_done_callback(hearing.back)
+        future.result(20)
+    engine.close()
+    assert hearing.answered == hearing.heard and not hearing.late
+
+
+def test_the_hook_hears_of_a_sync_that_ends_while_others_are_answered() -> None:
+    engine, log = held()
+    hearing, begun = Hearing(engine), threading.Event()
+
+    def back(done: Future[Any]) -> None:
+        begun.set()
+        for _ in range(2000):  # until the next is safe too
+            if len(engine._pipeline._safe) > 1:
+                break
+            threading.Event().wait(0.001)
+        hearing.back(done)
+
+    futures = [engine.submit_async(order(0))]
+    futures[0].add_done_callback(back)
+    log.free.set()
+    assert begun.wait(20)
+    futures.append(engine.submit_async(order(1)))
+    futures[1].add_done_callback(hearing.back)
+    assert not wait(futures, 20).not_done
+    engine.close()
+    assert hearing.answered == hearing.heard == 2 and not hearing.late
 
 
 def test_what_the_caller_does_to_his_array_later_changes_nothing() -> None:

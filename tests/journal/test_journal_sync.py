@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,34 @@ def test_a_new_segment_waits_for_the_sync_of_the_old_one(tmp_path: Path, held: H
     log.close()
     whole = np.concatenate([orders(150, n) for n in range(4)])
     assert read_back(tmp_path).tobytes() == whole.tobytes()
+
+
+def test_no_segment_follows_one_whose_sync_has_failed(tmp_path: Path, held: Held) -> None:
+    """The system has told it to the sync that waited: the fsync of the change says all is well."""
+    log = FileLog.open(tmp_path, segment_bytes=4096)
+    log.append(orders(150), 1)
+    said: list[str] = []
+
+    def quietly(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except LogFailed as error:
+            said.append(str(error))
+
+    held.error = OSError(errno.EIO, os.strerror(errno.EIO))
+    syncing = beside(lambda: quietly(log.sync))
+    assert held.entered.acquire(timeout=20)
+    rotating = beside(
+        lambda: quietly(lambda: [log.append(orders(150, n), 1) for n in range(1, 4)])
+    )
+    rotating.join(0.3)
+    assert rotating.is_alive()
+    held.let()
+    syncing.join()
+    rotating.join()
+    assert len(said) == 2 and all("Input/output error" in one for one in said)
+    assert log.durable == log.on_disk == 0 and len(list(tmp_path.glob("journal-*"))) == 1
+    log.close()
 
 
 def test_a_failure_told_to_one_sync_ends_the_one_that_waits(tmp_path: Path, held: Held) -> None:

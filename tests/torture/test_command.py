@@ -51,10 +51,14 @@ def test_a_plan_that_is_none(tmp_path: Path) -> None:
         assert "is no plan" in run("--plan", str(file), code=2)
 
 
-def test_an_interrupt_ends_it_with_the_report_so_far() -> None:
+def test_an_interrupt_ends_it_with_the_report_so_far(tmp_path: Path) -> None:
     command = [*COMMAND, "--seed", "1", "--minutes", "5", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        time.sleep(4)
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as child:
+        for _ in range(600):
+            if any(tmp_path.iterdir()):  # it has begun, with cases on a real disk
+                break
+            time.sleep(0.1)
         child.send_signal(signal.SIGINT)
         try:
             said, _ = child.communicate(timeout=60)
@@ -103,6 +107,18 @@ def test_an_interrupt_that_is_swallowed_ends_it_all_the_same(disk: type[Simulate
 class Forgets(SimulatedDisk):
     def fdatasync(self, fd: int) -> None:
         self._alive()
+
+
+def test_an_interrupt_while_a_broken_promise_is_made_small_keeps_it_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matchcore.torture.bench.shrunk", interrupted)
+    report = Bench(5, Forgets).run(cases={"faults": 60})
+    (failure,) = report.failures
+    assert report.interrupted and not report.good and not failure.kept
 
 
 def test_a_broken_promise_is_made_small_and_kept() -> None:
