@@ -41,6 +41,7 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
     ]
     yield [
         ("two machines on two threads, to one", partial(two_threads, one), "times"),
+        ("the same, memory reserved", partial(two_threads, one, RESERVE), "times"),
         ("two machines in two processes, to one", two_processes, "times"),
     ]
 
@@ -153,13 +154,17 @@ def _order_bytes() -> float:
     return grown / RESTING
 
 
-def two_threads(commands: NDArray[np.void]) -> float:
-    """Commands a second of two threads, each with its machine, to those of one."""
-    return _together(commands, 2) / _together(commands, 1)
+def two_threads(commands: NDArray[np.void], reserve: int = 0) -> float:
+    """Commands a second of two threads, each with its machine, to those of one.
+
+    Memory that one of them gives back or takes while it works, the other has to hear of.
+    """
+    share = reserve // (2 * ROUNDS)
+    return _together(commands, 2, share) / _together(commands, 1, share)
 
 
-def _together(commands: NDArray[np.void], threads: int) -> float:
-    rigs = [[Rig() for _ in range(ROUNDS)] for _ in range(threads)]
+def _together(commands: NDArray[np.void], threads: int, reserve: int) -> float:
+    rigs = [[Rig(reserve=reserve) for _ in range(ROUNDS)] for _ in range(threads)]
     gate = threading.Barrier(threads + 1)
 
     def work(mine: list[Rig]) -> None:

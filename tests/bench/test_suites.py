@@ -35,6 +35,8 @@ def test_latency_and_scale_on_a_small_flow(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(scale, "FLOW", 4000)
     monkeypatch.setattr(scale, "INSTRUMENTS", 100)
     monkeypatch.setattr(scale, "RESERVE", 1 << 24)
+    monkeypatch.setattr(latency, "RESERVE", 1 << 22)
+    monkeypatch.setattr(latency, "GROWING_RESERVE", 1 << 24)
     found = run_suite(names=["latency", "scale"], count=2000, rounds=1, progress=lambda step: None)
     what = [figure["what"] for figure in found["figures"]]
     assert len(what) == len(set(what)) and any("p99.99" in one for one in what)
