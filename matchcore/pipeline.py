@@ -121,7 +121,8 @@ class Pipeline:
 
     def _alone(self, *, looking: bool = False) -> None:
         """The locks let a signal handler in: what it sends would be in the log out of turn."""
-        if looking or self.placing or mine(self._turn) or mine(self._disk):
+        placing = self.placing and mine(self.lock)
+        if looking or placing or mine(self._turn) or mine(self._disk):
             raise LogError(
                 "a signal handler can not use the engine while it interrupts a command on its way:"
                 " let it take a note, and do the rest afterwards"
