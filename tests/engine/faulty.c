@@ -46,6 +46,7 @@ static int fault(const char *call, const char *file)
         return -1;
     if (__sync_add_and_fetch(&seen, 1) != number)
         return -1;
+    usleep(50000);      /* a disk that fails takes its time: others come to wait for it */
     failed = 1;
     errno = code;
     return code;

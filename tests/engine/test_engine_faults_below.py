@@ -53,6 +53,32 @@ print(json.dumps([answered, said, shown]))
 """
 
 
+#: the same with large batches under way at once: one is written while another is synced
+SENDER = f"""
+import json, sys
+import matchcore as mc
+from matchcore.torture.flow import commands
+path, policy = sys.argv[1:]
+stream, answered, said, futures = commands({SEED}, {4 * COUNT}), 0, [], []
+engine = mc.Engine.open(path, policy=policy, segment_bytes=1 << 16)
+try:
+    for at in range(0, len(stream), 600):
+        futures.append(engine.submit_async(stream[at : at + 600]))
+except mc.LogFailed:
+    pass
+for future in futures:
+    try:
+        future.result(60)
+        assert not said, "answered behind one that was not"
+        answered += 600
+    except mc.LogFailed as error:
+        said.append(str(error))
+shown = [engine.durable, engine.on_disk, engine.sequence, engine.digest()]
+engine.close()
+print(json.dumps([answered, said, shown]))
+"""
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("faulty") / "faulty.so"
@@ -64,16 +90,20 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def trade(exchange: Path, library: Path, fault: str, policy: str) -> tuple[int, Any, Any]:
+def trade(
+    exchange: Path, library: Path, fault: str, policy: str, trader: str = TRADER
+) -> tuple[int, Any, Any]:
     """Sends commands into an exchange below which a call fails; what the caller has seen."""
     trace = exchange.with_name("trace")
     env = {**os.environ, "LD_PRELOAD": str(library), "FAULT": fault, "FAULT_TRACE": str(trace)}
     done = subprocess.run(
-        [sys.executable, "-c", TRADER, str(exchange), policy],
+        [sys.executable, "-c", trader, str(exchange), policy],
         capture_output=True, text=True, check=False, env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     asked = trace.read_text().split() if trace.exists() else []
+    if trader == SENDER:  # what another thread was writing
+        asked = [call for call in asked if call != "pwrite"]
     assert asked == [], "the journal was touched again after the failure"
     answered, said, shown = json.loads(done.stdout)
     return answered, said, shown
@@ -110,6 +140,26 @@ def test_a_call_that_fails_below_is_final(
         assert engine.digest() == digest_of(stream[:found])
         engine.submit_batch(stream[found : found + 100])
     assert logged(exchange).tobytes() == stream[: found + 100].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("fdatasync", 1), ("fdatasync", 2), ("fsync", 2), ("fsync", 3), ("fsync", 4)],
+)
+def test_a_sync_that_fails_beside_a_write_is_final(
+    tmp_path: Path, library: Path, call: str, number: int
+) -> None:
+    """The calls after it are watched: a segment that followed would ask for an fsync."""
+    exchange, stream = tmp_path / "e", commands(SEED, 4 * COUNT)
+    fault = f"{call}:{number}:{errno.EIO}"
+    answered, said, shown = trade(exchange, library, fault, "sync", SENDER)
+    assert said and all(os.strerror(errno.EIO) in one for one in said)
+    durable, on_disk, sequence, digest = shown  # also what was refused may be: by a new segment
+    assert answered <= durable == on_disk == sequence and digest == digest_of(stream[:durable])
+    with mc.Engine.open(exchange) as engine:
+        found = engine.sequence
+        assert found >= durable and engine.digest() == digest_of(stream[:found])
+    assert logged(exchange).tobytes() == stream[:found].tobytes()
 
 
 def test_without_a_fault_all_is_taken(tmp_path: Path, library: Path) -> None:
