@@ -235,7 +235,7 @@ def read_instrument(row: np.void) -> Instrument:
 
 def whole(value: object) -> int | None:
     """The integer that a value is, NumPy's included; None for a bool and anything else."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):  # which is an index for older NumPy
         return None
     try:
         return operator.index(value)  # type: ignore[arg-type]
