@@ -223,8 +223,12 @@ class Pipeline:
     def _write_all(self) -> None:
         """Returns when nothing waits to be written or synced."""
         with self._turn, self._disk:
-            while self._waiting or self._appended:
-                self.write()
+            self._write_rest()
+
+    def _write_rest(self) -> None:
+        """No loop in a `with`: where it ends, Python 3.12 gives no lock back after Ctrl-C."""
+        while self._waiting or self._appended:
+            self.write()
 
     def _append(self, *, small: bool, large: bool) -> bool:
         """Puts a group of what waits into the log: small submissions, large ones, or both.
@@ -398,14 +402,14 @@ class Pipeline:
         """
         if not self._threads:
             with self._starting:
-                if not self._threads and not self._closing:
-                    while len(self._threads) < 2:
-                        thread = threading.Thread(target=self._run, name="matchcore-log")
-                        thread.daemon = True
-                        thread.start()
-                        # only now: whoever sees it may join it
-                        self._threads = [*self._threads, thread]
+                self._start()
         self._ring()
+
+    def _start(self) -> None:
+        while len(self._threads) < 2 and not self._closing:
+            thread = threading.Thread(target=self._run, name="matchcore-log", daemon=True)
+            thread.start()
+            self._threads = [*self._threads, thread]  # only now: whoever sees it may join it
 
     def _ring(self) -> None:
         if self._wake.locked():  # else one is awake already, or will be
