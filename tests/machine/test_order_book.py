@@ -215,10 +215,12 @@ def test_a_limit_that_is_no_integer_is_a_type_error(name: str, value: Any) -> No
 
 
 def test_arguments_that_there_are_not_are_type_errors() -> None:
+    arguments: list[Any] = [1]
     with pytest.raises(TypeError):
-        OrderBook(1)  # type: ignore[misc]
+        OrderBook(*arguments)
+    named: dict[str, Any] = {"tick": 1}
     with pytest.raises(TypeError, match="tick"):
-        OrderBook(tick=1)  # type: ignore[call-arg]
+        OrderBook(**named)
     with pytest.raises(OverflowError):
         OrderBook(lot=2**64)
 
