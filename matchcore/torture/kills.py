@@ -166,11 +166,14 @@ class Chain:
         for file in snapshots.listing(path):
             try:
                 taken = snapshots.read(file)
-            except SnapshotDamaged:
-                if file.exists():
-                    raise
+            except SnapshotDamaged as error:
+                promise(not file.exists(), f"a bad snapshot: {error}")
                 continue  # a follower that was left alone keeps the newest few only
-            stands = State.from_bytes(taken.payload).digest() == digest_of(kept[: taken.sequence])
+            try:
+                state = State.from_bytes(taken.payload)
+            except SnapshotDamaged as error:
+                raise Broken(f"a bad snapshot: {error}") from error
+            stands = state.digest() == digest_of(kept[: taken.sequence])
             promise(stands, f"{file.name} is not the state of the commands before it")
         ends = {before: before, **{start: end for start, end, _ in said if end > start}}
         sums = {start: crc for start, end, crc in said if end > start}

@@ -47,7 +47,7 @@ BUGS = {
                 given["payload"] = given["payload"][:-1] + b"?"
             return write(directory, **given)
         snapshots.write = half
-        """, "napshot"),  # "a bad snapshot", or SnapshotDamaged: it depends on what the byte was
+        """, "a bad snapshot"),
     "digests-0": ("""
         from matchcore import state
         digest = state.State.digest
