@@ -32,9 +32,9 @@ FLOORS = (
 SAME_FLOOR = {0, 1, 2}  # rooms of these floors know each other
 BANNED = re.compile(r"\b(pickle|marshal|shelve|eval|exec|utils?)\b")
 PLACES = re.compile(r"/(home|root|work|opt|Users)/|file://|localhost|\bpypi-|\b(chatbot|LLM)\b")
-TEXT = {".py", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg", ""}
+TEXT = {".py", ".sh", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg", ""}
 
-FOLDERS = (".ci", ".github", "benchmarks", "docs", "examples", "matchcore", "tests")
+FOLDERS = (".ci", ".github", "benchmarks", "docs", "examples", "findings", "matchcore", "tests")
 TOP = {
     "CHANGELOG.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml", "setup.py",
 }  # fmt: skip
