@@ -15,13 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from matchcore.bench import neutral, sql
-from matchcore.bench.suite import machine
+from matchcore.bench.suite import stamp
 from matchcore.bench.throughput import BATCH, INSTRUMENT
 from matchcore.engine import Engine
 
@@ -186,7 +185,7 @@ def main() -> None:
              "engine_ratio": median(followed) / median(alone), "apart": apart, "sizes": sized}
         )  # fmt: skip
         print(rows[-1], file=sys.stderr, flush=True)
-    print(json.dumps({"machine": machine(), "date": str(date.today()), "rows": rows}, indent=1))
+    print(json.dumps({**stamp(), "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

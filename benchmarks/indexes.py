@@ -24,7 +24,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from matchcore.bench.suite import machine
+from matchcore.bench.suite import stamp
 from matchcore.sinks import TABLES, open_store
 from matchcore.sinks.access import transaction
 from matchcore.sinks.queries import Queries
@@ -188,8 +188,7 @@ def main() -> None:
         for one in measured(url):
             print(one, file=sys.stderr)
             made.append(one)
-    print(json.dumps({"machine": machine(), "date": str(date.today()), "rows": ROWS,
-                      "figures": made}, indent=1))  # fmt: skip
+    print(json.dumps({**stamp(), "rows": ROWS, "figures": made}, indent=1))
 
 
 if __name__ == "__main__":

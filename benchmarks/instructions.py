@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from matchcore import Kind, Side, TimeInForce
 from matchcore.bench._loops import Rig
 from matchcore.bench.scale import resting_orders
-from matchcore.bench.suite import machine
+from matchcore.bench.suite import stamp
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 SPREAD = 1 << 40
@@ -175,7 +175,7 @@ def measure() -> dict[str, Any]:
                 once, twice = (found[f"{prices}/{size}/{operation}/{n}"] for n in (N, 2 * N))
                 row[operation] = round((twice - once) / (N * ROUNDS))
             rows.append(row)
-    return {"machine": machine(), "operations": N * ROUNDS, "instructions": rows}
+    return {**stamp(), "operations": N * ROUNDS, "instructions": rows}
 
 
 def main() -> None:

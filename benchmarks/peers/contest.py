@@ -11,11 +11,10 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from matchcore.bench.suite import machine
+from matchcore.bench.suite import stamp
 
 from ..flow import HANGING, Operation, book_flow, parsed
 from . import environment
@@ -132,8 +131,7 @@ def compare(
         _judge(contest, field_, count, progress)
         _race(contest, field_, rounds, progress)
     return {
-        "machine": machine(),
-        "date": str(date.today()),
+        **stamp(),
         "operations": count,
         "rounds": rounds,
         "limit_s": limit_s,

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from .._version import VERSION
 from . import journal, latency, scale, snapshot, sql, throughput, worst
 
 MILLION_A_SECOND = "million/s"
@@ -68,8 +71,7 @@ def run_suite(
                     )
                 progress(1)
     return {
-        "machine": machine(),
-        "date": str(date.today()),
+        **stamp(),
         "rounds": rounds,
         "figures": figures,
     }
@@ -99,12 +101,30 @@ def _on_one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
+def stamp() -> dict[str, str | None]:
+    """What figures belong to: version, commit, machine and date."""
+    return {"version": VERSION, "commit": commit(), "machine": machine(), "date": str(date.today())}
+
+
 def machine() -> str:
     """Processor, number of cores and Python, for people."""
     return (
         f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()},"
         f" Python {platform.python_version()}"
     )
+
+
+def commit(sources: Path = Path(__file__).parents[2]) -> str | None:
+    """Of the checkout that this runs from, with `-dirty` if files differ; None outside of one."""
+    if not (sources / ".git").exists():  # a checkout further up is somebody else's
+        return None
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        said = subprocess.run(asked, cwd=sources, env=clean, capture_output=True, text=True)
+    except OSError:  # no git
+        return None
+    return said.stdout.strip() or None
 
 
 def _processor() -> str:

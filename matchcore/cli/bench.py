@@ -44,7 +44,8 @@ def bench(suites: tuple[str, ...], count: int, rounds: int, as_json: bool) -> No
         return
     columns = ("suite", "what", "median", "least", "most", "unit", "note")
     rows = [[figure[name] for name in columns] for figure in result["figures"]]
-    show_rows(columns, rows, f"{result['machine']}, {result['date']}")
+    build = f"matchcore {result['version']} ({result['commit'] or 'no checkout'})"
+    show_rows(columns, rows, f"{build}, {result['machine']}, {result['date']}")
 
 
 def _peers(suites: tuple[str, ...], rounds: int, as_json: bool) -> int:

@@ -23,6 +23,7 @@ def test_a_suite_says_its_figures(name: str, tmp_path: Path) -> None:
     steps: list[int] = []
     found = run_suite(names=[name], count=2000, rounds=2, progress=steps.append)
     assert steps and found["machine"] and found["rounds"] == 2
+    assert found["version"] == mc.__version__ and "commit" in found
     for figure in found["figures"]:
         assert figure["suite"] == name and figure["what"]
         assert 0 < figure["least"] <= figure["median"] <= figure["most"]
