@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from ..errors import MissingExtra
+from .streams import guard
 
 _NEEDS = ("click", "rich")
 
 
 def main() -> None:
     """Entry point of `matchcore` and `python -m matchcore`."""
+    guard()
     try:
         from .app import app
     except ModuleNotFoundError as error:
