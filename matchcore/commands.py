@@ -138,6 +138,13 @@ def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     return np.concatenate([part.view(opaque) for part in parts]).view(dtype)
 
 
+def defines(commands: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which of them add or change an instrument, and so are no orders."""
+    kinds = commands["kind"]
+    found: NDArray[np.bool_] = (kinds == Kind.ADD_INSTRUMENT) | (kinds == Kind.CHANGE_INSTRUMENT)
+    return found
+
+
 _dtype_seen: object = COMMAND  # equal to it: to compare takes as long as matching thirty commands
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _TEXT = re.compile(
@@ -30,21 +32,43 @@ def nanoseconds(moment: int | datetime) -> int:
     return int(moment)
 
 
-def parse(text: str) -> int:
+def parse(text: str, zone: tzinfo = timezone.utc) -> int:
     """The nanoseconds of a text like ``2019-05-21T09:00:00.123456789+02:00``.
 
-    A date alone is its first moment, without an offset the text is UTC; ValueError otherwise.
+    A date alone is its first moment; without an offset the text is a time of `zone`.  ValueError
+    otherwise, and for a local time that the zone skips or has twice.
     """
     match = _TEXT.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a time like 2019-05-21T09:00:00.123456")
     day, clock, fraction, offset = match.groups(default="")
-    zone = offset if offset not in ("", "Z") else "+00:00"
     try:
-        second = datetime.fromisoformat(f"{day}T{clock or '00:00'}{zone}")
+        second = _second(f"{day}T{clock or '00:00'}{offset.replace('Z', '+00:00')}", zone)
+        return nanoseconds(second * 10**9 + int(f"{fraction:0<9}"))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
-    return nanoseconds((second - _EPOCH) // _SECOND * 10**9 + int(f"{fraction:0<9}"))
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str, zone: tzinfo) -> int:
+    """Seconds since 1970; remembered, because in files of orders many rows share a second."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        before, after = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        change = (after.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
+        if change:
+            what = "does not exist" if change > timedelta() else "comes twice"
+            raise ValueError(f"this time {what} in {zone}, where clocks change: give an offset")
+        moment = before
+    return (moment - _EPOCH) // _SECOND
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a name like ``Europe/Madrid`` or ``UTC``; ValueError for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # by what the name makes of a path
+        raise ValueError(f"unknown time zone {name!r}: a name like Europe/Madrid or UTC") from None
 
 
 def text_of(time: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .answers import Machine
-from .commands import Kind
+from .commands import defines
 from .errors import InvalidCommand, LogDamaged, NotInTheLog
 from .instruments import Instrument
 from .journal import Frame, Keys, LogReader, despite_archiving, segments_of
@@ -116,8 +116,7 @@ def _lines(frame: Frame, after: int, machine: Machine | None) -> Iterator[Line]:
     skipped = max(0, after + 1 - frame.first_sequence)
     at = frame.first_sequence + skipped
     commands = frame.commands[skipped:]
-    changes = np.isin(commands["kind"], (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT))
-    for part in np.split(commands, np.flatnonzero(changes) + 1):
+    for part in np.split(commands, np.flatnonzero(defines(commands)) + 1):
         for row in part:
             yield _line(row, at, frame.epoch, machine)
             at += 1

@@ -16,6 +16,7 @@ from .asking import query
 from .bench import bench
 from .databases import ddl_command, rebuild, reconcile
 from .demo import demo
+from .drawing import draw_command
 from .keeping import archive_command, repair_command
 from .output import (
     Moment,
@@ -26,6 +27,7 @@ from .output import (
     progress_bar,
     show,
     show_rows,
+    zone_name,
 )
 from .tail import tail
 from .torture import torture
@@ -48,6 +50,7 @@ def app() -> None:
 
 
 app.add_command(demo)
+app.add_command(draw_command)
 app.add_command(bench)
 app.add_command(reconcile)
 app.add_command(rebuild)
@@ -217,7 +220,11 @@ def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
 @click.option("--tick", help="Smallest price step, e.g. 0.05 (default: the format's).")
 @click.option("--batch", type=click.IntRange(1, 65536), default=4096, show_default=True,
               help="Commands made durable together.")  # fmt: skip
+@click.option("--timezone", metavar="ZONE", callback=zone_name,
+              help="Of times without an offset, e.g. UTC (default: the market's).")  # fmt: skip
 @click.option("--append", is_flag=True, help="Add to a log that holds something else already.")
+@click.option("--allow-earlier", is_flag=True,
+              help="Add commands that are earlier than the log's last.")  # fmt: skip
 @click.option("--echo", is_flag=True, hidden=True)
 @json_option
 def import_(
@@ -227,27 +234,33 @@ def import_(
     symbol: str | None,
     tick: str | None,
     batch: int,
+    timezone: str | None,
     append: bool,
+    allow_earlier: bool,
     echo: bool,
     as_json: bool,
 ) -> None:
     """Send a file of real orders through a durable exchange.
 
     The whole file is checked first: a wrong row stops everything before anything is sent.
-    If the log holds the beginning of this very import, the rest follows: an import that
-    was killed is simply started again.
+    What the log holds of the file already is not sent again: an import that was killed is
+    simply started again, and one that is complete adds nothing.
 
     \b
     Example:  matchcore import bme orders-ana-2019-5-21.csv exchange.d
-    Formats: bme (one CSV of new / modif / cancel rows, plain or gzipped).
+              matchcore import bme orders-ana-2019-5-22.csv exchange.d --append
+    Formats: bme (one CSV of new / modif / cancel rows, plain or gzipped, times of Madrid).
     """
-    from .importing import import_file
+    from .importing import import_file, source_of
 
     with failing_kindly(as_json):
+        source = source_of(form, file, symbol=symbol, tick=tick, timezone=timezone)
         result = import_file(
-            form, file, directory, symbol=symbol, tick=tick, batch=batch, append=append, echo=echo
+            source, directory, batch=batch, append=append, allow_earlier=allow_earlier, echo=echo
         )
     show(result, as_json, title=f"Import of {file.name}")
+    if not as_json and result["already_there"] and not result["sent"]:
+        output.out.print("  nothing was sent: the log holds the whole file already")
 
 
 @app.command()

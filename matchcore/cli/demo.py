@@ -20,10 +20,9 @@ from ..errors import InvalidCommand, LogError
 from ..events import EventKind
 from ..follower import Follower
 from ..importers import sample_day
-from ..instruments import Directory
-from ..picture import check_drawable, draw_day
+from ..picture import check_drawable, draw
 from ..sinks import open_sink
-from .importing import instruments_of
+from .importing import source_of
 from .output import failing_kindly, json_option, out, progress_bar, show
 
 MARK = "matchcore-demo"
@@ -50,47 +49,47 @@ def demo(place: Path, as_json: bool) -> None:
 
 def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
     """All steps; every claim in the result is computed from the files that the steps left."""
-    check_drawable()  # not after the whole day
+    exchange, database, picture = place / "exchange.d", place / "day.db", place / "day.png"
+    check_drawable(Path(picture.name))  # not after the whole day; its folder is made now
     _fresh(place)
     say = partial(_say, quiet)
-    exchange, database, picture = place / "exchange.d", place / "day.db", place / "day.png"
-    with sample_day() as day:
-        importer, instruments = instruments_of("bme", day)
-        commands = np.concatenate(list(importer.commands(day, Directory(instruments))))
+    day = sample_day()
+    source = source_of("bme", day)
+    commands = np.concatenate([commands for commands, _ in source.rows(source.instruments)])
 
-        say(f"1. an uninterrupted run in memory: {len(commands):,} commands")
-        with Engine.memory(instruments=instruments) as straight:
-            expected = straight.submit_batch(commands)
-            expected_digest = straight.digest()
+    say(f"1. an uninterrupted run in memory: {len(commands):,} commands")
+    with Engine.memory(instruments=source.instruments) as straight:
+        expected = straight.submit_batch(commands)
+        expected_digest = straight.digest()
 
-        say("2. the same day, order by order, each one synced to disk; SIGKILL half-way")
-        acknowledged = _run_child(day, exchange, len(commands), kill_at=len(commands) // 2)
+    say("2. the same day, order by order, each one synced to disk; SIGKILL half-way")
+    acknowledged = _run_child(day, exchange, len(commands), kill_at=len(commands) // 2)
 
-        say("3. recovery")
-        with Engine.open(exchange) as engine:
-            recovery, recovered = engine.recovery, engine.sequence
-            engine.snapshot()
-        say(
-            f"  {recovery.commands:,} commands in {recovery.seconds * 1000:.0f} ms;"
-            f" acknowledged before the kill {acknowledged:,}, recovered {recovered:,},"
-            f" torn bytes cut {recovery.cut_bytes:,}"
-        )
+    say("3. recovery")
+    with Engine.open(exchange) as engine:
+        recovery, recovered = engine.recovery, engine.sequence
+        engine.snapshot()
+    say(
+        f"  {recovery.commands:,} commands in {recovery.seconds * 1000:.0f} ms;"
+        f" acknowledged before the kill {acknowledged:,}, recovered {recovered:,},"
+        f" torn bytes cut {recovery.cut_bytes:,}"
+    )
 
-        say("4. the rest of the day, from where the log ends")
-        _run_child(day, exchange, len(commands), kill_at=None)
+    say("4. the rest of the day, from where the log ends")
+    _run_child(day, exchange, len(commands), kill_at=None)
 
     say("5. orders and trades into SQLite, and a picture of the day")
     with Engine.open(exchange) as engine:
         digest, sequence, identity = engine.digest(), engine.sequence, engine.identity
     with Follower(exchange, open_sink(f"sqlite:///{database}", identity)) as follower:
         follower.run()
-    draw_day(picture, commands, expected, instruments[0])
+    draw(picture, exchange, source.instruments[0].symbol, timezone=source.importer.timezone)
     return _verdict(
         commands, expected, database,
         acknowledged=acknowledged, recovered=recovered, cut_bytes=recovery.cut_bytes,
         recovery_ms=round(recovery.seconds * 1000, 1), sequence=sequence,
         digests_equal=digest == expected_digest, digest=digest,
-        first=len(instruments), picture=str(picture),
+        first=len(source.instruments), picture=str(picture),
     )  # fmt: skip
 
 

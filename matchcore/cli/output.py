@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
-from ..moments import parse
+from ..moments import parse, zone_of
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 
@@ -44,6 +44,14 @@ def moment(text: str) -> Moment:
         return Moment(time=parse(text))
     except ValueError as error:
         raise click.BadParameter(f"{error}, and not a sequence number") from None
+
+
+def zone_name(_: object, __: object, text: str | None) -> str | None:
+    """For an option: the name of a time zone that there is."""
+    try:
+        return text if text is None else str(zone_of(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 directory_argument = click.argument(

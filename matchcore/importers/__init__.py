@@ -6,8 +6,6 @@ A format is one module with an `Importer`; `FORMATS` names them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Protocol
 
@@ -19,9 +17,13 @@ from .bme import Bme
 
 
 class Importer(Protocol):
-    """Reads one format.  Both methods raise `ImportFormatError` with the line of a wrong row."""
+    """Reads one format.  All methods raise `ImportFormatError` with the line of a wrong row.
+
+    ``timezone``: of the market, in which times without an offset are.
+    """
 
     name: str
+    timezone: str
 
     def instruments(
         self, path: Path, *, symbol: str | None = None, tick: Price | None = None
@@ -30,12 +32,35 @@ class Importer(Protocol):
         ...
 
     def commands(
-        self, path: Path, directory: Directory, *, symbol: str | None = None, chunk: int = 4096
+        self,
+        path: Path,
+        directory: Directory,
+        *,
+        symbol: str | None = None,
+        timezone: str | None = None,
+        chunk: int = 4096,
     ) -> Iterator[NDArray[np.void]]:
-        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order.
+        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order, times in UTC.
 
         The same file makes the same bytes every time: each command has a time of its own.  A row
         of time 0 is refused, because an engine takes that for none and puts its clock's there.
+        ValueError for an unknown time zone.
+        """
+        ...
+
+    def rows(
+        self,
+        path: Path,
+        directory: Directory,
+        *,
+        symbol: str | None = None,
+        timezone: str | None = None,
+        chunk: int = 4096,
+    ) -> Iterator[tuple[NDArray[np.void], NDArray[np.int64]]]:
+        """The same commands, each array with the quantities of its rows (int64).
+
+        The row of a cancel says what must still be open, which its command does not; 0 where a
+        format does not say it.
         """
         ...
 
@@ -43,12 +68,12 @@ class Importer(Protocol):
 FORMATS: dict[str, Importer] = {importer.name: importer for importer in (Bme(),)}
 
 
-def sample_day() -> AbstractContextManager[Path]:
-    """The trading day that ships with matchcore, as a file: BME, stock ANA, 2019-05-21.
+def sample_day() -> Path:
+    """The file of the trading day that ships with matchcore: BME, stock ANA, 2019-05-21.
 
     From the repository Surbeivol/PythonMatchingEngine, MIT licence beside it.
     """
-    return as_file(files("matchcore") / "data" / "orders-ana-2019-5-21.csv.gz")
+    return Path(__file__).parents[1] / "data" / "orders-ana-2019-5-21.csv.gz"
 
 
 __all__ = ["FORMATS", "Bme", "Importer", "sample_day"]

@@ -2,7 +2,7 @@
 
 new: a limit order; modif: the quantity to take off, the order keeps its place; cancel: takes the
 order off, `qty` being what it still has at that moment.  Times are `2019-05-21 09:00:00.123456`,
-with at most these digits and an offset or as UTC.
+with at most these digits, and local to Madrid unless they have an offset.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
 from ..errors import ImportFormatError, InvalidCommand, PriceError
-from ..instruments import INT64_MAX, INT64_MIN, Directory, Instrument, Price
+from ..instruments import INT64_MAX, Directory, Instrument, Price
+from ..moments import parse, zone_of
 
 COLUMNS = ("ordtype", "uid", "is_buy", "qty", "price", "timestamp")
 KINDS = {"new": Kind.NEW, "modif": Kind.REDUCE, "cancel": Kind.CANCEL}
@@ -28,18 +29,16 @@ SIDES = {"true": Side.BUY, "false": Side.SELL}
 USUAL_TICK = "0.05"
 LINE_BYTES_MAX = 256
 UINT64_MAX = 2**64 - 1
+_PRICE = re.compile(r"[!-^`-~]*")  # no spaces or underscores, which Decimal takes in a number
 _FILE_NAME = re.compile(r"orders-([A-Za-z0-9.]{1,24})-")
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d[ T](?!24)\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?([+-]\d\d:\d\d|Z)?", re.ASCII
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:\d\d|Z)?", re.ASCII)
 
 
 class Bme:
     """The `Importer` of this format: one instrument, named by `orders-<symbol>-<date>.csv`."""
 
     name = "bme"
+    timezone = "Europe/Madrid"
 
     def instruments(
         self, path: Path, *, symbol: str | None = None, tick: Price | None = None
@@ -47,30 +46,43 @@ class Bme:
         return [Instrument(symbol or _symbol(path), USUAL_TICK if tick is None else tick)]
 
     def commands(
-        self, path: Path, directory: Directory, *, symbol: str | None = None, chunk: int = 4096
+        self,
+        path: Path,
+        directory: Directory,
+        *,
+        symbol: str | None = None,
+        timezone: str | None = None,
+        chunk: int = 4096,
     ) -> Iterator[NDArray[np.void]]:
         """The rows as commands for the instrument of that symbol."""
+        rows = self.rows(path, directory, symbol=symbol, timezone=timezone, chunk=chunk)
+        return (commands for commands, _ in rows)
+
+    def rows(
+        self,
+        path: Path,
+        directory: Directory,
+        *,
+        symbol: str | None = None,
+        timezone: str | None = None,
+        chunk: int = 4096,
+    ) -> Iterator[tuple[NDArray[np.void], NDArray[np.int64]]]:
+        """Commands and the `qty` of their rows: of a cancel, what must still be open."""
         number = directory.number(symbol or _symbol(path))
         instrument = directory[number]
-        batch = np.zeros(chunk, COMMAND)
+        zone = zone_of(self.timezone if timezone is None else timezone)
+        batch, quantities = np.zeros(chunk, COMMAND), np.zeros(chunk, np.int64)
         filled = 0
         for line, row in _rows(path):
             with _named(path, line):
-                _fill(batch[filled], row, instrument, number)
+                quantities[filled] = _fill(batch[filled], row, instrument, number, zone)
             filled += 1
             if filled == chunk:
-                yield batch
-                batch, filled = np.zeros(chunk, COMMAND), 0
+                yield batch, quantities
+                batch, quantities = np.zeros(chunk, COMMAND), np.zeros(chunk, np.int64)
+                filled = 0
         if filled:
-            yield batch[:filled]
-
-    def quantities(self, path: Path) -> NDArray[np.void]:
-        """The `qty` of each row, int64, in the file's order: cancels carry what must be open."""
-        found = []
-        for line, row in _rows(path):
-            with _named(path, line):
-                found.append(_whole(row, "qty", INT64_MAX))
-        return np.array(found, np.int64)
+            yield batch[:filled], quantities[:filled]
 
 
 def _symbol(path: Path) -> str:
@@ -84,6 +96,28 @@ def _symbol(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number (from 1, the header's) and fields of each row, streamed."""
+    lines = _lines(path)
+    number, header = next(lines, (0, ""))
+    if number == 0:
+        raise ImportFormatError(str(path), 1, "the file is empty")
+    wanted = ";".join(COLUMNS)
+    if header != wanted:
+        raise ImportFormatError(str(path), 1, f"the header is {header!r}, not {wanted!r}")
+    empty = 0  # number of the first of the empty lines just read: the last ones are no rows
+    for number, line in lines:
+        if not line.strip(" \t"):
+            empty = empty or number
+            continue
+        if empty:
+            raise ImportFormatError(str(path), empty, "an empty line between rows")
+        fields = line.split(";")
+        if len(fields) != len(COLUMNS):
+            raise ImportFormatError(str(path), number, f"{len(fields)} fields, not {len(COLUMNS)}")
+        yield number, dict(zip(COLUMNS, fields, strict=True))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, without its end and without the file's byte-order mark."""
     number = 0
     with open(path, "rb") as raw:
         source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
@@ -92,24 +126,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 number += 1
                 if len(line) > LINE_BYTES_MAX:
                     raise ImportFormatError(str(path), number, f"over {LINE_BYTES_MAX} bytes long")
-                fields = line.decode("utf-8").rstrip("\r\n").split(";")
-                if number == 1:
-                    if tuple(fields) != COLUMNS:
-                        raise ImportFormatError(
-                            str(path), 1, f"the header is not {';'.join(COLUMNS)}"
-                        )
-                    continue
-                if len(fields) != len(COLUMNS):
-                    raise ImportFormatError(
-                        str(path), number, f"{len(fields)} fields, not {len(COLUMNS)}"
-                    )
-                yield number, dict(zip(COLUMNS, fields, strict=True))
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield number, text.rstrip("\r\n")
         except UnicodeDecodeError:
             raise ImportFormatError(str(path), number, "not UTF-8 text") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ImportFormatError(str(path), number + 1, f"broken gzip: {error}") from None
-    if number == 0:
-        raise ImportFormatError(str(path), 1, "the file is empty")
 
 
 @contextmanager
@@ -125,19 +147,23 @@ def _named(path: Path, line: int) -> Iterator[None]:
         raise ImportFormatError(str(path), line, str(error)) from None
 
 
-def _fill(record: np.void, row: dict[str, str], instrument: Instrument, number: int) -> None:
+def _fill(
+    record: np.void, row: dict[str, str], instrument: Instrument, number: int, zone: tzinfo
+) -> int:
+    """Writes the command of a row into a record of zeros; returns the row's quantity."""
     kind = KINDS[row["ordtype"]]
     record["kind"] = kind
     record["instrument"] = number
     record["order_id"] = _whole(row, "uid", UINT64_MAX)
-    record["time"] = _time(row["timestamp"])
+    record["time"] = _time(row["timestamp"], zone)
     quantity = _whole(row, "qty", INT64_MAX)
     if kind == Kind.NEW:
         record["side"] = SIDES[row["is_buy"].lower()]
-        record["price"] = instrument.ticks(row["price"])
+        record["price"] = _price(row["price"], instrument)
         record["order_type"], record["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
     if kind != Kind.CANCEL:
         record["quantity"] = quantity
+    return quantity
 
 
 def _whole(row: dict[str, str], name: str, most: int) -> int:
@@ -147,24 +173,20 @@ def _whole(row: dict[str, str], name: str, most: int) -> int:
     return int(text)
 
 
-def _time(text: str) -> int:
-    """Nanoseconds since 1970; never 0, which would let the engine put its clock's time there.
+def _price(text: str, instrument: Instrument) -> int:
+    if _PRICE.fullmatch(text) is None:
+        raise ValueError(f"price {text!r} is not a number in plain digits")
+    return instrument.ticks(text)
 
-    `datetime.fromisoformat` alone takes other forms in each version of Python, and drops digits
-    beyond microseconds in some.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
+
+def _time(text: str, zone: tzinfo) -> int:
+    """Nanoseconds since 1970; never 0, which would let the engine put its clock's time there."""
+    if _TIME.fullmatch(text) is None:
         raise ValueError(f"timestamp {text!r} is not a time like 2019-05-21 09:00:00.123456")
-    second, fraction, offset = match.groups(default="")
-    zone = offset if offset not in ("", "Z") else "+00:00"
     try:
-        moment = datetime.fromisoformat(f"{second}.{fraction:0<6}{zone}")
+        time = parse(text, zone)
     except ValueError as error:
-        raise ValueError(f"timestamp {text!r}: {error}") from None
-    time = (moment - _EPOCH) // _MICROSECOND * 1000
-    if not INT64_MIN <= time <= INT64_MAX:
-        raise ValueError(f"timestamp {text!r} is beyond 64 bits of nanoseconds")
+        raise ValueError(f"timestamp {error}") from None
     if time == 0:
         raise ValueError(f"timestamp {text!r} is 0, which means: no time, take the clock's")
     return time

@@ -45,8 +45,8 @@ def test_the_kill_was_half_way_and_kept_what_was_answered(done: Done) -> None:
 
 def test_the_exchange_it_leaves_is_that_day(done: Done) -> None:
     place, said = done
-    with sample_day() as day, mc.Engine.memory(instruments=[ANA]) as straight:
-        for part in Bme().commands(day, straight.instruments):
+    with mc.Engine.memory(instruments=[ANA]) as straight:
+        for part in Bme().commands(sample_day(), straight.instruments):
             straight.submit_batch(part)
         assert straight.digest() == said["digest"]
     code, found = run_json("replay", place / "exchange.d")

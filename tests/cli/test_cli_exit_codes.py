@@ -13,13 +13,14 @@ from cli_kit import ANA, apart, contents, flipped, run, run_json, segment, torn,
 import matchcore as mc
 from matchcore import snapshots
 
-LOOKING = ["verify", "info", "book", "replay", "follow"]
+LOOKING = ["verify", "info", "book", "draw", "replay", "follow"]
 
 
 def asked(command: str, exchange: Path) -> list[object]:
     """The arguments of a command about an exchange."""
     more: dict[str, list[object]] = {
         "book": ["ANA"],
+        "draw": ["ANA", "--out", exchange.parent / "x.png"],
         "follow": ["--to", f"sqlite:///{exchange.parent}/x.db"],
     }
     return [command, exchange, *more.get(command, [])]

@@ -47,11 +47,10 @@ def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
 @pytest.mark.parametrize("block", [HALTED, HOOKED], ids=["halted", "hooked"])
 def test_a_picture_names_its_extra(tmp_path: Path, block: str) -> None:
     code = """
-import numpy as np
 import matchcore as mc
-from matchcore.picture import draw_day
+from matchcore.picture import draw
 try:
-    draw_day("day.png", np.empty(0, mc.COMMAND), np.empty(0, mc.EVENT), mc.Instrument("A", 1))
+    draw("day.png", "e", "ANA")
 except mc.MissingExtra as error:
     print(error.extra, "|", error, "|", isinstance(error, ImportError))
 """
@@ -66,19 +65,18 @@ except mc.MissingExtra as error:
 
 def test_the_library_needs_no_extra(tmp_path: Path) -> None:
     code = """
-import numpy as np
 import matchcore as mc
 from matchcore.importers import FORMATS, sample_day
-from matchcore.picture import open_quantities
+from matchcore.picture import LEVELS
 from matchcore.sinks import open_sink
 with mc.Engine.open("e", instruments=[mc.Instrument("ANA", "0.05")]) as engine:
     engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 5, "1.00"))
     sink = open_sink("sqlite:///x.db", engine.identity)
 with mc.Follower("e", sink) as follower:
-    print(follower.run().sequence, open_quantities(np.empty(0, mc.EVENT))[0].size)
+    print(follower.run().sequence, LEVELS)
 """
     done = without(["click", "rich", "matplotlib"], code, HOOKED, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "2 0\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "2 5\n"), done.stderr
 
 
 def test_the_command_line_does_not_load_what_it_may_not_need() -> None:

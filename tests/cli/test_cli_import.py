@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,14 @@ BAD = {
     "side": f"new;99;both;10;95.7;{AT}",
     "kind": f"buy;99;True;10;95.7;{AT}",
     "long": "x" * 5000,
-    "time zero": "new;99;True;10;95.7;1970-01-01 00:00:00",
+    "time zero": "new;99;True;10;95.7;1970-01-01 01:00:00",
     "bytes": "new;99;\udcff;1;1;1",
 }
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[Path]:
-    with sample_day() as path:
-        yield path
+def day() -> Path:
+    return sample_day()
 
 
 @pytest.fixture(scope="module")
@@ -138,19 +136,11 @@ def test_a_file_that_differs_is_refused_and_adds_nothing(tmp_path: Path, change:
 def test_a_log_of_something_else_is_taken_with_append_only(tmp_path: Path) -> None:
     exchange, file = traded(tmp_path / "e", 20), written(tmp_path, *ROWS, name="orders-san-1.csv")
     assert run("import", "bme", file, exchange).exit_code == 2
-    code, found = run_json("import", "bme", file, exchange, "--append")
+    more = ["--append", "--timezone", "UTC", "--allow-earlier"]
+    code, found = run_json("import", "bme", file, exchange, *more)
     assert code == 0 and found["sequence"] == 21 + 1 + 29
     books = {one["symbol"]: one["orders"] for one in run_json("info", exchange)[1]["instruments"]}
     assert set(books) == {"ANA", "SAN"} and books["SAN"] > 0
-
-
-def test_append_adds_the_whole_file_again(tmp_path: Path) -> None:
-    buys = [row.replace("False", "True") for row in ROWS]
-    file = written(tmp_path, *buys)
-    run("import", "bme", file, tmp_path / "e")
-    code, found = run_json("import", "bme", file, tmp_path / "e", "--append")
-    assert code == 0 and found["sequence"] == 30 + 29
-    assert found["rejected"] == 29  # every id still rests
 
 
 def test_append_with_another_tick_for_a_known_symbol_is_refused(tmp_path: Path) -> None:
@@ -224,10 +214,41 @@ def test_a_name_without_a_symbol_asks_for_one(tmp_path: Path) -> None:
     assert code == 0 and found["sequence"] == 30
 
 
-def test_rows_that_the_rules_refuse_are_counted(tmp_path: Path) -> None:
-    rows = (f"cancel;7;True;1;90;{AT}", ROWS[0], ROWS[0], f"modif;8;True;1;90;{AT}")
-    code, found = run_json("import", "bme", written(tmp_path, *rows), tmp_path / "e")
-    assert (code, found["rejected"], found["commands"]) == (0, 3, 4)
+def test_rows_are_counted_by_what_they_are_and_what_became_of_them(tmp_path: Path) -> None:
+    rows = (
+        f"cancel;7;True;1;90;{AT}",  # no such order
+        ROWS[0], ROWS[0],  # the id still rests
+        f"modif;8;True;1;90;{AT}",
+        f"new;50;True;10;80;{AT}", f"modif;50;True;4;80;{AT}", f"cancel;50;True;6;80;{AT}",
+        f"new;51;True;10;80;{AT}", f"cancel;51;True;11;80;{AT}",  # another quantity
+        f"new;52;True;10;80;{AT}", f"cancel;52;True;9;80;{AT}",
+        f"new;53;True;10;80;{AT}", f"modif;53;True;11;80;{AT}",  # more than there is
+        f"new;54;True;10;80;{AT}", f"modif;54;True;10;80;{AT}",
+    )  # fmt: skip
+    file = written(tmp_path, *rows)
+    code, found = run_json("import", "bme", file, tmp_path / "e", "--batch", "3")
+    assert (code, found["rejected"], found["commands"], found["sent"]) == (0, 3, 15, 15)
+    assert [found[name] for name in ("new_orders", "modifications", "cancels")] == [7, 4, 4]
+    assert found["cancels_of_another_quantity"] == 2
+    assert found["modifications_beyond_the_order"] == 1
+    text = " ".join(run("import", "bme", file, tmp_path / "f").stdout.split())
+    assert "new orders 7 modifications 4 cancels 4" in text
+    assert "cancels of another quantity 2 modifications beyond the order 1" in text
+
+
+def test_times_are_of_the_market_unless_a_zone_is_given(tmp_path: Path) -> None:
+    file = written(tmp_path, ROWS[0])
+    for zone, hour in (([], "07"), (["--timezone", "UTC"], "09"),
+                       (["--timezone", "Asia/Shanghai"], "01")):  # fmt: skip
+        exchange = tmp_path / f"e{hour}"
+        assert run_json("import", "bme", file, exchange, *zone)[0] == 0
+        told = run("tail", exchange, "-n", "1").stdout
+        assert f"2019-05-21T{hour}:00:00.000000000Z" in told
+        other = run("import", "bme", file, exchange, "--timezone", "Asia/Tokyo")
+        assert other.exit_code == 2 and "not the beginning of this import" in other.stderr
+    wrong = run("import", "bme", file, tmp_path / "x", "--timezone", "Madrid")
+    assert wrong.exit_code == 2 and "unknown time zone 'Madrid'" in wrong.stderr
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_damaged_exchange_is_1_and_not_touched(tmp_path: Path) -> None:
@@ -247,6 +268,6 @@ def test_an_exchange_that_is_open_elsewhere_is_1(tmp_path: Path) -> None:
 
 def test_no_row_is_stamped_with_the_clock(tmp_path: Path) -> None:
     """Time 0 would be, and then the log could not be told to hold this import."""
-    file = written(tmp_path, f"new;1;True;1;90;{AT}", "new;2;True;1;90;1970-01-01 00:00:00.000001")
+    file = written(tmp_path, f"new;1;True;1;90;{AT}", "new;2;True;1;90;1970-01-01 01:00:00.000001")
     assert run("import", "bme", file, tmp_path / "e").exit_code == 0
     assert run_json("import", "bme", file, tmp_path / "e")[1]["already_there"] == 2

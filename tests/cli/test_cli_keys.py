@@ -64,6 +64,16 @@ def test_commands_need_keys_and_work_with_them(
     assert run(name, exchange, *rest, "--json")[0] == 0
 
 
+def test_a_picture_needs_keys_and_is_drawn_with_them(
+    exchange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("draw", exchange, "A", "--out", tmp_path / "x.png", "--json")
+    code, said = run(*command)
+    assert code == 1 and said["kind"] == "KeyRefused" and not (tmp_path / "x.png").exists()
+    monkeypatch.setenv("MATCHCORE_KEYS", str(exchange.with_name("keys")))
+    assert run(*command)[0] == 0
+
+
 def test_verify_says_when_it_checked_the_structure_only(
     exchange: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

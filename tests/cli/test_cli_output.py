@@ -32,6 +32,7 @@ COMMANDS = [
     "book",
     "ddl",
     "demo",
+    "draw",
     "follow",
     "import",
     "info",
@@ -122,6 +123,7 @@ def test_bench_prints_json_and_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 0 and found["figures"][0]["what"] == "1000 by 1"
     result = run("bench", "--count", 1000, "--rounds", 1)
     assert "1000 by 1" in result.stdout and "12.500" in result.stdout
+    assert result.stdout.startswith("matchcore 7.8 (no checkout), m, d\n")
 
 
 def small_suite(
@@ -129,7 +131,7 @@ def small_suite(
 ) -> dict[str, object]:
     figure = {"suite": names[0], "what": f"{count} by {rounds}", "median": 12.5, "least": 1}
     figure |= {"most": 13, "unit": "million/s", "note": ""}
-    return {"machine": "m", "date": "d", "figures": [figure]}
+    return {"version": "7.8", "commit": None, "machine": "m", "date": "d", "figures": [figure]}
 
 
 def test_info_says_what_the_exchange_is(exchange: Path) -> None:

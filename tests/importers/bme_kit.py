@@ -34,3 +34,9 @@ def imported(file: Path, instrument: mc.Instrument = ANA, **more: object) -> NDA
     directory = mc.Directory([instrument])
     parts = Bme().commands(file, directory, **more)  # type: ignore[arg-type]
     return np.concatenate([np.empty(0, mc.COMMAND), *parts])
+
+
+def quantities(file: Path) -> NDArray:
+    """What each row says, cancels included."""
+    parts = [said for _, said in Bme().rows(file, mc.Directory([ANA]))]
+    return np.concatenate([np.empty(0, np.int64), *parts])

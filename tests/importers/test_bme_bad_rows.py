@@ -6,7 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from bme_kit import AT, HEADER, NAME, NEW, imported, lines, written
+from bme_kit import AT, HEADER, NAME, NEW, imported, lines, quantities, written
 
 import matchcore as mc
 from matchcore.errors import ImportFormatError
@@ -15,7 +15,8 @@ from matchcore.importers import Bme
 BAD_ROWS = {
     "too few columns": (f"new;1;True;10;{AT}", "5 fields, not 6"),
     "too many columns": (f"{NEW};x", "7 fields, not 6"),
-    "an empty line": ("", "1 fields"),
+    "an empty line": ("", "an empty line between rows"),
+    "a line of spaces": (" \t", "an empty line between rows"),
     "another separator": (NEW.replace(";", ","), "1 fields"),
     "quantity no number": (NEW.replace(";10;", ";ten;"), "qty 'ten' is not a whole number"),
     "quantity missing": (NEW.replace(";10;", ";;"), "qty '' is not a whole number"),
@@ -31,6 +32,12 @@ BAD_ROWS = {
     "id beyond 64 bits": (NEW.replace(";1;", f";{2**64};"), f"from 1 to {2**64 - 1}"),
     "price off its tick": (NEW.replace("95.7", "95.72"), "not on a tick of 0.05.*95.70 and 95.75"),
     "price no number": (NEW.replace("95.7", "cheap"), "price 'cheap' is not a number"),
+    "price with an underscore": (NEW.replace("95.7", "9_5.7"), "price '9_5.7'"),
+    "price in other digits": (NEW.replace("95.7", "\u0669\u0665.\u0667"), "price '\u0669\u0665"),
+    "price spaced": (NEW.replace("95.7", " 95.7"), "price ' 95.7'"),
+    "quantity with an underscore": (NEW.replace(";10;", ";1_0;"), "qty '1_0'"),
+    "id with an underscore": (NEW.replace(";1;", ";1_1;"), "uid '1_1'"),
+    "id in other digits": (NEW.replace(";1;", ";\u0661;"), "uid '\u0661'"),
     "price missing": (NEW.replace("95.7", ""), "price '' is not a number"),
     "price not finite": (NEW.replace("95.7", "NaN"), "not finite"),
     "price beyond 64 bits": (NEW.replace("95.7", "9e30"), "beyond 64 bits"),
@@ -48,7 +55,9 @@ BAD_ROWS = {
     "time in other digits": (NEW.replace("2019", "201\u0669"), "is not a time like"),
     "time with digits beyond microseconds": (NEW.replace(AT, f"{AT}7"), "is not a time like"),
     "time beyond 64 bits": (NEW.replace("2019", "9999"), "beyond 64 bits of nanoseconds"),
-    "time zero": (NEW.replace(AT, "1970-01-01 00:00:00"), "is 0, which means: no time"),
+    "time zero": (NEW.replace(AT, "1970-01-01 01:00:00"), "is 0, which means: no time"),
+    "time that clocks skip": (NEW.replace(AT, "2019-03-31 02:30:00"), "does not exist in Europe/M"),
+    "time that comes twice": (NEW.replace(AT, "2019-10-27 02:30:00"), "comes twice in Europe/Mad"),
     "time zero of a zone": (NEW.replace(AT, "1970-01-01 01:00:00+01:00"), "is 0, which means"),
     "a cancel without quantity": (f"cancel;1;True;;95.7;{AT}", "qty ''"),
     "a reduction by nothing": (f"modif;1;True;0;95.7;{AT}", "qty '0'"),
@@ -74,10 +83,16 @@ def test_a_wrong_row_is_named(tmp_path: Path, name: str, ending: str) -> None:
         raise error
 
 
-@pytest.mark.parametrize("header", [NEW, HEADER.upper(), f"{HEADER};x", f"\ufeff{HEADER}", ""])
+@pytest.mark.parametrize("header", [NEW, HEADER.upper(), f"{HEADER};x", f"\ufeff\ufeff{HEADER}",
+                                    f" {HEADER}", ""])  # fmt: skip
 def test_a_missing_or_other_header_is_line_one(tmp_path: Path, header: str) -> None:
     error = refused(written(tmp_path, lines(header, NEW)))
-    assert error.line == 1 and HEADER in error.what
+    assert error.line == 1 and error.what == f"the header is {shown(header)!r}, not {HEADER!r}"
+
+
+def shown(header: str) -> str:
+    """One byte-order mark is no part of the text."""
+    return header.removeprefix("\ufeff")
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}.gz"])
@@ -165,5 +180,5 @@ def test_a_row_behind_a_full_chunk_is_still_checked(tmp_path: Path) -> None:
 def test_quantities_name_a_wrong_row_too(tmp_path: Path, quantity: str) -> None:
     file = written(tmp_path, lines(HEADER, NEW, NEW.replace(";10;", f";{quantity};")))
     with pytest.raises(ImportFormatError, match=f"line 3: qty '{quantity}'") as caught:
-        Bme().quantities(file)
+        quantities(file)
     assert (caught.value.path, caught.value.line) == (str(file), 3)

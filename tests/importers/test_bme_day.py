@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bme_kit import ANA, imported
+from bme_kit import ANA, imported, quantities
 from numpy.typing import NDArray
 
 import matchcore as mc
@@ -18,9 +17,8 @@ MACHINES = ["cython", "reference"]
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[Path]:
-    with sample_day() as path:
-        yield path
+def day() -> Path:
+    return sample_day()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,8 @@ def test_every_command_is_of_that_day_and_in_order(commands: NDArray) -> None:
     times = commands["time"].astype("datetime64[ns]")
     assert (times.astype("datetime64[D]") == np.datetime64("2019-05-21")).all()
     assert (np.diff(commands["time"]) >= 0).all()
-    assert str(times[0]) == "2019-05-21T09:00:23.256000000"
+    assert str(times[0]) == "2019-05-21T07:00:23.256000000"  # 09:00 in Madrid
+    assert str(times[-1]) == "2019-05-21T15:30:00.017000000"
 
 
 def test_the_first_row_is_the_one_in_the_file(commands: NDArray) -> None:
@@ -87,7 +86,7 @@ def test_each_cancel_finds_the_quantity_the_file_says(
     ]
     assert (gone["sequence"] == rows + 2).all()  # sequence 1 is the instrument
     assert (gone["order_id"] == commands["order_id"][rows]).all()
-    assert (gone["quantity"] == Bme().quantities(day)[rows]).all()
+    assert (gone["quantity"] == quantities(day)[rows]).all()
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bme_kit import ANA, AT, HEADER, NAME, NEW, imported, lines, written
 
@@ -29,10 +30,49 @@ def test_a_header_alone_is_a_day_without_orders(tmp_path: Path) -> None:
     assert len(imported(written(tmp_path, lines(HEADER)))) == 0
 
 
-def test_times_are_utc_to_the_microsecond(tmp_path: Path) -> None:
-    rows = (NEW, NEW.replace(AT, "2019-05-21 11:00:00.123456+02:00"))
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_empty_last_lines_are_no_rows(
+    tmp_path: Path, end: str, ending: str
+) -> None:
+    wanted = imported(written(tmp_path, lines(HEADER, NEW)))
+    text = f"\ufeff{HEADER}\n{NEW}\n\n \t\n".replace("\n", end)
+    assert imported(written(tmp_path, text.encode(), NAME + ending)).tobytes() == wanted.tobytes()
+
+
+def test_times_are_those_of_the_market_in_utc(tmp_path: Path) -> None:
+    winter = NEW.replace("-05-21", "-01-21")
+    rows = (NEW, NEW.replace(AT, "2019-05-21 11:00:00.123456+04:00"), winter)
+    file = written(tmp_path, lines(HEADER, *rows))
+    summer = 1_558_422_000_123_456_000  # 07:00
+    assert imported(file)["time"].tolist() == [summer, summer, 1_548_057_600_123_456_000]  # 08:00
+    hour = 3600 * 10**9
+    utc = [summer + 2 * hour, summer, 1_548_057_600_123_456_000 + hour]
+    assert imported(file, timezone="UTC")["time"].tolist() == utc
+    shanghai = imported(file, timezone="Asia/Shanghai")["time"].tolist()
+    assert shanghai == [summer - 6 * hour, summer, 1_548_057_600_123_456_000 - 7 * hour]
+
+
+def test_a_time_that_comes_twice_needs_an_offset(tmp_path: Path) -> None:
+    rows = [NEW.replace(AT, f"2019-10-27 02:30:00+0{hours}:00") for hours in (2, 1)]
     times = imported(written(tmp_path, lines(HEADER, *rows)))["time"]
-    assert times.tolist() == [1_558_429_200_123_456_000] * 2
+    assert np.diff(times).tolist() == [3600 * 10**9]
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "", "Europe", "../UTC", "/etc/passwd", "x" * 999])
+def test_an_unknown_time_zone_is_refused(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path, lines(HEADER, NEW))
+    with pytest.raises(ValueError, match=r"unknown time zone .*a name like Europe/Madrid"):
+        imported(file, timezone=name)
+
+
+def test_rows_come_with_their_quantities(tmp_path: Path) -> None:
+    rows = (NEW, f"modif;1;True;4;95.7;{AT}", f"cancel;1;True;6;95.7;{AT}")
+    ((commands, quantities),) = Bme().rows(
+        written(tmp_path, lines(HEADER, *rows)), mc.Directory([ANA])
+    )
+    assert quantities.tolist() == [10, 4, 6] and quantities.dtype == np.int64
+    assert commands["quantity"].tolist() == [10, 4, 0]
 
 
 def test_times_out_of_order_keep_the_order_of_the_file(tmp_path: Path) -> None:
@@ -96,10 +136,10 @@ def test_the_largest_numbers_are_taken(tmp_path: Path) -> None:
     ("text", "time"),
     [
         ("2019-05-21T09:00:00Z", 1_558_429_200 * 10**9),
-        ("2019-05-21 09:00:00.5", 1_558_429_200_500_000_000),
-        ("1970-01-01 00:00:00.000001", 1000),
-        ("1969-12-31 23:59:59.999999", -1000),
-        ("2262-04-11 23:47:16.854775", (2**63 - 1) // 1000 * 1000),
+        ("2019-05-21 09:00:00.5Z", 1_558_429_200_500_000_000),
+        ("1970-01-01 00:00:00.000001Z", 1000),
+        ("1970-01-01 00:59:59.999999", -1000),  # in Madrid
+        ("2262-04-11 23:47:16.854775Z", (2**63 - 1) // 1000 * 1000),
     ],
 )
 def test_a_time_is_taken_in_every_version_of_python_alike(

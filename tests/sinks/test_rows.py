@@ -99,8 +99,8 @@ def test_wide_sums_are_those_of_whole_numbers() -> None:
 def test_the_real_day_arrives(tmp_path: Path) -> None:
     exchange = tmp_path / "e"
     ana = mc.Instrument("ANA", "0.05")
-    with sample_day() as day, mc.Engine.open(exchange, instruments=[ana]) as engine:
-        for part in Bme().commands(day, engine.instruments):
+    with mc.Engine.open(exchange, instruments=[ana]) as engine:
+        for part in Bme().commands(sample_day(), engine.instruments):
             engine.submit_batch(part)
     database = followed(exchange, tmp_path / "x.db")
     counts = compare(exchange, database)
