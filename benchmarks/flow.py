@@ -45,20 +45,24 @@ def _cancelled(book: mc.OrderBook, live: list[int], draw: Callable[[], float]) -
             return order_id
 
 
-#: A legal sequence on which one peer hangs: `+` buy, `-` sell, price*quantity, `x` cancel that add.
-HANGING = (
-    "+99996*66 +100002*98 +99997*61 +99993*79 -100001*11 +99993*2 +99996*84 +99994*90 -100001*76"
-    " -99985*66 -99987*80 -99987*58 -99986*38 -99988*82 -99984*67 x6 -99989*55"
+#: Price-time priority by hand: `+` buy, `-` sell, price*quantity, `x` cancel the order with
+#: that number.
+KNOWN_CASE = (
+    "-101*5 -100*3 -100*4 -100*2 +99*6 +99*2 +98*9 +100*1 +97*7 x3 +102*5 x5 -98*5 -103*8 +110*9"
 )
+#: The fills that it must give.
+KNOWN_FILLS = "100*1 100*2 100*2 101*1 99*2 98*3 101*4 103*5"
 
 
 def parsed(text: str) -> list[Operation]:
-    """Operations written as in `HANGING`."""
+    """Operations written as in `KNOWN_CASE`."""
     operations: list[Operation] = []
-    for made, word in enumerate(text.split(), 1):
+    made = 0
+    for word in text.split():
         if word[0] == "x":
             operations.append((int(word[1:]),))
             continue
+        made += 1
         price, _, quantity = word[1:].partition("*")
         side = mc.Side.BUY if word[0] == "+" else mc.Side.SELL
         operations.append((made, int(side), int(price), int(quantity)))

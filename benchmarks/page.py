@@ -70,7 +70,7 @@ def peers() -> str:
             f"{row['name']} {row['version']}".strip(),
             f"{row['thousand_per_s']:,.0f}" if row["thousand_per_s"] else "",
             row["agrees"],
-            row["hanging_case"],
+            row["known_case"],
             row["note"],
         ]
         for row in recorded("peers")["rows"]

@@ -37,7 +37,7 @@ def peers(count: int, rounds: int, limit: float, cache: Path | None, as_json: bo
     rows = [
         [f"{row['name']} {row['version']}".strip(), row["thousand_per_s"],
          f"{row['least']} to {row['most']}" if row["most"] else "",
-         row["agrees"], row["hanging_case"], row["note"]]
+         row["agrees"], row["known_case"], row["note"]]
         for row in result["rows"]
     ]  # fmt: skip
     show_rows(

@@ -16,13 +16,13 @@ from typing import Any
 
 from matchcore.bench.suite import stamp
 
-from ..flow import HANGING, Operation, book_flow, parsed
+from ..flow import KNOWN_CASE, Operation, book_flow, parsed
 from . import environment
 
 SLICES = 25
 FOR_EVER_S = 1e6
 STOPPED = "stopped at the limit"
-CASE_LIMIT_S = 20.0
+ADDS = " without cancels"
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -39,10 +39,9 @@ class Contestant:
     what: str = "matching"
     problem: str = ""  # why it does not take part
     note: str = ""
-    case: str = ""
-    agrees: str = ""
+    given: str = ""  # the whole flow, or ADDS
+    verdicts: dict[str, str] = field(default_factory=dict)  # by flow: do the fills agree?
     operations: int = 0  # of the flow, or as far as it came
-    adds_only: bool = False
     rates: list[float] = field(default_factory=list)  # thousand operations a second
 
     def row(self) -> dict[str, Any]:
@@ -54,8 +53,8 @@ class Contestant:
             "thousand_per_s": round(statistics.median(rates), 1) if rates else None,
             "least": min(rates, default=None),
             "most": max(rates, default=None),
-            "agrees": self.agrees,
-            "hanging_case": self.case,
+            "agrees": self.verdicts.get("flow", ""),
+            "known_case": self.verdicts.get("case", ""),
             "operations": self.operations,
             "note": f"not installed: {self.problem}" if self.problem else self.note,
         }
@@ -69,9 +68,16 @@ def contestants() -> list[Contestant]:
         Contestant("matchcore reference machine", "ours:Reference",
                    note="plain Python, every rule checked"),
         Contestant("plain Python over sortedcontainers", "ours:Plain"),
-        Contestant("order_book", "external:OrderBookStructure", "order_book==0.6.1",
+        Contestant("order-book", "external:OrderBookStructure", "order-book==1.1.0",
                    what="structure only", note="C; sorts and keeps, matches nothing"),
-        Contestant("nanobook", "external:Nanobook", "nanobook==0.19.2", note="Rust"),
+        Contestant("orderly-chaos", "external:OrderlyChaos", "orderly-chaos==0.2.0",
+                   note="C++ through ctypes"),
+        Contestant("obook", "external:Obook", "obook==0.1.0", note="Go through ctypes"),
+        Contestant("liquibook", "external:Liquibook", "liquibook==2.0.1", note="C++ through SWIG"),
+        Contestant("matching-engine", "external:MatchingEngine", "matching-engine==0.1.1",
+                   note="plain Python"),
+        Contestant("nanobook", "external:Nanobook", "nanobook==0.19.2", given=ADDS,
+                   note="Rust; new orders only, since it has hung"),
         Contestant("lightmatchingengine", "external:LightMatchingEngine",
                    "lightmatchingengine==2019.1.4"),
         Contestant("pyorderbook", "external:PyOrderBook", "pyorderbook==0.4.9"),
@@ -88,24 +94,22 @@ class Contest:
     python: Path
     limit_s: float
 
-    def flow_file(self, name: str, flow: Sequence[Operation]) -> Path:
+    def flow_file(self, name: str, flow: Sequence[Operation]) -> None:
         cells = array("q")
         for operation in flow:
             cells.extend(operation if len(operation) == 4 else (operation[0], 0, 0, 0))
-        path = self.directory / name
-        path.write_bytes(cells.tobytes())
-        return path
+        (self.directory / name).write_bytes(cells.tobytes())
 
     def run(
-        self, contestant: Contestant, flow: Path, mode: str, *, slices: int = SLICES,
+        self, contestant: Contestant, flow: str, mode: str, *, slices: int = SLICES,
         limit_s: float | None = None,
     ) -> Said:  # fmt: skip
         """The lines the worker has said, and why it ended early: "", STOPPED or its error."""
         python = self.python if contestant.requirement else Path(sys.executable)
-        command = [str(python), str(WORKER), contestant.runs, str(flow), mode, str(slices)]
+        command = python, WORKER, contestant.runs, self.directory / flow, mode, slices
         try:
             done = subprocess.run(
-                command, capture_output=True, timeout=limit_s or self.limit_s, check=False
+                list(map(str, command)), capture_output=True, timeout=limit_s or self.limit_s
             )
             said, problem = done.stdout, ""
             if done.returncode:
@@ -141,32 +145,30 @@ def compare(
 
 def steps(rounds: int) -> int:
     """How often `compare` calls its progress."""
-    return len(contestants()) * (2 + rounds)
+    return len(contestants()) * (3 + rounds)
 
 
 def _judge(
     contest: Contest, field_: list[Contestant], count: int, progress: Callable[[int], None]
 ) -> None:
-    """Who gives the fills of the reference machine, and who hangs on the known case."""
-    flow = book_flow(count)
-    adds = [operation for operation in flow if len(operation) == 4]
-    case = contest.flow_file("case", parsed(HANGING))
-    files = {False: contest.flow_file("flow", flow), True: contest.flow_file("adds", adds)}
+    """Who gives the fills of the reference machine, in the known case and in the flow."""
     judge = next(one for one in field_ if one.runs == "ours:Reference")
-    right_case = contest.run(judge, case, "check", slices=1, limit_s=FOR_EVER_S)
-    right = {only: contest.run(judge, files[only], "check", limit_s=FOR_EVER_S) for only in files}
-    for one in field_:
-        progress(1)
-        if one.problem or one.what == "nothing":
-            continue
-        said = contest.run(one, case, "check", slices=1, limit_s=CASE_LIMIT_S)
-        one.adds_only = said == ([], STOPPED)
-        one.case = "hangs" if one.adds_only else _verdict(said, right_case)
-        one.agrees = _verdict(contest.run(one, files[one.adds_only], "check"), right[one.adds_only])
-        if one.what == "structure only":
-            one.agrees = one.case = one.what
-        if one.adds_only:
-            one.note = _joined(one.note, "adds only: it hangs where orders are cancelled")
+    flows = ("case", parsed(KNOWN_CASE), 1), ("flow", book_flow(count), SLICES)
+    for name, flow, slices in flows:
+        contest.flow_file(name, flow)
+        contest.flow_file(name + ADDS, [operation for operation in flow if len(operation) == 4])
+        right = {
+            end: contest.run(judge, name + end, "check", slices=slices, limit_s=FOR_EVER_S)
+            for end in ("", ADDS)
+        }
+        for one in field_:
+            progress(1)
+            if one.problem or one.what == "nothing":
+                continue
+            said = contest.run(one, name + one.given, "check", slices=slices)
+            one.verdicts[name] = (
+                _verdict(said, right[one.given]) if one.what == "matching" else one.what
+            )
 
 
 def _verdict(said: Said, right: Said) -> str:
@@ -188,8 +190,7 @@ def _race(
             progress(1)
             if one.problem:
                 continue
-            path = contest.directory / ("adds" if one.adds_only else "flow")
-            lines, problem = contest.run(one, path, "measure")
+            lines, problem = contest.run(one, "flow" + one.given, "measure")
             if lines:
                 one.operations = lines[-1]["done"]
                 one.rates.append(one.operations / lines[-1]["seconds"] / 1000)

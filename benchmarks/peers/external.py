@@ -16,7 +16,7 @@ BUY = 1
 
 
 class OrderBookStructure:
-    """`order_book`: sorted prices without matching; each price holds its orders, as in its docs."""
+    """`order-book`: sorted prices without matching; each price holds its orders, as in its docs."""
 
     def __init__(self) -> None:
         from order_book import OrderBook
@@ -54,6 +54,162 @@ class OrderBookStructure:
     def fills(self, operation: Any) -> Fills:
         self.run([operation])
         return ()
+
+
+class OrderlyChaos:
+    """`orderly-chaos`: trades come to a callback."""
+
+    def __init__(self) -> None:
+        from orderly_chaos import LimitOrderBook, Side
+
+        self.trades: list[Any] = []
+        self.peer = LimitOrderBook(on_trade=self.trades.append)
+        self.sides = {1: Side.BUY, 2: Side.SELL}
+
+    def prepare(self, flow: Flow) -> list[Any]:
+        return [
+            (self.sides[operation[1]], operation[0], operation[3], operation[2])
+            if len(operation) == 4
+            else operation
+            for operation in flow
+        ]
+
+    def run(self, operations: list[Any]) -> None:
+        limit, cancel, trades = self.peer.limit, self.peer.cancel, self.trades
+        for operation in operations:
+            if len(operation) == 4:
+                limit(*operation)
+                trades.clear()
+            else:
+                cancel(*operation)
+
+    def fills(self, operation: Any) -> Fills:
+        if len(operation) == 1:
+            self.peer.cancel(*operation)
+            return ()
+        self.trades.clear()
+        self.peer.limit(*operation)
+        return [(trade.price, trade.quantity) for trade in self.trades]
+
+
+class Obook:
+    """`obook`: numbers orders as the flow does; a user each, because it prevents self-trades."""
+
+    def __init__(self) -> None:
+        import obook
+
+        self.peer = obook.Book()
+        self.sides = {1: obook.BUY, 2: obook.SELL}
+        self.trade = obook.EventKind.TRADE
+
+    def prepare(self, flow: Flow) -> list[Any]:
+        return [
+            (operation[0], self.sides[operation[1]], operation[2], operation[3])
+            if len(operation) == 4
+            else (operation[0], operation[0])
+            for operation in flow
+        ]
+
+    def run(self, operations: list[Any]) -> None:
+        submit, cancel, events = self.peer.submit, self.peer.cancel, self.peer.events
+        for operation in operations:
+            if len(operation) == 4:
+                submit(*operation)
+            else:
+                cancel(*operation)
+            events()
+
+    def fills(self, operation: Any) -> Fills:
+        (self.peer.submit if len(operation) == 4 else self.peer.cancel)(*operation)
+        return [
+            (event.price, event.qty) for event in self.peer.events() if event.kind == self.trade
+        ]
+
+
+class Liquibook:
+    """`liquibook`: a listener hears of fills, and books them on both orders, as in its docs."""
+
+    def __init__(self) -> None:
+        import liquibook
+
+        trades: list[tuple[int, int]] = []
+
+        class Listener(liquibook.OrderListener):
+            def on_fill(self, taker: Any, maker: Any, quantity: int, price: int) -> None:
+                maker.fill(quantity, price, 0)
+                taker.fill(quantity, price, 0)
+                trades.append((price, quantity))
+
+            def on_accept(self, order: Any) -> None:
+                """Has to be there."""
+
+            on_cancel = on_accept
+
+        self.trades, self.listener = trades, Listener()
+        self.peer = liquibook.DepthOrderBook()
+        self.peer.set_order_listener(self.listener)
+        self.make = liquibook.SimpleOrder
+        self.orders: dict[int, Any] = {}
+
+    def prepare(self, flow: Flow) -> list[Any]:
+        prepared = []
+        for operation in flow:
+            if len(operation) == 4:
+                order_id, side, price, quantity = operation
+                self.orders[order_id] = self.make(side == BUY, price, quantity)
+            prepared.append((self.orders[operation[0]], len(operation) == 4))
+        return prepared
+
+    def run(self, operations: list[Any]) -> None:
+        add, cancel, trades = self.peer.add, self.peer.cancel, self.trades
+        for order, is_new in operations:
+            if is_new:
+                add(order)
+                trades.clear()
+            else:
+                cancel(order)
+
+    def fills(self, operation: Any) -> Fills:
+        self.trades.clear()
+        order, is_new = operation
+        (self.peer.add if is_new else self.peer.cancel)(order)
+        return list(self.trades)
+
+
+class MatchingEngine:
+    """`matching-engine`, without its log and gateway; all orders are of one account."""
+
+    def __init__(self) -> None:
+        from matching_engine import domain, engine, events
+
+        self.domain, self.trade = domain, events.Trade
+        self.peer = engine.MatchingEngine()
+        self.sides = {1: domain.Side.BUY, 2: domain.Side.SELL}
+        self.sequence = 0
+
+    def prepare(self, flow: Flow) -> list[Any]:
+        return [self._command(operation) for operation in flow]
+
+    def _command(self, operation: tuple[int, ...]) -> Any:
+        self.sequence += 1
+        if len(operation) == 1:
+            command = self.domain.CancelOrder(operation[0], 1)
+        else:
+            order_id, side, price, quantity = operation
+            command = self.domain.NewOrder(
+                order_id, 1, self.sides[side], price, quantity,
+                stp=self.domain.SelfTradePrevention.NONE,
+            )  # fmt: skip
+        return self.domain.SequencedCommand(self.sequence, self.sequence, command)
+
+    def run(self, operations: list[Any]) -> None:
+        process = self.peer.process
+        for command in operations:
+            process(command)
+
+    def fills(self, operation: Any) -> Fills:
+        events = self.peer.process(operation)
+        return [(event.price, event.qty) for event in events if type(event) is self.trade]
 
 
 class LightMatchingEngine:

@@ -164,30 +164,6 @@ RULES = {
         buy 6 6@0     => accepted 6 6@0, trade 4 5@-2 by 6 left 0/1,
                          trade 3 1@-1 by 6 left 4/0
         """,
-    "the 17 operations that made another engine hang": """
-        buy 1 66@99996
-        buy 2 98@100002
-        buy 3 61@99997
-        buy 4 79@99993
-        sell 5 11@100001  => accepted 5 11@100001, trade 2 11@100002 by 5 left 87/0
-        buy 6 2@99993
-        buy 7 84@99996
-        buy 8 90@99994
-        sell 9 76@100001  => accepted 9 76@100001, trade 2 76@100002 by 9 left 11/0
-        sell 10 66@99985  => accepted 10 66@99985, trade 2 11@100002 by 10 left 0/55,
-                             trade 3 55@99997 by 10 left 6/0
-        sell 11 80@99987  => accepted 11 80@99987, trade 3 6@99997 by 11 left 0/74,
-                             trade 1 66@99996 by 11 left 0/8, trade 7 8@99996 by 11 left 76/0
-        sell 12 58@99987  => accepted 12 58@99987, trade 7 58@99996 by 12 left 18/0
-        sell 13 38@99986  => accepted 13 38@99986, trade 7 18@99996 by 13 left 0/20,
-                             trade 8 20@99994 by 13 left 70/0
-        sell 14 82@99988  => accepted 14 82@99988, trade 8 70@99994 by 14 left 0/12,
-                             trade 4 12@99993 by 14 left 67/0
-        sell 15 67@99984  => accepted 15 67@99984, trade 4 67@99993 by 15 left 0/0
-        cancel 6          => cancelled 6 2@99993 REQUESTED
-        sell 16 55@99989  => accepted 16 55@99989
-        book              => - / 99989: 16x55
-        """,
 }
 
 
