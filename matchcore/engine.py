@@ -108,6 +108,7 @@ class Engine(Calls, Living):
         progress: Callable[[int], None] = lambda step: None,
         hash: str | None = None,
         keys: Keys | None = None,
+        accept_loss: bool = False,
         disk: Disk = DISK,
         reserve: int = 0,
         persistence: str | tuple[str, int] | None = None,
@@ -127,14 +128,15 @@ class Engine(Calls, Living):
         ``reserve``: bytes of memory for books and orders, taken beforehand.
         ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
         `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
-        if bytes before the end differ.
+        if bytes before the end differ, or the end is missing, or files of another exchange are
+        beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file.
         """
         wanted, directory = distinct(instruments), Path(path)
         pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
         log, driven, recovery = open_for_writing(
             directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
             segment_bytes=segment_bytes, progress=progress, hash=hash, keys=keys, disk=disk,
-            reserve=reserve,
+            reserve=reserve, accept_loss=accept_loss,
         )  # fmt: skip
         pipeline.log = log
         engine = cls(

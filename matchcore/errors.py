@@ -97,7 +97,10 @@ class KeyRefused(LogError):
 
 
 class LogFailed(LogError):
-    """A write or sync failed: the log takes nothing more until it is opened again."""
+    """The system refused a file; the message has its path and the reason.
+
+    A log whose write or sync failed takes nothing more until it is opened again.
+    """
 
 
 class NotInTheLog(MatchcoreError, LookupError):

@@ -57,7 +57,7 @@ class Follower(Closing):
         directory = Path(path)
         self._sink = sink
         at = sink.position() or Position(0, 0)
-        accept = of_this_log(directory)
+        accept = of_this_log(directory, accept_loss=True)  # the sink knows the exchange
         start = starts(directory, machine_class(machine), at.sequence, accept, keys=keys)
         self._machine = start.machine
         self._reader = LogReader(directory, after=start.sequence, chain=start.chain, keys=keys)

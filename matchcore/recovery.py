@@ -35,8 +35,11 @@ from .journal import (
     first_sequence,
     has_log,
     identity_of,
+    published,
     take_lock,
+    writer_alive,
 )
+from .journal.position import GO_ON
 from .moments import nanoseconds, text_of
 from .state import State
 
@@ -50,7 +53,8 @@ class Recovery:
     """What opening found and did.
 
     ``snapshot_sequence``: of the snapshot it began with, 0 for none; ``skipped``: snapshots that
-    were bad, and why; ``commands``: replayed from the log.
+    were bad, and why; ``commands``: replayed from the log; ``not_there``: first and last sequence
+    that are missing though they were on disk, as far as `position` tells.
     """
 
     segments: int = 0
@@ -59,6 +63,7 @@ class Recovery:
     cut_bytes: int = 0
     snapshot_sequence: int = 0
     skipped: list[str] = field(default_factory=list)
+    not_there: tuple[int, int] | None = None
     seconds: float = 0.0
 
 
@@ -95,8 +100,8 @@ def starts(
 ) -> Start:
     """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
 
-    `accept` says what is wrong with a snapshot that is good in itself, or "".  One whose key is
-    refused is not bad: `KeyRefused`.
+    `accept` says what is wrong with a snapshot that is good in itself, or "", or raises it.  One
+    whose key is refused is not bad: `KeyRefused`.
     """
     skipped: list[str] = []
     for file in snapshots.listing(path, disk):
@@ -209,18 +214,20 @@ def open_for_writing(
     progress: Callable[[int], None],
     hash: str | None = None,
     keys: Keys | None = None,
+    accept_loss: bool = False,
     disk: Disk = DISK,
     reserve: int = 0,
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
 
-    A snapshot of another exchange is skipped like a bad one.  One beyond the log's end is not:
-    the log was on disk before the snapshot was written, so commands are missing.
+    With `accept_loss` a snapshot of another exchange is skipped like a bad one, and a log that
+    ends before what `position` says was on disk is taken.  A snapshot beyond the log's end is
+    refused always: the log was on disk before the snapshot was written.
     """
     began = time.perf_counter()
     if reserve and has_log(path, disk):  # who is in the way is told before memory is taken
         disk.close(take_lock(path, disk))
-    accept = of_this_log(path, disk)
+    accept = of_this_log(path, disk, accept_loss=accept_loss)
     start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
     if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
@@ -230,7 +237,7 @@ def open_for_writing(
             log = FileLog.open(
                 path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
                 after=start.sequence, chain=start.chain, on_frame=replaying.take,
-                hash=hash, keys=keys, disk=disk,
+                hash=hash, keys=keys, accept_loss=accept_loss, disk=disk,
             )  # fmt: skip
     except BaseException:
         if log is not None:
@@ -244,6 +251,7 @@ def open_for_writing(
         cut_bytes=found.cut_bytes,
         snapshot_sequence=start.sequence,
         skipped=start.skipped,
+        not_there=found.not_there,
         seconds=time.perf_counter() - began,
     )
     return log, start.machine, recovery
@@ -291,6 +299,10 @@ def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys
             if driven.sequence == sequence:
                 break
         found.cut_bytes = reader.torn_bytes
+        if sequence is None and not writer_alive(directory):
+            hint = published(directory)
+            if hint.on_disk > driven.sequence and hint.identity == reader.identity:
+                found.not_there = driven.sequence + 1, hint.on_disk
     if sequence is not None and driven.sequence < sequence:
         ends = driven.sequence
         raise NotInTheLog(f"sequence {sequence}: the log in {directory} ends with {ends}")
@@ -342,7 +354,8 @@ def at_durable(
     durable = log.durable
     start = Start(made(), None, [], 0)
     if path is not None:
-        start = starts(path, made, durable, of_this_log(path, disk), disk, log.keys)
+        accept = of_this_log(path, disk, accept_loss=True)  # its opening has decided that
+        start = starts(path, made, durable, accept, disk, log.keys)
     if start.sequence < durable:
         for frame in log.frames(start.sequence):
             replay(start.machine, frame)
@@ -353,10 +366,25 @@ def at_durable(
     return start.machine
 
 
-def of_this_log(path: Path, disk: Disk = DISK) -> Callable[[snapshots.Snapshot], str]:
-    """For `starts`: a snapshot must be of the exchange whose log lies beside it."""
+def of_this_log(
+    path: Path, disk: Disk = DISK, *, accept_loss: bool = False
+) -> Callable[[snapshots.Snapshot], str]:
+    """For `starts`: a snapshot must be of the exchange whose log lies beside it.
+
+    `LogDamaged` for one of another exchange; with `accept_loss` it is only wrong.
+    """
     try:
         identity = identity_of(path, disk)
     except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
         return lambda snapshot: ""
-    return lambda snapshot: "" if snapshot.identity == identity else "of another exchange"
+
+    def check(snapshot: snapshots.Snapshot) -> str:
+        if snapshot.identity == identity:
+            return ""
+        wrong = snapshots.of_another(snapshot, identity)
+        if accept_loss:
+            return wrong
+        file = snapshots.path_of(path, snapshot.sequence)
+        raise LogDamaged(wrong + GO_ON, str(file), 0, snapshot.sequence)
+
+    return check

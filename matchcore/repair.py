@@ -13,16 +13,23 @@ from pathlib import Path
 
 from . import snapshots
 from .errors import LogDamaged, LogError
-from .journal import DISK, Disk, Keys
+from .journal import DISK, Disk, Keys, missed, published
 from .journal.archived import where
-from .journal.disk import WRITE, give_birth, read_all, take_lock
-from .journal.format import ALIGNMENT, FRAME_MAGIC, BadBytes, FrameHeader
-from .journal.reader import published
-from .journal.segments import Walk, check_follows, check_order, named_sequence, segment_files
+from .journal.disk import PIECE_BYTES, READ, WRITE, give_birth, refusals, take_lock
+from .journal.format import FrameHeader
+from .journal.position import POSITION_NAME
+from .journal.segments import (
+    Walk,
+    check_follows,
+    check_order,
+    headers_in,
+    named_sequence,
+    segment_files,
+)
 from .recovery import machine_class, of_this_log, starts
+from .snapshots import Snapshot
 
 CUT_PREFIX = "cut-"
-_MAGIC = FRAME_MAGIC.to_bytes(4, "little")
 
 
 @dataclass(slots=True)
@@ -32,8 +39,8 @@ class Plan:
     ``begins``: the snapshot that an open would begin with; ``kept``: the last good sequence;
     ``lost_to``: the highest one that anything behind the cut still names, `kept` if nothing
     does; ``reasons``: why commands behind the cut were on disk, or answered; ``cut_bytes`` are
-    the tail of ``path`` from ``offset`` on; ``segments`` and ``snapshots`` would be set aside
-    whole; ``set_aside``: where to, once it is done.
+    the tail of ``path`` from ``offset`` on; ``segments``, ``snapshots`` and with ``position``
+    the writer's hint would be set aside whole; ``set_aside``: where to, once it is done.
     """
 
     what: str = ""
@@ -45,6 +52,7 @@ class Plan:
     cut_bytes: int = 0
     segments: list[str] = field(default_factory=list)
     snapshots: list[str] = field(default_factory=list)
+    position: bool = False
     torn: bool = False
     reasons: list[str] = field(default_factory=list)
     set_aside: str = ""
@@ -66,10 +74,22 @@ def plan(path: str | os.PathLike[str], disk: Disk = DISK, keys: Keys | None = No
     but a copy put back.  LogError without a log, `LogDamaged` when its beginning is missing.
     """
     directory = Path(path)
+    with refusals(directory):
+        return _plan(directory, disk, keys)
+
+
+def _plan(directory: Path, disk: Disk, keys: Keys | None) -> Plan:
     files = segment_files(directory, disk)
     if not files:
         raise LogError(f"{directory}: no journal here")
-    accept = of_this_log(directory, disk)
+    foreign: dict[str, str] = {}
+    ours = of_this_log(directory, disk, accept_loss=True)
+
+    def accept(snapshot: Snapshot) -> str:
+        if wrong := ours(snapshot):
+            foreign[snapshots.path_of(directory, snapshot.sequence).name] = wrong
+        return wrong
+
     start = starts(directory, machine_class("cython"), None, accept, disk, keys)
     needed = start.sequence + 1
     if named_sequence(files[0]) > needed:
@@ -77,17 +97,28 @@ def plan(path: str | os.PathLike[str], disk: Disk = DISK, keys: Keys | None = No
         raise LogDamaged(what, str(files[0]), 0, named_sequence(files[0]))
     files = files[max(at for at, file in enumerate(files) if named_sequence(file) <= needed) :]
     found = Plan(begins=start.sequence)
-    _walk_all(found, files, disk)
+    identity = _walk_all(found, files, disk)
     if found.good and found.kept < start.sequence:
         found.what, found.path = "the log ends before its snapshot", str(files[-1])
+    for name, wrong in foreign.items():
+        found.what, found.path = found.what or wrong, found.path or str(directory / name)
+        found.snapshots.append(name)
+        found.reasons.append(wrong)
+    hint = published(directory, disk)
+    missing = missed(hint, directory, identity, found.kept)
+    if found.good and missing is not None:
+        found.what, found.path = missing.what, missing.path
+        if hint.identity != identity:
+            found.reasons.append("the position beside the log is of another exchange")
+    found.position = hint.durable > found.kept or hint.identity not in (b"", identity)
     found.lost_to = found.kept
     if not found.good:
-        _weigh(found, directory, disk)
+        _weigh(found, directory, hint.durable if hint.identity == identity else 0, disk)
     return found
 
 
-def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
-    """Goes through the segments up to the first thing that is wrong."""
+def _walk_all(found: Plan, files: list[Path], disk: Disk) -> bytes:
+    """Goes through the segments up to the first thing that is wrong; returns the identity."""
     before: Walk | None = None
     try:
         for at, file in enumerate(files):
@@ -95,7 +126,7 @@ def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
                 walk = Walk.open(file, structure=True, disk=disk)
             except LogDamaged as error:
                 _stop(found, error, files, at, before)
-                return
+                break
             try:
                 if before is not None:
                     check_order([(before.path, before.header), (file, walk.header)])
@@ -103,7 +134,7 @@ def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
             except LogDamaged as error:
                 walk.close()
                 _stop(found, error, files, at, before)
-                return
+                break
             if before is not None:
                 before.close()
             before = walk
@@ -115,7 +146,8 @@ def _walk_all(found: Plan, files: list[Path], disk: Disk) -> None:
                 found.what, found.path, found.offset = walk.problem, str(file), walk.offset
                 found.cut_bytes = disk.size(walk.fd) - walk.offset
                 found.segments = [other.name for other in files[at + 1 :]]
-                return
+                break
+        return before.header.identity if before is not None else b""
     finally:
         if before is not None:
             before.close()
@@ -128,32 +160,37 @@ def _stop(found: Plan, error: LogDamaged, files: list[Path], at: int, before: Wa
     found.kept = before.sequence - 1 if before is not None else named_sequence(files[0]) - 1
 
 
-def _weigh(found: Plan, directory: Path, disk: Disk) -> None:
-    """Finds everything that says how far the log once went, and how sure that is."""
+def _weigh(found: Plan, directory: Path, answered: int, disk: Disk) -> None:
+    """Finds everything that says how far the log once went, and how sure that is.
+
+    ``answered``: how far the writer's hint says that it is safe.
+    """
     first = found.kept + 1
     durable = 0
     if found.cut_bytes:
-        headers = list(_headers(Path(found.path), found.offset, disk))
+        headers = _headers(Path(found.path), found.offset, disk)
         found.lost_to = max([found.lost_to, *(header.last_sequence for header in headers)])
         durable = max((header.durable for header in headers), default=0)
         if any(header.count == 0 and header.first_sequence > first for header in headers):
             found.reasons.append("the log was closed behind it: a seal certifies what lies before")
     for name in found.segments:
-        headers = list(_headers(directory / name, 0, disk))
+        headers = _headers(directory / name, 0, disk)
         last = max((header.last_sequence for header in headers), default=0)
         found.lost_to = max(found.lost_to, last, named_sequence(directory / name) - 1)
         durable = max([durable, named_sequence(directory / name) - 1,
                        *(header.durable for header in headers)])  # fmt: skip
     if durable >= first:
         found.reasons.append(f"later bytes certify that the log was on disk to sequence {durable}")
-    answered = published(directory, disk)
     if answered >= first:
         found.reasons.append(f"the writer published that the log is safe to sequence {answered}")
-    for file in snapshots.listing(directory, disk):
-        if snapshots.sequence_of(file) >= first:
-            found.snapshots.append(file.name)
-    if found.snapshots:
-        found.reasons.append(f"{len(found.snapshots)} snapshots stand behind it")
+    behind = [
+        file.name
+        for file in snapshots.listing(directory, disk)
+        if snapshots.sequence_of(file) >= first and file.name not in found.snapshots
+    ]
+    found.snapshots += behind
+    if behind:
+        found.reasons.append(f"{len(behind)} snapshots stand behind it")
     found.lost_to = max(found.lost_to, answered, durable,
                         *(snapshots.sequence_of(directory / name) for name in found.snapshots),
                         0)  # fmt: skip
@@ -164,28 +201,21 @@ def _weigh(found: Plan, directory: Path, disk: Disk) -> None:
                              " may have been given")  # fmt: skip
 
 
-def _headers(file: Path, start: int, disk: Disk) -> Iterator[FrameHeader]:
-    """What looks like a frame header from an offset on; a client may have sent it."""
+def _headers(file: Path, start: int, disk: Disk) -> list[FrameHeader]:
+    """What looks like a frame header from an offset on, without what a client may have sent."""
     try:
-        fd = disk.open(file, os.O_RDONLY)
+        fd = disk.open(file, READ)
     except OSError:
-        return
+        return []
+    found, behind = [], 0
     try:
-        data = read_all(disk, fd, disk.size(fd) - start, start)
+        for at, header in headers_in(disk, fd, start, disk.size(fd)):
+            if at >= behind:
+                found.append(header)
+                behind = at + header.frame_bytes
     finally:
         disk.close(fd)
-    at = 0
-    while (at := data.find(_MAGIC, at)) >= 0:
-        step = 1
-        if (start + at) % ALIGNMENT == 0:
-            try:
-                header = FrameHeader.from_bytes(data, at)
-            except BadBytes:
-                pass
-            else:
-                yield header
-                step = header.frame_bytes  # what looks like one inside it is a client's
-        at += step
+    return found
 
 
 def repair(
@@ -204,11 +234,12 @@ def repair(
     directory = Path(path)
     lock = take_lock(directory, disk)
     try:
-        with snapshots.turn(directory, disk):
+        with refusals(directory), snapshots.turn(directory, disk):
             found = plan(directory, disk, keys)
             if found.good:
                 return found
-            if found.kept < named_sequence(segment_files(directory, disk)[0]):
+            cuts = found.cut_bytes or found.segments
+            if cuts and found.kept < named_sequence(segment_files(directory, disk)[0]):
                 raise LogError(f"{directory}: nothing before the damage is good; restore a copy")
             if found.acknowledged and not lose_acknowledged:
                 raise LogError(
@@ -236,17 +267,28 @@ def _new_directory(directory: Path, sequence: int, disk: Disk) -> Path:
 def _set_aside(directory: Path, aside: Path, found: Plan, disk: Disk) -> None:
     """Newest first, so that the log stays damaged, and is not a shorter good one, to the last."""
     for name in [*found.snapshots, *reversed(found.segments)]:
-        disk.rename(directory / name, aside / name)
-        disk.sync_directory(aside)
-        disk.sync_directory(directory)
-    if not found.cut_bytes:
-        return
-    file = Path(found.path)
-    fd = disk.open(file, WRITE)
-    try:
-        tail = read_all(disk, fd, found.cut_bytes, found.offset)
-        disk.close(give_birth(disk, aside / f"{file.stem}-from-{found.offset}.tail", [tail]))
-        disk.ftruncate(fd, found.offset)
-        disk.fsync(fd)
-    finally:
-        disk.close(fd)
+        _move(directory, aside, name, disk)
+    if found.cut_bytes:
+        file = Path(found.path)
+        fd = disk.open(file, WRITE)
+        try:
+            tail = _tail(disk, fd, found.offset)
+            disk.close(give_birth(disk, aside / f"{file.stem}-from-{found.offset}.tail", tail))
+            disk.ftruncate(fd, found.offset)
+            disk.fsync(fd)
+        finally:
+            disk.close(fd)
+    if found.position:  # or an open would miss what was cut
+        _move(directory, aside, POSITION_NAME, disk)
+
+
+def _move(directory: Path, aside: Path, name: str, disk: Disk) -> None:
+    disk.rename(directory / name, aside / name)
+    disk.sync_directory(aside)
+    disk.sync_directory(directory)
+
+
+def _tail(disk: Disk, fd: int, at: int) -> Iterator[bytes]:
+    while piece := disk.pread(fd, PIECE_BYTES, at):
+        at += len(piece)
+        yield piece

@@ -19,7 +19,7 @@ from . import snapshots
 from .errors import LogDamaged, LogError, SnapshotDamaged
 from .journal import DISK, Disk, LogReader, has_log, identity_of
 from .journal.archived import DROPPED, note
-from .journal.disk import PIECE_BYTES, READ, give_birth
+from .journal.disk import PIECE_BYTES, READ, give_birth, refusals
 from .journal.segments import Walk, check_follows, named_sequence, segment_files
 from .state import State
 
@@ -54,7 +54,8 @@ def archive(
     The newest `keep_snapshots` must be good and of this log, else `LogError`: nothing goes.
     ``needed``: the position of a follower that still reads; what it needs to go on stays.
     A segment is copied, synced, compared and only then unlinked, oldest first.  `LogDamaged`
-    for a segment that is not what was written, `LogLocked` while a snapshot is written.
+    for a segment that is not what was written, `LogLocked` while a snapshot is written,
+    `LogFailed` if the system refuses a file.
     """
     directory, target = Path(path), None if place is None else Path(place)
     if (target is None) != drop:
@@ -63,7 +64,7 @@ def archive(
         raise ValueError(f"keep_snapshots {keep_snapshots}: at least 1")
     if target is not None and _same(target, directory):
         raise ValueError(f"{target} is the exchange itself")
-    with snapshots.turn(directory, disk):
+    with refusals(directory), snapshots.turn(directory, disk):
         before = _oldest_kept(directory, keep_snapshots, needed, disk)
         files = segment_files(directory, disk)
         going = [file for file, after in pairwise(files) if named_sequence(after) <= before + 1]
@@ -125,8 +126,9 @@ def _good(file: Path, directory: Path, disk: Disk) -> int:
     # Of encrypted files the stored bytes are checked: to archive them takes no key.
     if snapshot.payload and State.from_bytes(snapshot.payload).sequence != snapshot.sequence:
         raise SnapshotDamaged(f"{file}: holds another sequence")
-    if snapshot.identity != identity_of(directory, disk):
-        raise SnapshotDamaged(f"{file}: of another exchange")
+    identity = identity_of(directory, disk)
+    if snapshot.identity != identity:
+        raise SnapshotDamaged(f"{file}: {snapshots.of_another(snapshot, identity)}")
     at = snapshot.sequence
     with LogReader(directory, after=at, chain=snapshot.chain, structure=True, disk=disk) as reader:
         for _ in islice(reader.read(), 2):  # which compares the chains there

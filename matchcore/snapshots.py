@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,25 +29,28 @@ from .journal.ciphers import (
 from .journal.disk import (
     CREATE,
     DISK,
+    PIECE_BYTES,
     READ,
-    UNBORN_SUFFIX,
     Disk,
     give_birth,
     read_all,
+    refusals,
     remove_unborn,
 )
 from .journal.hashes import HASHES, SHA256, Bytes, hash_maker
 
 MAGIC = b"MCSNAP\x00\x01"
-VERSION = 1
+VERSIONS = (1, 2)  # what is read; the last is written
 #: magic, version, header bytes, hash, cipher, 0, identity, sequence, epoch, chain, raw bytes,
-#: stored bytes, encryption; then CRC-32 of all that.  The digest of the raw payload follows (of
-#: the stored one if that is encrypted), then the payload.
+#: stored bytes, encryption; then CRC-32 of all that.  The digest of the stored payload follows
+#: (in version 1 of the raw one, unless it is encrypted), then the payload.
 _HEADER = struct.Struct("<8sHHBBH16sQQ32sQQ28s")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 DIGEST_BYTES = 32
 RAW_BYTES_MAX = 1 << 40
+RATIO_MAX = 255  # what LZ4 makes of a byte
+STEP_BYTES = 16 << 20  # unpacked at once: a size in a header is believed step by step
 LOCK_NAME = "snapshot-lock"
 _NAME = re.compile(r"snapshot-(\d{20})\.mcs")
 assert HEADER_BYTES == 128
@@ -74,10 +77,16 @@ class _Header:
     stored_bytes: int
     hash: int = SHA256
     encryption: Encryption = PLAIN
+    version: int = VERSIONS[-1]
+
+    @property
+    def digests_stored(self) -> bool:
+        """True if the digest is of the payload as it is stored, and not of the raw one."""
+        return self.version > 1 or bool(self.encryption.cipher)
 
     def to_bytes(self) -> bytes:
         head = _HEADER.pack(
-            MAGIC, VERSION, HEADER_BYTES, self.hash, self.encryption.cipher, 0, self.identity,
+            MAGIC, self.version, HEADER_BYTES, self.hash, self.encryption.cipher, 0, self.identity,
             self.sequence, self.epoch, self.chain, self.raw_bytes, self.stored_bytes,
             self.encryption.to_bytes(),
         )  # fmt: skip
@@ -101,17 +110,13 @@ def write(
     """
     stored: Bytes = lz4.frame.compress(payload)
     header = _Header(sequence, epoch, chain, identity, len(payload), len(stored), hash)
-    digested: Bytes = payload
     if keys is not None:
         header, stored = _encrypted(header, stored, keys, disk)
-        digested = stored
-    head = header.to_bytes() + hash_maker(hash)(digested).digest()
+    head = header.to_bytes() + hash_maker(hash)(stored).digest()
     file = path_of(directory, sequence)
     try:
         disk.close(give_birth(disk, file, [head, memoryview(stored)]))
     except OSError as error:
-        with suppress(OSError):
-            disk.unlink(file.with_suffix(UNBORN_SUFFIX))
         raise LogFailed(
             f"snapshot {file} was not written: {error}; the log is not affected"
         ) from error
@@ -138,47 +143,55 @@ def read(
     try:
         fd = disk.open(file, READ)
         try:
-            head = disk.pread(fd, HEADER_BYTES, 0)
-            digest = disk.pread(fd, DIGEST_BYTES, HEADER_BYTES)
-            size = disk.size(fd)
-            if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
-                raise SnapshotDamaged(f"{file}: {size} bytes are no snapshot")
-            header = _checked(file, head, size)
-            stored = read_all(disk, fd, size, HEADER_BYTES + DIGEST_BYTES)
+            return _read(file, disk, fd, keys, structure)
         finally:
             disk.close(fd)
     except OSError as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
-    payload = _payload(file, header, head, stored, digest, keys, structure)
+
+
+def _read(file: Path, disk: Disk, fd: int, keys: Keys | None, structure: bool) -> Snapshot:
+    head = disk.pread(fd, HEADER_BYTES, 0)
+    digest = disk.pread(fd, DIGEST_BYTES, HEADER_BYTES)
+    size = disk.size(fd)
+    if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
+        raise SnapshotDamaged(f"{file}: {size} bytes are no snapshot")
+    header = _checked(file, head, size)
+    stored = _pieces(disk, fd, header.stored_bytes)
+    if header.digests_stored:
+        _compare(file, header, stored, digest)
+        stored = _pieces(disk, fd, header.stored_bytes)
+    payload = b""
+    if not header.encryption.cipher:
+        payload = _decompress(file, stored, header.raw_bytes)
+    elif keys is not None or not structure:
+        cipher = unlock(keys, header.encryption, header.hash, head, file)
+        assert cipher is not None
+        all_of_it = read_all(disk, fd, header.stored_bytes, HEADER_BYTES + DIGEST_BYTES)
+        try:
+            plain = cipher.decrypt(all_of_it, head[:DERIVED_OFFSET])
+        except ValueError as error:
+            raise SnapshotDamaged(f"{file}: {error}") from None
+        payload = _decompress(file, [plain], header.raw_bytes)
+    if not header.digests_stored:
+        _compare(file, header, [payload], digest)
     return Snapshot(header.sequence, header.epoch, header.chain, header.identity, payload)
 
 
-def _payload(
-    file: Path,
-    header: _Header,
-    head: bytes,
-    stored: Bytes,
-    digest: bytes,
-    keys: Keys | None,
-    structure: bool,
-) -> bytes:
-    made = hash_maker(header.hash)
-    if header.encryption.cipher:
-        if made(stored).digest() != digest:
-            raise SnapshotDamaged(f"{file}: the payload is not what was written")
-        if structure and keys is None:
-            return b""
-        cipher = unlock(keys, header.encryption, header.hash, head, file)
-        assert cipher is not None
-        try:
-            stored = cipher.decrypt(stored, head[:DERIVED_OFFSET])
-        except ValueError as error:
-            raise SnapshotDamaged(f"{file}: {error}") from None
-        return _decompress(file, stored, header.raw_bytes)
-    payload = _decompress(file, stored, header.raw_bytes)
-    if made(payload).digest() != digest:
+def _pieces(disk: Disk, fd: int, size: int) -> Iterator[bytes]:
+    """The stored payload, piece by piece: it may claim to be larger than the memory."""
+    at, end = HEADER_BYTES + DIGEST_BYTES, HEADER_BYTES + DIGEST_BYTES + size
+    while at < end and (piece := disk.pread(fd, min(end - at, PIECE_BYTES), at)):
+        yield piece
+        at += len(piece)
+
+
+def _compare(file: Path, header: _Header, payload: Iterable[Bytes], digest: bytes) -> None:
+    made = hash_maker(header.hash)(b"")
+    for piece in payload:
+        made.update(piece)
+    if made.digest() != digest:
         raise SnapshotDamaged(f"{file}: the payload is not what was written")
-    return payload
 
 
 def _checked(file: Path, head: bytes, size: int) -> _Header:
@@ -188,12 +201,15 @@ def _checked(file: Path, head: bytes, size: int) -> _Header:
         raise SnapshotDamaged(f"{file}: not a snapshot")
     if _CRC.unpack_from(head, _HEADER.size)[0] != zlib.crc32(head[: _HEADER.size]):
         raise SnapshotDamaged(f"{file}: header with a wrong checksum")
-    if version != VERSION or magic != MAGIC:
-        raise SnapshotDamaged(f"{file}: version {version}; this matchcore reads {VERSION}")
+    if version not in VERSIONS or magic != MAGIC:
+        known = " and ".join(map(str, VERSIONS))
+        raise SnapshotDamaged(f"{file}: version {version}; this matchcore reads {known}")
     match = _NAME.fullmatch(file.name)
     if header != HEADER_BYTES or zero or not match or int(match[1]) != sequence:
         raise SnapshotDamaged(f"{file}: header of sequence {sequence} does not fit the file")
-    if size != HEADER_BYTES + DIGEST_BYTES + stored_bytes or raw_bytes > RAW_BYTES_MAX:
+    if size != HEADER_BYTES + DIGEST_BYTES + stored_bytes or raw_bytes > min(
+        RAW_BYTES_MAX, RATIO_MAX * stored_bytes
+    ):
         raise SnapshotDamaged(f"{file}: {size} bytes, not what the header says")
     if hash_number >= len(HASHES):
         raise SnapshotDamaged(f"{file}: hash {hash_number}: not known here")
@@ -201,36 +217,60 @@ def _checked(file: Path, head: bytes, size: int) -> _Header:
         said = Encryption.from_bytes(cipher, encryption)
     except ValueError as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
-    return _Header(sequence, epoch, chain, identity, raw_bytes, stored_bytes, hash_number, said)
+    return _Header(
+        sequence, epoch, chain, identity, raw_bytes, stored_bytes, hash_number, said, version
+    )
 
 
-def _decompress(file: Path, stored: Bytes, raw_bytes: int) -> bytes:
-    """At most raw_bytes come out, whatever the frame claims."""
+def _decompress(file: Path, stored: Iterable[Bytes], raw_bytes: int) -> bytes:
+    """At most a byte more than raw_bytes comes out, whatever the frame claims."""
+    parts: list[bytes] = []
+    left = raw_bytes + 1  # one too many says that the header is wrong
+    surplus = False
     try:
         with lz4.frame.LZ4FrameDecompressor() as unpacker:
-            payload: bytes = unpacker.decompress(stored, max_length=raw_bytes)
-            whole = unpacker.eof or (not unpacker.needs_input and len(payload) == raw_bytes)
-            surplus = unpacker.unused_data
+            for piece in stored:
+                surplus = surplus or unpacker.eof
+                while left and not unpacker.eof:
+                    part = unpacker.decompress(piece, max_length=min(left, STEP_BYTES))
+                    parts.append(part)
+                    left -= len(part)
+                    if unpacker.needs_input:
+                        break
+                    piece = b""  # it keeps what it has not unpacked yet
+            whole = unpacker.eof and not surplus and not unpacker.unused_data
     except RuntimeError as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
-    if len(payload) != raw_bytes or not whole or surplus:
-        raise SnapshotDamaged(f"{file}: {len(payload)} of {raw_bytes} bytes")
-    return payload
+    if left != 1 or not whole:
+        got = raw_bytes + 1 - left
+        raise SnapshotDamaged(f"{file}: {got} of {raw_bytes} bytes")
+    return b"".join(parts)
+
+
+def of_another(snapshot: Snapshot, identity: bytes) -> str:
+    """What is wrong with a snapshot beside the log of another exchange."""
+    return (
+        f"files of two exchanges: the log is of {identity.hex()}, and its snapshot of another"
+        f" exchange, {snapshot.identity.hex()}"
+    )
 
 
 def listing(directory: Path, disk: Disk = DISK) -> list[Path]:
     """The snapshot files of a directory, newest first, good or not."""
-    if not disk.is_dir(directory):
-        return []
-    names = [name for name in disk.names(directory) if _NAME.fullmatch(name)]
+    with refusals(directory):
+        if not disk.is_dir(directory):
+            return []
+        names = [name for name in disk.names(directory) if _NAME.fullmatch(name)]
     return [directory / name for name in sorted(names, reverse=True)]
 
 
 def prune(directory: Path, *, keep: int, disk: Disk = DISK) -> None:
     """Removes all but the newest `keep` snapshots, and what crashes left half-written."""
-    for file in listing(directory, disk)[keep:]:
-        disk.unlink(file)
-    remove_unborn(disk, directory, "snapshot-")
+    with refusals(directory):
+        for file in listing(directory, disk)[keep:]:
+            with suppress(IsADirectoryError):  # not written here, and `verify` reports it
+                disk.unlink(file)
+        remove_unborn(disk, directory, "snapshot-")
 
 
 def path_of(directory: Path, sequence: int) -> Path:

@@ -114,10 +114,10 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
                 f"  encrypted, no keys: {result['structure_only']} segments checked in structure"
                 " and chain only (MATCHCORE_KEYS names a file of keys)"
             )
-        if result["not_there"]:
+        if result["not_there"] and result["good"]:
             output.out.print(
-                f"  missing: {result['not_there']:,} commands more were published as safe: a last"
-                " segment was cut or taken away, or a power cut took them under os or interval"
+                f"  missing: {result['not_there']:,} commands more were answered, and not synced:"
+                " a power cut took them under os or interval"
             )
         for finding in result["findings"]:
             place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"

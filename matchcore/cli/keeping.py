@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..journal import Keys, identity_of
+from ..journal.position import POSITION_NAME
 from ..repair import Plan, plan, repair
 from ..retention import KEEP_SNAPSHOTS, archive
 from ..sinks import open_sink
@@ -133,7 +134,8 @@ def _explained(found: Plan, directory: Path) -> list[str]:
         lines.append(f"  it loses sequences {found.kept + 1:,} to {found.lost_to:,}")
     if found.cut_bytes:
         lines.append(f"  set aside: {found.cut_bytes:,} bytes from there to the end of the file")
-    lines += [f"  set aside: {name}" for name in [*found.segments, *found.snapshots]]
+    hints = [POSITION_NAME] if found.position else []
+    lines += [f"  set aside: {name}" for name in [*found.segments, *found.snapshots, *hints]]
     if found.acknowledged:
         lines.append("  these commands may have been answered:")
         lines += [f"    {reason}" for reason in found.reasons]

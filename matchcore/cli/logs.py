@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict
 from itertools import islice
@@ -21,6 +22,7 @@ from ..journal import (
     first_sequence,
     identity_of,
     late_beginning,
+    missed,
     published,
     verify,
 )
@@ -100,7 +102,7 @@ def _snapshot(file: Path, identity: bytes, keys: Keys | None) -> snapshots.Snaps
     try:
         snapshot = snapshots.read(file, keys=keys, structure=True)
     except SnapshotDamaged:
-        if not file.exists():
+        if not os.path.lexists(file):
             return None
         raise
     if snapshot.payload:
@@ -108,7 +110,7 @@ def _snapshot(file: Path, identity: bytes, keys: Keys | None) -> snapshots.Snaps
         if held != snapshot.sequence:
             raise SnapshotDamaged(f"{file}: holds sequence {held}")
     if identity and snapshot.identity != identity:  # none: not one segment can be read
-        raise SnapshotDamaged(f"{file}: of another exchange")
+        raise SnapshotDamaged(f"{file}: {snapshots.of_another(snapshot, identity)}")
     return snapshot
 
 
@@ -156,7 +158,7 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
     commands that the writer published as safe, and that are not in the log.
     """
     keys = Keys.from_environment()
-    said = published(directory)  # first: an engine at work goes on
+    hint = published(directory)  # first: an engine at work goes on
     with progress_bar("verifying", bytes_there(directory.glob("journal-*"))) as progress:
         report = verify(directory, progress, keys=keys, jobs=jobs)
     late = settled = False
@@ -170,6 +172,12 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
         first = min(directory.glob("journal-*.mcj"))
         findings.append(asdict(late_beginning(first, begins, reached + 1)))
     findings = [*(asdict(finding) for finding in report.findings), *findings]
+    identity, end = bytes.fromhex(report.identity), report.last_sequence
+    wrong = missed(hint, directory, identity, end) if report.good else None
+    if wrong is not None and all(one["sequence"] <= end for one in findings):  # said already
+        place = {"path": wrong.path, "offset": wrong.offset, "sequence": wrong.sequence}
+        findings.append({"what": wrong.what, **place})
+    known = report.good and hint.identity == identity
     return {
         "good": not findings,
         "segments": report.segments,
@@ -180,7 +188,7 @@ def verify_all(directory: Path, jobs: int = 0) -> dict[str, Any]:
         "bytes": report.bytes,
         "torn_bytes": report.torn_bytes,
         "last_sequence": report.last_sequence,
-        "not_there": max(0, said - report.last_sequence) if report.good else 0,
+        "not_there": max(0, hint.durable - end) if known else 0,
         "snapshots": checked,
         "findings": findings,
     }

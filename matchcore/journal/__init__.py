@@ -17,6 +17,7 @@ from .ciphers import Keys
 from .disk import DISK, Disk, take_lock
 from .memory import MemoryLog
 from .packing import Packed
+from .position import Hint, missed, published
 from .reader import (
     LogReader,
     despite_archiving,
@@ -24,8 +25,8 @@ from .reader import (
     first_sequence,
     has_log,
     identity_of,
-    published,
     segments_of,
+    writer_alive,
 )
 from .segments import Frame, Position
 from .verifying import Finding, Report, bytes_there, late_beginning, verify
@@ -90,6 +91,7 @@ __all__ = [
     "FileLog",
     "Finding",
     "Frame",
+    "Hint",
     "Keys",
     "Log",
     "LogReader",
@@ -105,8 +107,10 @@ __all__ = [
     "has_log",
     "identity_of",
     "late_beginning",
+    "missed",
     "published",
     "segments_of",
     "take_lock",
     "verify",
+    "writer_alive",
 ]

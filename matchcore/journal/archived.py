@@ -34,7 +34,7 @@ def read_note(directory: Path, disk: Disk = DISK) -> list[tuple[int, int, str]]:
     try:
         found = json.loads(disk.pread(fd, NOTE_BYTES_MAX, 0))
         return [(int(first), int(last), str(place)) for first, last, place in found["archived"]]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return []
     finally:
         disk.close(fd)

@@ -231,7 +231,8 @@ def unlock(
 
 
 def _private_text(path: Path) -> str:
-    with open(path, "rb") as source:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+    with open(fd, "rb") as source:
         about = os.fstat(source.fileno())
         if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o077:
             raise KeyRefused(f"{path}: keys must be in a file that only its owner may read (600)")

@@ -8,33 +8,62 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
+import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import LogLocked
+from ..errors import LogFailed, LogLocked
 
 UNBORN_SUFFIX = ".unborn"
 READ, WRITE, CREATE = os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT
+NEW = CREATE | os.O_EXCL
 LOCK_NAME = "lock"
 LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.01  # a reader's look at the lock must not keep a writer out
 PIECE_BYTES = 64 << 20  # the system takes and gives less than 2 GiB at once
 
 
-class Shared(Protocol):
-    """A few bytes of a file that every process of this machine sees at once."""
+KINDS = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFDIR: "a directory", stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 
-    def __setitem__(self, at: slice, data: bytes, /) -> None: ...
-    def close(self) -> None: ...
+
+class NotAFile(OSError):
+    """Something else has the name of a file.  ``kind``: what it is."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(f"{path} is {kind}, not a file")
+        self.kind = kind
+
+
+def kind_of(about: os.stat_result) -> str:
+    """What something is that is not a regular file; "" for one."""
+    return KINDS.get(stat.S_IFMT(about.st_mode), "")
+
+
+@contextmanager
+def refusals(directory: Path) -> Iterator[None]:
+    """Turns an OSError inside into `LogFailed` with the path and the system's reason."""
+    try:
+        yield
+    except OSError as error:
+        raise LogFailed(f"{directory}: {error}") from error
 
 
 class Disk(Protocol):
     """Calls as `os` has them, with its errors; paths are files of one exchange directory."""
 
-    def open(self, path: Path, flags: int) -> int: ...
+    def open(self, path: Path, flags: int) -> int:
+        """A descriptor of a regular file; `NotAFile` for anything else, without waiting for it.
+
+        A link is followed to read, and never to write.
+        """
+        ...
+
     def close(self, fd: int) -> None: ...
     def size(self, fd: int) -> int: ...
     def pread(self, fd: int, count: int, offset: int) -> bytes: ...
@@ -59,10 +88,6 @@ class Disk(Protocol):
         """Takes a lock that dies with the descriptor, if nobody is in the way; never waits."""
         ...
 
-    def share(self, path: Path, size: int) -> Shared:
-        """A file of this size, in memory; made if it is not there; never synced."""
-        ...
-
     def clock(self) -> int:
         """Nanoseconds since 1970."""
         ...
@@ -80,7 +105,24 @@ class SystemDisk:
     """The real one.  Looks `os` up at each call."""
 
     def open(self, path: Path, flags: int) -> int:
-        return os.open(path, flags, 0o644)
+        safe = flags | os.O_NONBLOCK | os.O_CLOEXEC
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            safe |= os.O_NOFOLLOW
+        try:
+            fd = os.open(path, safe, 0o644)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOENT):
+                raise
+            kind = ""
+            with suppress(OSError):
+                kind = kind_of(os.lstat(path))
+            if kind:
+                raise NotAFile(path, kind) from None
+            raise
+        if kind := kind_of(os.fstat(fd)):
+            os.close(fd)
+            raise NotAFile(path, kind)
+        return fd
 
     def close(self, fd: int) -> None:
         os.close(fd)
@@ -132,14 +174,6 @@ class SystemDisk:
             return False
         return True
 
-    def share(self, path: Path, size: int) -> Shared:
-        fd = os.open(path, CREATE, 0o644)
-        try:
-            os.ftruncate(fd, size)
-            return mmap.mmap(fd, size)
-        finally:
-            os.close(fd)
-
     def clock(self) -> int:
         return time.time_ns()
 
@@ -164,30 +198,57 @@ def read_all(disk: Disk, fd: int, size: int, offset: int) -> bytes:
 
 
 def write_all(disk: Disk, fd: int, data: bytes | memoryview, offset: int) -> None:
-    """All of it, or OSError."""
-    view = memoryview(data)
-    for at in range(0, len(view), PIECE_BYTES):
-        piece = view[at : at + PIECE_BYTES]
-        written = disk.pwrite(fd, piece, offset + at)
-        if written != len(piece):
-            raise OSError(errno.ENOSPC, f"only {at + written} of {len(view)} bytes were written")
+    """All of it, or OSError: what a short write left is written again, to hear the reason."""
+    view, at = memoryview(data), 0
+    while at < len(view):
+        written = disk.pwrite(fd, view[at : at + PIECE_BYTES], offset + at)
+        if not written:
+            raise OSError(f"{at} of {len(view)} bytes were written, and the system gave no reason")
+        at += written
+
+
+def make_directories(disk: Disk, directory: Path) -> None:
+    """Makes a directory and those above it, durably, where they are not there."""
+    way = directory.absolute()
+    for missing in reversed([each for each in (way, *way.parents) if not disk.is_dir(each)]):
+        disk.make_directory(missing)
+        disk.sync_directory(missing.parent)
 
 
 def give_birth(disk: Disk, file: Path, parts: Iterable[bytes | memoryview]) -> int:
-    """Makes a file that is there durably and whole, or not at all; returns its descriptor."""
+    """Makes a file that is there durably and whole, or not at all; returns its descriptor.
+
+    An OSError names the file.
+    """
     unborn = file.with_suffix(UNBORN_SUFFIX)
-    fd, at = disk.open(unborn, CREATE | os.O_TRUNC), 0
+    fd, at = -1, 0
     try:
+        fd = _anew(disk, unborn)
         for part in parts:
             write_all(disk, fd, part, at)
             at += len(part)
         disk.fsync(fd)
         disk.rename(unborn, file)
         disk.sync_directory(file.parent)
-    except BaseException:
-        disk.close(fd)
+    except BaseException as error:
+        if fd >= 0:
+            disk.close(fd)
+        if isinstance(error, OSError):
+            if error.errno and not error.filename:  # as with calls on a descriptor
+                error.filename = str(unborn)
+            with suppress(OSError):
+                disk.unlink(unborn)
         raise
     return fd
+
+
+def _anew(disk: Disk, file: Path) -> int:
+    """A new file; one that a crash left is removed first, and a link is not followed."""
+    try:
+        return disk.open(file, NEW)
+    except FileExistsError:
+        disk.unlink(file)
+        return disk.open(file, NEW)
 
 
 def remove_unborn(disk: Disk, directory: Path, stem: str) -> None:
@@ -199,18 +260,20 @@ def remove_unborn(disk: Disk, directory: Path, stem: str) -> None:
 
 def take_lock(directory: Path, disk: Disk = DISK) -> int:
     """The descriptor of the held lock, which dies with the process; `LogLocked` if taken."""
-    fd = disk.open(directory / LOCK_NAME, CREATE)
-    try:
-        for _ in range(LOCK_TRIES):
-            if disk.lock(fd):
-                disk.ftruncate(fd, 0)
-                disk.pwrite(fd, f"{os.getpid():10}\n".encode(), 0)
-                return fd
-            time.sleep(LOCK_WAIT_SECONDS)
-        owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    except BaseException:
-        disk.close(fd)
-        raise
+    with refusals(directory):
+        fd = disk.open(directory / LOCK_NAME, CREATE)
+        try:
+            for _ in range(LOCK_TRIES):
+                if disk.lock(fd):
+                    with suppress(OSError):  # for the message below only: a full disk is no reason
+                        disk.ftruncate(fd, 0)
+                        disk.pwrite(fd, f"{os.getpid():10}\n".encode(), 0)
+                    return fd
+                time.sleep(LOCK_WAIT_SECONDS)
+            owner = disk.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        except BaseException:
+            disk.close(fd)
+            raise
     disk.close(fd)
     raise LogLocked(
         f"{directory} is open for writing in process {owner or 'unknown'}: close it there"

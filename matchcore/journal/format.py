@@ -28,6 +28,9 @@ SECTOR_BYTES = 512  # what a disk writes whole or not at all
 CHAIN_BYTES = 32
 NO_CHAIN = bytes(CHAIN_BYTES)  # before the first frame of an exchange
 FRAME_COMMANDS_MAX = 65536
+SEGMENT_BYTES_MAX = ALIGNMENT << 32  # a nonce counts frames' offsets in 4 bytes
+FILE_BYTES_MAX = SEGMENT_BYTES_MAX + (FRAME_COMMANDS_MAX * RECORD_BYTES << 1)  # with its last frame
+NUMBER_MAX = 2**63 - 1  # of epochs and sequences: databases keep them as signed
 
 SEGMENT_MAGIC = b"MCJOURN\x01"
 FRAME_MAGIC = 0x4D43_4652
@@ -95,6 +98,8 @@ class SegmentHeader:
             raise BadBytes("segment header with values that version 1 does not know")
         if hash_number >= len(HASHES):
             raise BadBytes(f"hash {hash_number}: not known here")
+        if max(epoch, first) > NUMBER_MAX or number == 2**32 - 1:
+            raise BadBytes(f"segment {number}, epoch {epoch}, sequence {first}: beyond all limits")
         try:
             said = Encryption.from_bytes(cipher, encryption)
         except ValueError as error:
@@ -164,6 +169,8 @@ class FrameHeader:
             or any(zeros)
         ):
             raise BadBytes("frame header with impossible lengths")
+        if max(epoch, first + count) > NUMBER_MAX:
+            raise BadBytes(f"frame of epoch {epoch}, sequence {first}: beyond all limits")
         return cls(codec, count, payload, epoch, first, durable, time, chain)
 
 

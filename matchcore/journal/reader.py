@@ -9,7 +9,8 @@ from pathlib import Path
 from ..closing import Closing
 from ..errors import LogDamaged, LogError
 from .ciphers import Keys
-from .disk import DISK, LOCK_NAME, READ, Disk
+from .disk import DISK, LOCK_NAME, READ, Disk, NotAFile, refusals
+from .position import published
 from .segments import (
     Frame,
     T,
@@ -22,7 +23,6 @@ from .segments import (
     named_sequence,
     segment_files,
 )
-from .writer import POSITION, POSITION_NAME
 
 
 def despite_archiving(path: str | os.PathLike[str], read: Callable[[], T], disk: Disk = DISK) -> T:
@@ -37,7 +37,8 @@ class LogReader(Closing):
     Frames that hold sequences beyond `after` are given; earlier segments are not read.  With
     `chain`, the log must have that digest there.
     LogError when there is no log, `LogDamaged` as recovery raises it, `KeyRefused` without the
-    `keys` of an encrypted segment; with `structure` such frames are given without commands.
+    `keys` of an encrypted segment, `LogFailed` if the system refuses a file; with `structure`
+    such frames are given without commands.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class LogReader(Closing):
         self._disk = disk
         self._after = after
         self._chain = chain
-        self._walk = despite_archiving(self.directory, self._begin, disk)
+        with refusals(self.directory):
+            self._walk = despite_archiving(self.directory, self._begin, disk)
         self._ahead: Frame | None = None  # read, but not known to be durable
         self.torn_bytes = 0  # behind the end, never acknowledged: what an open would cut
 
@@ -88,10 +90,15 @@ class LogReader(Closing):
 
     def sync(self) -> None:
         """Puts on disk what has been read: a writer may only have handed it to the system."""
-        self._disk.fsync(self._walk.fd)
+        with refusals(self.directory):
+            self._disk.fsync(self._walk.fd)
 
     def read(self) -> Iterator[Frame]:
         """The frames that are there and durable now; call again for more."""
+        with refusals(self.directory):
+            yield from self._read()
+
+    def _read(self) -> Iterator[Frame]:
         limit, where = self._durable_limit(), (self._walk.path, self._walk.epoch)
         while True:
             self._compare()
@@ -203,10 +210,15 @@ class LogReader(Closing):
 
 def segments_of(path: str | os.PathLike[str], disk: Disk = DISK) -> list[int]:
     """The first sequence of each segment, oldest first; LogError without a log."""
-    files = segment_files(Path(path), disk)
+    return [named_sequence(file) for file in _there(Path(path), disk)]
+
+
+def _there(directory: Path, disk: Disk) -> list[Path]:
+    with refusals(directory):
+        files = segment_files(directory, disk)
     if not files:
-        raise LogError(f"{path}: no journal here")
-    return [named_sequence(file) for file in files]
+        raise LogError(f"{directory}: no journal here")
+    return files
 
 
 def first_sequence(path: str | os.PathLike[str], disk: Disk = DISK) -> int:
@@ -217,45 +229,34 @@ def first_sequence(path: str | os.PathLike[str], disk: Disk = DISK) -> int:
 def durable_end(path: str | os.PathLike[str], disk: Disk = DISK) -> int | None:
     """How far a living writer says its log is safe; None without one: all of it."""
     directory = Path(path)
-    return published(directory, disk) if _writer_alive(directory, disk) else None
+    return published(directory, disk).durable if writer_alive(directory, disk) else None
 
 
 def has_log(path: str | os.PathLike[str], disk: Disk = DISK) -> bool:
     """True if a directory is there and holds a journal."""
-    return disk.is_dir(Path(path)) and bool(segment_files(Path(path), disk))
+    directory = Path(path)
+    with refusals(directory):
+        return disk.is_dir(directory) and bool(segment_files(directory, disk))
 
 
 def identity_of(path: str | os.PathLike[str], disk: Disk = DISK) -> bytes:
     """16 bytes that name the exchange whose log is in a directory; LogError without a log."""
-    files = segment_files(Path(path), disk)
-    if not files:
-        raise LogError(f"{path}: no journal here")
-    with Walk.open(files[-1], structure=True, disk=disk) as walk:
+    directory = Path(path)
+    with (
+        refusals(directory),
+        Walk.open(_there(directory, disk)[-1], structure=True, disk=disk) as walk,
+    ):
         return walk.header.identity
 
 
-def _writer_alive(directory: Path, disk: Disk) -> bool:
-    try:
-        fd = disk.open(directory / LOCK_NAME, READ)
-    except FileNotFoundError:
-        return False
-    try:
-        return not disk.lock(fd, shared=True)
-    finally:
-        disk.close(fd)
-
-
-def published(directory: Path, disk: Disk = DISK) -> int:
-    """The writer's durable sequence; 0 while it is being written or not there yet."""
-    try:
-        fd = disk.open(directory / POSITION_NAME, READ)
-    except FileNotFoundError:
-        return 0
-    try:
-        data = disk.pread(fd, POSITION.size + 1, 0)
-    finally:
-        disk.close(fd)
-    if len(data) != POSITION.size:
-        return 0
-    sequence, check = POSITION.unpack(data)
-    return int(sequence) if sequence ^ check == 2**64 - 1 else 0
+def writer_alive(directory: Path, disk: Disk = DISK) -> bool:
+    """True while a process has the log open for appending."""
+    with refusals(directory):
+        try:
+            fd = disk.open(directory / LOCK_NAME, READ)
+        except (FileNotFoundError, NotAFile):
+            return False
+        try:
+            return not disk.lock(fd, shared=True)
+        finally:
+            disk.close(fd)

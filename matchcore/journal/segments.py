@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,9 +21,10 @@ from ..closing import Closing
 from ..errors import LogDamaged
 from .archived import where
 from .ciphers import ENCRYPTED_BYTES, FileCipher, Keys, unlock
-from .disk import DISK, READ, WRITE, Disk
+from .disk import DISK, READ, WRITE, Disk, NotAFile
 from .format import (
     ALIGNMENT,
+    FILE_BYTES_MAX,
     FILL,
     FRAME_MAGIC,
     HEADER_BYTES,
@@ -139,11 +140,14 @@ class Walk(Closing):
         cipher = None
         try:
             fd = disk.open(file, WRITE if writable else READ)
-        except IsADirectoryError:
-            raise _no_file(file) from None
+        except NotAFile as error:
+            what = f"{error.kind} where a segment should be"
+            raise LogDamaged(what, str(file), 0, named_sequence(file)) from None
         except FileNotFoundError:
             raise LogDamaged("this segment is gone", str(file), 0, named_sequence(file)) from None
         try:
+            if (size := disk.size(fd)) > FILE_BYTES_MAX:
+                raise BadBytes(f"{size} bytes, more than a segment can have")
             header = SegmentHeader.from_bytes(disk.pread(fd, HEADER_BYTES, 0))
             if header.first_sequence != named_sequence(file):
                 raise BadBytes(f"this segment begins with sequence {header.first_sequence}")
@@ -151,8 +155,6 @@ class Walk(Closing):
                 cipher = unlock(keys, header.encryption, header.hash, header.derived_from, file)
         except BaseException as error:
             disk.close(fd)
-            if isinstance(error, IsADirectoryError):  # it can be opened, to read it
-                raise _no_file(file) from None
             if isinstance(error, BadBytes):
                 raise LogDamaged(str(error), str(file), 0, named_sequence(file)) from None
             raise
@@ -244,15 +246,18 @@ class Walk(Closing):
         last = self._last_nonzero()
         size = max(HEADER_BYTES + TAIL_BYTES, 0 if last is None else last + 1 - self.offset)
         extent = size if self.bad is None else self.bad.frame_bytes
-        data = self.disk.pread(self.fd, max(size, extent), self.offset)
         # What looks like a header inside a frame that says how long it is comes from a client.
-        if _certified(data, HEADER_BYTES if self.bad is None else extent) >= self.sequence:
+        behind = self.offset + (HEADER_BYTES if self.bad is None else extent)
+        later = headers_in(self.disk, self.fd, behind, self.offset + max(size, extent))
+        if any(header.durable >= self.sequence for _, header in later):
             return False
-        frame = data[:extent]
-        return (
-            len(frame) < extent
-            or not frame[-TAIL_BYTES:].strip(b"\0")
-            or _has_empty_sector(frame, self.offset)
+        end = self.offset + extent
+        if self.size() < end or _ends_in_zeros(self.disk, self.fd, end):
+            return True
+        return any(
+            not piece[at : at + SECTOR_BYTES - (begin + at) % SECTOR_BYTES].strip(b"\0")
+            for begin, piece in _blocks(self.disk, self.fd, self.offset, end)
+            for at in (0, *range(-begin % SECTOR_BYTES or SECTOR_BYTES, len(piece), SECTOR_BYTES))
         )
 
     def _last_nonzero(self) -> int | None:
@@ -280,29 +285,33 @@ class Walk(Closing):
             self.fd = -1
 
 
-def _no_file(file: Path) -> LogDamaged:
-    return LogDamaged("a directory where a segment should be", str(file), 0, 0)
+def _blocks(disk: Disk, fd: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes between two offsets in pieces that begin with a sector, but for the first."""
+    while begin < end:
+        size = min(_BLOCK - begin % SECTOR_BYTES, end - begin)
+        piece = disk.pread(fd, size, begin)
+        if not piece:
+            return
+        yield begin, piece
+        begin += len(piece)
 
 
-def _certified(data: bytes, at: int) -> int:
-    """The highest sequence that any frame header from there on says to be on disk."""
-    highest = 0
-    while (at := data.find(_MAGIC, at)) >= 0:
-        if at % ALIGNMENT == 0:
-            with suppress(BadBytes):
-                highest = max(highest, FrameHeader.from_bytes(data, at).durable)
-        at += 1
-    return highest
+def _ends_in_zeros(disk: Disk, fd: int, end: int) -> bool:
+    return not disk.pread(fd, TAIL_BYTES, end - TAIL_BYTES).strip(b"\0")
 
 
-def _has_empty_sector(data: bytes, offset: int) -> bool:
-    at = 0
-    while at < len(data):
-        end = at + SECTOR_BYTES - (offset + at) % SECTOR_BYTES
-        if not data[at:end].strip(b"\0"):
-            return True
-        at = end
-    return False
+def headers_in(disk: Disk, fd: int, begin: int, end: int) -> Iterator[tuple[int, FrameHeader]]:
+    """What looks like a frame header between two offsets, which may come from a client; and
+    the offset of each."""
+    kept = b""
+    for start, piece in _blocks(disk, fd, begin, end):
+        data, first = kept + piece, start - len(kept)
+        at = -1
+        while (at := data.find(_MAGIC, at + 1)) >= 0:
+            if (first + at) % ALIGNMENT == 0:
+                with suppress(BadBytes):
+                    yield first + at, FrameHeader.from_bytes(data, at)
+        kept = data[1 - HEADER_BYTES :]
 
 
 def header_of(file: Path, disk: Disk = DISK) -> SegmentHeader:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import LogDamaged, LogError
 from .ciphers import KEYS_VARIABLE, Keys
-from .disk import DISK, Disk
+from .disk import DISK, Disk, refusals
 from .format import SegmentHeader
 from .segments import (
     Walk,
@@ -112,15 +112,24 @@ def verify(
     `progress` is told the bytes of each segment read.  With more `jobs` than one, that many
     processes walk at once, and read the keys' file themselves (ValueError for keys without one,
     and for a disk that is not the system's); 0 takes as many as are worth it.  The report is the
-    same.  LogError when there is no log, or if a process was ended.
+    same.  LogError when there is no log, or if a process was ended; `LogFailed` if the system
+    refuses a file.
 
     Segments may be archived meanwhile: then it begins anew at the first that is left.
     """
-    directory, report = Path(path), Report()
+    directory = Path(path)
+    with refusals(directory):
+        return _verify(directory, progress, disk, keys, jobs)
+
+
+def _verify(
+    directory: Path, progress: Callable[[int], None], disk: Disk, keys: Keys | None, jobs: int
+) -> Report:
+    report = Report()
     while not report.segments and not report.findings:
         files = segment_files(directory, disk)
         if not files:
-            raise LogError(f"{path}: no journal here")
+            raise LogError(f"{directory}: no journal here")
         before: Walked | None = None
         for walked in _walks(files, disk, keys, jobs or jobs_for(files)):
             left = segment_files(directory, disk) if walked.gone else []
@@ -151,10 +160,10 @@ def jobs_for(files: list[Path]) -> int:
 
 
 def bytes_there(files: Iterable[Path]) -> int:
-    """The sizes of files together, without those that are gone."""
+    """The sizes of files together, without those that are gone, or lead nowhere."""
     total = 0
     for file in files:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             total += file.stat().st_size
     return total
 

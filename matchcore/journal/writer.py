@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,9 +18,10 @@ from .disk import (
     DISK,
     PIECE_BYTES,
     Disk,
-    Shared,
     give_birth,
+    make_directories,
     read_all,
+    refusals,
     remove_unborn,
     take_lock,
     write_all,
@@ -32,11 +31,13 @@ from .format import (
     FILL,
     HEADER_BYTES,
     NO_CHAIN,
+    SEGMENT_BYTES_MAX,
     FrameHeader,
     SegmentHeader,
 )
 from .hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .packing import Packed, packed
+from .position import Hint, Publisher, missed, published
 from .segments import (
     Frame,
     Walk,
@@ -52,24 +53,26 @@ from .segments import (
 )
 
 DEFAULT_SEGMENT_BYTES = 256 << 20
-SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX = 4096, ALIGNMENT << 32  # a nonce counts in 4 bytes
+SEGMENT_BYTES_MIN = 4096
 NONCE_RANDOM_BYTES = NONCE_BYTES - 4
 ALLOCATE_BYTES_MIN, ALLOCATE_BYTES_MAX = 64 << 10, 1 << 20  # a segment grows in such steps
 POLICIES = ("sync", "interval", "os")
 INTERVAL_MS_DEFAULT = 10
-POSITION_NAME = "position"
-POSITION = struct.Struct("<QQ")  # durable sequence, and its complement as a check
 
 
 @dataclass(slots=True)
 class Recovered:
-    """What opening a log found: counts of what was walked, and what was cut off its end."""
+    """What opening a log found: counts of what was walked, and what was cut off its end.
+
+    ``not_there``: first and last sequence that are missing though they were on disk.
+    """
 
     segments: int = 0
     frames: int = 0
     commands: int = 0
     cut_bytes: int = 0
     cut_path: str = ""
+    not_there: tuple[int, int] | None = None
 
 
 class FileLog:
@@ -119,7 +122,8 @@ class FileLog:
         self._allocated = 0
         self._since: float | None = None  # when the oldest append was passed that is not on disk
         self._failure: str | None = None
-        self._position: Shared | None = None
+        self._position = Publisher(directory, disk)
+        self._accept_loss = False
 
     # ------------------------------------------------------------------ opening
 
@@ -136,6 +140,7 @@ class FileLog:
         on_frame: Callable[[Frame], None] = lambda frame: None,
         hash: str | None = None,
         keys: Keys | None = None,
+        accept_loss: bool = False,
         disk: Disk = DISK,
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
@@ -147,6 +152,8 @@ class FileLog:
         pass checks and replays.  Segments that end at or before `after` are not read through.
         With `chain`, the log must have that digest there.  A torn tail is cut (see `recovered`);
         anything else that is wrong raises `LogDamaged`, and then nothing has been changed.
+        So does a log that ends before a sequence that was on disk, unless `accept_loss`.
+        `LogFailed` if the system refuses a file.
 
         ``hash`` ("sha256" or "sm3") is chosen when the log is made; another one raises LogError.
         With ``keys`` whatever is written from now on is encrypted; `KeyRefused` when one that is
@@ -157,31 +164,25 @@ class FileLog:
         if interval_ms < 1:
             raise ValueError(f"interval_ms {interval_ms}: at least 1")
         if not SEGMENT_BYTES_MIN <= segment_bytes <= SEGMENT_BYTES_MAX:
-            raise ValueError(
-                f"segment_bytes {segment_bytes}: at least {SEGMENT_BYTES_MIN},"
-                f" at most {SEGMENT_BYTES_MAX}"
-            )
+            least, most = SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX
+            raise ValueError(f"segment_bytes {segment_bytes}: at least {least}, at most {most}")
         wanted = SHA256 if hash is None else hash_number(hash)
         hash_maker(wanted)
         if keys is not None:
             keys.check(wanted)
         directory = Path(path)
-        parents = directory.absolute().parents
-        for missing in reversed([each for each in parents if not disk.is_dir(each)]):
-            disk.make_directory(missing)
-            disk.sync_directory(missing.parent)
-        if not disk.is_dir(directory):
-            disk.make_directory(directory)
-            disk.sync_directory(parents[0])
-        lock = take_lock(directory, disk)
-        log = cls(directory, policy, segment_bytes, lock, disk, interval_ms, wanted, keys)
-        try:
-            log._check_hash(hash)
-            log._recover(after, chain, on_frame)
-            log._publish()
-        except BaseException:
-            log._release()
-            raise
+        with refusals(directory):
+            make_directories(disk, directory)
+            lock = take_lock(directory, disk)
+            log = cls(directory, policy, segment_bytes, lock, disk, interval_ms, wanted, keys)
+            try:
+                log._accept_loss = accept_loss
+                log._check_hash(hash)
+                log._recover(after, chain, on_frame)
+                log._publish()
+            except BaseException:
+                log._release()
+                raise
         return log
 
     def _check_hash(self, wanted: str | None) -> None:
@@ -199,6 +200,7 @@ class FileLog:
         remove_unborn(self._disk, self.directory, "journal-")
         headers = headers_of(self.directory, self._disk)
         if not headers:
+            self._miss(b"", after)
             self._begin(after)
             return
         check_order(headers)
@@ -211,12 +213,22 @@ class FileLog:
             if walk is not None:
                 check_follows(walk, header, file)
                 walk.close()
-            walk = Walk.open(file, writable=True, keys=self.keys, disk=self._disk)
+            writable = file == headers[-1][0]
+            walk = Walk.open(file, writable=writable, keys=self.keys, disk=self._disk)
             chain = self._walk(walk, after, chain, on_frame)
         assert walk is not None
         if chain is not None:
             check_snapshot(self.directory, walk, after, chain)
         self._adopt(walk)
+
+    def _miss(self, identity: bytes, end: int) -> None:
+        """`LogDamaged` if the hint knows more of the log, unless that is accepted."""
+        hint = published(self.directory, self._disk)
+        wrong = missed(hint, self.directory, identity, end)
+        if wrong is not None and not self._accept_loss:
+            raise wrong
+        if hint.on_disk > end and identity in (b"", hint.identity):
+            self.recovered.not_there = end + 1, hint.on_disk
 
     def _walk(
         self, walk: Walk, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]
@@ -237,9 +249,11 @@ class FileLog:
 
     def _adopt(self, walk: Walk) -> None:
         """Goes on at the end of the last segment, after cutting what a crash left torn there."""
-        if walk.trailing_problem():
-            if not walk.can_be_torn():
-                raise walk.damage()
+        torn = bool(walk.trailing_problem())
+        if torn and not walk.can_be_torn():
+            raise walk.damage()
+        self._miss(walk.header.identity, walk.sequence - 1)
+        if torn:
             self.recovered.cut_bytes = walk.size() - walk.offset
             self.recovered.cut_path = str(walk.path)
         if walk.size() > walk.offset:
@@ -363,10 +377,13 @@ class FileLog:
             return
         step = min(max(self._allocated, ALLOCATE_BYTES_MIN), ALLOCATE_BYTES_MAX)
         wanted = max(end, min(self._allocated + step, self.segment_bytes))
-        zeros = bytes(wanted - self._allocated)
-        self._allocated += self._disk.pwrite(self._fd, zeros, self._allocated)
-        if self._allocated < end:  # the last bytes of a disk may still hold this frame
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            write_all(self._disk, self._fd, bytes(wanted - self._allocated), self._allocated)
+        except OSError:
+            wanted = self._disk.size(self._fd)
+            if wanted < end:  # the last bytes of a disk may still hold this frame
+                raise
+        self._allocated = wanted
 
     def _rotate(self) -> None:
         following = self._next_header()  # its key may be refused: then nothing has happened yet
@@ -406,16 +423,17 @@ class FileLog:
     def frames(self, after: int = 0) -> Iterator[Frame]:
         """The frames that hold sequences beyond `after`, verified, up to the last append."""
         upto = self.sequence
-        files = segment_files(self.directory, self._disk)
-        for at, file in enumerate(files):
-            if at + 1 < len(files) and named_sequence(files[at + 1]) <= after + 1:
-                continue
-            with Walk.open(file, keys=self.keys, disk=self._disk) as walk:
-                while walk.sequence <= upto and (frame := walk.next()) is not None:
-                    if walk.sequence > after + 1:
-                        yield frame
-                if walk.problem:
-                    raise walk.damage()
+        with refusals(self.directory):
+            files = segment_files(self.directory, self._disk)
+            for at, file in enumerate(files):
+                if at + 1 < len(files) and named_sequence(files[at + 1]) <= after + 1:
+                    continue
+                with Walk.open(file, keys=self.keys, disk=self._disk) as walk:
+                    while walk.sequence <= upto and (frame := walk.next()) is not None:
+                        if walk.sequence > after + 1:
+                            yield frame
+                    if walk.problem:
+                        raise walk.damage()
 
     def close(self) -> None:
         """Seals the log, gives back unused disk space and the lock.  Closing twice is nothing."""
@@ -439,16 +457,12 @@ class FileLog:
             if fd >= 0:
                 self._disk.close(fd)
         self._fd = self._lock = -1
-        if self._position is not None:
-            self._position.close()
-            self._position = None
+        self._position.close()
         self._failure = self._failure or "the log is closed"
 
     def _publish(self) -> None:
-        """Tells readers of this machine how far they may go.  A hint: never synced."""
-        if self._position is None:
-            self._position = self._disk.share(self.directory / POSITION_NAME, POSITION.size)
-        self._position[:] = POSITION.pack(self.durable, self.durable ^ (2**64 - 1))
+        """Tells readers of this machine how far they may go, and the next opening what it has."""
+        self._position.publish(Hint(self.durable, self.on_disk, self.identity))
 
     def _usable(self) -> None:
         if self._failure is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..journal.disk import Shared
+from ..journal.disk import NotAFile
 
 #: What can happen at an operation that changes something.  The first four are crashes.
 POWER_BEFORE, POWER_AFTER, DEATH_BEFORE, DEATH_AFTER = (
@@ -170,6 +170,7 @@ class SimulatedDisk:
         self._pending: list[Change] = []
         self._open: dict[int, File] = {}
         self._locks: dict[int, tuple[File, bool]] = {}
+        self._short: set[int] = set()  # whose last write was cut short: the next says why
         self._next, self._now = 3, 10**18
         self._seconds = 0.0
 
@@ -207,6 +208,7 @@ class SimulatedDisk:
         self.dead = ""
         self._open.clear()
         self._locks.clear()
+        self._short.clear()
 
     def cut_power(self) -> None:
         """A power cut between two operations."""
@@ -261,9 +263,9 @@ class SimulatedDisk:
             self._name({path: node})
             self._done(kind)
         elif node is None:
-            if flags & os.O_RDWR:
-                raise _error(errno.EISDIR, path)
-            node = File()
+            raise NotAFile(path, "a directory")
+        elif flags & os.O_EXCL:
+            raise _error(errno.EEXIST, path)
         if flags & os.O_TRUNC and node.live:
             kind = self._operation(f"truncate {path.name}")
             self._refuse(kind, 0)
@@ -277,6 +279,7 @@ class SimulatedDisk:
     def close(self, fd: int) -> None:
         self._open.pop(fd, None)
         self._locks.pop(fd, None)
+        self._short.discard(fd)
 
     def size(self, fd: int) -> int:
         self._alive()
@@ -288,6 +291,10 @@ class SimulatedDisk:
 
     def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int:
         file = self._open[fd]
+        if fd in self._short:
+            self._alive()
+            self._short.remove(fd)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         kind = self._operation(f"write {len(data)} bytes at {offset}")
         room = self._refuse(kind, len(data))
         grows = max(0, offset + len(data) - len(file.live))
@@ -296,6 +303,8 @@ class SimulatedDisk:
         taken = bytes(data[: max(0, len(data) - max(0, grows - room))])
         if not taken and len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if len(taken) < len(data):
+            self._short.add(fd)
         file.change(Write(offset, taken))
         self._done(kind)
         return len(taken)
@@ -418,13 +427,6 @@ class SimulatedDisk:
         self._locks[fd] = file, shared
         return True
 
-    def share(self, path: Path, size: int) -> Shared:
-        fd = self.open(path, os.O_RDWR | os.O_CREAT)
-        file = self._open.pop(fd)
-        self._alive()
-        file.change(Resize(size))
-        return _Window(file)
-
     def clock(self) -> int:
         self._now += 1
         return self._now
@@ -438,19 +440,6 @@ class SimulatedDisk:
 
     def random(self, count: int) -> bytes:
         return self.dice.randbytes(count)
-
-
-class _Window:
-    """A mapping: seen at once, and the disk's whenever it likes."""
-
-    def __init__(self, file: File) -> None:
-        self._file = file
-
-    def __setitem__(self, at: slice, data: bytes) -> None:
-        self._file.pending.clear()
-        self._file.change(Write(0, bytes(data)))
-
-    def close(self) -> None: ...
 
 
 def _rename(names: Names, change: Change) -> None:

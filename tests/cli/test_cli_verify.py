@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
 from cli_kit import ANA, flipped, run, run_json, traded
 
 import matchcore as mc
 from matchcore import snapshots
+from matchcore.journal import Hint, identity_of
 from matchcore.journal.segments import segment_files
 from matchcore.state import State
 
@@ -90,5 +93,86 @@ def test_a_last_segment_that_is_gone_or_cut_is_missed(tmp_path: Path) -> None:
         else:
             last.unlink()
         code, found = run_json("verify", exchange)
-        assert (code, found["not_there"], found["last_sequence"]) == (0, 42 - first, first - 1)
-        assert f"missing: {42 - first} commands" in run("verify", exchange).stdout
+        assert (code, found["not_there"], found["last_sequence"]) == (1, 42 - first, first - 1)
+        missing = f"sequences {first} to 41 are missing, which were on disk"
+        assert missing in found["findings"][0]["what"]
+        assert missing in run("verify", exchange).stdout
+        assert run_json("info", exchange)[1]["opening"]["not_there"] == [first, 41]
+        before = {file.name: file.read_bytes() for file in exchange.iterdir()}
+        with pytest.raises(mc.LogDamaged, match=missing):
+            mc.Engine.open(exchange)
+        before.pop("lock")
+        assert before.items() <= {one.name: one.read_bytes() for one in exchange.iterdir()}.items()
+        _go_on(exchange, first, repairing=take)
+
+
+def _go_on(exchange: Path, first: int, *, repairing: bool) -> None:
+    """Nothing is lost without a word: by `repair`, or by the argument of an opening."""
+    missing = (first, 41)
+    if repairing:
+        code, planned = run_json("repair", exchange, "--dry-run")
+        assert (code, planned["kept"], planned["lost_to"]) == (1, first - 1, 41)
+        assert planned["acknowledged"] and run("repair", exchange).exit_code == 1
+        assert run("repair", exchange, "--lose-acknowledged", "--yes").exit_code == 0
+        missing = None  # type: ignore[assignment]
+    with mc.Engine.open(exchange, accept_loss=not repairing) as engine:
+        assert (engine.sequence, engine.recovery.not_there) == (first - 1, missing)
+        engine.end_day()
+    with mc.Engine.open(exchange) as engine:
+        assert (engine.sequence, engine.recovery.not_there) == (first, None)
+    assert run_json("verify", exchange)[:1] == (0,)
+
+
+def test_a_log_that_is_gone_altogether_is_missed(tmp_path: Path) -> None:
+    exchange = traded(tmp_path / "e")
+    for file in segment_files(exchange):
+        file.unlink()
+    for file in snapshots.listing(exchange):
+        file.unlink()
+    with pytest.raises(mc.LogDamaged, match="sequences 1 to 201 are missing"):
+        mc.Engine.open(exchange)
+    with mc.Engine.open(exchange, accept_loss=True) as engine:
+        assert (engine.sequence, engine.recovery.not_there) == (0, (1, 201))
+    mc.Engine.open(exchange).close()
+
+
+@pytest.mark.parametrize("change", ["older", "none", "cut", "of the build before", "not synced"])
+def test_what_position_says_less_is_no_alarm(tmp_path: Path, change: str) -> None:
+    """A restored backup, a copy without it, a power cut under `os`."""
+    exchange = traded(tmp_path / "e")
+    position = exchange / "position"
+    identity, older = identity_of(exchange), position.read_bytes()
+    with mc.Engine.open(exchange) as engine:
+        engine.end_day()
+    if change == "older":
+        position.write_bytes(older)
+    elif change == "none":
+        position.unlink()
+    elif change == "cut":
+        position.write_bytes(older[:20])
+    elif change == "not synced":
+        position.write_bytes(Hint(999, 202, identity).to_bytes())
+    else:
+        position.write_bytes((999).to_bytes(8, "little") + (2**64 - 1000).to_bytes(8, "little"))
+    code, found = run_json("verify", exchange)
+    assert (code, found["not_there"]) == (0, 797 if change == "not synced" else 0)
+    with mc.Engine.open(exchange) as engine:
+        assert (engine.sequence, engine.recovery.not_there) == (202, None)
+
+
+def test_files_of_two_exchanges_are_set_aside_on_demand(tmp_path: Path) -> None:
+    exchange, other = kept(tmp_path / "e"), kept(tmp_path / "other")
+    ours = [file.name for file in snapshots.listing(exchange)]
+    for file in segment_files(exchange):
+        file.unlink()
+    for file in segment_files(other):
+        shutil.copy(file, exchange)
+    assert "files of two exchanges" in run("verify", exchange).stdout
+    code, planned = run_json("repair", exchange, "--dry-run")
+    assert (code, planned["snapshots"], planned["position"]) == (1, ours, True)
+    assert run("repair", exchange).exit_code == 1
+    code, done = run_json("repair", exchange, "--lose-acknowledged", "--yes")
+    aside = {file.name for file in Path(done["set_aside"]).iterdir()}
+    assert code == 0 and aside == {*ours, "position"}
+    with mc.Engine.open(exchange) as engine:
+        assert engine.identity == identity_of(other) and engine.sequence == 121

@@ -1,6 +1,7 @@
 /* Loaded under a process (LD_PRELOAD): one call on a file of a journal fails.
  *
- * FAULT=call:number:errno says which (number counts from 1; errno 0: half of a write is done);
+ * FAULT=call:number:errno says which (number counts from 1; errno 0: half of a write is done, and
+ * the next one is told why: EFBIG, as at a limit of the file's size);
  * whatever is asked of these files afterwards is written down, a name a line, in FAULT_TRACE.
  */
 #define _GNU_SOURCE
@@ -17,7 +18,7 @@
 
 #define NEXT(name) __typeof__(&name) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-static int seen, failed;
+static int seen, failed, halved;
 
 static void note(const char *call)
 {
@@ -46,10 +47,15 @@ static int fault(const char *call, const char *file)
         return -1;
     if (__sync_add_and_fetch(&seen, 1) != number)
         return -1;
+    if (code == 0 && !halved) {
+        halved = 1;
+        seen--;         /* the next one has this number, too */
+        return 0;
+    }
     usleep(50000);      /* a disk that fails takes its time: others come to wait for it */
     failed = 1;
-    errno = code;
-    return code;
+    errno = code ? code : EFBIG;
+    return errno;
 }
 
 static int fault_of(const char *call, int fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from engine_kit import filled, opened, replayed, run, segment, spoil
 
 import matchcore as mc
 from matchcore import recovery, snapshots
+from matchcore.journal import identity_of
+from matchcore.journal.segments import segment_files
 
 
 def with_snapshots(path: Path, count: int = 2) -> str:
@@ -94,17 +97,43 @@ def test_without_a_good_snapshot_the_whole_log_is_replayed(tmp_path: Path) -> No
         assert engine.digest() == digest
 
 
-def test_a_snapshot_of_another_exchange_is_skipped(tmp_path: Path) -> None:
+def test_a_snapshot_of_another_exchange_is_refused_unless_told_to_go_on(tmp_path: Path) -> None:
     digest = filled(tmp_path / "ours")
     with opened(tmp_path / "theirs") as engine:
         run(engine, 77, 100)
         foreign = engine.snapshot()
+        theirs = engine.identity
     shutil.copy(foreign, tmp_path / "ours")
-    assert recovery.read(tmp_path / "ours")[0].digest() == digest
-    with opened(tmp_path / "ours") as engine:
+    with pytest.raises(mc.LogDamaged, match="files of two exchanges") as caught:
+        opened(tmp_path / "ours")
+    assert {theirs.hex(), identity_of(tmp_path / "ours").hex()} <= set(
+        re.findall(r"[0-9a-f]{32}", str(caught.value))
+    )
+    with pytest.raises(mc.LogDamaged, match="files of two exchanges"):
+        recovery.read(tmp_path / "ours")
+    with opened(tmp_path / "ours", accept_loss=True) as engine:
         assert engine.recovery.snapshot_sequence == 0
         assert "of another exchange" in engine.recovery.skipped[0]
         assert engine.digest() == digest
+
+
+def test_segments_of_another_exchange_beside_our_snapshots_are_refused(tmp_path: Path) -> None:
+    """All of them: only the snapshots, and `position`, can tell."""
+    for name, seed in (("ours", 1), ("theirs", 2)):
+        with opened(tmp_path / name) as engine:
+            run(engine, seed, 100)
+            engine.snapshot()
+    for file in segment_files(tmp_path / "theirs"):
+        shutil.copy(file, tmp_path / "ours")
+    with pytest.raises(mc.LogDamaged, match="and its snapshot of another"):
+        opened(tmp_path / "ours")
+    for file in snapshots.listing(tmp_path / "ours"):
+        file.unlink()
+    with pytest.raises(mc.LogDamaged, match="and the position beside it"):
+        opened(tmp_path / "ours")
+    with opened(tmp_path / "ours", accept_loss=True) as engine:
+        assert engine.identity == identity_of(tmp_path / "theirs")
+    opened(tmp_path / "ours").close()
 
 
 def with_a_snapshot_of_another_history(path: Path) -> None:

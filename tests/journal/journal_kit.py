@@ -70,9 +70,14 @@ def read_back(path: Path, after: int = 0) -> NDArray:
 
 
 def reopen(path: Path, append: NDArray | None = None) -> tuple[NDArray, Recovered]:
-    """What opening for writing finds; optionally appends before it closes."""
+    """What opening for writing finds; optionally appends before it closes.
+
+    Whatever `position` says of more: these logs are cut by hand, as no crash cuts them.
+    """
     parts = [np.zeros(0, COMMAND)]
-    log = FileLog.open(path, on_frame=lambda frame: parts.append(frame.commands))
+    log = FileLog.open(
+        path, on_frame=lambda frame: parts.append(frame.commands), accept_loss=True
+    )
     try:
         if append is not None:
             log.append(append, 2)

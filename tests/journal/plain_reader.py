@@ -31,10 +31,11 @@ def need(condition: bool, what: str) -> None:
         raise Wrong(what)
 
 
-def check_header(head: bytes, magic: bytes) -> None:
+def check_header(head: bytes, magic: bytes, versions: tuple[int, ...] = (1,)) -> None:
     need(len(head) == 128 and head[:8] == magic, "magic")
     need(struct.unpack_from("<I", head, 124)[0] == zlib.crc32(head[:124]), "checksum")
-    need(struct.unpack_from("<HH", head, 8) == (1, 128), "version or header bytes")
+    version, size = struct.unpack_from("<HH", head, 8)
+    need(version in versions and size == 128, "version or header bytes")
 
 
 class Box:
@@ -163,18 +164,20 @@ def read_snapshot(file: Path, keys: Keys | None = None) -> tuple[int, str, bytes
     """Sequence, chain and state; an encrypted one needs keys."""
     data = file.read_bytes()
     head, digest, stored = data[:128], data[128:160], data[160:]
-    check_header(head, b"MCSNAP\x00\x01")
-    hash_number, cipher = head[12], head[13]
+    check_header(head, b"MCSNAP\x00\x01", (1, 2))
+    version, hash_number, cipher = head[8], head[12], head[13]
     sequence, _epoch = struct.unpack_from("<QQ", head, 32)
     raw, size = struct.unpack_from("<QQ", head, 80)
     need(len(stored) == size, "stored bytes")
     name = HASHES[hash_number]
-    if cipher:
+    of_stored = version > 1 or cipher
+    if of_stored:
         need(hashlib.new(name, stored).digest() == digest, "digest")
+    if cipher:
         need(keys is not None, "keys")
         assert keys is not None
         stored = Box(head, hash_number, cipher, keys).open(stored, head[:120])
     state = lz4.frame.decompress(stored)
     need(len(state) == raw, "raw bytes")
-    need(bool(cipher) or hashlib.new(name, state).digest() == digest, "digest")
+    need(bool(of_stored) or hashlib.new(name, state).digest() == digest, "digest")
     return sequence, head[48:80].hex(), state

@@ -178,10 +178,16 @@ def after_a_short_write(
     """A frame of 1672 bytes at offset 360 of which only some bytes were written."""
     log = FileLog.open(tmp_path, policy=policy)
     (first,) = write(log, [1])
-    pwrite = os.pwrite
+    pwrite, left = os.pwrite, [written]
+
+    def limited(fd: int, data: bytes, at: int) -> int:
+        if not left:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return pwrite(fd, data[: left.pop()], at) if left[0] else limited(fd, data, left.pop())
+
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:written], at))
-        with pytest.raises(LogFailed, match=f"only {written} of 1672"):
+        patch.setattr(os, "pwrite", limited)
+        with pytest.raises(LogFailed, match="File too large"):
             log.append(orders(16), 1)
     log.close()
     got, found = reopen(tmp_path, orders(2))

@@ -146,6 +146,8 @@ def test_a_torn_frame_written_anew_has_another_nonce(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "live", tmp_path / "torn")
     log.close()
     file = only_segment(tmp_path / "torn")
+    hint = tmp_path / "torn" / "position"  # a power cut takes it before what it vouches for
+    hint.unlink()
     seen = set(nonces(tmp_path / "torn"))
     os.truncate(file, clean + 300)
     first = FrameHeader.from_bytes(file.read_bytes(), clean)
@@ -161,6 +163,7 @@ def test_a_torn_frame_written_anew_has_another_nonce(tmp_path: Path) -> None:
         assert again not in seen
         seen.add(again)
         os.truncate(file, clean + 300)
+        hint.unlink()
 
 
 def test_nonces_of_a_busy_life_never_repeat(tmp_path: Path) -> None:
@@ -182,6 +185,7 @@ def test_every_cut_of_a_tail_is_a_tear_with_the_key_and_without(
     shutil.copytree(live, tmp_path / "crashed")
     log.close()
     file = only_segment(tmp_path / "crashed")
+    (tmp_path / "crashed" / "position").unlink()
     data, (_, second, third) = file.read_bytes(), frame_ends(file)
     for cut in [*range(second, second + 300, 7), *range(second, third, 97), third - 1]:
         file.write_bytes(data[:cut] + bytes(cut % 3 * 500))

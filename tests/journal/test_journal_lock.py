@@ -36,14 +36,15 @@ except LogLocked as error:
 """
 NO_RIGHTS = """
 import os, sys
+from matchcore import LogFailed
 from matchcore.journal import FileLog
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 try:
     FileLog.open(sys.argv[1])
-except PermissionError:
-    sys.exit(7)
+except LogFailed as error:
+    sys.exit(7 * (f"Permission denied: '{sys.argv[1]}/lock'" in str(error)))
 """
 
 
@@ -124,7 +125,7 @@ def test_opening_leaves_no_descriptors_behind(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_without_rights_opening_is_a_permission_error() -> None:
+def test_without_rights_opening_names_the_file_and_the_reason() -> None:
     with tempfile.TemporaryDirectory() as made:
         os.chmod(made, 0o755)
         held = Path(made) / "log"

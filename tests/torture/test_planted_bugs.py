@@ -89,8 +89,8 @@ def test_a_disk_that_is_not_asked_enough_is_found(make: type[SimulatedDisk]) -> 
 def test_trusting_what_a_failed_sync_left_is_found() -> None:
     def found(make: Callable[..., SimulatedDisk]) -> int:
         broken = 0
-        for at in range(26, 46):
-            faults = (Fault(at, "eio"), Fault(at + 5, POWER_BEFORE))
+        for at in range(46, 70):
+            faults = (Fault(at, "eio"), Fault(at + 6, POWER_BEFORE))
             try:
                 Run(Plan(at, SCRIPT, faults), make).go()
             except Broken:
