@@ -17,7 +17,7 @@ from .ciphers import Keys
 from .disk import DISK, Disk, take_lock
 from .memory import MemoryLog
 from .packing import Packed
-from .position import Hint, missed, published
+from .position import missed, published
 from .reader import (
     LogReader,
     despite_archiving,
@@ -91,7 +91,6 @@ __all__ = [
     "FileLog",
     "Finding",
     "Frame",
-    "Hint",
     "Keys",
     "Log",
     "LogReader",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,10 +32,6 @@ class Hint(NamedTuple):
     on_disk: int = 0
     identity: bytes = b""
 
-    def to_bytes(self) -> bytes:
-        body = _BODY.pack(*self)
-        return body + _CRC.pack(zlib.crc32(body))
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Hint:
         """What is behind the hint does not matter; bytes that are none give an empty one."""
@@ -48,6 +43,12 @@ class Hint(NamedTuple):
 
 
 NO_HINT = Hint()
+
+
+def to_bytes(durable: int, on_disk: int, identity: bytes) -> bytes:
+    """The bytes of a hint."""
+    body = _BODY.pack(durable, on_disk, identity)
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def published(directory: Path, disk: Disk = DISK) -> Hint:
@@ -72,15 +73,17 @@ class Publisher:
         self._fd = -1
         self._opened = 0.0
 
-    def publish(self, hint: Hint) -> None:
+    def publish(self, durable: int, on_disk: int, identity: bytes) -> None:
+        """As in a `Hint`.  Once for each sync, so it is short."""
         now = self._disk.monotonic()
-        if now - self._opened > REOPEN_SECONDS:
-            self.close()
-        with suppress(OSError):
-            if self._fd < 0:
+        try:
+            if now - self._opened > REOPEN_SECONDS or self._fd < 0:
+                self.close()
                 self._fd = self._disk.open(self._path, CREATE)
                 self._opened = now
-            self._disk.pwrite(self._fd, hint.to_bytes(), 0)
+            self._disk.pwrite(self._fd, to_bytes(durable, on_disk, identity), 0)
+        except OSError:
+            self.close()
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -37,7 +37,7 @@ from .format import (
 )
 from .hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .packing import Packed, packed
-from .position import Hint, Publisher, missed, published
+from .position import Publisher, missed, published
 from .segments import (
     Frame,
     Walk,
@@ -462,7 +462,7 @@ class FileLog:
 
     def _publish(self) -> None:
         """Tells readers of this machine how far they may go, and the next opening what it has."""
-        self._position.publish(Hint(self.durable, self.on_disk, self.identity))
+        self._position.publish(self.durable, self.on_disk, self.identity)
 
     def _usable(self) -> None:
         if self._failure is not None:

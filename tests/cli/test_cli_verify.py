@@ -10,7 +10,8 @@ from cli_kit import ANA, flipped, run, run_json, traded
 
 import matchcore as mc
 from matchcore import snapshots
-from matchcore.journal import Hint, identity_of
+from matchcore.journal import identity_of
+from matchcore.journal.position import to_bytes
 from matchcore.journal.segments import segment_files
 from matchcore.state import State
 
@@ -151,7 +152,7 @@ def test_what_position_says_less_is_no_alarm(tmp_path: Path, change: str) -> Non
     elif change == "cut":
         position.write_bytes(older[:20])
     elif change == "not synced":
-        position.write_bytes(Hint(999, 202, identity).to_bytes())
+        position.write_bytes(to_bytes(999, 202, identity))
     else:
         position.write_bytes((999).to_bytes(8, "little") + (2**64 - 1000).to_bytes(8, "little"))
     code, found = run_json("verify", exchange)

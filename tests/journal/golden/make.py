@@ -1,4 +1,4 @@
-"""Makes the golden directories: `python make.py`.  Refuses to write over what is there."""
+"""Makes the golden directories that are missing: `python make.py`.  Others stay for ever."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ EXCHANGES = {
     "v1-aes": ("sha256", "aes-256-gcm"),
     "v1-sm4": ("sm3", "sm4-gcm"),
     "v1-torn": ("sha256", None),
+    "v1-snapshot-v2": ("sha256", None),
 }
 SEGMENT_BYTES = 4096
 
@@ -129,10 +130,10 @@ def expected(directory: Path, cipher: str | None) -> dict[str, Any]:
 
 
 def main() -> None:
-    said = {}
+    said = json.loads((HERE / "expected.json").read_text())
     for name, (hash_name, cipher) in EXCHANGES.items():
         if (HERE / name).exists():
-            raise SystemExit(f"{HERE / name} is there: golden files are for ever")
+            continue
         make(HERE / name, hash_name, cipher, name == "v1-torn")
         said[name] = expected(HERE / name, cipher)
     text = json.dumps(said, indent=1) + os.linesep
