@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import snapshots
 from .errors import LogDamaged, LogError
-from .journal import DISK, Disk, Keys, missed, published
+from .journal import DISK, Disk, Keys, check_past, missed, published
 from .journal.archived import where
 from .journal.disk import PIECE_BYTES, READ, WRITE, give_birth, refusals, take_lock
 from .journal.format import FrameHeader
@@ -100,6 +100,12 @@ def _plan(directory: Path, disk: Disk, keys: Keys | None) -> Plan:
     identity = _walk_all(found, files, disk)
     if found.good and found.kept < start.sequence:
         found.what, found.path = "the log ends before its snapshot", str(files[-1])
+    elif found.good and start.snapshot is not None:
+        try:
+            taken = start.snapshot
+            check_past(directory, taken.sequence, taken.chain, structure=True, disk=disk)
+        except LogDamaged as error:
+            foreign[snapshots.path_of(directory, start.sequence).name] = error.what
     for name, wrong in foreign.items():
         found.what, found.path = found.what or wrong, found.path or str(directory / name)
         found.snapshots.append(name)

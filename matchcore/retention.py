@@ -12,12 +12,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from . import snapshots
 from .errors import LogDamaged, LogError, SnapshotDamaged
-from .journal import DISK, Disk, LogReader, has_log, identity_of
+from .journal import DISK, Disk, check_past, has_log, identity_of
 from .journal.archived import DROPPED, note
 from .journal.disk import PIECE_BYTES, READ, give_birth, refusals
 from .journal.segments import Walk, check_follows, named_sequence, segment_files
@@ -129,11 +129,8 @@ def _good(file: Path, directory: Path, disk: Disk) -> int:
     identity = identity_of(directory, disk)
     if snapshot.identity != identity:
         raise SnapshotDamaged(f"{file}: {snapshots.of_another(snapshot, identity)}")
-    at = snapshot.sequence
-    with LogReader(directory, after=at, chain=snapshot.chain, structure=True, disk=disk) as reader:
-        for _ in islice(reader.read(), 2):  # which compares the chains there
-            pass
-    return at
+    check_past(directory, snapshot.sequence, snapshot.chain, structure=True, disk=disk)
+    return snapshot.sequence
 
 
 def _checked_bytes(file: Path, following: Path, disk: Disk) -> int:

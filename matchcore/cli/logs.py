@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..journal import (
     LogReader,
     Report,
     bytes_there,
+    check_past,
     despite_archiving,
     first_sequence,
     identity_of,
@@ -126,13 +126,7 @@ def _has_place(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None)
 def _placed(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
     if snapshot.sequence + 1 < first_sequence(directory):
         return False
-    structure = keys is None
-    with LogReader(
-        directory, after=snapshot.sequence, chain=snapshot.chain, keys=keys, structure=structure
-    ) as reader:
-        # A frame that the snapshot cuts through is given out before it is known to be one.
-        for _ in islice(reader.read(), 2):
-            pass
+    check_past(directory, snapshot.sequence, snapshot.chain, keys=keys, structure=keys is None)
     return True
 
 

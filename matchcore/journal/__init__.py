@@ -20,6 +20,7 @@ from .packing import Packed
 from .position import missed, published
 from .reader import (
     LogReader,
+    check_past,
     despite_archiving,
     durable_end,
     first_sequence,
@@ -100,6 +101,7 @@ __all__ = [
     "Recovered",
     "Report",
     "bytes_there",
+    "check_past",
     "despite_archiving",
     "durable_end",
     "first_sequence",

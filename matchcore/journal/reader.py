@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from ..closing import Closing
@@ -206,6 +207,24 @@ class LogReader(Closing):
 
     def close(self) -> None:
         self._walk.close()
+
+
+def check_past(
+    directory: Path,
+    sequence: int,
+    chain: bytes,
+    *,
+    keys: Keys | None = None,
+    structure: bool = False,
+    disk: Disk = DISK,
+) -> None:
+    """`LogDamaged` unless a log goes as far as a sequence, and has that chain there."""
+    with LogReader(
+        directory, after=sequence, chain=chain, keys=keys, structure=structure, disk=disk
+    ) as reader:
+        # A frame that the sequence cuts through is given out before it is known to be one.
+        for _ in islice(reader.read(), 2):
+            pass
 
 
 def segments_of(path: str | os.PathLike[str], disk: Disk = DISK) -> list[int]:

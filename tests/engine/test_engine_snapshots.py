@@ -15,6 +15,7 @@ import matchcore as mc
 from matchcore import recovery, snapshots
 from matchcore.journal import identity_of
 from matchcore.journal.segments import segment_files
+from matchcore.repair import repair
 
 
 def with_snapshots(path: Path, count: int = 2) -> str:
@@ -152,6 +153,12 @@ def test_a_snapshot_of_another_history_of_this_exchange_is_damage(tmp_path: Path
     with_a_snapshot_of_another_history(tmp_path / "ours")
     with pytest.raises(mc.LogDamaged, match="different histories"):
         opened(tmp_path / "ours")
+    with pytest.raises(mc.LogError, match="say lose_acknowledged"):
+        repair(tmp_path / "ours")
+    done = repair(tmp_path / "ours", lose_acknowledged=True)
+    assert "different histories" in done.what and len(done.snapshots) == 1
+    with opened(tmp_path / "ours") as engine:
+        assert engine.sequence == 382 and engine.recovery.snapshot_sequence == 0
 
 
 def test_snapshots_without_their_log_are_damage(tmp_path: Path) -> None:
