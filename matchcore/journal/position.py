@@ -86,9 +86,9 @@ class Publisher:
             self.close()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            self._disk.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1  # first: an interrupt must not leave a number that is reused
+        if fd >= 0:
+            self._disk.close(fd)
 
 
 def missed(hint: Hint, directory: Path, identity: bytes, end: int) -> LogDamaged | None:
