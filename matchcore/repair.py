@@ -116,9 +116,9 @@ def _plan(directory: Path, disk: Disk, keys: Keys | None) -> Plan:
         found.what, found.path = missing.what, missing.path
         if hint.identity != identity:
             found.reasons.append("the position beside the log is of another exchange")
-    found.position = hint.durable > found.kept or hint.identity not in (b"", identity)
     found.lost_to = found.kept
     if not found.good:
+        found.position = hint.durable > found.kept or hint.identity not in (b"", identity)
         _weigh(found, directory, hint.durable if hint.identity == identity else 0, disk)
     return found
 

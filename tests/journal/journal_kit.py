@@ -75,9 +75,7 @@ def reopen(path: Path, append: NDArray | None = None) -> tuple[NDArray, Recovere
     Whatever `position` says of more: these logs are cut by hand, as no crash cuts them.
     """
     parts = [np.zeros(0, COMMAND)]
-    log = FileLog.open(
-        path, on_frame=lambda frame: parts.append(frame.commands), accept_loss=True
-    )
+    log = FileLog.open(path, on_frame=lambda frame: parts.append(frame.commands), accept_loss=True)
     try:
         if append is not None:
             log.append(append, 2)
