@@ -1,13 +1,21 @@
-"""Compiles the Cython rooms; everything else is in pyproject.toml.
+"""Compiles the Cython rooms and makes the readme; everything else is in pyproject.toml.
 
 MATCHCORE_DEBUG=1 builds with bounds checks, overflow traps and symbols.
 """
 
 import os
+import re
+import runpy
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 DEBUG = os.environ.get("MATCHCORE_DEBUG") == "1"
 CHECKS = dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), DEBUG)
@@ -41,7 +49,19 @@ extensions = [
     for source in sorted(Path("matchcore").rglob("*.pyx"))
 ]
 
+
+
+def readme() -> str:
+    """README.md for a package index: its links lead to the sources of this version."""
+    source = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Source"]
+    version = runpy.run_path("matchcore/_version.py")["VERSION"]
+    pages = f"{source}/blob/v{version}/"
+    return re.sub(r"\]\((?!https://|#)", f"]({pages}", Path("README.md").read_text())
+
+
 setup(
+    long_description=readme(),
+    long_description_content_type="text/markdown",
     ext_modules=cythonize(
         extensions,
         build_dir="build/cython",

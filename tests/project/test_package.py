@@ -1,38 +1,66 @@
-"""The wheel comes from the sdist, holds what it must, and works outside the tree."""
+"""The sdist holds every file, the wheel comes from it, holds what it must, and works installed."""
 
 from __future__ import annotations
 
-import os
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
+from email import message_from_bytes
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WHEELS: dict[str, Any] = PYPROJECT["tool"]["cibuildwheel"]
 WHEEL_BYTES_MAX = 1_000_000
-OUTSIDE = ["machine", "journal", "engine", "sinks", "typed"]  # suites that need no sources
+GENERATED = re.compile(r"PKG-INFO|setup\.cfg|matchcore\.egg-info/.*")
 
 
-def run(*command: str | Path, cwd: Path, **more: str) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd, capture_output=True, text=True, env={**os.environ, **more},
-    )  # fmt: skip
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sdist is, and the wheel that was built from it."""
     out = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", out, ROOT, cwd=out)
-    (made,) = out.glob("*.whl")
-    assert list(out.glob("*.tar.gz"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (made,) = dist.glob("*.whl")
     return made
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".git").exists() or shutil.which("git") is None,
+    reason="only git knows which files are the project's",
+)
+def test_the_sdist_holds_every_file_and_no_other(dist: Path) -> None:
+    (made,) = dist.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        files = [member.name.partition("/")[2] for member in archive if member.isfile()]
+    git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    known = run(*git, "--cached", "--others", "--exclude-standard", cwd=ROOT).split("\0")
+    wanted = {name for name in known if (ROOT / name).is_file()}
+    assert {name for name in files if not GENERATED.fullmatch(name)} == wanted
 
 
 def test_the_wheel_holds_what_it_must(wheel: Path) -> None:
@@ -48,29 +76,57 @@ def test_the_wheel_holds_what_it_must(wheel: Path) -> None:
     assert [name for name in names if name.startswith("matchcore/journal/_planes.c")]
 
 
-def test_the_base_install_is_enough_for_an_exchange(wheel: Path, tmp_path: Path) -> None:
+def test_the_readme_of_the_package_index_links_to_this_version_s_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        described = message_from_bytes(archive.read(name))
+    assert described["Description-Content-Type"] == "text/markdown"
+    pages = f"{PYPROJECT['project']['urls']['Source']}/blob/v{version('matchcore')}/"
+    links = re.findall(r"\]\(([^)]*)\)", described.get_payload())
+    ours = [link.removeprefix(pages) for link in links if link.startswith(pages)]
+    assert {"docs/quickstart.md", "matchcore/reference.py"} <= set(ours)
+    assert all((ROOT / link.partition("#")[0]).is_file() for link in ours)
+    assert all(link.startswith(("https://", "#")) for link in links)
+
+
+def test_an_installed_wheel_is_enough_for_an_exchange(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "-q", wheel, cwd=tmp_path)
-    assert "FILLED" in run(python, "-I", ROOT / "examples" / "exchange.py", cwd=tmp_path)
-    without = subprocess.run(
-        [python, "-m", "matchcore", "info", "exchange.d"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert without.returncode == 2
-    assert "matchcore[cli]" in without.stderr
+    smoke = (python, "-I", ROOT / "tests" / "project" / "smoke.py", version("matchcore"))
+    for extra in ("", "[cli]"):
+        run(python, "-m", "pip", "install", "-q", f"{wheel}{extra}", cwd=tmp_path)
+        (tmp_path / f"empty{extra}").mkdir()
+        run(*smoke, cwd=tmp_path / f"empty{extra}")
 
 
-def test_the_suites_pass_against_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    for suite in OUTSIDE:
-        shutil.copytree(ROOT / "tests" / suite, tmp_path / "tests" / suite)
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\npythonpath = tests/machine\naddopts = -q -x -p no:cacheprovider\n"
-    )
-    path = str(tmp_path / "installed")
-    where = run(sys.executable, "-c", "import matchcore; print(matchcore.__file__)",
-                cwd=tmp_path, PYTHONPATH=path)  # fmt: skip
-    assert where.startswith(path)
-    run(sys.executable, "-m", "pytest", "tests", cwd=tmp_path, PYTHONPATH=path,
-        MATCHCORE_SKIP_SERVERS="1")  # fmt: skip
+def test_what_the_wheels_are_tested_with_is_listed() -> None:
+    listed = WHEELS["test-requires"] + PYPROJECT["project"]["dependencies"]
+    known = {"matchcore", *(re.match(r"\w+", line)[0] for line in listed)}  # type: ignore[index]
+    sources = [ROOT / place for place in WHEELS["test-sources"]]
+    files = {file for place in sources for file in [place, *place.rglob("*.py")]}
+    known |= {file.stem for file in files} | {file.parent.name for file in files}
+    for file in files:
+        if file.suffix == ".py":
+            for name in imported(ast.parse(file.read_text())):
+                assert name in known | sys.stdlib_module_names, f"{file} imports {name}"
+
+
+def imported(tree: ast.AST) -> list[str]:
+    """The top names of all modules that are imported."""
+    nodes = [*ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return [name.partition(".")[0] for name in names]
+
+
+def test_wheels_are_built_for_the_pythons_that_are_tested() -> None:
+    command = (sys.executable, "-m", "cibuildwheel", "--print-build-identifiers")
+    built = run(*command, "--platform", "linux", "--archs", "x86_64,aarch64", cwd=ROOT).split()
+    (listed,) = re.findall(r"python: \[(.*)\]", (ROOT / ".github/workflows/tests.yml").read_text())
+    minors = [int(minor) for minor in re.findall(r'"3\.(\d+)"', listed)]
+    assert built == [
+        f"cp3{minor}-manylinux_{arch}" for arch in ("x86_64", "aarch64") for minor in minors
+    ]
+    classifiers = re.findall(r":: 3\.(\d+)", " ".join(PYPROJECT["project"]["classifiers"]))
+    assert {int(minor) for minor in classifiers} <= {*minors}
+    assert PYPROJECT["project"]["requires-python"] == f">=3.{minors[0]}"

@@ -1,8 +1,7 @@
-"""Databases of every kind; without servers, if told so: see servers.sh."""
+"""Databases of every kind."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,13 +12,7 @@ from matchcore.sinks.access import transaction
 from matchcore.sinks.opening import built_in
 from matchcore.sinks.schema import METADATA
 
-SERVERS = [
-    "test_mysql.py", "test_spider.py", "test_postgres.py", "test_away.py", "test_grants.py",
-]  # fmt: skip
-KINDS = ["postgres_url", "mariadb_url"]
-
-_SKIPPED = bool(os.environ.get("MATCHCORE_SKIP_SERVERS"))
-collect_ignore = SERVERS if _SKIPPED else []
+KINDS = ["sqlite", "postgres_url", "mariadb_url"]
 
 
 @pytest.fixture(scope="session")
@@ -40,16 +33,13 @@ def mariadb_url() -> Iterator[str]:
         yield server.url()
 
 
-KNOWN = ["sqlite", *([] if _SKIPPED else KINDS)]
-
-
-@pytest.fixture(params=KNOWN)
+@pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn; a server has one, cleared every time."""
     return _emptied(request, tmp_path)
 
 
-@pytest.fixture(scope="module", params=KNOWN)
+@pytest.fixture(scope="module", params=KINDS)
 def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same for all tests of a module, none of which takes `database`."""
     return _emptied(request, tmp_path_factory.mktemp("kept"))

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 import pymysql
+from missing import missing
 
-INSTALL = "apt-get install -y --no-install-recommends mariadb-server mariadb-plugin-spider"
+PLUGINS = ("/usr/lib/mysql/plugin", "/usr/lib64/mysql/plugin", "/usr/lib64/mariadb/plugin")
 USER, PASSWORD = "matchcore", "secret word"
 STARTING_SECONDS_MAX = 60.0
 
@@ -30,7 +31,9 @@ class MariadbServer:
         found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         install = shutil.which("mariadb-install-db")
         if found is None or install is None:
-            raise RuntimeError(f"MariaDB is not installed: {INSTALL}")
+            missing("MariaDB", "mariadb-server")
+        if spider and not any(Path(place, "ha_spider.so").exists() for place in PLUGINS):
+            missing("MariaDB's Spider", "mariadb-plugin-spider")
         self._program, self.host, self._spider, self._options = found, host, spider, options
         self.place = Path(tempfile.mkdtemp(prefix="matchcore-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None

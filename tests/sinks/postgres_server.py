@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from missing import missing
 
-INSTALL = "apt-get install -y --no-install-recommends postgresql"
 USER, PASSWORD = "matchcore", "secret word"
 STARTING_SECONDS_MAX = 30.0
 
@@ -39,7 +39,7 @@ class PostgresServer:
     def __init__(self, *, durable: bool = True, options: tuple[str, ...] = ()) -> None:
         bin_ = programs()
         if bin_ is None:
-            raise RuntimeError(f"PostgreSQL is not installed: {INSTALL}")
+            missing("PostgreSQL", "postgresql")
         self._bin = bin_
         self._durable, self._options = durable, options
         self._as: dict[str, Any] = {}

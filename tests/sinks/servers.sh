@@ -1,21 +1,23 @@
 #!/bin/sh
-# The database servers that tests/sinks runs against: installed if they may be, named if not.
+# Installs the database servers that tests/sinks runs against, as root or on CI with sudo.
+# Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
-if [ -n "${MATCHCORE_SKIP_SERVERS:-}" ]; then
-    echo "tests against real database servers are skipped, as MATCHCORE_SKIP_SERVERS says"
-    exit 0
-fi
+[ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
 missing=""
 PATH="$PATH:/usr/sbin"
 command -v mariadbd >/dev/null || missing="$missing mariadb-server"
 ls /usr/lib/mysql/plugin/ha_spider.so >/dev/null 2>&1 || missing="$missing mariadb-plugin-spider"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
-[ -z "$missing" ] && exit 0
+[ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "the tests need database servers: sudo $line" >&2
-    echo "(or, without them: MATCHCORE_SKIP_SERVERS=1 make test)" >&2
-    exit 1
+
+install() {
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" = 0 ]; then as=""; elif [ -n "${CI:-}" ]; then as="sudo -n"; else return 1; fi
+    $as apt-get update -q && $as env DEBIAN_FRONTEND=noninteractive $line
+}
+
+if ! install; then
+    echo "Tests of missing database servers are skipped. To run them: sudo $line" >&2
+    [ -z "${CI:-}" ]
 fi
-apt-get update -q
-DEBIAN_FRONTEND=noninteractive $line
