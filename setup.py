@@ -66,5 +66,5 @@ setup(
         extensions,
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "cdivision": True, **CHECKS},
-    )
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -100,7 +101,9 @@ def test_an_installed_wheel_is_enough_for_an_exchange(wheel: Path, tmp_path: Pat
 
 
 def test_what_the_wheels_are_tested_with_is_listed() -> None:
-    listed = WHEELS["test-requires"] + PYPROJECT["project"]["dependencies"]
+    project = PYPROJECT["project"]
+    extras = [project["optional-dependencies"][name] for name in WHEELS["test-extras"]]
+    listed = sum(extras, WHEELS["test-requires"] + project["dependencies"])
     known = {"matchcore", *(re.match(r"\w+", line)[0] for line in listed)}  # type: ignore[index]
     sources = [ROOT / place for place in WHEELS["test-sources"]]
     files = {file for place in sources for file in [place, *place.rglob("*.py")]}
@@ -120,6 +123,7 @@ def imported(tree: ast.AST) -> list[str]:
 
 
 def test_wheels_are_built_for_the_pythons_that_are_tested() -> None:
+    pytest.importorskip("cibuildwheel", reason="the present cibuildwheel needs Python 3.11")
     command = (sys.executable, "-m", "cibuildwheel", "--print-build-identifiers")
     built = run(*command, "--platform", "linux", "--archs", "x86_64,aarch64", cwd=ROOT).split()
     (listed,) = re.findall(r"python: \[(.*)\]", (ROOT / ".github/workflows/tests.yml").read_text())
@@ -130,3 +134,33 @@ def test_wheels_are_built_for_the_pythons_that_are_tested() -> None:
     classifiers = re.findall(r":: 3\.(\d+)", " ".join(PYPROJECT["project"]["classifiers"]))
     assert {int(minor) for minor in classifiers} <= {*minors}
     assert PYPROJECT["project"]["requires-python"] == f">=3.{minors[0]}"
+
+
+@pytest.mark.parametrize(
+    ("tag", "repository", "refused"),
+    [
+        ("v{version}", "{source}", None),
+        ("{version}", "{source}", "the tag is"),
+        ("v{version}.1", "{source}", "the tag is"),
+        ("v{version}", "{source}-of-others", "Source"),
+    ],
+)
+def test_a_release_has_the_tag_of_its_version_and_the_repository_of_its_links(
+    tag: str, repository: str, refused: str | None
+) -> None:
+    server, _, source = PYPROJECT["project"]["urls"]["Source"].rpartition(".com/")
+    named = {"version": version("matchcore"), "source": source}
+    workflow = {
+        "GITHUB_REF_TYPE": "tag",
+        "GITHUB_REF_NAME": tag.format_map(named),
+        "GITHUB_SERVER_URL": f"{server}.com",
+        "GITHUB_REPOSITORY": repository.format_map(named),
+    }
+    done = subprocess.run(
+        [ROOT / ".ci" / "release-version"],
+        env={**os.environ, **workflow}, capture_output=True, text=True,
+    )  # fmt: skip
+    if refused is None:
+        assert (done.returncode, done.stdout) == (0, f"version={named['version']}\n"), done.stderr
+    else:
+        assert done.returncode == 1 and refused in done.stderr and not done.stdout
