@@ -209,17 +209,21 @@ class FileLog:
         if first is None:
             raise begins_late(headers[0][0], headers[0][1].first_sequence, after + 1)
         walk: Walk | None = None
-        for file, header in headers[first:]:
-            if walk is not None:
-                check_follows(walk, header, file)
+        try:
+            for file, header in headers[first:]:
+                if walk is not None:
+                    check_follows(walk, header, file)
+                    walk.close()
+                writable = file == headers[-1][0]
+                walk = Walk.open(file, writable=writable, keys=self.keys, disk=self._disk)
+                chain = self._walk(walk, after, chain, on_frame)
+            assert walk is not None
+            if chain is not None:
+                check_snapshot(self.directory, walk, after, chain)
+            self._adopt(walk)
+        finally:
+            if walk is not None:  # and was not adopted
                 walk.close()
-            writable = file == headers[-1][0]
-            walk = Walk.open(file, writable=writable, keys=self.keys, disk=self._disk)
-            chain = self._walk(walk, after, chain, on_frame)
-        assert walk is not None
-        if chain is not None:
-            check_snapshot(self.directory, walk, after, chain)
-        self._adopt(walk)
 
     def _miss(self, identity: bytes, end: int) -> None:
         """`LogDamaged` if the hint knows more of the log, unless that is accepted."""
