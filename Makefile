@@ -27,7 +27,7 @@ servers:
 	tests/sinks/servers.sh
 
 # The same suites over modules with bounds checks and overflow traps.
-test-debug: build
+test-debug: build servers
 	MATCHCORE_DEBUG=1 $(BIN)/pip install -q --no-deps -e .
 	$(BIN)/python -m pytest --deselect tests/project
 	rm $(VENV)/built

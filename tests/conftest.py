@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+
+#: Descriptors that a process has by default; root and CI often have many more.
+OPEN_FILES_MAX = 1024
+
+
+def pytest_configure() -> None:
+    """A file that is left open is noticed by every user."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES_MAX, hard), hard))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ install() {
 }
 
 if ! install; then
-    echo "Tests of missing database servers are skipped. To run them: sudo $line" >&2
-    [ -z "${CI:-}" ]
+    echo "Database servers for tests/sinks are missing: sudo $line" >&2
+    [ -z "${CI:-}" ] || exit 1
+    echo "Their tests are skipped." >&2
 fi
