@@ -50,7 +50,6 @@ extensions = [
 ]
 
 
-
 def readme() -> str:
     """README.md for a package index: its links lead to the sources of this version."""
     source = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Source"]
