@@ -322,7 +322,7 @@ class FileLog:
             payload = self._cipher.encrypt(nonce, payload, self.chain + header.fixed())
         header.chain = header.chain_after(self.chain, payload, self.hash)
         fill = FILL * (size - HEADER_BYTES - len(payload))
-        with self._fatal("write"):
+        with _Fatal(self, "write"):
             self._allocate(self._offset + size)
             frame = b"".join((header.to_bytes(), payload, fill))
             write_all(self._disk, self._fd, frame, self._offset)
@@ -338,7 +338,7 @@ class FileLog:
 
         What is appended meanwhile may be safe as well, or not.
         """
-        with self._syncing, self._fatal("sync"):
+        with self._syncing, _Fatal(self, "sync"):
             self._sync(to_disk)
 
     def _sync(self, to_disk: bool) -> None:
@@ -348,7 +348,7 @@ class FileLog:
             return
         due = self.sync_due
         if self.policy == "sync" or to_disk or (due is not None and due <= 0):
-            with self._fatal("fdatasync"):
+            with _Fatal(self, "fdatasync"):
                 self._disk.fdatasync(self._fd)
             self.on_disk = upto
             self._since = None
@@ -391,7 +391,7 @@ class FileLog:
 
     def _rotate(self) -> None:
         following = self._next_header()  # its key may be refused: then nothing has happened yet
-        with self._syncing, self._fatal("rotate"):
+        with self._syncing, _Fatal(self, "rotate"):
             self._usable()
             self._disk.ftruncate(self._fd, self._offset)
             self._disk.fsync(self._fd)
@@ -445,11 +445,11 @@ class FileLog:
             return
         try:
             if self._failure is None and self._fd >= 0:
-                with self._fatal("fdatasync"):
+                with _Fatal(self, "fdatasync"):
                     self._disk.fdatasync(self._fd)
                 self.durable = self.on_disk = self.sequence
                 self._append(0, 0, b"", self._disk.clock())
-                with self._fatal("fsync"):
+                with _Fatal(self, "fsync"):
                     self._disk.ftruncate(self._fd, self._offset)
                     self._disk.fsync(self._fd)
                 self._publish()
@@ -476,9 +476,6 @@ class FileLog:
         """Nobody knows how far it came: no frame follows, no sync passes it over, no seal."""
         if not isinstance(error, KeyRefused):  # nothing has happened yet
             self._failure = self._failure or f"interrupted by {type(error).__name__}"
-
-    def _fatal(self, what: str) -> _Fatal:
-        return _Fatal(self, what)
 
 
 class _Fatal:
