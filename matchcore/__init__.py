@@ -22,6 +22,7 @@ from .encoding import encode, encode_all
 from .engine import Engine
 from .errors import (
     InstrumentConflict,
+    InvalidArgument,
     InvalidCommand,
     InvalidEvent,
     KeyRefused,
@@ -100,6 +101,7 @@ __all__ = [
     "Follower",
     "Instrument",
     "InstrumentConflict",
+    "InvalidArgument",
     "InvalidCommand",
     "InvalidEvent",
     "KeyRefused",

@@ -4,7 +4,6 @@ import os
 import numpy as np
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.number cimport PyNumber_Index
 from libc.string cimport memset
 
 from ._ids cimport (PASSERS_BY_MAX, PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready,
@@ -14,6 +13,7 @@ from ._pool cimport Leaf, Level, Node, Order, Pool, Stem, pool_ready
 from ._records cimport *
 from ._resting cimport book_rest, crosses, level_at, overflows
 
+from .arguments import depth_limit, side_code
 from .commands import LEVEL, ORDER
 
 
@@ -68,12 +68,9 @@ cdef object levels_array(const Book* book, side, depth):
     cdef Level* level
     cdef u64 key = 0
     cdef size_t count
-    if side not in (BUY, SELL):
-        raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
-    if depth is not None and PyNumber_Index(depth) < 0:
-        raise ValueError(f"depth {depth!r}: 0 or more, or None")
-    ladder = <Ladder*>&book.sides[<u32>side - 1]
-    count = ladder.levels if depth is None else min(depth, ladder.levels)
+    ladder = <Ladder*>&book.sides[<u32>side_code(side) - 1]
+    most = depth_limit(depth)
+    count = ladder.levels if most is None else min(most, ladder.levels)
     array = np.empty(count, LEVEL)
     PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
     into = <mc_level*>target.buf

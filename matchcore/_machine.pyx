@@ -8,7 +8,6 @@ import numpy as np
 from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
                              PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
@@ -25,6 +24,7 @@ from ._pages cimport CACHE_LINE, arena_give, arena_init, arena_take
 from ._records cimport *
 from ._repeats cimport repeats_drop, repeats_init
 
+from .arguments import integer
 from .commands import COMMAND, INSTRUMENT, ORDER, checked, joined
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT
@@ -408,7 +408,7 @@ cdef class Machine:
         return book
 
     cdef Book* book(self, number) except NULL:
-        at = PyNumber_Index(number)
+        at = integer(number, "instrument number", None, None)
         if not 1 <= at <= self.exchange.count:
             raise UnknownInstrument(f"unknown instrument number {at}")
         if self.busy:
@@ -425,7 +425,7 @@ cdef class Machine:
 
     def order(self, number, order_id):
         """The live order of this id as an `ORDER` row, or None.  O(1)."""
-        order_id = PyNumber_Index(order_id)
+        order_id = integer(order_id, "order_id", None, None)
         # id 0 is nobody's, and so is what 64 bits can not hold
         return order_row(self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
 

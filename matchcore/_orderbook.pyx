@@ -6,9 +6,9 @@ Methods are plain C methods (binding=False), a tenth faster to call than Cython'
 import numpy as np
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.long cimport PyLong_Check
-from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT64_MAX
+from cpython.bool cimport PyBool_Check
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_Check
+from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -22,18 +22,39 @@ from ._pool cimport Level
 from ._records cimport *
 from ._resting cimport level_at
 
+from .arguments import UINT64_MAX, flag, integer, side_code
 from .errors import OrderRejected
 from .events import EVENT
 from .events import Field as FieldCode
 from .events import Reason as ReasonCode
 
 
-cdef inline object whole(object value):
-    """An integer as it is, of anything else its `__index__`.
+cdef i64 within(object value, str name, i64 least, i64 most) except? -1:
+    """An argument as an integer of this range: `InvalidArgument` names another one.
 
-    Arguments go through here because Cython's own conversion cuts a float.
+    Cython's own conversion cuts a float, and takes a bool.
     """
-    return value if PyLong_Check(value) else PyNumber_Index(value)
+    cdef int beyond = 0
+    cdef i64 made
+    if PyLong_Check(value) and not PyBool_Check(value):
+        made = PyLong_AsLongLongAndOverflow(value, &beyond)
+        if beyond == 0 and least <= made <= most:
+            return made
+    return integer(value, name, least, most)
+
+
+cdef i64 signed(object value, str name) except? -1:
+    return within(value, name, INT64_MIN, INT64_MAX)
+
+
+cdef u64 unsigned(object value, str name) except? 0xffffffffffffffff:
+    cdef int beyond = 0
+    cdef i64 made
+    if PyLong_Check(value) and not PyBool_Check(value):
+        made = PyLong_AsLongLongAndOverflow(value, &beyond)
+        if beyond == 0 and made >= 0:
+            return <u64>made
+    return integer(value, name, 0, UINT64_MAX)
 
 
 cdef class OrderBook:
@@ -49,8 +70,8 @@ cdef class OrderBook:
     ([1914], 1914, 44)
 
     ``lot``, ``max_quantity`` and ``max_orders`` are as for an `Instrument`.  Numbers may be of
-    any integer type, NumPy's too: a float is a TypeError, what its field can not hold an
-    OverflowError, and nothing has changed then.  Not for two threads at once.
+    any integer type, NumPy's too: `InvalidArgument` names one that is a float or a bool, or that
+    its field cannot hold, and nothing has changed then.  Not for two threads at once.
     """
 
     cdef Core core
@@ -60,16 +81,15 @@ cdef class OrderBook:
     cdef size_t written     # events of the last call
 
     def __cinit__(self, *, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
-        cdef i64 lot_units = whole(lot), quantity_max = whole(max_quantity)
-        cdef i64 orders_max = whole(max_orders)
+        cdef i64 lot_units = within(lot, "lot", 1, INT64_MAX)
+        cdef i64 quantity_max = within(max_quantity, "max_quantity", lot_units, INT64_MAX)
+        cdef i64 orders_max = within(max_orders, "max_orders", 1, 0xffffffff)
         core_init(&self.core)
         book_init(&self.core, &self.book, 1, fresh_secret())
         self.capacity = 64
         self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
         if self.buffer == NULL:
             raise MemoryError("no memory for a book's events")
-        if lot_units < 1 or quantity_max < lot_units or not 1 <= orders_max <= 0xffffffff:
-            raise ValueError("lot at least 1, max_quantity at least the lot, max_orders 1 to 2^32 - 1")
         self.book.lot = lot_units
         self.book.quantity_max = quantity_max
         self.book.orders_max = orders_max
@@ -122,7 +142,7 @@ cdef class OrderBook:
         return total
 
     def add(self, order_id, side, price, quantity, time_in_force=1, *,
-            bint post_only=False, account=0, client_order_id=0):
+            post_only=False, account=0, client_order_id=0):
         """Enters an order; returns the quantity that traded at once.
 
         `price` None makes it a market order, whose rest is cancelled.  `order_id` 0 lets the
@@ -130,20 +150,21 @@ cdef class OrderBook:
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = whole(order_id)
-        command.client_order_id = whole(client_order_id)
-        command.account = whole(account)
-        command.quantity = whole(quantity)
+        command.order_id = unsigned(order_id, "order_id")
+        command.client_order_id = unsigned(client_order_id, "client_order_id")
+        command.account = unsigned(account, "account")
+        command.quantity = signed(quantity, "quantity")
         command.instrument = 1
         command.kind = NEW
-        command.side = whole(side)
-        command.time_in_force = whole(time_in_force)
+        command.side = <u8>within(side, "side", 0, 255)
+        command.time_in_force = <u8>within(time_in_force, "time_in_force", 0, 255)
         if price is None:
             command.order_type = MARKET
         else:
             command.order_type = LIMIT
-            command.price = whole(price)
-        command.flags = POST_ONLY if post_only else 0
+            command.price = signed(price, "price")
+        if post_only is not False and flag(post_only, "post_only"):
+            command.flags = POST_ONLY
         self.run(&command)
         return self.traded()
 
@@ -151,7 +172,7 @@ cdef class OrderBook:
         """Takes an order off; returns the quantity it still had, 0 if it is not live.  O(1)."""
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = whole(order_id)
+        command.order_id = unsigned(order_id, "order_id")
         command.instrument = 1
         command.kind = CANCEL
         self.apply(&command)
@@ -168,17 +189,17 @@ cdef class OrderBook:
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = whole(order_id)
+        command.order_id = unsigned(order_id, "order_id")
         command.instrument = 1
         command.kind = AMEND
         if quantity is None:
             command.flags |= KEEP_QUANTITY
         else:
-            command.quantity = whole(quantity)
+            command.quantity = signed(quantity, "quantity")
         if price is None:
             command.flags |= KEEP_PRICE
         else:
-            command.price = whole(price)
+            command.price = signed(price, "price")
         self.run(&command)
         return self.traded()
 
@@ -186,8 +207,8 @@ cdef class OrderBook:
         """Takes a quantity off an order, which keeps its place; returns what is left of it."""
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = whole(order_id)
-        command.quantity = whole(quantity)
+        command.order_id = unsigned(order_id, "order_id")
+        command.quantity = signed(quantity, "quantity")
         command.instrument = 1
         command.kind = REDUCE
         self.run(&command)
@@ -232,13 +253,11 @@ cdef class OrderBook:
 
     def quantity_at(self, side, price):
         """Open quantity at one price; 0 when nobody is there.  O(1) near the last price used."""
-        cdef u8 side_code = whole(side)
-        cdef i64 ticks = whole(price)
+        cdef u32 code = side_code(side)
+        cdef i64 ticks = signed(price, "price")
         cdef Ladder* ladder
         cdef Level* level
-        if side_code not in (BUY, SELL):
-            raise ValueError(f"side {side_code}: 1 (buy) or 2 (sell)")
-        ladder = &self.book.sides[side_code - 1]
+        ladder = &self.book.sides[code - 1]
         level = level_at(ladder, ladder_key(ladder, ticks))
         return level.quantity if level != NULL else 0
 
@@ -252,13 +271,13 @@ cdef class OrderBook:
 
     def order(self, order_id):
         """The live order of this id as an `ORDER` row, or None.  O(1)."""
-        return order_row(&self.book, whole(order_id))
+        return order_row(&self.book, unsigned(order_id, "order_id"))
 
     def __len__(self):
         return self.book.ids.count
 
     def __contains__(self, order_id):
-        return ids_look_up(&self.book.ids, whole(order_id)) != NULL
+        return ids_look_up(&self.book.ids, unsigned(order_id, "order_id")) != NULL
 
     def __repr__(self):
         return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
 from .commands import COMMAND, INSTRUMENT, Flag, Kind, OrderType, Side, TimeInForce
 from .errors import InvalidCommand
-from .instruments import INT64_MAX, INT64_MIN, Directory, whole, write_instrument
+from .instruments import Directory, Instrument, write_instrument
 from .typed import (
     AddInstrument,
     Amend,
@@ -29,7 +30,6 @@ from .typed import (
 
 _COMMAND = struct.Struct("<qQQQqqqqqIBBBBBBHIQ")  # COMMAND, field by field
 assert _COMMAND.size == COMMAND.itemsize
-UINT64_MAX = 2**64 - 1
 _NEW, _CANCEL = int(Kind.NEW), int(Kind.CANCEL)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
@@ -70,6 +70,7 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
         and (tif is None or type(tif) is TimeInForce)
         and type(quantity) is type(account) is type(time) is int
         and type(order_id) is type(client_order_id) is int
+        and type(command.post_only) is bool
     ):
         return None
     number = directory.number(symbol)
@@ -80,7 +81,7 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
     try:
         return _COMMAND.pack(
             time or now, order_id, client_order_id, account, ticks, 0, quantity, 0, 0, number,
-            _NEW, side, order_type, tif or usual, 0, 0, 1 if command.post_only else 0, 0, 0,
+            _NEW, side, order_type, tif or usual, 0, 0, command.post_only, 0, 0,
         )  # fmt: skip
     except struct.error:
         return None
@@ -115,7 +116,7 @@ def _pack(command: Command, directory: Directory, now: int) -> bytes:
                 side=command.side,
                 tif=usual if command.time_in_force is None else command.time_in_force,
                 order_type=OrderType.MARKET if market else OrderType.LIMIT,
-                flags=Flag.POST_ONLY if command.post_only else 0,
+                flags=flag(command.post_only, "NewOrder.post_only", InvalidCommand),
             )  # fmt: skip
         case Cancel():
             return _record(directory, command, now, Kind.CANCEL)
@@ -137,7 +138,7 @@ def _pack(command: Command, directory: Directory, now: int) -> bytes:
             return _record(directory, command, now, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
             return _instrument_record(directory, command, now)
-    raise InvalidCommand(f"{command!r} is not a command")
+    raise InvalidCommand(f"{shown(command)} is not a command")
 
 
 def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:
@@ -155,12 +156,7 @@ def _whole(command: Any, name: str, low: int, high: int) -> int:
 
 
 def _within(command: Any, name: str, value: Any, low: int, high: int) -> int:
-    number = value if type(value) is int else whole(value)  # nearly always one
-    if number is None:
-        raise InvalidCommand(f"{type(command).__name__}.{name}: {value!r} is not a whole number")
-    if not low <= number <= high:
-        raise InvalidCommand(f"{type(command).__name__}.{name}: {value} is outside {low} to {high}")
-    return number
+    return integer(value, f"{type(command).__name__}.{name}", low, high, InvalidCommand)
 
 
 def _record(
@@ -203,6 +199,9 @@ def _record(
 def _instrument_record(
     directory: Directory, command: AddInstrument | ChangeInstrument, now: int
 ) -> bytes:
+    if not isinstance(command.instrument, Instrument):
+        name = f"{type(command).__name__}.instrument"
+        raise InvalidCommand(f"{name} {shown(command.instrument)}: an Instrument")
     record = np.zeros(1, INSTRUMENT)
     row = record[0]
     write_instrument(row, command.instrument)

@@ -22,6 +22,10 @@ def _again(kind: type[MatchcoreError], args: tuple[object, ...], said: dict[str,
     return error
 
 
+class InvalidArgument(MatchcoreError, ValueError, TypeError):
+    """An argument has a type or a value that the call does not take: the message names it."""
+
+
 class InvalidCommand(MatchcoreError, ValueError):
     """A typed command cannot be written as a record, or a record shown as a typed command.
 

@@ -6,9 +6,7 @@ units, both 64-bit signed.  `Instrument.ticks` and `Instrument.price` are the tw
 
 from __future__ import annotations
 
-import operator
 import re
-import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
@@ -16,10 +14,15 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from .errors import InstrumentConflict, InvalidCommand, PriceError, UnknownInstrument
+from .arguments import INT64_MAX, INT64_MIN, integer, shown, symbol_text, whole
+from .errors import (
+    InstrumentConflict,
+    InvalidArgument,
+    InvalidCommand,
+    PriceError,
+    UnknownInstrument,
+)
 
-INT64_MAX = 2**63 - 1
-INT64_MIN = -(2**63)
 SYMBOL_BYTES_MAX = 24
 TICK_EXPONENT_MAX = 18
 ORDERS_MAX = 2**32 - 1
@@ -30,7 +33,10 @@ DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
 Price = Decimal | str | int | float
 
 _EXACT = Context(prec=2 * DIGITS_MAX)
-_SYMBOL = re.compile(f"[!-~]{{1,{SYMBOL_BYTES_MAX}}}")
+#: a number in ASCII digits, as `Decimal` writes them; nothing else that its constructor takes
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_BLANKS = " \t\r\n"
+SYMBOL = re.compile(f"[!-~]{{1,{SYMBOL_BYTES_MAX}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,12 @@ class Instrument:
         max_quantity: int = INT64_MAX,
         max_orders: int = 10_000_000,
     ) -> None:
-        if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
+        if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
             raise InvalidCommand(
-                f"symbol {symbol!r}: 1 to {SYMBOL_BYTES_MAX} printable ASCII characters, no spaces"
+                f"symbol {shown(symbol)}: 1 to {SYMBOL_BYTES_MAX} printable ASCII characters,"
+                " no spaces"
             )
+        symbol = str(symbol)  # NumPy has strings of its own
         lot = _limit(symbol, "lot", lot, 1, INT64_MAX)
         max_quantity = _limit(symbol, "max_quantity", max_quantity, lot, INT64_MAX)
         max_orders = _limit(symbol, "max_orders", max_orders, 1, ORDERS_MAX)
@@ -95,7 +103,7 @@ class Instrument:
         step = tick_mantissa if shift >= 0 else tick_mantissa * 10**-shift
         ticks, rest = divmod(scaled, step)
         if rest:
-            below, above = price_text(self.price(ticks)), price_text(self.price(ticks + 1))
+            below, above = (price_text(_EXACT.multiply(self.tick, at)) for at in (ticks, ticks + 1))
             raise PriceError(
                 f"{self.symbol}: price {price!r} is not on a tick of {price_text(self.tick)}"
                 f" (nearest: {below} and {above})"
@@ -111,7 +119,7 @@ class Instrument:
 
     def price(self, ticks: SupportsIndex) -> Decimal:
         """The price of a number of ticks, with as many decimals as the tick has."""
-        return _EXACT.multiply(self.tick, operator.index(ticks))
+        return _EXACT.multiply(self.tick, integer(ticks, f"{self.symbol}: ticks"))
 
 
 def price_text(price: Decimal) -> str:
@@ -133,6 +141,8 @@ class Directory:
 
     def add(self, instrument: Instrument) -> int:
         """Append; returns the number.  `InstrumentConflict` when the symbol is taken."""
+        if not isinstance(instrument, Instrument):
+            raise InvalidArgument(f"instrument {shown(instrument)}: an Instrument")
         if instrument.symbol in self._numbers:
             raise InstrumentConflict(f"the symbol {instrument.symbol!r} is taken already")
         self._by_number.append(instrument)
@@ -142,56 +152,73 @@ class Directory:
 
     def replace(self, number: int, instrument: Instrument) -> None:
         """New parameters for a number; the symbol stays."""
-        known = self[number]
+        at = self._at(number)
+        known = self._by_number[at]
         if known.symbol != instrument.symbol:
             raise InstrumentConflict(f"instrument {number} is {known.symbol!r}")
         if known.tick != instrument.tick:
             self._by_number = self._by_number.copy()  # see `in_order`
-        self._by_number[number - 1] = instrument
-        self._ticks[number - 1] = {}
+        self._by_number[at] = instrument
+        self._ticks[at] = {}
 
-    def ticks(self, number: int, price: Price) -> int:
+    def ticks(self, key: SupportsIndex | str | bytes, price: Price) -> int:
         """`Instrument.ticks`, remembered: prices come back, and exact arithmetic takes its time.
 
         Remembered as text or int, and by exact type only: 1 == True == Decimal(1) for a dict.
         """
         kind = type(price)
+        at = key - 1 if type(key) is int and 0 < key <= len(self._ticks) else self._at(key)
         if kind is str or kind is int:
-            key: str | int = price  # type: ignore[assignment]
+            written: str | int = price  # type: ignore[assignment]
         elif kind is Decimal or kind is float:
-            key = str(price)  # the number that `exact` makes of it
+            written = str(price)  # the number that `exact` makes of it
         else:
-            return self[number].ticks(price)
-        known = self._ticks[number - 1]
-        ticks = known.get(key)
+            return self._by_number[at].ticks(price)
+        known = self._ticks[at]
+        ticks = known.get(written)
         if ticks is None:
-            ticks = self[number].ticks(price)
-            if kind is int or len(key) <= DIGITS_MAX:  # type: ignore[arg-type]
+            ticks = self._by_number[at].ticks(price)
+            if kind is int or len(written) <= DIGITS_MAX:  # type: ignore[arg-type]
                 if len(known) >= TICKS_KNOWN_MAX:
                     known.clear()
-                known[key] = ticks
+                known[written] = ticks
         return ticks
 
-    def number(self, symbol: str) -> int:
+    def number(self, symbol: str | bytes) -> int:
         """The number of a symbol; `UnknownInstrument` if there is none."""
-        try:
-            return self._numbers[symbol]
-        except KeyError:
-            raise UnknownInstrument(f"unknown instrument {reprlib.repr(symbol)}") from None
+        text = symbol if type(symbol) is str else symbol_text(symbol)
+        number = self._numbers.get(text or "")
+        if number is None:
+            raise UnknownInstrument(f"unknown instrument {shown(symbol)}")
+        return number
 
     def in_order(self) -> Sequence[Instrument]:
         """The instruments by number - 1.  In what is handed out a symbol keeps its tick for good:
         events from before another tick are told with theirs."""
         return self._by_number
 
-    def get(self, symbol: str) -> Instrument | None:
-        number = self._numbers.get(symbol)
-        return None if number is None else self._by_number[number - 1]
+    def get(self, key: SupportsIndex | str | bytes) -> Instrument | None:
+        """The instrument of a symbol or number, None if there is none."""
+        try:
+            return self[key]
+        except UnknownInstrument:
+            return None
 
-    def __getitem__(self, number: int) -> Instrument:
+    def __getitem__(self, key: SupportsIndex | str | bytes) -> Instrument:
+        """The instrument of a symbol or number; `UnknownInstrument`, a `KeyError`, if none has it.
+
+        `InvalidArgument` for what is neither.
+        """
+        return self._by_number[self._at(key)]
+
+    def _at(self, key: SupportsIndex | str | bytes) -> int:
+        """The place of a symbol or number."""
+        if isinstance(key, str | bytes):
+            return self.number(key) - 1
+        number = integer(key, "instrument number", None, None)
         if not 1 <= number <= len(self._by_number):
-            raise UnknownInstrument(f"unknown instrument number {number}")
-        return self._by_number[number - 1]
+            raise UnknownInstrument(f"unknown instrument number {shown(number)}")
+        return number - 1
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_number)
@@ -200,7 +227,7 @@ class Directory:
         return len(self._by_number)
 
     def __contains__(self, symbol: object) -> bool:
-        return symbol in self._numbers
+        return symbol_text(symbol) in self._numbers
 
 
 def distinct(instruments: Iterable[Instrument]) -> list[Instrument]:
@@ -233,39 +260,32 @@ def read_instrument(row: np.void) -> Instrument:
     )
 
 
-def whole(value: object) -> int | None:
-    """The integer that a value is, NumPy's included; None for a bool and anything else."""
-    if isinstance(value, bool | np.bool_):  # which is an index for older NumPy
-        return None
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-
-
 def _limit(symbol: str, name: str, value: int, least: int, most: int) -> int:
-    number = whole(value)
-    if number is None or not least <= number <= most:
-        raise InvalidCommand(f"{symbol}: {name} {value!r}: a whole number {least} to {most}")
-    return number
+    return integer(value, f"{symbol}: {name}", least, most, InvalidCommand)
 
 
 def exact(value: Price, what: str) -> Decimal:
     """The number that a price is written as; `PriceError`, about `what`, when it is none.
 
     At most `DIGITS_MAX` digits and decimals, so that whatever comes out is quick to work with.
+    A text is a decimal number in ASCII digits; blanks around it do not matter.
     """
     try:
-        if isinstance(value, Decimal | str):
-            number = Decimal(value)
+        if isinstance(value, str):
+            text = value.strip(_BLANKS)
+            if not _NUMBER.fullmatch(text):
+                raise PriceError(f"{what} {shown(value)} is not a number")
+            number = Decimal(text)
+        elif isinstance(value, Decimal):
+            number = value
         elif isinstance(value, float):
             number = Decimal(float.__repr__(value))  # NumPy's repr says its type as well
-        elif (integer := whole(value)) is not None:
-            number = Decimal(integer)
+        elif (count := whole(value)) is not None:
+            number = Decimal(count)
         else:
-            raise PriceError(f"{what} {value!r}: a string, Decimal, int or float")
+            raise PriceError(f"{what} {shown(value)}: a string, Decimal, int or float")
     except InvalidOperation:
-        raise PriceError(f"{what} {value!r} is not a number") from None
+        raise PriceError(f"{what} {shown(value)} is not a number") from None
     if not number.is_finite():
         raise PriceError(f"{what} {value!r} is not finite")
     sign, digits, exponent = number.as_tuple()

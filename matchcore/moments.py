@@ -1,13 +1,18 @@
-"""Moments: nanoseconds since 1970 UTC, as people write and read them."""
+"""Moments: nanoseconds since 1970 UTC, as people and libraries write and read them."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from typing import SupportsIndex
 from zoneinfo import ZoneInfo
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+import numpy as np
+
+from .arguments import INT64_MAX, INT64_MIN, shown, whole
+from .errors import InvalidArgument
+
 _TEXT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T]((?!24)\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?([+-]\d\d:\d\d|Z)?",
     re.ASCII,
@@ -17,19 +22,71 @@ _SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def nanoseconds(moment: int | datetime) -> int:
-    """A moment as nanoseconds since 1970.
+#: what stands for a moment: whole nanoseconds since 1970 UTC; a datetime or pandas Timestamp with
+#: a time zone; a NumPy datetime64, which has no zone and counts as UTC; a text as `parse` takes it
+Moment = SupportsIndex | datetime | np.datetime64 | str
 
-    ValueError for a datetime without a time zone, which could be anybody's clock, and beyond
-    64 bits.
+
+def nanoseconds(moment: Moment, name: str = "time") -> int:
+    """A moment as nanoseconds since 1970; what is finer is cut off.
+
+    `InvalidArgument` for a float, whose digits do not reach to nanoseconds today, for a datetime
+    without a time zone, which could be anybody's clock, for what is no time, and beyond 64 bits.
     """
+    if isinstance(moment, str):
+        try:
+            return parse(moment)
+        except ValueError as error:
+            raise InvalidArgument(f"{name}: {error}") from None
+    if isinstance(moment, datetime | np.datetime64) and moment != moment:
+        raise InvalidArgument(f"{name} NaT: no time")
     if isinstance(moment, datetime):
-        if moment.tzinfo is None:
-            raise ValueError(f"{moment.isoformat()}: of which time zone? Give tzinfo=timezone.utc")
-        moment = (moment - _EPOCH) // _MICROSECOND * 1000
-    if not INT64_MIN <= moment <= INT64_MAX:
-        raise ValueError(f"time {moment}: beyond 64 bits of nanoseconds")
-    return int(moment)
+        known = _of_datetime(moment, name)
+    elif isinstance(moment, np.datetime64):
+        known = _of_datetime64(moment)
+    else:
+        count = whole(moment)
+        if count is None:
+            raise InvalidArgument(
+                f"{name} {shown(moment)}: whole nanoseconds since 1970, a datetime with a time"
+                " zone, a datetime64, or a text like 2019-05-21T09:00:00+02:00"
+            )
+        known = count
+    if not INT64_MIN <= known <= INT64_MAX:
+        raise InvalidArgument(f"{name} {shown(moment)}: beyond 64 bits of nanoseconds")
+    return known
+
+
+def _of_datetime(moment: datetime, name: str) -> int:
+    """Of a pandas `Timestamp` with the nanoseconds that it has and a `datetime` has not."""
+    if moment.tzinfo is None:
+        raise InvalidArgument(
+            f"{name} {moment.isoformat()}: of which time zone? Give tzinfo=timezone.utc"
+        )
+    plain = datetime(
+        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second,
+        moment.microsecond, moment.tzinfo, fold=moment.fold,
+    )  # fmt: skip
+    return (plain - _EPOCH) // _MICROSECOND * 1000 + int(getattr(moment, "nanosecond", 0))
+
+
+#: units of a datetime64 in nanoseconds, and how many of the finer ones make a nanosecond
+_UNITS = {"W": 604_800 * 10**9, "D": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9,
+          "s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}  # fmt: skip
+_FINER = {"ps": 1000, "fs": 10**6, "as": 10**9}
+
+
+def _of_datetime64(moment: np.datetime64) -> int:
+    """In Python's integers: NumPy's own conversion to nanoseconds wraps round."""
+    unit, step = np.datetime_data(moment.dtype)
+    count = int(moment.astype(np.int64)) * step
+    if unit in ("Y", "M"):
+        years, month = divmod(count * (12 if unit == "Y" else 1), 12)
+        if not 1 <= 1970 + years <= 9999:  # what a datetime holds, and more than 64 bits do
+            return years * 366 * _UNITS["D"]
+        first = datetime(1970 + years, 1 + month, 1, tzinfo=timezone.utc)
+        return (first - _EPOCH).days * _UNITS["D"]
+    return count * _UNITS[unit] if unit in _UNITS else count // _FINER[unit]
 
 
 def parse(text: str, zone: tzinfo = timezone.utc) -> int:

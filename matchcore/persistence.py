@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .arguments import shard_number
+
 FOLLOWER = "matchcore.sinks.beside"  # a program, not an import: it lives on a floor above
 CATCH_UP_SECONDS = 10.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 10.0
@@ -33,7 +35,8 @@ class Persistence:
         self, directory: Path, where: str | tuple[str, int], durable: Callable[[], int]
     ) -> None:
         """``where``: a URL, or a URL and the number of this log's shard there."""
-        self._url, self.shard = (where, 0) if isinstance(where, str) else where
+        self._url, shard = (where, 0) if isinstance(where, str) else where
+        self.shard = shard_number(shard)
         self._directory, self._durable = directory, durable
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None

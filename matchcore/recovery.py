@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Machine
+from .arguments import integer
 from .commands import COMMAND
 from .errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
 from .journal import (
@@ -40,7 +40,7 @@ from .journal import (
     writer_alive,
 )
 from .journal.position import GO_ON
-from .moments import nanoseconds, text_of
+from .moments import Moment, nanoseconds, text_of
 from .state import State
 
 REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
@@ -278,6 +278,8 @@ def look(
     `NotInTheLog` for a sequence that the log has not come to.
     """
     directory, made = Path(path), machine_class(machine)
+    if sequence is not None:
+        sequence = integer(sequence, "sequence", most=None)
     return despite_archiving(directory, lambda: _look(directory, made, sequence, keys))
 
 
@@ -319,8 +321,8 @@ def read(
     return found.machine, found.position
 
 
-def sequence_at(path: str | Path, moment: int | datetime, *, keys: Keys | None = None) -> int:
-    """The last command whose time is at or before a moment: nanoseconds, or a datetime.
+def sequence_at(path: str | Path, moment: Moment, *, keys: Keys | None = None) -> int:
+    """The last command whose time is at or before a moment (what counts as one: `nanoseconds`).
 
     0 if there is none.  Times come with the commands and need not be in order, so this reads
     the whole log.  `NotInTheLog` if the log no longer holds what came so early.

@@ -6,7 +6,6 @@ Python integers, so nothing can overflow here.
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sortedcontainers import SortedDict
 
+from .arguments import INT64_MAX, depth_limit, integer, side_code
 from .commands import COMMAND, INSTRUMENT, LEVEL, ORDER, Flag, Kind, OrderType, Side, TimeInForce
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT, EventKind, Field, Reason, event_bytes
 from .instruments import (
     INSTRUMENTS_MAX,
-    INT64_MAX,
     ORDERS_MAX,
     TICK_EXPONENT_MAX,
     Directory,
@@ -409,7 +408,7 @@ class Machine:
     # ------------------------------------------------------------------ looking
 
     def _known(self, number: SupportsIndex) -> Book:
-        at = operator.index(number)
+        at = integer(number, "instrument number", None, None)
         if not 1 <= at <= len(self._books):
             raise UnknownInstrument(f"unknown instrument number {at}")
         return self._books[at - 1]
@@ -420,18 +419,14 @@ class Machine:
 
     def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]:
         """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
-        book = self._known(number)
-        if side not in (Side.BUY, Side.SELL):
-            raise ValueError(f"side {side!r}: 1 (buy) or 2 (sell)")
-        if depth is not None and depth < 0:
-            raise ValueError(f"depth {depth!r}: 0 or more, or None")
-        prices = book.prices(side)[:depth]
+        book, side = self._known(number), side_code(side)
+        prices = book.prices(side)[: depth_limit(depth)]
         rows = [(price, book.total(side, price), len(book.sides[side][price])) for price in prices]
         return np.array(rows, LEVEL)
 
     def order(self, number: SupportsIndex, order_id: SupportsIndex) -> Any:
         """The live order of this id as an `ORDER` row, or None."""
-        order = self._known(number).live.get(operator.index(order_id))
+        order = self._known(number).live.get(integer(order_id, "order_id", None, None))
         return None if order is None else np.array([_as_row(order)], ORDER)[0]
 
     def state(self) -> State:

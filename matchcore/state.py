@@ -7,7 +7,6 @@ SHA-256 of them.  The layout is in docs/commands-and-events.md.
 from __future__ import annotations
 
 import hashlib
-import operator
 import struct
 from dataclasses import dataclass, field
 from typing import SupportsIndex
@@ -16,22 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import repeats
+from .arguments import UINT64_MAX, integer
 from .commands import INSTRUMENT, ORDER
 from .errors import InvalidCommand, SnapshotDamaged
 from .events import EVENT
 from .instruments import INSTRUMENTS_MAX, Instrument, read_instrument, write_instrument
 
 MAGIC = b"MCSTATE2"
-COUNTER_MAX = 2**64 - 1
 _HEAD = struct.Struct("<8sQQQQQQ")
 
 
 def reserved(reserve: SupportsIndex) -> int:
     """The bytes that a machine is to take beforehand."""
-    size = operator.index(reserve)
-    if size < 0:
-        raise ValueError(f"reserve {size}: bytes, at least 0")
-    return size
+    return integer(reserve, "reserve", 0, None)
 
 
 @dataclass(slots=True)
@@ -72,8 +68,8 @@ class State:
         Every machine calls this before it takes a state; what rests in the books it checks itself.
         """
         for name, least in (("sequence", 0), ("next_order_id", 1), ("next_trade_id", 1)):
-            if not least <= getattr(self, name) <= COUNTER_MAX:
-                raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {COUNTER_MAX}")
+            if not least <= getattr(self, name) <= UINT64_MAX:
+                raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {UINT64_MAX}")
         if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
             raise SnapshotDamaged(
                 f"{len(self.instruments)} instruments with {len(self.orders)} books"

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .. import __version__
+from ..arguments import SHARD_MAX
 from ..instruments import price_text
 from ..recovery import MACHINES
 from . import output
@@ -267,7 +268,7 @@ def import_(
 @directory_argument
 @click.option("--to", "url", required=True, envvar="MATCHCORE_SINK_URL",
               help="Where to, e.g. sqlite:///exchange.db.")  # fmt: skip
-@click.option("--shard", type=click.IntRange(0), default=0, show_default=True,
+@click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
               help="Number of this log, where several share a database.")  # fmt: skip
 @click.option("--forever", is_flag=True, help="Go on as the log grows, until interrupted.")
 @json_option

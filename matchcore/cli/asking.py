@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..arguments import SHARD_MAX
 from ..instruments import price_text
 from ..moments import parse, text_of
 from .output import failing_kindly, json_option, show, show_rows
@@ -79,7 +80,7 @@ QUESTIONS: dict[str, Callable[[Queries, Asked], Array]] = {
 @click.option("--symbol", help="One instrument instead of all.")
 @click.option("--account", type=click.IntRange(0, 2**64 - 1), help="Whose.")
 @click.option("--order", type=click.IntRange(0, 2**64 - 1), help="An order's id.")
-@click.option("--shard", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+@click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
               help="The number of the log where several share a database.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=SHOWN, show_default=True,
               help="Rows at most.")  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..arguments import SHARD_MAX
 from . import output
 from .output import failing_kindly, json_option, progress_bar, show
 
@@ -13,7 +14,7 @@ _directory = click.argument(
     "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 _shard = click.option(
-    "--shard", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+    "--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
     help="The number of this log where several share a database.",
 )  # fmt: skip
 _archives = click.option(

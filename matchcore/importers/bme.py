@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import INT64_MAX
 from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
 from ..errors import ImportFormatError, InvalidCommand, PriceError
-from ..instruments import INT64_MAX, Directory, Instrument, Price
+from ..instruments import Directory, Instrument, Price
 from ..moments import parse, zone_of
 
 COLUMNS = ("ordtype", "uid", "is_buy", "qty", "price", "timestamp")

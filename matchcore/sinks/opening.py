@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import shard_number
 from ..errors import MissingExtra, SinkError
 from ..events import fresh
 from ..journal import Position
@@ -40,6 +41,7 @@ def open_store(url: str, identity: bytes, shard: int = 0) -> Store:
     a database.  `SinkError` says what is wrong, without the password; `MissingExtra` which
     driver is to be installed.
     """
+    shard = shard_number(shard)
     scheme = url.split("://", 1)[0] if "://" in url else ""
     plugins = _plugins()
     if scheme in plugins:
@@ -56,6 +58,7 @@ def open_store(url: str, identity: bytes, shard: int = 0) -> Store:
 
 def built_in(url: str, shard: int = 0) -> SqlStore:
     """The store of a URL that needs no plug-in; nothing is connected yet."""
+    shard = shard_number(shard)
     scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme in _plugins():
         raise SinkError(f"{without_password(url)!r} is a plug-in's: only a follower writes there")
@@ -110,7 +113,7 @@ class RowSink:
     ) -> None:
         self.store = store
         self._waiting = waiting
-        self._shard = shard
+        self._shard = shard_number(shard)
         self.patience = patience
         self._maker: RowMaker | None = None
         self._at = 0  # the sequence that the maker stands at

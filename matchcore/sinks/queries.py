@@ -10,14 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import (
+    INT64_MAX,
+    INT64_MIN,
+    UINT64_MAX,
+    integer,
+    shard_number,
+    shown,
+    symbol_text,
+    whole,
+)
 from ..closing import Closing
-from ..errors import MissingExtra, SinkError, TooManyRows, UnknownInstrument
-from ..moments import INT64_MAX, INT64_MIN
+from ..errors import InvalidArgument, MissingExtra, SinkError, TooManyRows, UnknownInstrument
+from ..instruments import SYMBOL
 from .tables import DAY_NS, TABLES, VERSION
 
 try:
@@ -30,7 +40,9 @@ from .minutes import MINUTE_BAR, minutes
 from .schema import POSITIONS, SQL_TABLES
 
 Array = NDArray[np.void]
-Day = date | str
+Symbol = str | bytes  # bytes, as the arrays of answers hold them
+#: a date, its text, a datetime64 of days, or days since 1970, as bars have them
+Day = date | str | np.datetime64 | SupportsIndex
 ROWS_MAX = 1_000_000  # of one answer, of some 100 bytes each
 LIVES_MAX = 100  # of one order id
 NAMED_MAX = 10_000  # instruments in a statement; SQLite takes 32,766 parameters
@@ -62,8 +74,8 @@ class Queries(Closing):
     """
 
     def __init__(self, url: str, *, shard: int = 0, identity: bytes | None = None) -> None:
-        self._store = open_existing(url, None, shard, read_only=True)
-        self._shard = shard
+        self._shard = shard_number(shard)
+        self._store = open_existing(url, None, self._shard, read_only=True)
         self._asking: sa.Connection | None = None
         try:
             self._check(identity)
@@ -94,16 +106,19 @@ class Queries(Closing):
         """All versions of all instruments, oldest first."""
         return self._rows("instruments", [])
 
-    def number(self, symbol: str) -> int:
+    def number(self, symbol: Symbol) -> int:
         """The number of an instrument; `UnknownInstrument` if there is none of this symbol."""
-        found = self._rows("instruments", [SQL_TABLES["instruments"].c.symbol == symbol])
-        found = found[found["symbol"] == symbol.encode()]  # MySQL does not see spaces at an end
+        text = symbol_text(symbol) or ""
+        found = np.empty(0, TABLES["instruments"].dtype)
+        if SYMBOL.fullmatch(text):  # some databases do not take other characters
+            found = self._rows("instruments", [SQL_TABLES["instruments"].c.symbol == text])
+            found = found[found["symbol"] == text.encode()]  # MySQL may see no difference of case
         if not len(found):
-            raise UnknownInstrument(f"no instrument {symbol!r} in {self._store.shown}")
+            raise UnknownInstrument(f"no instrument {shown(symbol)} in {self._store.shown}")
         return int(found["number"][0])
 
     def trades(
-        self, day: Day, symbol: str | None = None, *, limit: int | None = None, after: Any = None
+        self, day: Day, symbol: Symbol | None = None, *, limit: int | None = None, after: Any = None
     ) -> Array:
         """The trades of a day, of one instrument or of all, as they were made."""
         with self._moment():
@@ -120,7 +135,7 @@ class Queries(Closing):
     ) -> Array:
         """What an account has traded, on a day or in all, as it was made."""
         columns = SQL_TABLES["executions"].c
-        wanted = [columns.account == self._id(account)]
+        wanted = [columns.account == self._id(account, "account")]
         if day is not None:
             wanted.append(columns.time_ns.between(*_bounds(day)))
         return self._rows("executions", wanted, limit, after, by=ORDERED)
@@ -128,7 +143,7 @@ class Queries(Closing):
     def open_orders(
         self,
         account: int | None = None,
-        symbol: str | None = None,
+        symbol: Symbol | None = None,
         *,
         limit: int | None = None,
         after: Any = None,
@@ -136,7 +151,7 @@ class Queries(Closing):
         """The orders that rest now, of an account, of an instrument or of all, oldest first."""
         columns, wanted = SQL_TABLES["open_orders"].c, []
         if account is not None:
-            wanted.append(columns.account == self._id(account))
+            wanted.append(columns.account == self._id(account, "account"))
         with self._moment():
             if symbol is not None:
                 wanted.append(columns.instrument == self.number(symbol))
@@ -145,7 +160,7 @@ class Queries(Closing):
 
     def daily_bars(
         self,
-        symbol: str | None = None,
+        symbol: Symbol | None = None,
         first: Day | None = None,
         last: Day | None = None,
         *,
@@ -168,7 +183,7 @@ class Queries(Closing):
     def minute_bars(
         self,
         day: Day,
-        symbol: str | None = None,
+        symbol: Symbol | None = None,
         *,
         length: int = 1,
         limit: int | None = None,
@@ -177,10 +192,9 @@ class Queries(Closing):
         """Bars (`MINUTE_BAR`) of `length` minutes, which the database makes of the trades of a day.
 
         Minutes without a trade have none, and one in which the tick changed has two.
-        `ValueError` for a length below a minute or beyond a day.
+        `InvalidArgument` for a length below a minute or beyond a day.
         """
-        if not 1 <= length <= _MINUTES_OF_A_DAY:
-            raise ValueError(f"bars of {length} minutes: 1 to {_MINUTES_OF_A_DAY}")
+        length = integer(length, "length", 1, _MINUTES_OF_A_DAY)
         with self._moment():
             wanted = [self._mine("trades", INDEX), *self._traded_on(day, symbol)]
             bars = minutes(wanted, length).subquery("m")
@@ -189,12 +203,12 @@ class Queries(Closing):
                 asked = asked.where(_behind(bars.c, _MINUTE_KEY, after))
             return self._ask(asked, _minute_bars, limit)
 
-    def lives(self, symbol: str, order_id: int) -> list[Life]:
+    def lives(self, symbol: Symbol, order_id: int) -> list[Life]:
         """The lives of an order id of an instrument, newest first: an id may be used again.
 
         No more than the newest `LIVES_MAX`.
         """
-        wanted, found = self._id(order_id), []
+        wanted, found = self._id(order_id, "order_id"), []
         with self._moment():
             number = self.number(symbol)
             for table in ("open_orders", "orders"):
@@ -206,9 +220,11 @@ class Queries(Closing):
 
     def life(self, seq: int) -> Life | None:
         """The order that the command of a sequence entered; None if it entered none."""
+        if integer(seq, "seq", 0, UINT64_MAX) > INT64_MAX:  # which no database of ours goes to
+            return None
         with self._moment():
             for table in ("open_orders", "orders"):
-                found = self._rows(table, [SQL_TABLES[table].c.seq == seq])
+                found = self._rows(table, [SQL_TABLES[table].c.seq == int(seq)])
                 if len(found):
                     return Life(found[0], self._executions_of(found[0]))
         return None
@@ -249,7 +265,7 @@ class Queries(Closing):
                 self._asking = None
             connection.rollback()
 
-    def _traded_on(self, day: Day, symbol: str | None) -> list[Any]:
+    def _traded_on(self, day: Day, symbol: Symbol | None) -> list[Any]:
         """All instruments by their numbers too, as the index begins with them, if they are not so
         many that a statement does not hold them."""
         columns = SQL_TABLES["trades"].c
@@ -265,18 +281,17 @@ class Queries(Closing):
         return self._rows(
             "executions",
             [
-                columns.account == self._id(int(order["account"])),
+                columns.account == self._id(order["account"], "account"),
                 columns.seq.between(int(order["seq"]), int(order["changed_seq"])),
                 columns.order_seq == int(order["seq"]),
             ],
             by=ORDERED,
         )
 
-    def _id(self, value: int) -> int:
+    def _id(self, value: object, name: str) -> int:
         """An id of 64 bits as the database has it."""
-        if not 0 <= value < 2**64:
-            raise ValueError(f"{value} is no id of 64 bits")
-        return value - 2**64 if self._store.signed and value >= 2**63 else value
+        found = integer(value, name, 0, UINT64_MAX)
+        return found - 2**64 if self._store.signed and found >= 2**63 else found
 
     def _mine(self, table: str, by: str) -> Any:
         """The condition that rows are of our shard.
@@ -315,8 +330,8 @@ class Queries(Closing):
         self, wanted: sa.Select[Any], made: Callable[[Sequence[Any]], Array], limit: int | None
     ) -> Array:
         """The rows as an array, `made` of some thousand at a time."""
-        if limit is not None and not 1 <= limit <= ROWS_MAX:
-            raise ValueError(f"limit {limit}: 1 to {ROWS_MAX:,} rows")
+        if limit is not None:
+            limit = integer(limit, "limit", 1, ROWS_MAX)
         wanted = wanted.limit(ROWS_MAX + 1 if limit is None else limit)
         with self._moment() as connection:
             found = connection.execute(wanted, execution_options={"yield_per": FETCHED_TOGETHER})
@@ -338,11 +353,10 @@ def as_prices(ticks: NDArray[Any], versions: Array) -> NDArray[np.float64]:
 def _behind(columns: Any, key: tuple[str, ...], after: Any) -> Any:
     """Rows whose key is greater, in a form that every database takes a range of the key from."""
     if isinstance(after, np.void):
-        values = [int(after[name]) for name in key]
-    else:
-        values = [int(value) for value in after]
-        if len(values) != len(key):
-            raise ValueError(f"after {after!r}: a row, or its {', '.join(key)}")
+        after = [after[name] if name in (after.dtype.names or ()) else None for name in key]
+    if not isinstance(after, Sequence) or len(after) != len(key):
+        raise InvalidArgument(f"after {shown(after)}: a row, or its {', '.join(key)}")
+    values = [integer(value, f"after, {name}") for name, value in zip(key, after, strict=True)]
     first, rest = columns[key[0]], list(zip(key[1:], values[1:], strict=True))
     if not rest:
         return first > values[0]
@@ -357,14 +371,31 @@ def _minute_bars(found: Sequence[Any]) -> Array:
 def _bounds(day: Day) -> tuple[int, int]:
     """The first and the last nanosecond of a day.
 
-    `ValueError` for a text that is no date, for a moment instead of a day, and for days beyond
+    `InvalidArgument` for what is no date, for a moment instead of a day, and for days beyond
     64 bits of nanoseconds.
     """
-    if isinstance(day, str):
-        day = date.fromisoformat(day)
-    if isinstance(day, datetime):
-        raise ValueError(f"{day.isoformat()}: a day, not a moment")
-    start = (day - date(1970, 1, 1)).days * DAY_NS
+    start = _days(day) * DAY_NS
     if not INT64_MIN - DAY_NS < start <= INT64_MAX:
-        raise ValueError(f"{day}: beyond 64 bits of nanoseconds")
+        raise InvalidArgument(f"day {shown(day)}: beyond 64 bits of nanoseconds")
     return max(start, INT64_MIN), min(start + DAY_NS - 1, INT64_MAX)
+
+
+def _days(day: object) -> int:
+    """A day as days since 1970."""
+    if isinstance(day, np.datetime64):
+        if day != day or np.datetime_data(day.dtype) != ("D", 1):
+            raise InvalidArgument(f"day {day!r}: a datetime64 of days, not a moment")
+        return int(day.astype(np.int64))
+    if isinstance(day, str):
+        try:
+            day = date.fromisoformat(day)
+        except ValueError as error:
+            raise InvalidArgument(f"day {shown(day)}: {error}") from None
+    if isinstance(day, datetime):
+        raise InvalidArgument(f"day {day.isoformat()}: a day, not a moment")
+    if isinstance(day, date):
+        return (day - date(1970, 1, 1)).days
+    count = whole(day)
+    if count is None:
+        raise InvalidArgument(f"day {shown(day)}: a date, or a text like 2019-05-21")
+    return count

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import INT64_MAX
 from ..commands import INSTRUMENT, joined
 from ..errors import SinkError
 from ..events import EventKind, fresh
-from ..instruments import INT64_MAX
 from .bars import Bars, wide_sum
 from .tables import CANCELLED, FILLED, MAKER, OPEN, TABLES, TAKER
 

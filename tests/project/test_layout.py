@@ -17,12 +17,12 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 #: not from each other, but `cli` and `bench`, which show everything, from all.
 FLOORS = (
     {"_version", "matchcore", "commands", "events", "instruments", "errors", "moments", "typed",
-     "encoding", "answers", "repeats", "state", "calls", "closing"},
+     "encoding", "answers", "repeats", "state", "calls", "closing", "arguments", "reads"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_checks",
      "_repeats", "_once", "_book", "_inspect", "_machine", "_orderbook", "capi", "reference"},
     {"journal", "snapshots", "persistence", "submissions"},
     {"recovery", "pipeline", "lifetime"},
-    {"snapshotting", "retention", "repair", "tail"},
+    {"snapshotting", "retention", "repair", "tail", "forks"},
     {"engine", "follower"},
     {"importers", "sinks", "picture", "aio", "metrics"},
     {"bench", "torture"},

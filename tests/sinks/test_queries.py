@@ -285,11 +285,11 @@ BAD: dict[str, tuple[Callable[[Queries], object], type[Exception], str]] = {
     "day": (lambda ask: ask.trades("yesterday"), ValueError, "yesterday"),
     "moment": (lambda ask: ask.trades(datetime(2026, 1, 1)), ValueError, "not a moment"),
     "far day": (lambda ask: ask.trades("9999-01-01"), ValueError, "beyond 64 bits"),
-    "account": (lambda ask: ask.executions(2**64), ValueError, "no id of 64 bits"),
-    "negative": (lambda ask: ask.lives("ONE", -1), ValueError, "no id of 64 bits"),
+    "account": (lambda ask: ask.executions(2**64), mc.InvalidArgument, "^account 1844"),
+    "negative": (lambda ask: ask.lives("ONE", -1), mc.InvalidArgument, "^order_id -1"),
     "limit": (lambda ask: ask.open_orders(limit=0), ValueError, "limit 0"),
     "after": (lambda ask: ask.executions(1, after=(1,)), ValueError, "its seq, n"),
-    "length": (lambda ask: ask.minute_bars("1970-01-01", length=0), ValueError, "0 minutes"),
+    "length": (lambda ask: ask.minute_bars("1970-01-01", length=0), ValueError, "^length 0"),
 }  # fmt: skip
 
 
