@@ -6,7 +6,7 @@ from ._machine import Machine
 from ._orderbook import OrderBook
 from ._version import VERSION
 from .aio import AsyncEngine
-from .answers import Answer, BookView, Durability, PriceLevel, RestingOrder
+from .answers import Answer, BookView, Depth, Durability, PriceLevel, RestingOrder, Top
 from .commands import (
     COMMAND,
     INSTRUMENT,
@@ -44,6 +44,7 @@ from .errors import (
 )
 from .events import EVENT, EventKind, Field, Reason, Status, fresh
 from .follower import Follower, Sink
+from .forks import Fork
 from .instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
 from .recovery import Recovery
@@ -91,6 +92,7 @@ __all__ = [
     "ChangeInstrument",
     "Command",
     "Commit",
+    "Depth",
     "Directory",
     "Durability",
     "EndDay",
@@ -99,6 +101,7 @@ __all__ = [
     "Field",
     "Flag",
     "Follower",
+    "Fork",
     "Instrument",
     "InstrumentConflict",
     "InvalidArgument",
@@ -139,6 +142,7 @@ __all__ = [
     "Status",
     "TimeInForce",
     "TooManyRows",
+    "Top",
     "Trade",
     "UnknownInstrument",
     "__version__",

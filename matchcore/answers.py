@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,6 +211,28 @@ class PriceLevel:
         return f"{price_text(self.price)} x {self.quantity}"
 
 
+class Top(NamedTuple):
+    """The best level of each side at one moment; None for a side on which nothing rests."""
+
+    bid: PriceLevel | None
+    ask: PriceLevel | None
+
+    def __str__(self) -> str:
+        return f"{self.bid or '-'} / {self.ask or '-'}"
+
+
+class Depth(NamedTuple):
+    """Levels of both sides at one moment, best first."""
+
+    bids: list[PriceLevel]
+    asks: list[PriceLevel]
+
+    @property
+    def top(self) -> Top:
+        """The first of each."""
+        return Top(next(iter(self.bids), None), next(iter(self.asks), None))
+
+
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
     order_id: int
@@ -222,9 +244,10 @@ class RestingOrder:
 
 
 class BookView:
-    """One instrument's book as it is now.  Every call looks again, at what `look` gives.
+    """One instrument's book as it is now.  Every call reads anew, at one moment.
 
-    ``look`` is called under ``lock``.
+    Two calls are two moments: what belongs together comes from one (`top`, `depth`).  ``look``
+    gives the machine to read, and is called under ``lock``.
     """
 
     __slots__ = ("_lock", "_look", "_number")
@@ -246,21 +269,29 @@ class BookView:
 
     @property
     def best_bid(self) -> PriceLevel | None:
-        """O(log of the price range)."""
+        """O(log of the price range).  For both sides use `top`."""
         return next(iter(self.bids(1)), None)
 
     @property
     def best_ask(self) -> PriceLevel | None:
-        """O(log of the price range)."""
+        """O(log of the price range).  For both sides use `top`."""
         return next(iter(self.asks(1)), None)
+
+    def top(self) -> Top:
+        """Best bid and best ask of one moment.  O(log of the price range)."""
+        return self._sides(1)[1].top
+
+    def depth(self, levels: int | None = None) -> Depth:
+        """Both sides of one moment, best first: so many levels, or all."""
+        return self._sides(levels)[1]
 
     def bids(self, depth: int | None = None) -> list[PriceLevel]:
         """Buy levels, best first; all of them without a depth."""
-        return self._levels(Side.BUY, depth)
+        return self._sides(depth, [Side.BUY])[1].bids
 
     def asks(self, depth: int | None = None) -> list[PriceLevel]:
         """Sell levels, best first; all of them without a depth."""
-        return self._levels(Side.SELL, depth)
+        return self._sides(depth, [Side.SELL])[1].asks
 
     def levels(self, side: Side, depth: int | None = None) -> NDArray[np.void]:
         """The same as a `LEVEL` array, prices in ticks."""
@@ -290,30 +321,32 @@ class BookView:
             int(row["quantity"]),
         )
 
-    def _levels(self, side: Side, depth: int | None) -> list[PriceLevel]:
+    def _sides(
+        self, depth: int | None, sides: Iterable[Side] = tuple(Side)
+    ) -> tuple[Instrument, Depth]:
+        """The instrument and levels of these sides, in one read."""
         with self._lock:
             machine = self._look()
-            rows = machine.levels(self._number, side, depth).tolist()
-            price = machine.instruments[self._number].price
-        return [PriceLevel(price(ticks), quantity, orders) for ticks, quantity, orders in rows]
+            instrument = machine.instruments[self._number]
+            rows = {side: machine.levels(self._number, side, depth).tolist() for side in sides}
+        made = (
+            [PriceLevel(instrument.price(ticks), *rest) for ticks, *rest in rows.get(side, ())]
+            for side in Side
+        )
+        return instrument, Depth(*made)
 
     def __repr__(self) -> str:
-        return f"<book of {self.instrument.symbol}: {self.best_bid} / {self.best_ask}>"
+        instrument, sides = self._sides(1)
+        return f"<book of {instrument.symbol}: {sides.top}>"
 
     def as_plain(self, depth: int | None = None) -> dict[str, Any]:
-        """Depth as JSON-ready values, prices as text."""
-        sides = {"bids": self.bids(depth), "asks": self.asks(depth)}
-        return {
-            "symbol": self.instrument.symbol,
-            **{
-                name: [
-                    {
-                        "price": price_text(at.price),
-                        "quantity": at.quantity,
-                        "orders": at.orders,
-                    }
-                    for at in levels
-                ]
-                for name, levels in sides.items()
-            },
+        """Both sides of one moment as JSON-ready values, prices as text."""
+        instrument, sides = self._sides(depth)
+        plain = {
+            name: [
+                {"price": price_text(at.price), "quantity": at.quantity, "orders": at.orders}
+                for at in levels
+            ]
+            for name, levels in sides._asdict().items()
         }
+        return {"symbol": instrument.symbol, **plain}

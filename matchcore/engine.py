@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import snapshots
-from .answers import IN_MEMORY, Answer, BookView, Durability, Machine
+from .answers import IN_MEMORY, Answer, Durability, Machine
 from .calls import Calls
 from .commands import checked, joined
 from .encoding import pack
 from .errors import LogError, LogFailed, ReadOnly
 from .events import EVENT
-from .instruments import Directory, Instrument, distinct
+from .forks import Fork, Frames
+from .instruments import Instrument, distinct
 from .journal import (
     DEFAULT_SEGMENT_BYTES,
     DISK,
@@ -37,11 +37,20 @@ from .journal import (
     Packed,
 )
 from .lifetime import Living
+from .moments import Moment
 from .persistence import Persistence
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
-from .recovery import Recovery, at_durable, look, machine_class, open_for_writing, sequence_at
+from .reads import Reads
+from .recovery import (
+    Recovery,
+    at_durable,
+    look,
+    machine_class,
+    open_for_writing,
+    recorded,
+    sequence_at,
+)
 from .snapshotting import SNAPSHOTS_KEPT, Aside
-from .state import State
 from .submissions import LARGE_COMMANDS, Commit, Promise, Submission, Waiter, reason
 from .typed import Command
 
@@ -49,7 +58,7 @@ from .typed import Command
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
 
 
-class Engine(Calls, Living):
+class Engine(Reads, Calls, Living):
     """One exchange: instruments, books and their log.
 
     All methods may be called from any thread; commands get their sequence in turn, and share
@@ -83,6 +92,7 @@ class Engine(Calls, Living):
         self._clock = clock
         self._pipeline = pipeline or Pipeline(log)
         self._lock = self._pipeline.lock
+        self._keys: Keys | None = None  # of a log to read only
         self._aside: Aside | None = None  # the last snapshot that was started
         self._torn = False  # something went wrong inside the machine: what it shows is not to be
         self.durability = durability_of(log)
@@ -171,14 +181,15 @@ class Engine(Calls, Living):
         path: str | os.PathLike[str],
         *,
         sequence: int | None = None,
-        time: int | datetime | None = None,
+        time: Moment | None = None,
         machine: str = "cython",
         keys: Keys | None = None,
     ) -> Engine:
         """The exchange as it was, to look at: also while another engine has it open.
 
         ``sequence``: behind this command; ``time``: behind the last command whose time is at
-        or before it (nanoseconds, or a datetime with a time zone); neither: the durable end.
+        or before it; neither: the durable end.  A time is nanoseconds, a datetime or pandas
+        Timestamp with a time zone, a datetime64 (UTC) or a text like 2019-05-21T09:00+02:00.
         From the newest snapshot before it, then the log.  A command raises `ReadOnly`;
         `NotInTheLog` for what is beyond the log's end, or no longer in it.
         """
@@ -189,6 +200,7 @@ class Engine(Calls, Living):
             sequence = sequence_at(directory, time, keys=keys)
         found = look(directory, machine, sequence=sequence, keys=keys)
         engine = cls(found.machine, None, path=directory, recovery=found.recovery)
+        engine._keys = keys
         engine._pipeline.failure = ReadOnly(
             f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
             " for an engine of Engine.open"
@@ -343,18 +355,6 @@ class Engine(Calls, Living):
     # ------------------------------------------------------------------ looking
 
     @property
-    def instruments(self) -> Directory:
-        """By symbol and by number; change them through commands only."""
-        with self._lock:
-            return self._seen().instruments
-
-    @property
-    def sequence(self) -> int:
-        """Of the last command; 0 before the first."""
-        with self._lock:
-            return self._seen().sequence
-
-    @property
     def durable(self) -> int:
         """Sequence of the last command as safe as the policy says; waits for nothing."""
         return self._machine.sequence if self._log is None else self._log.durable
@@ -373,18 +373,20 @@ class Engine(Calls, Living):
         """16 bytes that name this exchange for good; empty without a log."""
         return self._log.identity if self._log is not None else b""
 
-    def book(self, symbol: str) -> BookView:
-        """A look into one instrument's book."""
-        return BookView(self._seen, self.instruments.number(symbol), self._lock)
+    def fork(self) -> Fork:
+        """A what-if: an exchange in memory that goes on from here, with own orders in it.
 
-    def state(self) -> State:
-        """The whole state as fresh arrays."""
+        It takes commands also where this engine takes none (`Engine.at`), and leaves this one and
+        its log as they are.  See `Fork.replay` for what the log recorded next.
+        """
+        log, path = self._log, self.path
+        frames: Frames | None = log.frames if log is not None else None
+        if path is not None:  # not through the log, which is not to be read beside appending
+            frames = recorded(path, log.keys if log is not None else self._keys)
         with self._lock:
-            return self._seen().state()
-
-    def digest(self) -> str:
-        """SHA-256 of the whole state: equal for live, replayed, restored and reference."""
-        return self.state().digest()
+            machine = self._seen()
+            state = machine.state()
+        return Fork(type(machine), state, frames)
 
     def snapshot(self) -> Path:
         """Writes a snapshot beside the log, and keeps the newest few; returns its file.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -319,6 +319,16 @@ def read(
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
     found = look(path, machine, keys=keys)
     return found.machine, found.position
+
+
+def recorded(path: Path, keys: Keys | None) -> Callable[[int], Iterator[Frame]]:
+    """The durable frames of a log that hold sequences beyond the one it is called with."""
+
+    def frames(after: int) -> Iterator[Frame]:
+        with LogReader(path, after=after, keys=keys) as reader:
+            yield from reader.read()
+
+    return frames
 
 
 def sequence_at(path: str | Path, moment: Moment, *, keys: Keys | None = None) -> int:

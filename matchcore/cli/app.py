@@ -172,9 +172,8 @@ def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: b
     if as_json:
         show({**view.as_plain(depth), "sequence": sequence}, True)
         return
-    bids, asks = view.bids(depth), view.asks(depth)
     rows: list[list[Any]] = []
-    for bid, ask in zip_longest(bids, asks):
+    for bid, ask in zip_longest(*view.depth(depth)):
         rows.append(
             [
                 bid.orders if bid else "",

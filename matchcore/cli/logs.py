@@ -217,14 +217,15 @@ def describe(directory: Path) -> dict[str, Any]:
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
         view = BookView(lambda: machine, number)
+        best = view.top()
         instruments.append(
             {
                 "symbol": one.symbol,
                 "tick": price_text(one.tick),
                 "lot": one.lot,
                 "orders": len(view.orders()),
-                "best_bid": str(view.best_bid or "-"),
-                "best_ask": str(view.best_ask or "-"),
+                "best_bid": str(best.bid or "-"),
+                "best_ask": str(best.ask or "-"),
             }
         )
     segments = list(directory.glob("journal-*.mcj"))

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md",
-         "docs/queries.md")  # fmt: skip
+         "docs/queries.md", "docs/what-if.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:
@@ -69,7 +69,7 @@ def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
     assert found["worth"] == found["cash"] + found["position"] * (found["bid"] + 2)
 
 
-@pytest.mark.parametrize("module", ["_orderbook", "instruments", "typed", "engine"])
+@pytest.mark.parametrize("module", ["_orderbook", "instruments", "typed", "engine", "forks"])
 def test_docstrings_run(module: str) -> None:
     tested = doctest.testmod(importlib.import_module(f"matchcore.{module}"))
     assert tested.attempted and not tested.failed
