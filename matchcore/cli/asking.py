@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..arguments import SHARD_MAX
-from ..instruments import price_text
-from ..moments import parse, text_of
+from ..moments import parse
 from .output import failing_kindly, json_option, show, show_rows
 
 if TYPE_CHECKING:
@@ -86,7 +84,9 @@ QUESTIONS: dict[str, Callable[[Queries, Asked], Array]] = {
               help="Rows at most.")  # fmt: skip
 @json_option
 def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
-    """Ask a database that follows a log; shows the first rows of the answer, with times in UTC.
+    """Ask a database that follows a log; shows the first rows of the answer.
+
+    Prices are exact, times are in UTC, and sides, kinds, statuses and reasons are words.
 
     \b
     Example:  matchcore query trades --day 2019-05-21 --from sqlite:///exchange.db
@@ -96,11 +96,12 @@ def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
     password.  Nothing is written or locked.
     """
     with failing_kindly(as_json):
+        from ..sinks.frames import TEXTS, readable
         from ..sinks.queries import Queries
 
         with Queries(url, shard=shard) as ask:
             rows = QUESTIONS[what](ask, Asked({"what": what, **given}))
-            columns = _columns(ask, rows)
+            columns = readable(ask, rows, TEXTS)
     if as_json:
         lines = zip(*columns.values(), strict=True)
         show({"rows": [dict(zip(columns, line, strict=True)) for line in lines]}, True)
@@ -109,30 +110,3 @@ def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
         del columns[name]
     shown = [[str(value) for value in line] for line in zip(*columns.values(), strict=True)]
     show_rows(list(columns), shown, f"{what}: {len(shown)} rows")
-
-
-def _columns(ask: Queries, rows: Array) -> dict[str, list[Any]]:
-    """By name, with symbols, exact prices and times as text; a volume or fill as one number."""
-    made: dict[str, list[Any]] = {}
-    versions = ask.versions(rows)
-    made["symbol"] = [symbol.decode("ascii") for symbol in versions["symbol"].tolist()]
-    ticks = [
-        Decimal(mantissa).scaleb(exponent)
-        for mantissa, exponent in versions[["tick_mantissa", "tick_exponent"]].tolist()
-    ]
-    for name in rows.dtype.names or ():
-        values = rows[name].tolist()
-        if name.endswith("_wraps"):
-            whole = name.removesuffix("_wraps")
-            made[whole] = [a + b * 2**63 for a, b in zip(made[whole], values, strict=True)]
-        elif name.endswith("_ns"):
-            made[f"{name.removesuffix('_ns')}_utc"] = [text_of(time) for time in values]
-        elif name == "day":
-            made[name] = rows[name].astype("datetime64[D]").astype(str).tolist()
-        else:
-            if name.endswith("_ticks"):
-                made[name.removesuffix("_ticks")] = [
-                    price_text(value * tick) for value, tick in zip(values, ticks, strict=True)
-                ]
-            made[name] = values
-    return made

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from ..arguments import INT64_MIN
 from .schema import SQL_TABLES
 
 MINUTE_NS = 60 * 10**9
@@ -49,7 +50,12 @@ def minutes(conditions: Sequence[Any], length: int) -> sa.Select[Any]:
     trades = SQL_TABLES["trades"]
     step = sa.literal(length * MINUTE_NS, sa.BigInteger())
     time = trades.c.time_ns
-    start = time - _rest(_rest(time, step) + step, step)
+    # the first minutes of 64 bits begin before them
+    whole_ones = -(-INT64_MIN // (length * MINUTE_NS)) * length * MINUTE_NS
+    start = sa.case(
+        (time < _number(whole_ones), _number(INT64_MIN + 1) - _number(1)),  # SQLite reads no less
+        else_=time - _rest(_rest(time, step) + step, step),
+    )
     names = ("shard", "seq", "trade_id", "instrument", "instrument_seq", "price_ticks", "quantity")
     each = (
         sa.select(*(trades.c[name] for name in names), start.label("start_ns"))

@@ -7,19 +7,17 @@ MySQL 5.7 does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from ..commands import OrderType, Side, TimeInForce
-from ..events import Reason
 from .minutes import minutes
 from .schema import METADATA
-from .tables import CANCELLED, FILLED, MAKER, OPEN, TABLES, TAKER
+from .tables import TABLES
+from .words import WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +36,31 @@ class _Speech:
     shard: str = "t.shard"
 
 
+# Division rounds towards zero, and times before 1970 are negative.
+_DAY = "86400000000000"
 _POSTGRES = _Speech(
     price="{0}::numeric * i.tick_mantissa * ('1e' || i.tick_exponent)::numeric",
-    time="TIMESTAMP '1970-01-01' + {0} / 1000 * INTERVAL '1 microsecond'",
-    day="CAST(TIMESTAMP '1970-01-01' + {0} / 1000 * INTERVAL '1 microsecond' AS date)",
+    # of the day, because an interval is multiplied as a double
+    time=f"DATE '1970-01-01' + CAST({{0}} / {_DAY} - CAST(MOD({{0}}, {_DAY}) < 0 AS int) AS int)"
+    f" + MOD(MOD({{0}}, {_DAY}) + {_DAY}, {_DAY}) / 1000 * INTERVAL '1 microsecond'",
+    day=f"DATE '1970-01-01' + CAST({{0}} / {_DAY} - CAST(MOD({{0}}, {_DAY}) < 0 AS int) AS int)",
     date="DATE '1970-01-01' + {0}",
     wide="{0} + {1} * 9223372036854775808::numeric",
 )
 _MYSQL = _Speech(
     price="CAST(CONCAT({0}, 'e', i.tick_exponent) AS DECIMAL(37, 18)) * i.tick_mantissa",
-    time="TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ({0} DIV 1000) MICROSECOND",
-    day="CAST(TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ({0} DIV 1000) MICROSECOND AS DATE)",
+    time="TIMESTAMP'1970-01-01 00:00:00'"
+    " + INTERVAL ({0} DIV 1000 - (MOD({0}, 1000) < 0)) MICROSECOND",
+    day=f"DATE'1970-01-01' + INTERVAL ({{0}} DIV {_DAY} - (MOD({{0}}, {_DAY}) < 0)) DAY",
     date="DATE'1970-01-01' + INTERVAL {0} DAY",
     wide="CAST({0} AS DECIMAL(38)) + CAST({1} AS DECIMAL(38)) * 9223372036854775808",
 )
+_SECOND = "({0} / 1000000000 - ({0} % 1000000000 < 0))"
 _SQLITE = _Speech(
     price="{0} * i.tick_mantissa / CAST('1e' || -i.tick_exponent AS REAL)",
-    time="strftime('%Y-%m-%d %H:%M:%S', {0} / 1000000000, 'unixepoch')"
-    " || printf('.%09d', {0} % 1000000000)",
-    day="date({0} / 1000000000, 'unixepoch')",
+    time=f"strftime('%Y-%m-%d %H:%M:%S', {_SECOND}, 'unixepoch')"
+    " || printf('.%09d', ({0} % 1000000000 + 1000000000) % 1000000000)",
+    day=f"date({_SECOND}, 'unixepoch')",
     date="date({0} * 86400, 'unixepoch')",
     wide="CASE {1} WHEN 0 THEN {0} ELSE {0} + {1} * 9223372036854775808.0 END",
     shard="+t.shard",
@@ -64,21 +68,6 @@ _SQLITE = _Speech(
 _SPEECHES = {"postgresql": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL, "sqlite": _SQLITE}
 
 
-def _words(kinds: Iterable[IntEnum]) -> dict[int, str]:
-    return {int(kind): kind.name.lower().replace("_", " ") for kind in kinds}
-
-
-_SIDES = _words(Side)
-#: Columns whose numbers are said in words.
-_WORDS: dict[str, dict[int, str]] = {
-    "side": _SIDES,
-    "aggressor": _SIDES,
-    "order_type": _words(OrderType),
-    "time_in_force": _words(TimeInForce),
-    "status": {OPEN: "open", FILLED: "filled", CANCELLED: "cancelled"},
-    "reason": _words(one for one in Reason if one == Reason.NONE or one >= Reason.REQUESTED),
-    "liquidity": {MAKER: "maker", TAKER: "taker"},
-}
 _MINUTES = ("shard", "instrument", "instrument_seq", "start_ns", "open_ticks", "high_ticks",
             "low_ticks", "close_ticks", "volume", "volume_wraps", "trades")  # fmt: skip
 #: View -> the tables whose rows it has.
@@ -134,8 +123,8 @@ def _columns(tables: tuple[str, ...], say: _Speech) -> Iterator[tuple[str, str]]
         own = f"t.{name}"
         if name == "day":
             yield "day", say.date.format(own)
-        elif name in _WORDS:
-            told = " ".join(f"WHEN {number} THEN '{word}'" for number, word in _WORDS[name].items())
+        elif name in WORDS:
+            told = " ".join(f"WHEN {number} THEN '{word}'" for number, word in WORDS[name].items())
             yield name, f"CASE {own} {told} END"
         elif name in ("filled", "volume"):
             yield name, say.wide.format(own, f"{own}_wraps")

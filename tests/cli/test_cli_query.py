@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,34 @@ def test_orders_and_bars(url: str) -> None:
     minutes = run_json("query", "minute-bars", "--day", DAY, "--from", url)[1]["rows"]
     assert bar["day"] == DAY and bar["volume"] == sum(one["volume"] for one in minutes) > 0
     assert minutes[0]["start_utc"] == "2019-05-21T09:00:00.000000000Z"
+
+
+def test_words_and_numbers_are_those_of_the_views(url: str) -> None:
+    """All columns that a view and the command share, but prices, which SQLite has as doubles."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
+        db.row_factory = sqlite3.Row
+        views = {
+            "trades": ("trades_view", ["--day", DAY], "1"),
+            "executions": ("executions_view", ["--account", 1], "account = 1"),
+            "open-orders": ("open_orders_view", [], "1"),
+        }
+        for what, (view, asked, where) in views.items():
+            found = run_json("query", what, *asked, "--from", url, "--limit", 1000)[1]["rows"]
+            rows = db.execute(f"SELECT * FROM {view} WHERE {where} ORDER BY seq").fetchall()
+            shared = [name for name in found[0] if name in rows[0].keys()]  # noqa: SIM118
+            shared = [name for name in shared if name != "price" and not name.endswith("_utc")]
+            assert len(shared) > 8 and len(found) == len(rows) > 5
+            for one, row in zip(found, rows, strict=True):
+                assert {n: one[n] for n in shared} == {
+                    n: row[n] % 2**64 if n.endswith("account") else row[n] for n in shared
+                }
+    shown = run("query", "open-orders", "--from", url).stdout
+    for word in ("sell", "limit", "gtc", "open", "none"):
+        assert f" {word} " in shown
+    traded = run_json("query", "trades", "--day", DAY, "--from", url)[1]["rows"]
+    assert {row["aggressor"] for row in traded} <= {"buy", "sell"}
+    taken = run_json("query", "executions", "--account", 1, "--from", url)[1]["rows"]
+    assert {row["liquidity"] for row in taken} <= {"maker", "taker"}
 
 
 def test_the_url_may_be_in_the_environment(url: str) -> None:

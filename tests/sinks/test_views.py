@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from sink_kit import Contents, contents, expected, filled, followed, logged, sink_of
+from sink_kit import DAY, WORLD, Contents, contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
 from matchcore.sinks import TABLES
@@ -127,6 +127,40 @@ def test_the_view_of_minutes_is_what_is_asked(exchange: Path, database: str) -> 
     assert len(found) == len(bars) > 30
     for one, bar in zip(found, bars.tolist(), strict=True):
         same(one, readable(dict(zip(names, bar, strict=True)), False), url.startswith("sqlite"))
+
+
+def test_times_before_1970_and_at_the_ends(tmp_path: Path, database: str) -> None:
+    """Rounded down, as everywhere: what is cut off makes no moment a later one."""
+    times = [-1, -999, -1000, -1001, -(10**9), 1 - 10**9, -DAY, -DAY - 1, 1 - DAY, -40 * DAY - 7,
+             -(2**63), 1 - 2**63, 999, DAY, 2**63 - 1]  # fmt: skip
+    with mc.Engine.open(tmp_path / "e", instruments=WORLD, policy="os", clock=lambda: 1) as engine:
+        for time in times:
+            for side in (mc.Side.BUY, mc.Side.SELL):
+                engine.submit(mc.NewOrder("ONE", side, 2, "1.00", account=1, time=time))
+        engine.submit(mc.NewOrder("TWO", mc.Side.BUY, 3, "1.0", account=1, time=-3))
+    url, told = followed(tmp_path / "e", database), expected(*logged(tmp_path / "e"))
+    for view in VIEWS:
+        if view != "minute_bars_view":
+            compare(url, told, view)
+    with Queries(url) as ask:
+        names = list(TABLES["trades"].columns)
+        at, made = names.index("time_ns"), 0
+        for day in sorted({time // DAY for time in times}):
+            trades = [row for row in told["trades"] if row[at] // DAY == day]
+            assert ask.trades(day).tolist() == trades
+            assert ask.trades(np.datetime64(day, "D")).tolist() == trades
+            assert ask.daily_bars("ONE", day, day)["day"].tolist() == [day]
+            made += len(trades)
+        assert made == len(times)
+        (first,) = ask.minute_bars(-(2**63) // DAY, length=7)
+        assert first["start_ns"] == -(2**63) and first["trades"] == 2
+    bars = rows_of(url, "SELECT day, start_utc, start_ns FROM minute_bars_view ORDER BY start_ns")
+    assert [bar["start_ns"] for bar in bars] == sorted(
+        {max(time - time % MINUTE, -(2**63)) for time in times}
+    )
+    for bar in bars:
+        told_of = moment(bar["start_ns"])
+        same(bar, {**bar, "day": told_of[:10], "start_utc": told_of}, url.startswith("sqlite"))
 
 
 def as_of_version_2(url: str) -> None:

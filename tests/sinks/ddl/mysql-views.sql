@@ -17,8 +17,8 @@ SELECT
 	t.taker_seq AS taker_seq,
 	t.taker_order_id AS taker_order_id,
 	t.taker_account AS taker_account,
-	CAST(TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000) MICROSECOND AS DATE) AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000) MICROSECOND AS time_utc,
+	DATE'1970-01-01' + INTERVAL (t.time_ns DIV 86400000000000 - (MOD(t.time_ns, 86400000000000) < 0)) DAY AS day,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
 	t.time_ns AS time_ns
 FROM trades t
 JOIN instruments i ON i.shard = t.shard AND i.seq = t.instrument_seq AND i.number = t.instrument;
@@ -41,8 +41,8 @@ SELECT
 	t.price_ticks AS price_ticks,
 	t.quantity AS quantity,
 	t.open_quantity AS open_quantity,
-	CAST(TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000) MICROSECOND AS DATE) AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000) MICROSECOND AS time_utc,
+	DATE'1970-01-01' + INTERVAL (t.time_ns DIV 86400000000000 - (MOD(t.time_ns, 86400000000000) < 0)) DAY AS day,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
 	t.time_ns AS time_ns
 FROM executions t
 JOIN instruments i ON i.shard = t.shard AND i.seq = t.instrument_seq AND i.number = t.instrument;
@@ -67,9 +67,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM open_orders t
@@ -95,9 +95,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM orders t
@@ -123,9 +123,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM open_orders t
@@ -156,8 +156,8 @@ SELECT
 	t.shard AS shard,
 	t.instrument AS instrument,
 	t.instrument_seq AS instrument_seq,
-	CAST(TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.start_ns DIV 1000) MICROSECOND AS DATE) AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.start_ns DIV 1000) MICROSECOND AS start_utc,
+	DATE'1970-01-01' + INTERVAL (t.start_ns DIV 86400000000000 - (MOD(t.start_ns, 86400000000000) < 0)) DAY AS day,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.start_ns DIV 1000 - (MOD(t.start_ns, 1000) < 0)) MICROSECOND AS start_utc,
 	t.start_ns AS start_ns,
 	CAST(CONCAT(t.open_ticks, 'e', i.tick_exponent) AS DECIMAL(37, 18)) * i.tick_mantissa AS open,
 	t.open_ticks AS open_ticks,
@@ -172,7 +172,7 @@ SELECT
 FROM (
 SELECT b.shard AS shard, b.instrument AS instrument, b.instrument_seq AS instrument_seq, b.start_ns AS start_ns, f.price_ticks AS open_ticks, b.high_ticks AS high_ticks, b.low_ticks AS low_ticks, l.price_ticks AS close_ticks, CAST(((b.high + (b.low >> 32)) & 2147483647) * 4294967296 + (b.low & 4294967295) AS SIGNED INTEGER) AS volume, CAST((b.high + (b.low >> 32)) >> 31 AS SIGNED INTEGER) AS volume_wraps, b.trades AS trades
 FROM (SELECT e.shard AS shard, e.instrument AS instrument, e.instrument_seq AS instrument_seq, e.start_ns AS start_ns, min(e.seq) AS first_seq, min(e.trade_id) AS first_id, max(e.seq) AS last_seq, max(e.trade_id) AS last_id, max(e.price_ticks) AS high_ticks, min(e.price_ticks) AS low_ticks, CAST(sum(e.quantity & 4294967295) AS SIGNED INTEGER) AS low, CAST(sum(e.quantity >> 32) AS SIGNED INTEGER) AS high, count(*) AS trades
-FROM (SELECT trades.shard AS shard, trades.seq AS seq, trades.trade_id AS trade_id, trades.instrument AS instrument, trades.instrument_seq AS instrument_seq, trades.price_ticks AS price_ticks, trades.quantity AS quantity, trades.time_ns - MOD(MOD(trades.time_ns, 60000000000) + 60000000000, 60000000000) AS start_ns
+FROM (SELECT trades.shard AS shard, trades.seq AS seq, trades.trade_id AS trade_id, trades.instrument AS instrument, trades.instrument_seq AS instrument_seq, trades.price_ticks AS price_ticks, trades.quantity AS quantity, CASE WHEN (trades.time_ns < -9223372020000000000) THEN -9223372036854775807 - 1 ELSE trades.time_ns - MOD(MOD(trades.time_ns, 60000000000) + 60000000000, 60000000000) END AS start_ns
 FROM trades) AS e GROUP BY e.shard, e.instrument, e.instrument_seq, e.start_ns) AS b INNER JOIN trades AS f ON f.shard = b.shard AND f.seq = b.first_seq AND f.trade_id = b.first_id INNER JOIN trades AS l ON l.shard = b.shard AND l.seq = b.last_seq AND l.trade_id = b.last_id
 ) t
 JOIN instruments i ON i.shard = t.shard AND i.seq = t.instrument_seq AND i.number = t.instrument;
