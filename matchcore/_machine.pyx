@@ -24,7 +24,7 @@ from ._pages cimport CACHE_LINE, arena_give, arena_init, arena_take
 from ._records cimport *
 from ._repeats cimport repeats_drop, repeats_init
 
-from .arguments import integer
+from .arguments import integer, shown
 from .commands import COMMAND, INSTRUMENT, ORDER, checked, joined
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT
@@ -410,7 +410,7 @@ cdef class Machine:
     cdef Book* book(self, number) except NULL:
         at = integer(number, "instrument number", None, None)
         if not 1 <= at <= self.exchange.count:
-            raise UnknownInstrument(f"unknown instrument number {at}")
+            raise UnknownInstrument(f"unknown instrument number {shown(at)}")
         if self.busy:
             raise RuntimeError("another thread is inside this machine")
         return self.exchange.books[<u32>at - 1]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import IN_MEMORY, Answer, Durability, Machine
+from .arguments import integer
 from .calls import Calls
 from .commands import checked, joined
 from .encoding import pack
@@ -38,7 +39,7 @@ from .journal import (
 )
 from .lifetime import Living
 from .moments import Moment
-from .persistence import Persistence
+from .persistence import Persistence, place_of
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
 from .recovery import (
@@ -141,19 +142,22 @@ class Engine(Reads, Calls, Living):
         if bytes before the end differ, or the end is missing, or files of another exchange are
         beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file.
         """
-        wanted, directory = distinct(instruments), Path(path)
-        pipeline = Pipeline(None, depth=queue_depth, size=queue_bytes, metrics=metrics)
+        wanted, directory, place = distinct(instruments), Path(path), place_of(persistence)
+        depth, size = integer(queue_depth, "queue_depth", 1), integer(queue_bytes, "queue_bytes", 1)
+        pipeline = Pipeline(None, depth=depth, size=size, metrics=metrics)
         log, driven, recovery = open_for_writing(
-            directory, machine_class(machine), policy=policy, interval_ms=interval_ms,
-            segment_bytes=segment_bytes, progress=progress, hash=hash, keys=keys, disk=disk,
-            reserve=reserve, accept_loss=accept_loss,
+            directory, machine_class(machine), policy=policy,
+            interval_ms=integer(interval_ms, "interval_ms"),
+            segment_bytes=integer(segment_bytes, "segment_bytes"), progress=progress, hash=hash,
+            keys=keys, disk=disk, reserve=integer(reserve, "reserve", None, None),
+            accept_loss=accept_loss,
         )  # fmt: skip
         pipeline.log = log
         engine = cls(
             driven, log, path=directory, recovery=recovery, clock=clock, disk=disk,
             pipeline=pipeline,
         )  # fmt: skip
-        return engine._with_instruments(wanted, persistence)
+        return engine._with_instruments(wanted, place)
 
     @classmethod
     def memory(
@@ -481,7 +485,7 @@ class Engine(Reads, Calls, Living):
             self._torn = True  # another thread may have been inside the machine
 
     def _with_instruments(
-        self, wanted: Sequence[Instrument], where: str | tuple[str, int] | None = None
+        self, wanted: Sequence[Instrument], where: tuple[str, int] | None = None
     ) -> Engine:
         try:
             self.add_missing(wanted)

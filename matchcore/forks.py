@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Answer, Machine
-from .arguments import integer
+from .arguments import UINT64_MAX, integer
 from .calls import Calls
 from .commands import COMMAND, INSTRUMENT, Kind, checked, joined
 from .encoding import pack
@@ -131,7 +131,9 @@ class Fork(Reads, Calls):
         if self._frames is None:
             raise LogError("this fork has no log: give recorded commands to feed")
         with self._lock:
-            upto = None if sequence is None else integer(sequence, "sequence", self.recorded, None)
+            upto = None
+            if sequence is not None:
+                upto = integer(sequence, "sequence", self.recorded, UINT64_MAX)
             if time is not None:
                 upto = self._sequence_at(nanoseconds(time))
             told = [np.empty(0, EVENT)]

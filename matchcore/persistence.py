@@ -16,12 +16,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from .arguments import shard_number
+from .errors import InvalidArgument
 
 FOLLOWER = "matchcore.sinks.beside"  # a program, not an import: it lives on a floor above
 CATCH_UP_SECONDS = 10.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 10.0
 REFUSED = 2  # exit code of a follower that must not be started again
 IMPORTS = str(Path(__file__).parents[1])  # the child runs this very matchcore
+
+
+def place_of(where: str | tuple[str, int] | None) -> tuple[str, int] | None:
+    """The URL and shard of what `Engine.open(persistence=)` is given; else `InvalidArgument`."""
+    url, *rest = where if isinstance(where, tuple) and where else (where,)
+    if where is not None and (not isinstance(url, str) or len(rest) > 1):
+        raise InvalidArgument("persistence: a URL, or a URL and the number of a shard")
+    return None if url is None else (url, shard_number(*rest) if rest else 0)
 
 
 class Persistence:
@@ -31,12 +40,9 @@ class Persistence:
     database refuses: then `error` says why, and a new engine may try again.
     """
 
-    def __init__(
-        self, directory: Path, where: str | tuple[str, int], durable: Callable[[], int]
-    ) -> None:
-        """``where``: a URL, or a URL and the number of this log's shard there."""
-        self._url, shard = (where, 0) if isinstance(where, str) else where
-        self.shard = shard_number(shard)
+    def __init__(self, directory: Path, where: tuple[str, int], durable: Callable[[], int]) -> None:
+        """``where``: a URL, and the number of this log's shard there."""
+        self._url, self.shard = where
         self._directory, self._durable = directory, durable
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from . import snapshots
 from .answers import Machine
-from .arguments import integer
+from .arguments import UINT64_MAX, integer
 from .commands import COMMAND
 from .errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
 from .journal import (
@@ -279,7 +279,7 @@ def look(
     """
     directory, made = Path(path), machine_class(machine)
     if sequence is not None:
-        sequence = integer(sequence, "sequence", most=None)
+        sequence = integer(sequence, "sequence", most=UINT64_MAX)
     return despite_archiving(directory, lambda: _look(directory, made, sequence, keys))
 
 

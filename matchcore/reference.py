@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sortedcontainers import SortedDict
 
-from .arguments import INT64_MAX, depth_limit, integer, side_code
+from .arguments import INT64_MAX, depth_limit, integer, shown, side_code
 from .commands import COMMAND, INSTRUMENT, LEVEL, ORDER, Flag, Kind, OrderType, Side, TimeInForce
 from .errors import SnapshotDamaged, UnknownInstrument
 from .events import EVENT, EventKind, Field, Reason, event_bytes
@@ -410,7 +410,7 @@ class Machine:
     def _known(self, number: SupportsIndex) -> Book:
         at = integer(number, "instrument number", None, None)
         if not 1 <= at <= len(self._books):
-            raise UnknownInstrument(f"unknown instrument number {at}")
+            raise UnknownInstrument(f"unknown instrument number {shown(at)}")
         return self._books[at - 1]
 
     def orders(self, number: SupportsIndex) -> NDArray[np.void]:

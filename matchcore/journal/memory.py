@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import integer
 from ..errors import LogFailed
 from .format import (
     NO_CHAIN,
@@ -33,7 +34,7 @@ class MemoryLog:
         self.sync_due: float | None = None
         self.chain = NO_CHAIN
         self.hash, self.keys = SHA256, None
-        self.max_bytes = max_bytes
+        self.max_bytes = integer(max_bytes, "max_bytes", 0, None)
         self._frames: list[tuple[FrameHeader, bytes]] = []
         self.appended_bytes = 0
 

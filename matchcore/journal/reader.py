@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from ..arguments import UINT64_MAX, integer
 from ..closing import Closing
 from ..errors import LogDamaged, LogError
 from .ciphers import Keys
@@ -55,7 +56,7 @@ class LogReader(Closing):
         self.directory = Path(path)
         self._keys, self._structure = keys, structure
         self._disk = disk
-        self._after = after
+        self._after = integer(after, "after", 0, UINT64_MAX)
         self._chain = chain
         with refusals(self.directory):
             self._walk = despite_archiving(self.directory, self._begin, disk)

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from .. import snapshots
+from ..arguments import UINT64_MAX, integer
 from ..errors import KeyRefused, LogFailed, NotInTheLog
 from ..journal import Keys, LogReader, durable_end, identity_of
 from ..journal.ciphers import KEYS_VARIABLE
@@ -41,6 +42,8 @@ def take(
     snapshot here, `LogFailed` when the disk refuses.
     """
     directory = Path(path)
+    if sequence is not None:
+        sequence = integer(sequence, "sequence", 0, UINT64_MAX)
     with snapshots.turn(directory):
         bound = durable_end(directory) if sequence is None else sequence
         start = starts(directory, machine_class(machine), bound, of_this_log(directory), keys=keys)
