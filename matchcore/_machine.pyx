@@ -390,7 +390,7 @@ cdef class Machine:
         if command.kind == ADD_INSTRUMENT:
             answer.instrument = self.instruments.add(instrument)
         else:
-            self.instruments.replace(number, instrument)
+            self.instruments.replace(number, instrument, self.exchange.core.sequence, self._told)
         book = self.exchange.books[answer.instrument - 1]
         book.lot = instrument.lot
         book.quantity_max = instrument.max_quantity
@@ -400,6 +400,10 @@ cdef class Machine:
                    INSTRUMENT_ADDED if command.kind == ADD_INSTRUMENT else INSTRUMENT_CHANGED,
                    R_NONE, &answer, book.lot, book.quantity_max)
         return 0
+
+    def _told(self):
+        """The events of all answers remembered, an `EVENT` array."""
+        return answers_arrays(&self.exchange.repeats)[1]
 
     cdef Book* add_book(self) except NULL:
         cdef Book* book = exchange_add_book(&self.exchange)
@@ -431,10 +435,11 @@ cdef class Machine:
 
     def state(self):
         """Everything, as a `State` of fresh arrays."""
+        answers, told = answers_arrays(&self.exchange.repeats)
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
-            *answers_arrays(&self.exchange.repeats),
+            answers, told, self.instruments.former(told),
         )
 
     @classmethod
@@ -462,6 +467,7 @@ cdef class Machine:
             PyBuffer_Release(&source)
             if wrong != NULL:
                 raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
+        machine.instruments.restore(state.former)
         answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 

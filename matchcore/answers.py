@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class Durability:
     survives_the_process: bool
 
 
+_KIND, _FIRST = EVENT.fields["kind"][1], EVENT.fields["trade_id"][1]  # type: ignore[index]
+_SEQUENCE = struct.Struct("<Q")
 IN_MEMORY = Durability("memory", None, False)
 
 
@@ -74,15 +77,19 @@ class Answer:
     ) -> None:
         self.durability = durability
         self._records = records
-        self._instruments = directory.in_order()
+        first = None
+        if records[_KIND] == EventKind.REPEATED:  # what follows is told with the ticks of then
+            first = _SEQUENCE.unpack_from(records, _FIRST)[0]
+        self._instruments = directory.in_order(first)
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
         self._repeated: EventRow | None = None
 
     def __repr__(self) -> str:
         reason = f" ({self.reason.name}, {self.field.name})" if self.reason else ""
+        repeat = f", a repeat of {self.first_sequence}" if self.repeat else ""
         return (
-            f"<Answer {self.sequence}: order {self.order_id} {self.status}{reason},"
+            f"<Answer {self.sequence}{repeat}: order {self.order_id} {self.status}{reason},"
             f" filled {self.filled}, left {self.left}>"
         )
 

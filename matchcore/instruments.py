@@ -7,12 +7,13 @@ units, both 64-bit signed.  `Instrument.ticks` and `Instrument.price` are the tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arguments import INT64_MAX, INT64_MIN, integer, shown, symbol_text, whole
 from .errors import (
@@ -27,6 +28,7 @@ SYMBOL_BYTES_MAX = 24
 TICK_EXPONENT_MAX = 18
 ORDERS_MAX = 2**32 - 1
 INSTRUMENTS_MAX = 2**20
+FORMER_MIN = 1024  # so many changes of ticks are kept without asking who needs them
 TICKS_KNOWN_MAX = 1 << 16  # prices of one instrument whose ticks are remembered
 DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
 
@@ -127,15 +129,25 @@ def price_text(price: Decimal) -> str:
     return format(price, "f")
 
 
+class Former(NamedTuple):
+    """What an instrument was before the command of a sequence gave it another tick."""
+
+    sequence: int
+    number: int
+    instrument: Instrument
+
+
 class Directory:
     """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
 
-    __slots__ = ("_by_number", "_numbers", "_ticks")
+    __slots__ = ("_by_number", "_former", "_former_max", "_numbers", "_ticks")
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._by_number: list[Instrument] = []
         self._numbers: dict[str, int] = {}
         self._ticks: list[dict[str | int, int]] = []  # what prices are in ticks, by number - 1
+        self._former: list[Former] = []  # oldest first
+        self._former_max = FORMER_MIN
         for instrument in instruments:
             self.add(instrument)
 
@@ -150,16 +162,39 @@ class Directory:
         self._ticks.append({})
         return len(self._by_number)
 
-    def replace(self, number: int, instrument: Instrument) -> None:
-        """New parameters for a number; the symbol stays."""
+    def replace(
+        self,
+        number: int,
+        instrument: Instrument,
+        sequence: int = 0,
+        told: Callable[[], NDArray[np.void]] | None = None,
+    ) -> None:
+        """New parameters for a number; the symbol stays.
+
+        ``sequence``: of the command that changes them, for `in_order`; ``told``: gives the events
+        that may be told again, which say what must be kept for that.
+        """
         at = self._at(number)
         known = self._by_number[at]
         if known.symbol != instrument.symbol:
             raise InstrumentConflict(f"instrument {number} is {known.symbol!r}")
         if known.tick != instrument.tick:
             self._by_number = self._by_number.copy()  # see `in_order`
+            if sequence:
+                self._former.append(Former(sequence, at + 1, known))
+            if told is not None and len(self._former) > self._former_max:
+                self._former = needed(self._former, told())
+                self._former_max = max(FORMER_MIN, 2 * len(self._former))
         self._by_number[at] = instrument
         self._ticks[at] = {}
+
+    def former(self, told: NDArray[np.void]) -> list[Former]:
+        """Those that events which may be told again need for their prices."""
+        return needed(self._former, told)
+
+    def restore(self, former: Iterable[Former]) -> None:
+        """What `former` gave."""
+        self._former = list(former)
 
     def ticks(self, key: SupportsIndex | str | bytes, price: Price) -> int:
         """`Instrument.ticks`, remembered: prices come back, and exact arithmetic takes its time.
@@ -192,10 +227,19 @@ class Directory:
             raise UnknownInstrument(f"unknown instrument {shown(symbol)}")
         return number
 
-    def in_order(self) -> Sequence[Instrument]:
-        """The instruments by number - 1.  In what is handed out a symbol keeps its tick for good:
-        events from before another tick are told with theirs."""
-        return self._by_number
+    def in_order(self, sequence: int | None = None) -> Sequence[Instrument]:
+        """The instruments by number - 1, with the ticks of now, or of the events of a sequence.
+
+        In what is handed out a symbol keeps its tick for good.
+        """
+        if sequence is None or not self._former or self._former[-1].sequence <= sequence:
+            return self._by_number
+        then = self._by_number.copy()
+        for change in reversed(self._former):
+            if change.sequence <= sequence:
+                break
+            then[change.number - 1] = change.instrument
+        return then
 
     def get(self, key: SupportsIndex | str | bytes) -> Instrument | None:
         """The instrument of a symbol or number, None if there is none."""
@@ -228,6 +272,22 @@ class Directory:
 
     def __contains__(self, symbol: object) -> bool:
         return symbol_text(symbol) in self._numbers
+
+
+def needed(former: Sequence[Former], told: NDArray[np.void]) -> list[Former]:
+    """Those that an event of an `EVENT` array is of: between a change of the tick and the next."""
+    kept: list[Former] = []
+    since: dict[int, int] = {}
+    sequences: dict[int, NDArray[np.uint64]] = {}
+    for change in former:
+        number = change.number
+        if number not in sequences:
+            sequences[number] = np.sort(told["sequence"][told["instrument"] == number])
+        events, before = sequences[number], since.get(number, 0)
+        since[number] = int(np.searchsorted(events, change.sequence))
+        if since[number] > before:
+            kept.append(change)
+    return kept
 
 
 def distinct(instruments: Iterable[Instrument]) -> list[Instrument]:

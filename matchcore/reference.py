@@ -395,7 +395,8 @@ class Machine:
             same = instrument.tick == self.instruments[number].tick
             empty = not self._books[number - 1].live
             require(same or empty, Reason.BOOK_NOT_EMPTY, Field.TICK)
-            self.instruments.replace(number, instrument)
+            told = self._window.arrays
+            self.instruments.replace(number, instrument, self.sequence, lambda: told()[1])
         self._say(
             EventKind.INSTRUMENT_ADDED if adding else EventKind.INSTRUMENT_CHANGED, number,
             price=instrument.tick_parts[0], quantity=instrument.lot, left=instrument.max_quantity,
@@ -433,7 +434,9 @@ class Machine:
         """Everything, as a `State` of fresh arrays."""
         books = [self.orders(number) for number in range(1, len(self._books) + 1)]
         counters = self.sequence, self.next_order_id, self.next_trade_id
-        return State(*counters, list(self.instruments), books, *self._window.arrays())
+        answers, told = self._window.arrays()
+        former = self.instruments.former(told)
+        return State(*counters, list(self.instruments), books, answers, told, former)
 
     @classmethod
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
@@ -451,6 +454,7 @@ class Machine:
                 machine._books[-1].put(order)
             if machine.orders(len(machine._books)).tobytes() != orders.tobytes():
                 raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
+        machine.instruments.restore(state.former)
         machine._window = Window.of_arrays(state.answers, state.answer_events)
         try:
             machine._check()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import SupportsIndex
 
@@ -19,7 +20,14 @@ from .arguments import UINT64_MAX, integer
 from .commands import INSTRUMENT, ORDER
 from .errors import InvalidCommand, SnapshotDamaged
 from .events import EVENT
-from .instruments import INSTRUMENTS_MAX, Instrument, read_instrument, write_instrument
+from .instruments import (
+    INSTRUMENTS_MAX,
+    Former,
+    Instrument,
+    needed,
+    read_instrument,
+    write_instrument,
+)
 
 MAGIC = b"MCSTATE2"
 _HEAD = struct.Struct("<8sQQQQQQ")
@@ -33,7 +41,8 @@ def reserved(reserve: SupportsIndex) -> int:
 @dataclass(slots=True)
 class State:
     """Counters, instruments by number, each book's orders (`ORDER`, in queue order), and what is
-    remembered for clients that send again: answers, oldest first, and their events in turn."""
+    remembered for clients that send again: answers, oldest first, their events in turn, and what
+    instruments were when these were first told, if they have another tick now."""
 
     sequence: int = 0
     next_order_id: int = 1
@@ -42,6 +51,7 @@ class State:
     orders: list[NDArray[np.void]] = field(default_factory=list)
     answers: NDArray[np.void] = field(default_factory=lambda: np.empty(0, repeats.ANSWER))
     answer_events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
+    former: list[Former] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal for equal states, whatever holds them."""
@@ -51,15 +61,17 @@ class State:
         )  # fmt: skip
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        told = [self.answers.tobytes(), self.answer_events.tobytes()]
+        told = [self.answers.tobytes(), self.answer_events.tobytes(), self._former()]
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _table(self) -> bytes:
         """The instruments as records, by number."""
-        table = np.zeros(len(self.instruments), INSTRUMENT)
-        for row, instrument in zip(table, self.instruments, strict=True):
-            write_instrument(row, instrument)
-        table["instrument"] = np.arange(1, len(table) + 1)
+        return _records(self.instruments, range(1, len(self.instruments) + 1)).tobytes()
+
+    def _former(self) -> bytes:
+        """The former instruments as records, with the sequence of the change as their time."""
+        table = _records([one.instrument for one in self.former], [n for _, n, _ in self.former])
+        table["time"] = np.array([one.sequence for one in self.former], "u8").view("i8")
         return table.tobytes()
 
     def check(self) -> None:
@@ -77,6 +89,19 @@ class State:
         if len({instrument.symbol for instrument in self.instruments}) < len(self.instruments):
             raise SnapshotDamaged("the same symbol twice")
         repeats.check(self.answers, self.answer_events, self.sequence)
+        self._check_former()
+
+    def _check_former(self) -> None:
+        after = 0
+        for sequence, number, instrument in self.former:
+            known = 1 <= number <= len(self.instruments)
+            if not (known and instrument.symbol == self.instruments[number - 1].symbol):
+                raise SnapshotDamaged(f"instrument {number} was never {instrument.symbol}")
+            if not after < sequence <= self.sequence:
+                raise SnapshotDamaged(f"a change of tick at {sequence}, behind one at {after}")
+            after = sequence
+        if needed(self.former, self.answer_events) != self.former:
+            raise SnapshotDamaged("a former tick that no remembered answer is of")
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> State:
@@ -97,20 +122,26 @@ class State:
         counts = np.frombuffer(data, "<u8", count, at).tolist()
         at += 8 * count
         tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
-        if len(data) - at != sum(counts) * ORDER.itemsize + tail:
+        former, rest = divmod(
+            len(data) - at - sum(counts) * ORDER.itemsize - tail, INSTRUMENT.itemsize
+        )
+        if former < 0 or rest:
             raise SnapshotDamaged("state does not hold the orders and answers that it counts")
         state = cls(*counters)
-        for number, (row, orders) in enumerate(zip(table, counts, strict=True), 1):
-            try:
-                state.instruments.append(read_instrument(row))
-            except InvalidCommand as error:
-                raise SnapshotDamaged(f"instrument {number}: {error}") from None
+        for row, orders in zip(table, counts, strict=True):
+            state.instruments.append(_instrument(row))
             state.orders.append(np.frombuffer(data, ORDER, orders, at))
             at += orders * ORDER.itemsize
         state.answers = np.frombuffer(data, repeats.ANSWER, answers, at)
-        state.answer_events = np.frombuffer(data, EVENT, told, at + state.answers.nbytes)
+        at += state.answers.nbytes
+        state.answer_events = np.frombuffer(data, EVENT, told, at)
+        changed = np.frombuffer(data, INSTRUMENT, former, at + state.answer_events.nbytes)
+        state.former = [
+            Former(int(row["time"].view("u8")), int(row["instrument"]), _instrument(row))
+            for row in changed
+        ]
         # Counters, counts and orders are written as they were read; the instruments may not be.
-        if state._table() != table.tobytes():
+        if state._table() != table.tobytes() or state._former() != changed.tobytes():
             raise SnapshotDamaged("instruments that are not in the form they are written in")
         state.check()
         return state
@@ -118,3 +149,19 @@ class State:
     def digest(self) -> str:
         """SHA-256 of the canonical bytes, in hexadecimal."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+
+def _records(instruments: Sequence[Instrument], numbers: Sequence[int]) -> NDArray[np.void]:
+    """As `INSTRUMENT` records without kind and time."""
+    table = np.zeros(len(instruments), INSTRUMENT)
+    for row, instrument in zip(table, instruments, strict=True):
+        write_instrument(row, instrument)
+    table["instrument"] = numbers
+    return table
+
+
+def _instrument(row: np.void) -> Instrument:
+    try:
+        return read_instrument(row)
+    except InvalidCommand as error:
+        raise SnapshotDamaged(f"instrument {row['instrument']}: {error}") from None

@@ -281,8 +281,12 @@ Event = Trade | OrderEvent
 
 
 def decode_event(row: np.void, directory: Directory) -> Event:
-    """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it."""
-    return event_of(EventRow._make(row.item()), directory.in_order())
+    """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it.
+
+    Of an event that is told again the price is that of the tick at its sequence.
+    """
+    event = EventRow._make(row.item())
+    return event_of(event, directory.in_order(event.sequence))
 
 
 def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
