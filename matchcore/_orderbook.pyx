@@ -7,7 +7,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bool cimport PyBool_Check
-from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_Check
+from cpython.long cimport PyLong_Check
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -29,32 +29,40 @@ from .events import Field as FieldCode
 from .events import Reason as ReasonCode
 
 
-cdef i64 within(object value, str name, i64 least, i64 most) except? -1:
-    """An argument as an integer of this range: `InvalidArgument` names another one.
+#: argument -> what its field holds
+RANGES = {
+    **dict.fromkeys(("order_id", "client_order_id", "account"), (0, UINT64_MAX)),
+    **dict.fromkeys(("price", "quantity"), (INT64_MIN, INT64_MAX)),
+    **dict.fromkeys(("side", "time_in_force"), (0, 255)),
+}
 
-    Cython's own conversion cuts a float, and takes a bool.
+
+cdef inline bint quick(object value) noexcept:
+    """Whether Cython's own conversion takes it as we do: it cuts floats, and takes bools.
+
+    It raises OverflowError, which is named by `beyond`: to catch it for each argument would take
+    as long as all of the conversions.
     """
-    cdef int beyond = 0
-    cdef i64 made
-    if PyLong_Check(value) and not PyBool_Check(value):
-        made = PyLong_AsLongLongAndOverflow(value, &beyond)
-        if beyond == 0 and least <= made <= most:
-            return made
-    return integer(value, name, least, most)
+    return PyLong_Check(value) and not PyBool_Check(value)
 
 
-cdef i64 signed(object value, str name) except? -1:
-    return within(value, name, INT64_MIN, INT64_MAX)
+cdef inline i64 signed(object value, str name) except? -1:
+    return <i64>value if quick(value) else integer(value, name, *RANGES[name])
 
 
-cdef u64 unsigned(object value, str name) except? 0xffffffffffffffff:
-    cdef int beyond = 0
-    cdef i64 made
-    if PyLong_Check(value) and not PyBool_Check(value):
-        made = PyLong_AsLongLongAndOverflow(value, &beyond)
-        if beyond == 0 and made >= 0:
-            return <u64>made
-    return integer(value, name, 0, UINT64_MAX)
+cdef inline u64 unsigned(object value, str name) except? 0xffffffffffffffff:
+    return <u64>value if quick(value) else integer(value, name, *RANGES[name])
+
+
+cdef inline u8 code(object value, str name) except? 0xff:
+    return <u8>value if quick(value) else integer(value, name, *RANGES[name])
+
+
+def beyond(**arguments):
+    """Raises `InvalidArgument` for the first one that its field cannot hold."""
+    for name, value in arguments.items():
+        if value is not None:
+            integer(value, name, *RANGES[name])
 
 
 cdef class OrderBook:
@@ -81,9 +89,9 @@ cdef class OrderBook:
     cdef size_t written     # events of the last call
 
     def __cinit__(self, *, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
-        cdef i64 lot_units = within(lot, "lot", 1, INT64_MAX)
-        cdef i64 quantity_max = within(max_quantity, "max_quantity", lot_units, INT64_MAX)
-        cdef i64 orders_max = within(max_orders, "max_orders", 1, 0xffffffff)
+        cdef i64 lot_units = integer(lot, "lot", 1)
+        cdef i64 quantity_max = integer(max_quantity, "max_quantity", lot_units)
+        cdef i64 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
         core_init(&self.core)
         book_init(&self.core, &self.book, 1, fresh_secret())
         self.capacity = 64
@@ -150,19 +158,21 @@ cdef class OrderBook:
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = unsigned(order_id, "order_id")
-        command.client_order_id = unsigned(client_order_id, "client_order_id")
-        command.account = unsigned(account, "account")
-        command.quantity = signed(quantity, "quantity")
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            command.client_order_id = unsigned(client_order_id, "client_order_id")
+            command.account = unsigned(account, "account")
+            command.quantity = signed(quantity, "quantity")
+            command.side = code(side, "side")
+            command.time_in_force = code(time_in_force, "time_in_force")
+            if price is not None:
+                command.price = signed(price, "price")
+        except OverflowError:
+            beyond(order_id=order_id, client_order_id=client_order_id, account=account,
+                   quantity=quantity, side=side, time_in_force=time_in_force, price=price)
         command.instrument = 1
         command.kind = NEW
-        command.side = <u8>within(side, "side", 0, 255)
-        command.time_in_force = <u8>within(time_in_force, "time_in_force", 0, 255)
-        if price is None:
-            command.order_type = MARKET
-        else:
-            command.order_type = LIMIT
-            command.price = signed(price, "price")
+        command.order_type = MARKET if price is None else LIMIT
         if post_only is not False and flag(post_only, "post_only"):
             command.flags = POST_ONLY
         self.run(&command)
@@ -172,7 +182,10 @@ cdef class OrderBook:
         """Takes an order off; returns the quantity it still had, 0 if it is not live.  O(1)."""
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = unsigned(order_id, "order_id")
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+        except OverflowError:
+            beyond(order_id=order_id)
         command.instrument = 1
         command.kind = CANCEL
         self.apply(&command)
@@ -189,17 +202,20 @@ cdef class OrderBook:
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = unsigned(order_id, "order_id")
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            if quantity is not None:
+                command.quantity = signed(quantity, "quantity")
+            if price is not None:
+                command.price = signed(price, "price")
+        except OverflowError:
+            beyond(order_id=order_id, quantity=quantity, price=price)
         command.instrument = 1
         command.kind = AMEND
         if quantity is None:
             command.flags |= KEEP_QUANTITY
-        else:
-            command.quantity = signed(quantity, "quantity")
         if price is None:
             command.flags |= KEEP_PRICE
-        else:
-            command.price = signed(price, "price")
         self.run(&command)
         return self.traded()
 
@@ -207,8 +223,11 @@ cdef class OrderBook:
         """Takes a quantity off an order, which keeps its place; returns what is left of it."""
         cdef mc_command command
         memset(&command, 0, sizeof(command))
-        command.order_id = unsigned(order_id, "order_id")
-        command.quantity = signed(quantity, "quantity")
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            command.quantity = signed(quantity, "quantity")
+        except OverflowError:
+            beyond(order_id=order_id, quantity=quantity)
         command.instrument = 1
         command.kind = REDUCE
         self.run(&command)
@@ -253,11 +272,11 @@ cdef class OrderBook:
 
     def quantity_at(self, side, price):
         """Open quantity at one price; 0 when nobody is there.  O(1) near the last price used."""
-        cdef u32 code = side_code(side)
-        cdef i64 ticks = signed(price, "price")
+        cdef u32 number = side_code(side)
+        cdef i64 ticks = integer(price, "price")
         cdef Ladder* ladder
         cdef Level* level
-        ladder = &self.book.sides[code - 1]
+        ladder = &self.book.sides[number - 1]
         level = level_at(ladder, ladder_key(ladder, ticks))
         return level.quantity if level != NULL else 0
 
@@ -271,13 +290,18 @@ cdef class OrderBook:
 
     def order(self, order_id):
         """The live order of this id as an `ORDER` row, or None.  O(1)."""
-        return order_row(&self.book, unsigned(order_id, "order_id"))
+        return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
 
     def __len__(self):
         return self.book.ids.count
 
     def __contains__(self, order_id):
-        return ids_look_up(&self.book.ids, unsigned(order_id, "order_id")) != NULL
+        cdef u64 wanted = 0
+        try:
+            wanted = unsigned(order_id, "order_id")
+        except OverflowError:
+            beyond(order_id=order_id)
+        return ids_look_up(&self.book.ids, wanted) != NULL
 
     def __repr__(self):
         return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"

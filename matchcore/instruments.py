@@ -121,7 +121,9 @@ class Instrument:
 
     def price(self, ticks: SupportsIndex) -> Decimal:
         """The price of a number of ticks, with as many decimals as the tick has."""
-        return _EXACT.multiply(self.tick, integer(ticks, f"{self.symbol}: ticks"))
+        if type(ticks) is not int or not INT64_MIN <= ticks <= INT64_MAX:
+            ticks = integer(ticks, f"{self.symbol}: ticks")
+        return _EXACT.multiply(self.tick, ticks)
 
 
 def price_text(price: Decimal) -> str:
