@@ -60,6 +60,7 @@ class Durability:
 
 _KIND, _FIRST = EVENT.fields["kind"][1], EVENT.fields["trade_id"][1]  # type: ignore[index]
 _SEQUENCE = struct.Struct("<Q")
+_REPEATED = int(EventKind.REPEATED)
 IN_MEMORY = Durability("memory", None, False)
 
 
@@ -78,7 +79,7 @@ class Answer:
         self.durability = durability
         self._records = records
         first = None
-        if records[_KIND] == EventKind.REPEATED:  # what follows is told with the ticks of then
+        if records[_KIND] == _REPEATED:  # what follows is told with the ticks of then
             first = _SEQUENCE.unpack_from(records, _FIRST)[0]
         self._instruments = directory.in_order(first)
         self._events: NDArray[np.void] | None = None
@@ -336,8 +337,9 @@ class BookView:
             machine = self._look()
             instrument = machine.instruments[self._number]
             rows = {side: machine.levels(self._number, side, depth).tolist() for side in sides}
+        price = instrument.price
         made = (
-            [PriceLevel(instrument.price(ticks), *rest) for ticks, *rest in rows.get(side, ())]
+            [PriceLevel(price(ticks), size, orders) for ticks, size, orders in rows.get(side, ())]
             for side in Side
         )
         return instrument, Depth(*made)

@@ -77,7 +77,7 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
     if price is None:
         ticks, order_type, usual = 0, _MARKET, _IOC
     else:
-        ticks, order_type, usual = directory.ticks(number, price), _LIMIT, _GTC
+        ticks, order_type, usual = directory.ticks_at(number - 1, price), _LIMIT, _GTC
     try:
         return _COMMAND.pack(
             time or now, order_id, client_order_id, account, ticks, 0, quantity, 0, 0, number,

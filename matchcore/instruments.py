@@ -199,12 +199,16 @@ class Directory:
         self._former = list(former)
 
     def ticks(self, key: SupportsIndex | str | bytes, price: Price) -> int:
-        """`Instrument.ticks`, remembered: prices come back, and exact arithmetic takes its time.
+        """`Instrument.ticks` of a symbol or number."""
+        return self.ticks_at(self._at(key), price)
+
+    def ticks_at(self, at: int, price: Price) -> int:
+        """The same by number - 1, unchecked, and remembered: prices come back, and exact
+        arithmetic takes its time.
 
         Remembered as text or int, and by exact type only: 1 == True == Decimal(1) for a dict.
         """
         kind = type(price)
-        at = key - 1 if type(key) is int and 0 < key <= len(self._ticks) else self._at(key)
         if kind is str or kind is int:
             written: str | int = price  # type: ignore[assignment]
         elif kind is Decimal or kind is float:
@@ -223,11 +227,10 @@ class Directory:
 
     def number(self, symbol: str | bytes) -> int:
         """The number of a symbol; `UnknownInstrument` if there is none."""
-        text = symbol if type(symbol) is str else symbol_text(symbol)
-        number = self._numbers.get(text or "")
-        if number is None:
-            raise UnknownInstrument(f"unknown instrument {shown(symbol)}")
-        return number
+        try:
+            return self._numbers[symbol if type(symbol) is str else symbol_text(symbol) or ""]
+        except KeyError:
+            raise UnknownInstrument(f"unknown instrument {shown(symbol)}") from None
 
     def in_order(self, sequence: int | None = None) -> Sequence[Instrument]:
         """The instruments by number - 1, with the ticks of now, or of the events of a sequence.
