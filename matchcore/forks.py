@@ -20,7 +20,7 @@ from .arguments import UINT64_MAX, integer
 from .calls import Calls
 from .commands import COMMAND, INSTRUMENT, Kind, checked, joined
 from .encoding import pack
-from .errors import InvalidCommand, LogError, NotInTheLog, SnapshotDamaged, UnknownInstrument
+from .errors import InvalidCommand, LogError, NotInTheLog, UnknownInstrument
 from .events import EVENT, EventKind, fresh
 from .instruments import read_instrument
 from .journal import Frame
@@ -59,7 +59,7 @@ class Fork(Reads, Calls):
     ) -> None:
         """``frames``: of the log that the state is of; None if there is none."""
         if state.next_order_id >= OWN_IDS:
-            raise SnapshotDamaged(f"next_order_id {state.next_order_id}: no exchange counts so far")
+            raise LogError(f"ids from {OWN_IDS} on are assigned already: none is left for a fork")
         self._lock = threading.RLock()
         self._record = made.from_state(state)
         state.next_order_id = OWN_IDS
