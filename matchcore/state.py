@@ -55,13 +55,18 @@ class State:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal for equal states, whatever holds them."""
+        return self._digested() + self._former()
+
+    def _digested(self) -> bytes:
+        """What the digest is of: all but the former instruments, which only say how remembered
+        answers are shown.  So an old log has its old digest."""
         head = _HEAD.pack(
             MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments),
             len(self.answers), len(self.answer_events),
         )  # fmt: skip
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        told = [self.answers.tobytes(), self.answer_events.tobytes(), self._former()]
+        told = [self.answers.tobytes(), self.answer_events.tobytes()]
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _table(self) -> bytes:
@@ -147,8 +152,8 @@ class State:
         return state
 
     def digest(self) -> str:
-        """SHA-256 of the canonical bytes, in hexadecimal."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+        """SHA-256 of the canonical bytes without the former instruments, in hexadecimal."""
+        return hashlib.sha256(self._digested()).hexdigest()
 
 
 def _records(instruments: Sequence[Instrument], numbers: Sequence[int]) -> NDArray[np.void]:
