@@ -43,8 +43,8 @@ from .errors import (
     UnknownInstrument,
 )
 from .events import EVENT, EventKind, Field, Reason, Status, fresh
-from .follower import Follower, Sink
 from .forks import Fork
+from .follower import Follower, Sink, SinkBehind
 from .instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
 from .recovery import Recovery
@@ -136,6 +136,7 @@ __all__ = [
     "RestingOrder",
     "Side",
     "Sink",
+    "SinkBehind",
     "SinkError",
     "SnapshotDamaged",
     "State",

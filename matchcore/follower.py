@@ -1,7 +1,8 @@
 """A follower: reads a log, drives its own machine, and hands both to a sink, each thing once.
 
 The sink keeps the position in the same transaction as its rows, so a follower can die anywhere:
-the next one asks the sink where it stood and goes on from there.
+the next one asks the sink where it stood and goes on from there.  A sink that is set back, such as
+a database restored from a backup, is followed from its earlier position again.
 """
 
 from __future__ import annotations
@@ -22,11 +23,26 @@ from .journal import Keys, LogReader, Position
 from .recovery import machine_class, of_this_log, starts
 
 POLL_SECONDS = 0.02
+LOOK_SECONDS = 1.0  # between two looks at where an idle sink stands
 BUNDLE_COMMANDS = 4096  # handed on together, when that many are waiting
 
 
+class SinkBehind(SinkError):
+    """A sink stands at an earlier `position` than what it was given would follow.
+
+    A `Follower` goes back there by itself.
+    """
+
+    def __init__(self, position: Position, first: int) -> None:
+        super().__init__(f"the sink is at sequence {position.sequence}, {first} does not follow")
+        self.position = position
+
+
 class Sink(Protocol):
-    """Where a follower delivers.  `write` is one transaction: the rows and the position."""
+    """Where a follower delivers.  `write` is one transaction: the rows and the position.
+
+    `write` raises `SinkBehind` when the sink was set back since it took what came before.
+    """
 
     def position(self) -> Position | None:
         """The last position written, None when there is none yet."""
@@ -39,10 +55,19 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+def set_back(before: Position, now: Position) -> str:
+    """How far back a sink was set, as people read it."""
+    return (
+        f"the database stands at sequence {now.sequence}, and stood at {before.sequence} before:"
+        f" {before.sequence - now.sequence} commands are delivered again"
+    )
+
+
 class Follower(Closing):
     """Follows the log in a directory into a sink, also while an engine writes it.
 
-    Starts at the sink's position, from the newest snapshot before it.  Not for two threads.
+    Starts at the sink's position, from the newest snapshot before it; does so again when the sink
+    was set back, and `went_back` hears from which position to which.  Not for two threads.
     Raises `SinkError` when the sink is ahead of the log, `LogDamaged` as recovery does.
     """
 
@@ -53,22 +78,60 @@ class Follower(Closing):
         *,
         machine: str = "cython",
         keys: Keys | None = None,
+        went_back: Callable[[Position, Position], object] = lambda before, now: None,
     ) -> None:
-        directory = Path(path)
-        self._sink = sink
-        at = sink.position() or Position(0, 0)
-        accept = of_this_log(directory, accept_loss=True)  # the sink knows the exchange
-        start = starts(directory, machine_class(machine), at.sequence, accept, keys=keys)
-        self._machine = start.machine
-        self._reader = LogReader(directory, after=start.sequence, chain=start.chain, keys=keys)
+        self._directory, self._sink, self._keys = Path(path), sink, keys
+        self._made, self._went_back = machine_class(machine), went_back
         self._refused = ""  # what the sink said when it did not take a bundle
+        self._told = False  # whether the sink has ever said a position
+        self._begin(sink.position() or Position(0, 0))
+
+    def _begin(self, at: Position) -> None:
+        """Takes the machine and the reader to where the sink stands."""
+        accept = of_this_log(self._directory, accept_loss=True)  # the sink knows the exchange
+        start = starts(self._directory, self._made, at.sequence, accept, keys=self._keys)
+        self._machine = start.machine
+        self._reader = LogReader(
+            self._directory, after=start.sequence, chain=start.chain, keys=self._keys
+        )
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at
+        self._told |= at.sequence > 0
+        self._looks_at = time.monotonic() + LOOK_SECONDS
 
     def step(self) -> int:
         """Delivers what the log has now; returns the number of commands (0: up to date)."""
         if self._refused:
             raise SinkError(f"stopped behind {self.position}: {self._refused}; make a new follower")
+        while True:
+            try:
+                delivered = self._deliver()
+                if not delivered:
+                    self._look()
+                return delivered
+            except SinkBehind as behind:
+                self._go_back(behind)
+
+    def _go_back(self, behind: SinkBehind) -> None:
+        if behind.position.sequence >= self.position.sequence:
+            raise behind
+        before, self._refused = self.position, str(behind)
+        self._went_back(before, behind.position)
+        self._reader.close()
+        self._begin(behind.position)
+        self._refused = ""
+
+    def _look(self) -> None:
+        """`SinkBehind` if an idle sink was set back; one that keeps no position never is."""
+        if time.monotonic() < self._looks_at:
+            return
+        at = self._sink.position() or Position(0, 0)
+        self._told |= at.sequence > 0
+        self._looks_at = time.monotonic() + LOOK_SECONDS
+        if self._told and at.sequence < self.position.sequence:
+            raise SinkBehind(at, self.position.sequence + 1)
+
+    def _deliver(self) -> int:
         delivered = 0
         for epoch, commands in self._bundles():
             known = max(0, self._behind - self._machine.sequence)
@@ -78,6 +141,8 @@ class Follower(Closing):
                 position = Position(epoch, self._machine.sequence)
                 try:
                     self._sink.write(position, commands[known:], events)
+                except SinkBehind:
+                    raise
                 except BaseException as error:
                     self._refused = str(error) or type(error).__name__
                     raise

@@ -87,12 +87,12 @@ def export(
     *,
     registry: CollectorRegistry | None = None,
     engine: str = "matchcore",
-    lag: Callable[[], int] | None = None,
+    lag: Callable[[], int | None] | None = None,
 ) -> None:
     """Shows a meter to Prometheus, with ``engine`` as a label; needs the extra `metrics`.
 
     ``lag``: asked for the commands that a database has not got yet, such as
-    ``lambda: engine.persistence.lag``.
+    ``lambda: engine.persistence.lag``; while it says None it is not shown.
     All engines of one registry are one collector, because a metric has one description.
     ValueError if the name is taken.
     """
@@ -119,7 +119,7 @@ class _Collector:
     def __init__(self, registry: object) -> None:
         self.registry = registry  # kept, so that its id stays its own
         self.meters: dict[str, Meter] = {}
-        self.lags: dict[str, Callable[[], int]] = {}
+        self.lags: dict[str, Callable[[], int | None]] = {}
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import (
@@ -147,7 +147,9 @@ class _Collector:
             "matchcore_database_lag", "Durable commands a database has not got", labels=["engine"]
         )
         for engine, lag in self.lags.items():
-            lags.add_metric([engine], lag())
+            behind = lag()
+            if behind is not None:
+                lags.add_metric([engine], behind)
         yield lags
 
 

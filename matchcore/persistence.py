@@ -36,8 +36,8 @@ def place_of(where: str | tuple[str, int] | None) -> tuple[str, int] | None:
 class Persistence:
     """The follower of an engine's log into the database of a URL.
 
-    It is started again when it dies, with pauses that grow to 10 seconds, but not when the
-    database refuses: then `error` says why, and a new engine may try again.
+    It is started again when it dies, with pauses that grow to 10 seconds, but not when it refuses
+    for a reason that lasts: then `error` says why, and a new engine may try again.
     """
 
     def __init__(self, directory: Path, where: tuple[str, int], durable: Callable[[], int]) -> None:
@@ -47,21 +47,27 @@ class Persistence:
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
         self.sequence = 0  # of the last command that the database is known to have
+        self._known = False  # whether the database has said that
         self.error = ""
+        self.set_back = ""  # how far the database was set back, the last time that it was
         self.starts = 0
         self._start()
         self._watcher = threading.Thread(target=self._watch, name="matchcore-follow", daemon=True)
         self._watcher.start()
 
     @property
-    def lag(self) -> int:
-        """How many durable commands the database has not got yet; waits for nothing."""
-        return max(0, self._durable() - self.sequence)
+    def lag(self) -> int | None:
+        """How many durable commands the database has not got yet; waits for nothing.
+
+        None until the database has said where it stands.
+        """
+        return max(0, self._durable() - self.sequence) if self._known else None
 
     @property
     def pid(self) -> int | None:
         """The follower's process, None between two of them."""
-        return self._child.pid if self._child is not None else None
+        child = self._child
+        return child.pid if child is not None and child.returncode is None else None
 
     def _start(self) -> None:
         paths = [IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -78,24 +84,38 @@ class Persistence:
         self.starts += 1
 
     def _watch(self) -> None:
-        pause = PAUSE_SECONDS_MIN
+        pause, code = PAUSE_SECONDS_MIN, 0
         while True:
             child = self._child
-            assert child is not None and child.stdout is not None
-            for line in child.stdout:
-                said = json.loads(line)
-                self.sequence = int(said.get("sequence", self.sequence))
-                self.error = str(said.get("error", ""))
-                pause = PAUSE_SECONDS_MIN
-            code = child.wait()
-            child.stdout.close()
-            self._let_go()
+            if child is not None and child.stdout is not None:
+                for line in child.stdout:
+                    self._hear(line)
+                    pause = PAUSE_SECONDS_MIN
+                code = child.wait()
+                child.stdout.close()
+                self._let_go()
             if code == REFUSED or self._closing.wait(pause):
                 return
+            self.error = self.error or f"the follower ended with {code} and is started again"
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # no memory or no process free now
+                self._child, self.error = None, f"the follower cannot be started: {error}"
             if self._closing.is_set():  # `close` may have seen the one before
                 self._let_go()
+
+    def _hear(self, line: str) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):  # a library's own words
+            return
+        if "sequence" in said:
+            self.sequence, self._known = int(said["sequence"]), True
+        self.set_back = str(said.get("set_back", self.set_back))
+        self.error = str(said.get("error", ""))
 
     def close(self, seconds: float = CATCH_UP_SECONDS) -> None:
         """Lets it deliver what the log has, for so long at most; the rest is for the next start."""

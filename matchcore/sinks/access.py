@@ -68,14 +68,16 @@ def transaction(store: SqlStore) -> Iterator[sa.Connection]:
 def empty(store: SqlStore) -> None:
     """Takes every row of the store's shard away, chunk by chunk, with the position at 0 first.
 
-    A follower that still writes is refused from then on, and so is one that comes when this was
-    cut short: instruments go last, and its first batch meets theirs.  Doing it again helps.
+    A follower that still writes begins again from then on and is refused, and so is one that comes
+    when this was cut short: instruments go last, all at once, and its first batch meets theirs.
+    Doing it again helps.
     """
     with transaction(store) as connection:
         shard = POSITIONS.c.shard == store.shard
         connection.execute(sa.select(POSITIONS.c.seq).where(shard).with_for_update())
-        connection.execute(sa.update(POSITIONS).where(shard).values(seq=0))
-    for table in reversed(SQL_TABLES.values()):
+        connection.execute(sa.update(POSITIONS).where(shard).values(seq=0, epoch=0))
+    last, *others = SQL_TABLES.values()
+    for table in reversed(others):
         mine = table.c.shard == store.shard
         while True:
             with transaction(store) as connection:
@@ -84,6 +86,8 @@ def empty(store: SqlStore) -> None:
                     break
                 within = table.c.seq.between(first, first + EMPTIED_TOGETHER - 1)
                 connection.execute(sa.delete(table).where(mine, within))
+    with transaction(store) as connection:
+        connection.execute(sa.delete(last).where(last.c.shard == store.shard))
 
 
 def replace(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MatchcoreError
-from ..follower import Follower
+from ..follower import Follower, set_back
 from ..journal import Keys, Position, identity_of
 from ..persistence import CATCH_UP_SECONDS, REFUSED
 from .interface import SinkAway
@@ -26,7 +26,12 @@ from .opening import RowSink, open_store, patiently
 
 
 class TellingSink(RowSink):
-    """Says each position that the database has taken."""
+    """Says where the database stands whenever it is known."""
+
+    def position(self) -> Position | None:
+        at = super().position()
+        say(sequence=at.sequence if at else 0)
+        return at
 
     def write(
         self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
@@ -37,6 +42,10 @@ class TellingSink(RowSink):
 
 def _say_away(error: SinkAway) -> None:
     say(error=str(error))
+
+
+def _say_set_back(before: Position, now: Position) -> None:
+    say(sequence=now.sequence, set_back=set_back(before, now))
 
 
 def say(**what: object) -> None:
@@ -53,8 +62,7 @@ def main(arguments: list[str]) -> int:
         identity, keys = identity_of(directory), Keys.from_environment()
         store = patiently(lambda: open_store(url, identity, shard), math.inf, _say_away)
         sink = TellingSink(store, shard, patience=math.inf, waiting=_say_away)
-        with Follower(directory, sink, keys=keys) as follower:
-            say(sequence=follower.position.sequence)
+        with Follower(directory, sink, keys=keys, went_back=_say_set_back) as follower:
             while True:
                 last = ended.is_set()  # before the look: what came until then is delivered
                 if not follower.step() and last:

@@ -14,13 +14,21 @@ from .rows import Rows
 
 
 class SinkAway(SinkError):
-    """The database can not be reached now: asking again may help, and does no harm."""
+    """The database does not take it now: asking again may help, and does no harm.
+
+    It cannot be reached, is busy, read-only or full, or refused for a reason that is not known to
+    last.  ``advice``: what to do if it does not pass, "" if that is not known.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.advice = advice
 
 
 class Store(Protocol):
     """Rows of one or more shards, each with its position.
 
-    Raises `SinkAway` when it can not be reached, `SinkError` when it refuses.  Made by a factory
+    Raises `SinkAway` for what may pass, another `SinkError` for what lasts.  Made by a factory
     `(url: str, identity: bytes, shard: int) -> Store`, registered as an entry point of the group
     ``matchcore.sinks`` under its URL scheme.
     """

@@ -19,9 +19,16 @@ from .store import STATEMENT_ROWS, SqlStore
 from .tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for any one answer: a dead network is noticed by then
-#: Lost, refused or idle connections, shutdown, lock wait timeout, deadlock, too many connections.
-_AWAY = {1040, 1053, 1077, 1079, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1927, 2002, 2003, 2006,
-         2013, 2014, 2055, 4031, 0, 1429, 12701}  # fmt: skip
+#: What is known to last, by code; so are integrity and data errors.  All else is asked again.
+_LASTS = {
+    1044, 1045, 1130, 1142, 1143, 1227, 1251, 1370, 1698, 1820, 1862,  # rights, hosts, passwords
+    2054, 2059, 2061,  # ways of logging in that the driver does not know
+    1049,  # no such database
+    3819, 4025,  # a constraint that a row does not meet
+    1033, 1034, 1035, 1194, 1195, 1712, 1932,  # damaged tables
+}  # fmt: skip
+#: A statement that is too long: said by the server, or the connection just ends.
+_TOO_LONG = {1153, 2006, 2013, 2014}
 _SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'"
 
 
@@ -61,19 +68,18 @@ class MysqlStore(SqlStore):
     def _begin(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("START TRANSACTION READ ONLY" if self.read_only else "BEGIN")
 
-    def prepare(self, identity: bytes) -> None:
+    def _settle(self, connection: sa.Connection, identity: bytes) -> None:
         name = self._layout_name
         if not name:
-            with self._speaking() as connection:
-                version = str(connection.exec_driver_sql("SELECT VERSION()").scalar())
-                made = ""
-                if layout_of(version) != "plain":
-                    database = connection.dialect.identifier_preparer.quote(str(self.url.database))
-                    made = str(connection.exec_driver_sql(f"SHOW CREATE DATABASE {database}").all())
-                name = layout_of(version, made)
-                connection.rollback()
+            version = str(connection.exec_driver_sql("SELECT VERSION()").scalar())
+            made = ""
+            if layout_of(version) != "plain":
+                database = connection.dialect.identifier_preparer.quote(str(self.url.database))
+                made = str(connection.exec_driver_sql(f"SHOW CREATE DATABASE {database}").all())
+            name = layout_of(version, made)
+            connection.rollback()
         self.layout = Layout(name, self._partitions, self._sub)
-        super().prepare(identity)
+        super()._settle(connection, identity)
 
     def _insert(self, connection: sa.Connection, table: str, rows: NDArray[np.void]) -> None:
         if any(form.startswith("S") for form in TABLES[table].columns.values()):
@@ -87,13 +93,23 @@ class MysqlStore(SqlStore):
         for at in range(0, len(rows), STATEMENT_ROWS):
             connection.exec_driver_sql(head + values_text(rows[at : at + STATEMENT_ROWS]))
 
-    def _away(self, error: sa.exc.DBAPIError) -> bool:
-        code = error.orig.args[0] if error.orig is not None and error.orig.args else 0
+    def _lasts(self, error: sa.exc.DBAPIError) -> bool:
         cause = getattr(error.orig, "original_exception", None)  # PyMySQL's, of 2003
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return False
-        lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-        return error.connection_invalidated or (lost and code in _AWAY)
+        refused = sa.exc.IntegrityError | sa.exc.DataError
+        return (
+            isinstance(cause, ssl.SSLCertVerificationError)
+            or isinstance(error, refused)
+            or _code(error) in _LASTS
+        )
+
+    def _advice(self, error: sa.exc.DBAPIError) -> str:
+        if _code(error) in _TOO_LONG:
+            return "is the server's max_allowed_packet too small? it takes statements of 1 MB"
+        return ""
+
+
+def _code(error: sa.exc.DBAPIError) -> object:
+    return error.orig.args[0] if error.orig is not None and error.orig.args else None
 
 
 def insert_head(table: str) -> str:

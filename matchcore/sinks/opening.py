@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..arguments import shard_number
 from ..errors import MissingExtra, SinkError
 from ..events import fresh
+from ..follower import SinkBehind
 from ..journal import Position
 from .interface import SinkAway, Store
 from .rows import RowMaker
@@ -31,6 +32,7 @@ BUILT_IN = {
     "postgresql": ("postgres", "PostgresStore"),
 }
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 5.0
+SAME_MAX = 8  # failures in a row, all the same: the last one says so, after 6 seconds of pauses
 _T = TypeVar("_T")
 
 
@@ -92,15 +94,12 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", url)
 
 
-class _Moved(Exception):
-    """The database has more than a maker knows: a follower died, and its last commit came late."""
-
-
 class RowSink:
     """`Sink` of a follower into a `Store`: makes the rows of each batch and writes them.
 
     `patience`: seconds for which a database that is away is asked again, with growing pauses;
-    0 raises at once.  `waiting` hears each time why.  Not for two threads.
+    0 raises at once.  `waiting` hears each time why.  `SinkBehind` when the database stands
+    earlier than it did: nothing is remembered of it then.  Not for two threads.
     """
 
     def __init__(
@@ -116,11 +115,18 @@ class RowSink:
         self._shard = shard_number(shard)
         self.patience = patience
         self._maker: RowMaker | None = None
-        self._at = 0  # the sequence that the maker stands at
+        self._at = Position(0, 0)  # where the maker stands
         self._wrote = False
 
     def position(self) -> Position | None:
-        return self._ask(lambda: self.store.position(self._shard))
+        at = self._ask(lambda: self.store.position(self._shard))
+        if (at.sequence if at else 0) < self._at.sequence:
+            self._forget()
+        return at
+
+    def _forget(self) -> None:
+        """The database was set back: nothing holds that is remembered of it."""
+        self._maker, self._wrote, self._at = None, False, Position(0, 0)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         return patiently(ask, self.patience, self._waiting)
@@ -130,46 +136,62 @@ class RowSink:
     ) -> None:
         """One transaction.  What is there already is skipped by position, never by its keys."""
         to = position.sequence
+        first = to - len(commands) + 1
         while True:
             if self._maker is None:
                 self._at, self._maker = self._ask(self._begin)
             maker, at = self._maker, self._at
-            first = to - len(commands) + 1
-            if first > at + 1:
-                raise SinkError(f"the database is at sequence {at}, {first} does not follow")
-            if to <= at:
+            if first > at.sequence + 1:
+                self._forget()
+                raise SinkBehind(at, first)
+            if to <= at.sequence:
                 return
-            new, told = commands[at + 1 - first :], fresh(events)
-            told = told[told["sequence"] > at]
+            start = at.sequence + 1
+            new, told = commands[start - first :], fresh(events)
+            told = told[told["sequence"] >= start]
             try:
-                rows = self._ask(partial(maker.make, at + 1, new, told))
+                rows = self._ask(partial(maker.make, start, new, told))
+                self._ask(partial(self.store.write, self._shard, position.epoch, start, to, rows))
                 break
-            except _Moved as moved:
-                if self._wrote:
-                    raise SinkError(
-                        f"the database is at sequence {moved}, within {at + 1} to {to}: another"
-                        " follower writes here"
-                    ) from None
-                self._maker = None
-        self._ask(lambda: self.store.write(self._shard, position.epoch, at + 1, to, rows))
+            except SinkAway:
+                raise
+            except SinkError as error:
+                self._look_again(error)
         maker.accept()
-        self._at, self._wrote = to, True
+        self._at, self._wrote = position, True
 
-    def _begin(self) -> tuple[int, RowMaker]:
+    def _look_again(self, error: SinkError) -> None:
+        """Forgets the rows of a database that stands elsewhere now; raises what lasts.
+
+        It may be ahead before the first write: a follower died, and its last commit came late.
+        """
+        at = self._ask(self._stands)
+        ahead = at.sequence > self._at.sequence
+        if at.sequence == self._at.sequence or (ahead and self._wrote):
+            raise error
+        self._maker = None
+
+    def _stands(self) -> Position:
+        return self.store.position(self._shard) or Position(0, 0)
+
+    def _begin(self) -> tuple[Position, RowMaker]:
         """Where the database stands, all of it at one sequence: nobody wrote meanwhile."""
         while True:
-            before = self.store.position(self._shard)
+            before = self._stands()
             maker = RowMaker(self._shard, self._read)
-            if self.store.position(self._shard) == before:
-                return before.sequence if before else 0, maker
+            if self._stands() == before:
+                return before, maker
 
     def _read(self, table: str, column: str, values: Sequence[int]) -> NDArray[np.void]:
         """Rows as of the sequence that the maker stands at."""
         found = self.store.read(self._shard, table, column, values)
         if column:  # later than the beginning, which looks itself
-            at = self.store.position(self._shard)
-            if (at.sequence if at else 0) != self._at:
-                raise _Moved(at.sequence if at else 0)
+            at = self._stands()
+            if at.sequence != self._at.sequence:
+                raise SinkError(
+                    f"the database is at sequence {at.sequence}, and was at {self._at.sequence}:"
+                    " another follower writes here"
+                )
         return found
 
     def close(self) -> None:
@@ -194,14 +216,28 @@ def patiently(
     patience: float,
     waiting: Callable[[SinkAway], object] = lambda error: None,
 ) -> _T:
-    """Asks until the database is there, for so many seconds at most; `waiting` hears why not."""
+    """Asks until the database is there, for so many seconds at most; `waiting` hears why not.
+
+    A failure that is the same `SAME_MAX` times in a row is said to be one that may last.
+    """
     until, pause = time.monotonic() + patience, PAUSE_SECONDS_MIN
+    before, times = "", 0
     while True:
         try:
             return ask()
         except SinkAway as error:
+            kind = re.sub(r"\d+", "#", str(error))  # numbers of connections and processes differ
+            before, times = kind, (times + 1 if kind == before else 1)
+            said = error if times < SAME_MAX else _lasting(error)
             if time.monotonic() + pause > until:
-                raise
-            waiting(error)
+                raise said from None
+            waiting(said)
         time.sleep(pause)
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+
+def _lasting(error: SinkAway) -> SinkAway:
+    advice = f"; {error.advice}" if error.advice else ""
+    return SinkAway(
+        f"{error}; the same {SAME_MAX} times in a row, so it may not pass by itself{advice}"
+    )

@@ -18,19 +18,18 @@ from .store import SqlStore
 from .tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for a dead network to be noticed
-#: Lost connections, no more of them, shutdown, starting up, cut while idle, lock timeout, deadlock,
-#: serialization.
-_AWAY = ("08", "53300", "57P01", "57P02", "57P03", "57P05", "25P03", "55P03", "40")
-#: Of an error without a state: what libpq says of the network, and a server of its own state.  All
-#: else (a wrong password, no such database or file, a certificate) stays wrong however often
-#: it is asked.
-_AWAY_TEXT = re.compile(
-    r"refused|time(d out|out)|reset by peer|closed the connection|closed unexpectedly|unreachable"
-    r"|no route|broken pipe|EOF|connection (is closed|is lost|is bad|not open)"
-    r"|could not (receive|send)"
-    r"|name resolution|translate host name|failed to resolve"
-    r"|starting up|shutting down|recovery mode|not yet accepting|too many (clients|connections)"
-    r"|remaining connection slots|terminating connection|server login has been failing",
+#: What is known to last, by state; all else is asked again.
+_LASTS = (
+    "28", "42501",  # passwords, rights
+    "3D", "3F",  # no such database or schema
+    "21", "22", "23",  # rows that are refused for what they are
+    "XX001", "XX002",  # damaged tables and indexes
+)  # fmt: skip
+#: Of an error without a state, while a connection is made: the words of libpq and of the server.
+_LASTS_TEXT = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|permission denied"
+    r"|does not exist|no such (user|database)|certificate|private key"
+    r"|invalid (connection option|port|integer value|\w+ value)",
     re.IGNORECASE,
 )
 _KEEPALIVES = {
@@ -96,11 +95,11 @@ class PostgresStore(SqlStore):
             (self.shard, seqs.tolist()),
         )
 
-    def _away(self, error: sa.exc.DBAPIError) -> bool:
+    def _lasts(self, error: sa.exc.DBAPIError) -> bool:
         state = getattr(error.orig, "sqlstate", None)
-        if state is None:  # libpq's own: it could not connect, or lost the connection
-            return error.connection_invalidated or bool(_AWAY_TEXT.search(str(error.orig)))
-        return error.connection_invalidated or state.startswith(_AWAY)
+        if state is None:
+            return bool(_LASTS_TEXT.search(str(error.orig)))
+        return bool(state.startswith(_LASTS))
 
 
 def _session(connection: Any, _: object) -> None:

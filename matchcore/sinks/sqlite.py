@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from ..errors import SinkError
+from .interface import SinkAway
 from .store import SqlStore
 from .tables import TABLES
 
@@ -26,6 +28,8 @@ class SqliteStore(SqlStore):
             raise SinkError(f"{str(url)!r}: sqlite:///relative.db or sqlite:////absolute.db")
         self.path = Path(url.database).absolute()
         self._busy = BUSY_SECONDS
+        self._file: tuple[int, int] | None = None  # which one the connection is to
+        self._wal: tuple[int, int] | None = None  # and its write-ahead log
         super().__init__(url, shard)
 
     def _connector(self) -> sa.Engine:
@@ -42,12 +46,39 @@ class SqliteStore(SqlStore):
     def prepare(self, identity: bytes) -> None:
         if not self.path.parent.is_dir():
             raise SinkError(f"{self.path}: the directory {self.path.parent} is not there")
-        self._look_without_writing(identity)
         super().prepare(identity)
-        with self._speaking() as connection:
-            connection.rollback()
-            driver: Any = connection.connection
+
+    def _connected(self) -> sa.Connection:
+        if self._identity is not None:
+            self._forget_the_old_file()
+            self._look_without_writing(self._identity)
+            self._file = _file(self.path)  # None: the connection makes it
+        return super()._connected()
+
+    def _settle(self, connection: sa.Connection, identity: bytes) -> None:
+        super()._settle(connection, identity)
+        driver: Any = connection.connection
+        try:
             driver.execute("PRAGMA journal_mode = WAL")
+            driver.execute("SELECT 1 FROM positions").fetchall()  # from then on the log is there
+        except sqlite3.OperationalError as error:
+            raise SinkAway(f"{self.shown}: {error}") from None
+        if self._gone():
+            raise SinkAway(f"{self.shown}: the file was replaced while it was opened")
+        self._file, self._wal = _file(self.path), _file(self._beside("-wal"))
+
+    def _gone(self) -> bool:
+        return self._file is not None and _file(self.path) != self._file
+
+    def _forget_the_old_file(self) -> None:
+        """Takes away the log of a file that was replaced: SQLite would read it into the new one."""
+        wal = self._beside("-wal")
+        if self._gone() and self._wal is not None and _file(wal) == self._wal:
+            wal.unlink(missing_ok=True)
+            self._beside("-shm").unlink(missing_ok=True)
+
+    def _beside(self, end: str) -> Path:
+        return self.path.with_name(self.path.name + end)
 
     def _look_without_writing(self, identity: bytes) -> None:
         """Refuses what is not ours through a connection that can not write.
@@ -83,8 +114,20 @@ class SqliteStore(SqlStore):
         statement = f"DELETE FROM {table} WHERE shard = ? AND seq = ?"
         connection.exec_driver_sql(statement, [(self.shard, seq) for seq in seqs.tolist()])
 
-    def _away(self, error: sa.exc.DBAPIError) -> bool:
-        return "locked" in str(error.orig)
+    def _lasts(self, error: sa.exc.DBAPIError) -> bool:
+        """A damaged file, and rows that are refused; a full disk or a lock passes."""
+        return isinstance(error, sa.exc.DatabaseError) and not isinstance(
+            error, sa.exc.OperationalError | sa.exc.InternalError
+        )
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to, None if to none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -24,6 +24,7 @@ from .views import VIEWS, columns_of, make_views
 
 STATEMENT_ROWS = 1000
 SHOWN_MAX = 5
+MAKING_TRIES = 20  # of tables that another follower makes at the same time, at another node
 
 
 def _other_indexes(connection: sa.Connection) -> None:
@@ -45,11 +46,11 @@ MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {2: _other_indexes}
 
 
 class SqlStore:
-    """Tables of one database.  For one thread; a lost connection is made again at the next call.
+    """Tables of one database.  For one thread; after an error the next call makes a new connection.
 
-    Raises `SinkAway` when the database can not be reached or went away: asking again may help,
-    and is safe.  Any other `SinkError` is final: foreign tables, another exchange or schema,
-    missing rights, rows that should not be there.
+    Every connection is looked at before it is used: an address may lead to another server by then,
+    and a file be another one.  What is known to last is a `SinkError`: foreign tables, another
+    exchange or schema, missing rights, values that do not fit.  Everything else is `SinkAway`.
     """
 
     signed = True  # unsigned values are stored as the signed ones of the same bits
@@ -65,6 +66,7 @@ class SqlStore:
         self.shown = url.render_as_string(hide_password=True)
         self._engine = self._connector()
         self._live: sa.Connection | None = None
+        self._identity: bytes | None = None  # of the exchange that it must belong to
 
     # ------------------------------------------------------------------ for each database
 
@@ -84,37 +86,51 @@ class SqlStore:
                 sa.delete(SQL_TABLES[table]).where(keys.shard == self.shard, keys.seq.in_(some))
             )
 
-    def _away(self, error: sa.exc.DBAPIError) -> bool:
-        """Whether an error says that the database is away, or busy: not that it refuses."""
-        return error.connection_invalidated
+    def _lasts(self, error: sa.exc.DBAPIError) -> bool:
+        """Whether it is known that asking again gives the same error, until somebody acts."""
+        return False
+
+    def _advice(self, error: sa.exc.DBAPIError) -> str:
+        """What to do about an error that comes again and again."""
+        return ""
+
+    def _gone(self) -> bool:
+        """Whether the connection leads to something that is not at the URL any more."""
+        return False
 
     # ------------------------------------------------------------------ opening
 
     def prepare(self, identity: bytes) -> None:
         """Makes what is missing; `SinkError` for a database that is not this exchange's.
 
-        Looks before it writes: what is refused is left as it was.
+        Looks before it writes: what is refused is left as it was.  So does every connection later.
         """
-        with self._speaking("nothing was written") as connection:
-            before = None
-            while True:
-                missing = self._missing(connection)
-                new = "positions" in missing
-                owner = None if new else self._owner(connection, identity, missing)
-                if owner is None or owner < VERSION:
-                    self._look_for_views(connection)
-                connection.rollback()
-                if owner is not None:
-                    break
-                try:
-                    return self._make(connection, identity, missing)
-                except sa.exc.DBAPIError as error:
-                    # Somebody made it meanwhile, such as our own try whose answer was lost?
-                    if self._away(error) or missing == before:
-                        raise
-                    before = missing
-            if owner < VERSION:
-                self._migrate(connection)
+        self._identity = identity
+        with self._speaking("nothing was written"):
+            pass
+
+    def _settle(self, connection: sa.Connection, identity: bytes) -> None:
+        """What `prepare` does, with a new connection."""
+        for left in reversed(range(MAKING_TRIES)):
+            connection.execution_options(reading=True)
+            missing = self._missing(connection)
+            new = "positions" in missing
+            owner = None if new else self._owner(connection, identity, missing)
+            if owner is None or owner < VERSION:
+                self._look_for_views(connection)
+            connection.rollback()
+            connection.execution_options(reading=False)
+            if owner is not None:
+                if owner < VERSION:
+                    self._migrate(connection)
+                return
+            try:
+                return self._make(connection, identity, missing)
+            except sa.exc.DBAPIError as error:
+                # Somebody made it meanwhile: another follower, or our own try without an answer?
+                lasts = self._lasts(error) and not isinstance(error, sa.exc.IntegrityError)
+                if lasts or error.connection_invalidated or not left:
+                    raise
 
     def _make(self, connection: sa.Connection, identity: bytes, missing: frozenset[str]) -> None:
         """The tables that are missing, and our position."""
@@ -229,8 +245,12 @@ class SqlStore:
             ).first()
             connection.rollback()
         if row is None:
-            raise SinkError(f"{self.shown} has no position of shard {shard} any more")
+            raise self._lost(shard)
         return Position(*row) if row[1] else None
+
+    def _lost(self, shard: int) -> SinkAway:
+        """Another database was put in its place: a new connection makes what is missing."""
+        return SinkAway(f"{self.shown} has no position of shard {shard} any more")
 
     def read(
         self, shard: int, table: str, column: str = "", values: Sequence[int] = ()
@@ -314,7 +334,7 @@ class SqlStore:
             .with_for_update()
         ).first()
         if row is None:
-            raise SinkError(f"{self.shown} has no position of shard {shard} any more")
+            raise self._lost(shard)
         if epoch < row.epoch:
             raise SinkError(f"{self.shown} is at epoch {row.epoch}: a writer of {epoch} is old")
         if last <= row.seq:
@@ -367,19 +387,24 @@ class SqlStore:
     def _speaking(self, consequence: str = "", *, reading: bool = False) -> Iterator[sa.Connection]:
         """The connection, and its errors as ours.  After any error it is a new one."""
         try:
+            if self._live is not None and self._gone():
+                self._drop()
             if self._live is None:
                 self._live = self._connected()
+                if self._identity is not None:
+                    self._settle(self._live, self._identity)
             self._live.execution_options(reading=reading)
             yield self._live
         except BaseException as error:
             self._drop()
             if not isinstance(error, sa.exc.SQLAlchemyError):
                 raise
-            what = str(error.orig) if isinstance(error, sa.exc.DBAPIError) else str(error)
+            driver = error if isinstance(error, sa.exc.DBAPIError) else None
+            what = str(driver.orig if driver else error)
             text = "; ".join(part for part in (f"{self.shown}: {what}", consequence) if part)
-            if isinstance(error, sa.exc.DBAPIError) and self._away(error):
-                raise SinkAway(text) from None
-            raise SinkError(text) from None
+            if driver is None or (self._lasts(driver) and not driver.connection_invalidated):
+                raise SinkError(text) from None
+            raise SinkAway(text, self._advice(driver)) from None
 
     def _connected(self) -> sa.Connection:
         try:
