@@ -22,12 +22,26 @@ USER, PASSWORD = "matchcore", "secret word"
 STARTING_SECONDS_MAX = 60.0
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
 class MariadbServer:
     """One server; `kill` is a crash, `start` after it recovers."""
 
     def __init__(
-        self, *, host: str = "127.0.0.1", spider: bool = False, options: tuple[str, ...] = ()
+        self,
+        *,
+        host: str = "127.0.0.1",
+        spider: bool = False,
+        options: tuple[str, ...] = (),
+        copy_of: MariadbServer | None = None,
+        programs: Path = Path("/usr/sbin"),
     ) -> None:
+        """`copy_of`: begins with the data of one that is stopped.  `programs`: that it may run."""
         found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         install = shutil.which("mariadb-install-db")
         if found is None or install is None:
@@ -35,41 +49,52 @@ class MariadbServer:
         if spider and not any(Path(place, "ha_spider.so").exists() for place in PLUGINS):
             missing("MariaDB's Spider", "mariadb-plugin-spider")
         self._program, self.host, self._spider, self._options = found, host, spider, options
+        self._programs = programs
         self.place = Path(tempfile.mkdtemp(prefix="matchcore-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            self.port: int = probe.getsockname()[1]
+        self.port: int = free_port(host)
         self._as = ["--user=root"] if os.geteuid() == 0 else []
+        self._first = copy_of is None
+        if copy_of is not None:
+            shutil.copytree(copy_of.place / "data", self.place / "data")
+            return
         command = [install, "--no-defaults", f"--datadir={self.place}/data", *self._as,
                    "--auth-root-authentication-method=normal", "--skip-test-db"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        self._first = True
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Returns when it answers; after a crash it has recovered then."""
+        self.launch(*options)
+        self.await_answer()
+
+    def launch(self, *options: str) -> None:
         command = [
             self._program, "--no-defaults", f"--datadir={self.place}/data", *self._as,
             f"--bind-address={self.host}", f"--port={self.port}", f"--socket={self.place}/s",
             f"--pid-file={self.place}/pid", "--innodb-buffer-pool-size=64M", "--skip-name-resolve",
-            *self._options,
+            *self._options, *options,
         ]  # fmt: skip
         if self._spider:
             command += ["--plugin-load-add=ha_spider", "--plugin-maturity=gamma"]
         with (self.place / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"},
+            )  # fmt: skip
+
+    def await_answer(self) -> None:
         until = time.monotonic() + STARTING_SECONDS_MAX
         while True:
             try:
                 with socket.socket(socket.AF_UNIX) as probe:
                     probe.connect(f"{self.place}/s")
                 connection = pymysql.connect(unix_socket=f"{self.place}/s", user="root")
+                connection.query("SELECT 1")  # a node of a cluster is there before it is ready
                 break
-            except OSError:
-                assert self._process.poll() is None and time.monotonic() < until, self.log()
+            except (OSError, pymysql.OperationalError):
+                assert self._process is not None and self._process.poll() is None, self.log()
+                assert time.monotonic() < until, self.log()
                 time.sleep(0.05)
         with connection, connection.cursor() as cursor:
             if self._first:
@@ -102,6 +127,15 @@ class MariadbServer:
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """A clean end."""
+        self._end(signal.SIGTERM)
+
+    def signal(self, what: signal.Signals) -> None:
+        """Such as SIGSTOP: it is there, and says nothing until SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(what)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

@@ -20,7 +20,7 @@ class Proxy:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._server = (host, port)
+        self.server = (host, port)  # another one from the next connection on
         self.trouble: Callable[[bytes], str] = lambda data: ""
         self.refusing = False
         self.seen: list[str] = []
@@ -39,7 +39,7 @@ class Proxy:
                 client.close()
                 continue
             try:
-                server = socket.create_connection(self._server)
+                server = socket.create_connection(self.server)
             except OSError:
                 client.close()
                 continue
@@ -75,6 +75,12 @@ class Proxy:
         except OSError:
             pass
         _cut(client, server)
+
+    def move(self, host: str, port: int) -> None:
+        """The address leads to another server, and connections to the old one end."""
+        self.server, ends = (host, port), self._open
+        self._open = []
+        _cut(*ends)
 
     def close(self) -> None:
         self._listener.close()

@@ -19,7 +19,7 @@ class Running:
     """One follower process; it must still run at the end, unless `ended` was asked."""
 
     def __init__(self, exchange: Path, url: str) -> None:
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         self._process = subprocess.Popen(
             [sys.executable, "-m", "matchcore", "follow", str(exchange), "--forever"],
             env={**os.environ, "MATCHCORE_SINK_URL": url, "COLUMNS": "1000"},

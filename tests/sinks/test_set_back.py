@@ -21,7 +21,7 @@ import matchcore as mc
 from matchcore import follower
 from matchcore.cli.app import app
 from matchcore.journal import Position, identity_of
-from matchcore.sinks import RowSink, Rows, SinkAway
+from matchcore.sinks import Rows, RowSink, SinkAway
 
 
 def copied(database: Path, target: Path) -> None:

@@ -1,0 +1,92 @@
+"""Three nodes of a real Galera cluster on loopback, from Debian's ``mariadb-server``, ``galera-4``."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from mariadb_server import MariadbServer, free_port
+
+INSTALL = "apt-get install -y --no-install-recommends mariadb-server galera-4"
+PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so")
+#: A node that says nothing is out of the cluster after a second, not after five.
+QUICK = (
+    "evs.keepalive_period=PT0.2S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S"
+    ";evs.inactive_timeout=PT2S;evs.install_timeout=PT2S;gcache.size=16M"
+)
+#: A state transfer between nodes that have the same data already: nothing is sent.
+SAME = '''#!/bin/sh
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --role) role="$2" ;;
+        --gtid) state="$2" ;;
+        --datadir) data="$2" ;;
+        --address) address="$2" ;;
+    esac
+    shift
+done
+if [ "$role" = donor ]; then
+    echo "done $state"
+    exit
+fi
+echo "ready $address"
+sed -n 's/^uuid: *//p; s/^seqno: *//p' "$data/grastate.dat" | paste -sd:
+'''
+
+
+class GaleraCluster:
+    """Nodes 0, 1 and 2.  They begin with the same data, so that none has to send it to another."""
+
+    def __init__(self) -> None:
+        provider = next((one for one in PROVIDERS if Path(one).exists()), None)
+        if provider is None:
+            raise RuntimeError(f"Galera is not installed: {INSTALL}")
+        self.nodes: list[MariadbServer] = []
+        self._place = Path(tempfile.mkdtemp(prefix="matchcore-galera-"))
+        transfer = self._place / "wsrep_sst_same"
+        transfer.write_text(SAME)
+        transfer.chmod(0o755)
+        ports = [(free_port(), free_port()) for _ in range(3)]
+        address = ",".join(f"127.0.0.1:{port}" for port, _ in ports)
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for port, increments in ports:
+                options = (
+                    "--wsrep-on=ON", f"--wsrep-provider={provider}", "--wsrep-sst-method=same",
+                    f"--wsrep-cluster-address=gcomm://{address}", "--binlog-format=ROW",
+                    "--innodb-autoinc-lock-mode=2", f"--wsrep-node-address=127.0.0.1:{port}",
+                    f"--wsrep-provider-options={QUICK};gmcast.listen_addr=tcp://127.0.0.1:{port}"
+                    f";ist.recv_addr=127.0.0.1:{increments}",
+                )  # fmt: skip
+                first = self.nodes[0] if self.nodes else None
+                self.nodes.append(
+                    MariadbServer(options=options, copy_of=first, programs=self._place)
+                )
+                if first is None:
+                    self.nodes[0].start("--wsrep-new-cluster")
+                    self.nodes[0].stop()
+            self.nodes[0].start("--wsrep-new-cluster")
+            for node in self.nodes[1:]:
+                node.start()
+            undo.pop_all()
+
+    def await_all(self, database: str) -> None:
+        """Until every node has all that the first one has; all have this database then."""
+        for node in self.nodes[1:]:
+            node.sql("SET wsrep_sync_wait = 1", "SELECT 1", f"USE {database}")
+    def lose_the_quorum(self) -> None:
+        """Nodes 1 and 2 say nothing any more: node 0 is alone, and takes nothing."""
+        for node in self.nodes[1:]:
+            node.signal(signal.SIGSTOP)
+
+    def find_the_quorum(self) -> None:
+        for node in self.nodes[1:]:
+            node.signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+        shutil.rmtree(self._place, ignore_errors=True)
