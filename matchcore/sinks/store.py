@@ -6,6 +6,7 @@ small class each: `sqlite.py`, `mysql.py`, `postgres.py`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +25,7 @@ from .views import VIEWS, columns_of, make_views
 
 STATEMENT_ROWS = 1000
 SHOWN_MAX = 5
-MAKING_TRIES = 20  # of tables that another follower makes at the same time, at another node
+MAKING_TRIES, MAKING_SECONDS = 20, 1.0  # looks at tables that somebody else makes, a pause each
 
 
 def _other_indexes(connection: sa.Connection) -> None:
@@ -110,27 +111,36 @@ class SqlStore:
             pass
 
     def _settle(self, connection: sa.Connection, identity: bytes) -> None:
-        """What `prepare` does, with a new connection."""
+        """What `prepare` does, with a new connection.
+
+        Where another follower makes the tables at the same time, it is left to finish: two nodes
+        of a Galera cluster that make the same view at once may wait for each other without end.
+        """
+        seen = frozenset(METADATA.tables), frozenset(VIEWS if self._views == "yes" else ())
         for left in reversed(range(MAKING_TRIES)):
             connection.execution_options(reading=True)
             missing = self._missing(connection)
             new = "positions" in missing
             owner = None if new else self._owner(connection, identity, missing)
+            views = frozenset[str]()
             if owner is None or owner < VERSION:
-                self._look_for_views(connection)
+                views = self._look_for_views(connection)
             connection.rollback()
             connection.execution_options(reading=False)
             if owner is not None:
                 if owner < VERSION:
                     self._migrate(connection)
                 return
-            try:
-                return self._make(connection, identity, missing)
-            except sa.exc.DBAPIError as error:
-                # Somebody made it meanwhile: another follower, or our own try without an answer?
-                lasts = self._lasts(error) and not isinstance(error, sa.exc.IntegrityError)
-                if lasts or error.connection_invalidated or not left:
-                    raise
+            if (missing, views) == seen or not (missing or views):
+                try:
+                    return self._make(connection, identity, missing)
+                except sa.exc.DBAPIError as error:
+                    lasts = self._lasts(error) and not isinstance(error, sa.exc.IntegrityError)
+                    if lasts or error.connection_invalidated or not left:
+                        raise
+            seen = missing, views
+            time.sleep(MAKING_SECONDS)
+        raise SinkAway(f"{self.shown}: another follower is making its tables")
 
     def _make(self, connection: sa.Connection, identity: bytes, missing: frozenset[str]) -> None:
         """The tables that are missing, and our position."""
@@ -178,21 +188,23 @@ class SqlStore:
                 f"{self.shown} has tables of its own named {', '.join(sorted(foreign))}"
             )
 
-    def _look_for_views(self, connection: sa.Connection) -> None:
-        """Before views are made: `SinkError` unless what is there of their names is ours.
+    def _look_for_views(self, connection: sa.Connection) -> frozenset[str]:
+        """Views to be made.  `SinkError` unless what is there of their names is ours.
 
         Asked by a select, because to describe a view takes a right of its own on MySQL.
         """
         if self._views == "no":
-            return
+            return frozenset()
         looker = sa.inspect(connection)
-        foreign = []
+        foreign, there = [], set()
         for name in [*looker.get_table_names(), *looker.get_view_names()]:
             if name.lower() in VIEWS:
+                there.add(name.lower())
                 asked = sa.select(sa.text("*")).select_from(sa.table(name)).limit(0)
                 if list(connection.execute(asked).keys()) != columns_of(name.lower()):
                     foreign.append(name.lower())
         self._refuse(foreign)
+        return frozenset(VIEWS) - there
 
     def _owner(
         self, connection: sa.Connection, identity: bytes, missing: frozenset[str]

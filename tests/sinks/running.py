@@ -13,6 +13,16 @@ from pathlib import Path
 from types import TracebackType
 
 SECONDS_MAX = 60.0
+#: The command line, with the pauses and looks of a test.
+FOLLOW = """
+import sys
+from matchcore import follower
+from matchcore.cli.app import app
+from matchcore.sinks import opening
+follower.LOOK_SECONDS = 0.2
+opening.PAUSE_SECONDS_MAX = 0.2
+app(["follow", sys.argv[1], "--forever"])
+"""
 
 
 class Running:
@@ -21,7 +31,7 @@ class Running:
     def __init__(self, exchange: Path, url: str) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "matchcore", "follow", str(exchange), "--forever"],
+            [sys.executable, "-c", FOLLOW, str(exchange)],
             env={**os.environ, "MATCHCORE_SINK_URL": url, "COLUMNS": "1000"},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._said,
         )  # fmt: skip

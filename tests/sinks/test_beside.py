@@ -73,6 +73,50 @@ def test_a_killed_follower_is_started_again(
     assert contents(exchange, database) == expected(*logged(exchange))
 
 
+def test_the_lag_is_known_before_the_first_write(tmp_path: Path) -> None:
+    """After a restart it is what the database has not got, and never the whole log."""
+    exchange, database = tmp_path / "e", tmp_path / "x.db"
+    with closing(mc.Engine.open(exchange, instruments=WORLD, policy="os")) as engine:
+        engine.submit_batch(flow(1, 500))
+    followed(exchange, database)
+    with opened(exchange, f"sqlite:///{database}") as engine:
+        beside, seen = engine.persistence, set[object]()
+        assert beside is not None
+
+        def known() -> bool:
+            seen.add(beside.lag)
+            return beside.lag is not None
+
+        until(known)
+        assert seen <= {None, 0} and beside.sequence == 502
+
+
+def test_a_follower_that_dies_is_said_until_it_is_back(tmp_path: Path) -> None:
+    with opened(tmp_path / "e", f"sqlite:///{tmp_path}/x.db") as engine:
+        beside = engine.persistence
+        assert beside is not None
+        until(lambda: beside.lag == 0)
+        assert beside.pid is not None
+        os.kill(beside.pid, signal.SIGKILL)
+        until(lambda: beside.pid is None)
+        until(lambda: "ended with -9" in beside.error)
+        until(lambda: beside.pid is not None and not beside.error)
+
+
+def test_a_follower_that_cannot_be_started_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persistence, "PAUSE_SECONDS_MIN", 0.01)
+    with opened(tmp_path / "e", f"sqlite:///{tmp_path}/x.db") as engine:
+        beside = engine.persistence
+        assert beside is not None and beside.pid is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(persistence.sys, "executable", str(tmp_path / "nothing"))
+            os.kill(beside.pid, signal.SIGKILL)
+            until(lambda: "cannot be started" in beside.error)
+        until(lambda: beside.pid is not None and not beside.error)
+
+
 def test_a_database_that_is_away_stops_nothing_and_catches_up(tmp_path: Path) -> None:
     exchange, database = tmp_path / "e", tmp_path / "x.db"
     with closing(mc.Engine.open(exchange, instruments=WORLD)):

@@ -15,7 +15,7 @@ import pytest
 from sink_kit import dumped, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
-from matchcore.sinks import TABLES, open_sink, sqlite, store
+from matchcore.sinks import TABLES, SinkAway, open_sink, sqlite, store
 from matchcore.sinks.schema import METADATA
 
 IDENTITY = bytes(range(16))
@@ -293,6 +293,18 @@ def test_a_locked_database_is_a_sink_error_and_works_later(
         other.execute("ROLLBACK")
     sink.write(mc.Position(1, 602), commands, events)
     sink.close()
+    assert dumped(database) == dumped(followed(exchange, tmp_path / "clean.db"))
+
+
+def test_a_full_disk_passes(tmp_path: Path) -> None:
+    exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
+    commands, events = logged(exchange)
+    with closing(sink_of(exchange, database)) as sink:
+        sink.position()
+        sink.store._live.connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+        with pytest.raises(SinkAway, match="is full; nothing of sequence 602 was written"):
+            sink.write(mc.Position(1, 602), commands, events)
+        sink.write(mc.Position(1, 602), commands, events)
     assert dumped(database) == dumped(followed(exchange, tmp_path / "clean.db"))
 
 
