@@ -18,10 +18,7 @@ QUICK = (
     "evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT2S"
     ";evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=16M"
 )
-WHOLE_QUERY = (
-    "SHOW STATUS WHERE variable_name IN ('wsrep_cluster_size', 'wsrep_local_state_comment')"
-)
-WHOLE = [("wsrep_cluster_size", "3"), ("wsrep_local_state_comment", "Synced")]
+WHOLE = {"wsrep_cluster_size": "3", "wsrep_local_state_comment": "Synced", "wsrep_ready": "ON"}
 #: A state transfer between nodes that have the same data already: nothing is sent.
 SAME = '''#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -42,13 +39,15 @@ sed -n 's/^uuid: *//p; s/^seqno: *//p' "$data/grastate.dat" | paste -sd:
 '''
 
 
+def provider() -> Path | None:
+    """Galera's library, None if it is not installed."""
+    return next((path for path in map(Path, PROVIDERS) if path.exists()), None)
+
+
 class GaleraCluster:
     """Nodes 0, 1 and 2.  They begin with the same data, so that none has to send it to another."""
 
     def __init__(self) -> None:
-        provider = next((one for one in PROVIDERS if Path(one).exists()), None)
-        if provider is None:
-            raise RuntimeError(f"Galera is not installed: {INSTALL}")
         self.nodes: list[MariadbServer] = []
         self._place = Path(tempfile.mkdtemp(prefix="matchcore-galera-"))
         transfer = self._place / "wsrep_sst_same"
@@ -60,7 +59,7 @@ class GaleraCluster:
             undo.callback(self.close)
             for port, increments in ports:
                 options = (
-                    "--wsrep-on=ON", f"--wsrep-provider={provider}", "--wsrep-sst-method=same",
+                    "--wsrep-on=ON", f"--wsrep-provider={provider()}", "--wsrep-sst-method=same",
                     f"--wsrep-cluster-address=gcomm://{address}", "--binlog-format=ROW",
                     "--innodb-autoinc-lock-mode=2", f"--wsrep-node-address=127.0.0.1:{port}",
                     f"--wsrep-provider-options={QUICK};gmcast.listen_addr=tcp://127.0.0.1:{port}"
@@ -82,7 +81,7 @@ class GaleraCluster:
         """An empty database on all nodes, which are together again."""
         until = time.monotonic() + STARTING_SECONDS_MAX
         for node in self.nodes:
-            while sorted(node.sql(WHOLE_QUERY)) != WHOLE:
+            while not WHOLE.items() <= dict(node.sql("SHOW STATUS LIKE 'wsrep%'")).items():
                 assert time.monotonic() < until, node.log()
                 time.sleep(0.1)
         self.nodes[0].fresh()
