@@ -113,10 +113,10 @@ class Follower(Closing):
                 self._go_back(behind)
 
     def _go_back(self, behind: SinkBehind) -> None:
+        self._refused = str(behind)  # until there is a machine of that position
         if behind.position.sequence >= self.position.sequence:
             raise behind
-        before, self._refused = self.position, str(behind)
-        self._went_back(before, behind.position)
+        self._went_back(self.position, behind.position)
         self._reader.close()
         self._begin(behind.position)
         self._refused = ""

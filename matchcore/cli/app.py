@@ -279,6 +279,12 @@ def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) 
     Also mysql://user@host/database and postgresql://user@host/database; the URL may be in the
     environment, as MATCHCORE_SINK_URL, where no list of processes shows its password.
     Ctrl-C ends it well: what was delivered is said, and the next one goes on from there.
+
+    What is known to last ends it with exit 2: a wrong password, missing rights, an unknown
+    database, foreign tables, another exchange, damage, a certificate.  Everything else is tried
+    again with --forever, on a new connection and with growing pauses, and the reason is printed to
+    stderr.  A database that stands earlier than before (a backup, a standby) is followed from its
+    position again.
     """
     from .sql import follow_into
 

@@ -269,6 +269,18 @@ def test_a_rebuild_cut_short_refuses_followers_until_it_is_done_again(
 
 
 @ON_SQLITE
+def test_a_rebuild_begins_with_the_first_epoch(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = filled(filled(tmp_path / "e"), 2)
+    followed(exchange, database)
+    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 50)
+    code, found = told("rebuild", exchange, database, "--yes")
+    assert (code, found["epoch"], found["last_sequence"]) == (0, 2, 1202)
+    assert reconcile(exchange, database).equal
+
+
+@ON_SQLITE
 def test_the_command_line_says_so(history: Path, url: str) -> None:
     code, found = told("reconcile", history, url)
     assert (code, found["equal"], found["sequence"]) == (0, True, 602)
