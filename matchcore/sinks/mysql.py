@@ -104,7 +104,7 @@ class MysqlStore(SqlStore):
 
     def _advice(self, error: sa.exc.DBAPIError) -> str:
         if _code(error) in _TOO_LONG:
-            return "is the server's max_allowed_packet too small? it takes statements of 1 MB"
+            return "max_allowed_packet of the server may be too small: 1 MB is enough"
         return ""
 
 
