@@ -36,9 +36,7 @@ def follow_into(
         before = _position(sink)
         try:
             follower = followers.enter_context(
-                Follower(
-                    directory, sink, keys=Keys.from_environment(), went_back=_say_set_back
-                )
+                Follower(directory, sink, keys=Keys.from_environment(), went_back=_say_set_back)
             )
             follower.run(forever=forever, progress=stepped)
         except KeyboardInterrupt:

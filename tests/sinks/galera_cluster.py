@@ -20,7 +20,7 @@ QUICK = (
 )
 WHOLE = {"wsrep_cluster_size": "3", "wsrep_local_state_comment": "Synced", "wsrep_ready": "ON"}
 #: A state transfer between nodes that have the same data already: nothing is sent.
-SAME = '''#!/bin/sh
+SAME = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case "$1" in
         --role) role="$2" ;;
@@ -36,7 +36,7 @@ if [ "$role" = donor ]; then
 fi
 echo "ready $address"
 sed -n 's/^uuid: *//p; s/^seqno: *//p' "$data/grastate.dat" | paste -sd:
-'''
+"""
 
 
 def provider() -> Path | None:
