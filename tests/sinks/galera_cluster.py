@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mariadb_server import STARTING_SECONDS_MAX, MariadbServer, free_port
+from missing import missing
 
-INSTALL = "apt-get install -y --no-install-recommends mariadb-server galera-4"
 PROVIDERS = ("/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so")
 #: A node that says nothing is out of the cluster after two seconds, not after five.
 QUICK = (
@@ -39,15 +39,13 @@ sed -n 's/^uuid: *//p; s/^seqno: *//p' "$data/grastate.dat" | paste -sd:
 """
 
 
-def provider() -> Path | None:
-    """Galera's library, None if it is not installed."""
-    return next((path for path in map(Path, PROVIDERS) if path.exists()), None)
-
-
 class GaleraCluster:
     """Nodes 0, 1 and 2.  They begin with the same data, so that none has to send it to another."""
 
     def __init__(self) -> None:
+        provider = next((path for path in PROVIDERS if Path(path).exists()), None)
+        if provider is None:
+            missing("Galera", "galera-4")
         self.nodes: list[MariadbServer] = []
         self._place = Path(tempfile.mkdtemp(prefix="matchcore-galera-"))
         transfer = self._place / "wsrep_sst_same"
@@ -59,7 +57,7 @@ class GaleraCluster:
             undo.callback(self.close)
             for port, increments in ports:
                 options = (
-                    "--wsrep-on=ON", f"--wsrep-provider={provider()}", "--wsrep-sst-method=same",
+                    "--wsrep-on=ON", f"--wsrep-provider={provider}", "--wsrep-sst-method=same",
                     f"--wsrep-cluster-address=gcomm://{address}", "--binlog-format=ROW",
                     "--innodb-autoinc-lock-mode=2", f"--wsrep-node-address=127.0.0.1:{port}",
                     f"--wsrep-provider-options={QUICK};gmcast.listen_addr=tcp://127.0.0.1:{port}"
