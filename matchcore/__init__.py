@@ -43,8 +43,8 @@ from .errors import (
     UnknownInstrument,
 )
 from .events import EVENT, EventKind, Field, Reason, Status, fresh
-from .forks import Fork
 from .follower import Follower, Sink, SinkBehind
+from .forks import Fork
 from .instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
 from .recovery import Recovery
