@@ -20,6 +20,7 @@ from .demo import demo
 from .drawing import draw_command
 from .keeping import archive_command, repair_command
 from .output import (
+    Commands,
     Moment,
     directory_argument,
     failing_kindly,
@@ -39,14 +40,18 @@ machine_option = click.option(
 )  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="matchcore")
 def app() -> None:
     """An exchange core: look into exchange directories, feed them, follow them.
 
     \b
     Example:  matchcore demo
-    Exit codes: 0 good, 1 damaged or refused data, 2 wrong usage.
+    Exit codes: 0 good, 1 damaged or refused data, 2 wrong usage, 3 a database or the machine
+    failed, 4 an error that nothing expects, 130 stopped.
     """
 
 

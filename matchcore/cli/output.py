@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +21,11 @@ from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
 from ..moments import parse, zone_of
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
+#: A database or the machine did not do what was asked; an error that no command expects; Ctrl-C.
+FAILED, UNEXPECTED, INTERRUPTED = 3, 4, 130
+#: Paths that are not what the command needs.
+_PATHS = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
+          PermissionError)  # fmt: skip
 
 CELLS_MAX = 1_000_000  # a width that nothing reaches
 
@@ -129,15 +136,47 @@ def failing_kindly(as_json: bool) -> Iterator[None]:
     except LogError as error:
         fail(error, as_json, DAMAGED)
     except (MatchcoreError, OSError) as error:
-        fail(error, as_json, USAGE)
+        from ..sinks import SinkAway  # which takes its time, and nothing good needs
+
+        failed = SinkAway if isinstance(error, MatchcoreError) else OSError
+        usage = isinstance(error, _PATHS) or not isinstance(error, failed)
+        fail(error, as_json, USAGE if usage else FAILED)
+
+
+class Commands(click.Group):
+    """Commands whose unexpected errors are one line and an exit code that means nothing else."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["as_json"] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            err.print("matchcore: stopped")
+            sys.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            from ..sinks.urls import without_secrets
+
+            if os.environ.get("MATCHCORE_TRACEBACK"):
+                print(without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+            kind, said = type(error).__name__, " ".join(without_secrets(str(error)).split())
+            what = f"unexpected: {kind}: {said} (MATCHCORE_TRACEBACK=1 shows where)"
+            fail_saying(what, kind, ctx.meta["as_json"], UNEXPECTED)
 
 
 def fail(error: Exception, as_json: bool, code: int, **where: Any) -> NoReturn:
     """Says what is wrong and leaves with this exit code."""
+    fail_saying(str(error), type(error).__name__, as_json, code, **where)
+
+
+def fail_saying(what: str, kind: str, as_json: bool, code: int, **where: Any) -> NoReturn:
+    """The same for a text, of an error of this kind."""
     if as_json:
-        click.echo(
-            json.dumps({"error": str(error), "kind": type(error).__name__, **where}, default=str)
-        )
+        click.echo(json.dumps({"error": what, "kind": kind, **where}, default=str))
     else:
-        err.print(f"matchcore: {error}")
+        err.print(f"matchcore: {what}")
     sys.exit(code)

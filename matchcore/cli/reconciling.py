@@ -14,9 +14,10 @@ from ..follower import Follower
 from ..journal import Keys, LogReader, identity_of
 from ..sinks import open_sink
 from ..sinks.access import empty, open_existing
-from ..sinks.opening import built_in, open_store, without_password
+from ..sinks.opening import built_in, open_store
 from ..sinks.reconcile import Report
 from ..sinks.reconcile import reconcile as compare
+from ..sinks.urls import shown
 from ..sinks.whole import whole_log
 from .output import progress_bar
 
@@ -48,7 +49,7 @@ def reconciled(
         "chunks_not_looked_into": report.chunks_left,
         "sequences_rewritten": report.repaired,
         "seconds": round(time.perf_counter() - started, 3),
-        "database": without_password(url),
+        "database": shown(url),
         "differences": [
             {"table": one.table, "key": one.key, "what": one.what, "column": one.column,
              "journal": one.journal, "database": one.database}
@@ -81,7 +82,7 @@ def rebuilt(directory: Path, url: str, *, shard: int, archives: Sequence[Path]) 
         "last_sequence": position.sequence,
         "epoch": position.epoch,
         "seconds": round(time.perf_counter() - started, 3),
-        "database": without_password(url),
+        "database": shown(url),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..follower import Follower, Sink, set_back
 from ..journal import Keys, Position, identity_of
 from ..sinks import SinkAway, open_sink
-from ..sinks.opening import without_password
+from ..sinks.urls import shown
 from .output import err
 
 
@@ -48,7 +48,7 @@ def follow_into(
         "last_sequence": position.sequence,
         "epoch": position.epoch,
         "seconds": round(time.perf_counter() - started, 3),
-        "to": without_password(url),
+        "to": shown(url),
     }
 
 

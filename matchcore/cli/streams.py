@@ -9,7 +9,7 @@ import sys
 from typing import Any, NoReturn
 
 BROKEN_PIPE = 128 + signal.SIGPIPE  # what a shell says of a program that wrote to a closed pipe
-UNWRITTEN = 2
+UNWRITTEN = 3
 
 
 class _Stream(io.FileIO):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import SinkError
 from .opening import built_in
 from .schema import POSITIONS, SQL_TABLES
-from .store import SqlStore
+from .store import FOREIGN, SqlStore
 from .tables import TABLES
 
 EMPTIED_TOGETHER = 50_000  # sequences
@@ -51,7 +51,7 @@ def open_existing(
 @contextmanager
 def snapshot(store: SqlStore) -> Iterator[sa.Connection]:
     """A connection that sees one moment of the database, also while a follower writes."""
-    with _as_ours(store), store._engine.connect() as connection:
+    with _as_ours(store), store._connected() as connection:
         if connection.dialect.name != "sqlite":  # whose readers see nothing else
             connection.execution_options(isolation_level="REPEATABLE READ")
         connection.execution_options(reading=True)
@@ -61,7 +61,7 @@ def snapshot(store: SqlStore) -> Iterator[sa.Connection]:
 @contextmanager
 def transaction(store: SqlStore) -> Iterator[sa.Connection]:
     """A connection in a transaction that commits at the end."""
-    with _as_ours(store), store._engine.connect() as connection, connection.begin():
+    with _as_ours(store), store._connected() as connection, connection.begin():
         yield connection
 
 
@@ -121,6 +121,5 @@ def as_stored(store: SqlStore, table: str, rows: NDArray[np.void]) -> list[tuple
 def _as_ours(store: SqlStore) -> Iterator[None]:
     try:
         yield
-    except sa.exc.SQLAlchemyError as error:
-        what = str(error.orig) if isinstance(error, sa.exc.DBAPIError) else str(error)
-        raise SinkError(f"{store.shown}: {what}") from None
+    except FOREIGN as error:
+        raise store.ours(error) from None

@@ -19,6 +19,8 @@ from .store import STATEMENT_ROWS, SqlStore
 from .tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for any one answer: a dead network is noticed by then
+_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
+_OURS = ("layout", "partitions", "tbpartitions", "ssl_key_password")
 #: What is known to last, by code; so are integrity and data errors.  All else is asked again.
 _LASTS = {
     1044, 1045, 1130, 1142, 1143, 1227, 1251, 1370, 1698, 1820, 1862,  # rights, hosts, passwords
@@ -29,41 +31,68 @@ _LASTS = {
 }  # fmt: skip
 #: A statement that is too long: said by the server, or the connection just ends.
 _TOO_LONG = {1153, 2006, 2013, 2014}
-_SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'"
+#: Said by the driver while it connects, before SQLAlchemy looks at how names are quoted: by default
+#: a server may have ANSI_QUOTES or ORACLE.  Strict: what does not fit is an error, and never cut.
+_SESSION = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
 
 class MysqlStore(SqlStore):
     """URL: ``mysql://user:word@host:3306/database?layout=…&partitions=16``, or ``mariadb://``.
 
-    ``views=no`` makes no views.  Other parameters of the URL go to PyMySQL, such as ``ssl_ca`` and
-    ``read_timeout``.
+    ``views=no`` makes no views.  Other options of the URL go to PyMySQL, such as ``ssl_ca`` and
+    ``read_timeout`` (see `urls.OPTIONS`).
     """
 
     signed = False
+    ddl_is_undone = False
 
     def __init__(self, url: sa.URL, shard: int = 0) -> None:
         query = dict(url.query)
-        self._layout_name = str(query.pop("layout", ""))
+        self._layout_name = str(query.get("layout", ""))
         if self._layout_name:
             check_layout(self._layout_name)
-        self._partitions = int(str(query.pop("partitions", PARTITIONS)))
-        self._sub = int(str(query.pop("tbpartitions", 0)))
-        super().__init__(url.set(drivername="mysql+pymysql", query=query), shard)
-        self.shown = url.render_as_string(hide_password=True)
+        self._partitions = int(str(query.get("partitions", PARTITIONS)))
+        self._sub = int(str(query.get("tbpartitions", 0)))
+        self._seconds = {name: int(str(query.get(name, SECONDS_MAX))) for name in _TIMEOUTS}
+        super().__init__(url, shard)
 
     def _connector(self) -> sa.Engine:
-        given = {"connect_timeout", "read_timeout", "write_timeout"} - set(self.url.query)
+        url = self.url.set(drivername="mysql+pymysql")
         try:
             engine = sa.create_engine(
-                self.url,
+                url.difference_update_query([*_OURS, *_TIMEOUTS]),
                 poolclass=sa.NullPool,
-                connect_args=dict.fromkeys(given, SECONDS_MAX),
+                connect_args={
+                    **self._seconds,
+                    "init_command": _SESSION,
+                    "password": (url.password or "").encode(),
+                },
             )
         except ImportError:
             raise MissingExtra("a mysql:// sink", "mysql") from None
-        sa.event.listen(engine, "connect", _session)
+        sa.event.listen(engine, "do_connect", self._with_key_password)
+        sa.event.listen(engine, "connect", self._session)
         sa.event.listen(engine, "begin", self._begin)
         return engine
+
+    def _with_key_password(self, _: object, __: object, ___: object, given: dict[str, Any]) -> None:
+        """SQLAlchemy gathers what PyMySQL is to know of TLS, but for this.
+
+        Without any OpenSSL would ask the terminal.
+        """
+        if "key" in given.get("ssl", {}):
+            given["ssl"]["password"] = str(self.url.query.get("ssl_key_password", ""))
+
+    def _session(self, connection: Any, _: object) -> None:
+        """OceanBase ends a statement after 10 seconds by default: it may take as long as we wait.
+
+        It answers before we give up the connection, and says a lock's timeout as one.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@version_comment")
+            if "oceanbase" in str(cursor.fetchone()[0]).lower():
+                patience = self._seconds["read_timeout"] * 900_000  # microseconds, nine tenths
+                cursor.execute(f"SET SESSION ob_query_timeout = {patience}")
 
     def _begin(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("START TRANSACTION READ ONLY" if self.read_only else "BEGIN")
@@ -126,8 +155,3 @@ def _as_tuples(rows: NDArray[np.void]) -> list[tuple[Any, ...]]:
         tuple(value.decode("ascii") if isinstance(value, bytes) else value for value in row)
         for row in rows.tolist()
     ]
-
-
-def _session(connection: Any, _: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_SESSION)

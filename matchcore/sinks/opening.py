@@ -20,6 +20,7 @@ from ..follower import SinkBehind
 from ..journal import Position
 from .interface import SinkAway, Store
 from .rows import RowMaker
+from .urls import check, shown
 
 if TYPE_CHECKING:
     from .store import SqlStore
@@ -63,10 +64,12 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     shard = shard_number(shard)
     scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme in _plugins():
-        raise SinkError(f"{without_password(url)!r} is a plug-in's: only a follower writes there")
+        raise SinkError(f"{shown(url)!r} is a plug-in's: only a follower writes there")
     if scheme not in BUILT_IN:
         known = ", ".join(f"{name}://" for name in (*BUILT_IN, *_plugins()))
-        raise SinkError(f"{without_password(url)!r}: a URL with one of these schemes: {known}")
+        raise SinkError(f"{shown(url)!r}: a URL with one of these schemes: {known}")
+    if scheme != "sqlite":  # whose own class says what its URLs are like
+        check(url)
     try:
         import sqlalchemy as sa
     except ImportError:
@@ -74,14 +77,12 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise SinkError(
-            f"{without_password(url)!r} is no URL of a database: {type(error).__name__}"
-        ) from None
+        raise SinkError(f"{shown(url)!r} is no URL of a database: {type(error).__name__}") from None
     module, name = BUILT_IN[scheme]
     try:
         made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
     except (TypeError, ValueError) as error:
-        raise SinkError(f"{without_password(url)!r}: {error}; look at its parameters") from None
+        raise SinkError(f"{shown(url)!r}: {error}; look at its parameters") from None
     return made
 
 
@@ -89,9 +90,6 @@ def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def without_password(url: str) -> str:
-    """A URL for people, also one that is none."""
-    return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", url)
 
 
 class RowSink:

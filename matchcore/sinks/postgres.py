@@ -39,9 +39,13 @@ _KEEPALIVES = {
     "keepalives_count": 4,
     "tcp_user_timeout": SECONDS_MAX * 1000,
 }
+#: A pooler may give a session to somebody else after each transaction, so nothing is left in it: no
+#: statement is prepared, and what is set is set for one transaction.  Text comes as text, whatever
+#: the encoding of the database.
+_SESSION = {"prepare_threshold": None, "client_encoding": "utf8"}
 #: A commit is durable, whatever the role's or the database's default: a stronger one stays.
 _DURABLE = (
-    "SELECT set_config('synchronous_commit', 'on', false)"
+    "SELECT set_config('synchronous_commit', 'on', true)"
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
 
@@ -49,21 +53,23 @@ _DURABLE = (
 class PostgresStore(SqlStore):
     """URL: ``postgresql://user:word@host:5432/database?sslmode=verify-full``.
 
-    ``views=no`` makes no views.  The other parameters of the URL go to libpq, such as ``sslmode``,
-    ``sslrootcert`` and ``application_name``.
+    ``views=no`` makes no views.  The other options of the URL go to libpq, such as ``sslmode``,
+    ``sslrootcert`` and ``application_name`` (see `urls.OPTIONS`).
     """
-
-    def __init__(self, url: sa.URL, shard: int = 0) -> None:
-        super().__init__(url.set(drivername="postgresql+psycopg"), shard)
-        self.shown = url.render_as_string(hide_password=True)
 
     def _connector(self) -> sa.Engine:
         given = {name: value for name, value in _KEEPALIVES.items() if name not in self.url.query}
         try:
-            engine = sa.create_engine(self.url, poolclass=sa.NullPool, connect_args=given)
+            engine = sa.create_engine(
+                self.url.set(drivername="postgresql+psycopg"),
+                poolclass=sa.NullPool,
+                isolation_level="READ COMMITTED",  # said with each BEGIN
+                connect_args={**given, **_SESSION},
+            )
         except ImportError:
             raise MissingExtra("a postgresql:// sink", "postgres") from None
-        sa.event.listen(engine, "connect", _session)
+        sa.event.listen(engine, "connect", _any_bytes)
+        sa.event.listen(engine, "begin", _begin)
         return engine
 
     def _insert(self, connection: sa.Connection, table: str, rows: NDArray[np.void]) -> None:
@@ -102,6 +108,13 @@ class PostgresStore(SqlStore):
         return bool(state.startswith(_LASTS))
 
 
-def _session(connection: Any, _: object) -> None:
-    connection.execute(_DURABLE)
-    connection.commit()
+def _any_bytes(connection: Any, _: object) -> None:
+    """A database in SQL_ASCII holds bytes of no encoding: in this one all of them are text."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        connection.execute("SET client_encoding = 'LATIN1'")
+        connection.commit()
+
+
+def _begin(connection: sa.Connection) -> None:
+    if not connection.get_execution_options().get("reading"):
+        connection.exec_driver_sql(_DURABLE)

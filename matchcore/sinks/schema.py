@@ -67,7 +67,7 @@ _TYPES: dict[str, Any] = {
     "i8": sa.BigInteger(),
     "u8": sa.BigInteger().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"),
     "S24": sa.String(24).with_variant(
-        mysql.VARCHAR(24, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+        mysql.VARCHAR(24, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
     ),
 }
 _IDENTITY = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")

@@ -16,6 +16,7 @@ from ..errors import SinkError
 from .interface import SinkAway
 from .store import SqlStore
 from .tables import TABLES
+from .urls import shown
 
 BUSY_SECONDS = 5.0
 
@@ -25,7 +26,10 @@ class SqliteStore(SqlStore):
 
     def __init__(self, url: sa.URL, shard: int = 0) -> None:
         if not url.database or url.host or url.query:
-            raise SinkError(f"{str(url)!r}: sqlite:///relative.db or sqlite:////absolute.db")
+            raise SinkError(
+                f"{shown(url.render_as_string(hide_password=False))!r}:"
+                " sqlite:///relative.db or sqlite:////absolute.db"
+            )
         self.path = Path(url.database).absolute()
         self._busy = BUSY_SECONDS
         self._file: tuple[int, int] | None = None  # which one the connection is to

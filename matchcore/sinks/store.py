@@ -21,10 +21,13 @@ from .interface import SinkAway
 from .rows import Rows
 from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
 from .tables import TABLES, VERSION
+from .urls import hide, secrets_of, shown
 from .views import VIEWS, columns_of, make_views
 
 STATEMENT_ROWS = 1000
 SHOWN_MAX = 5
+#: What is said by SQLAlchemy, drivers and what they stand on, and never leaves as it is.
+FOREIGN = (sa.exc.SQLAlchemyError, UnicodeError, OSError)
 MAKING_TRIES, MAKING_SECONDS = 20, 1.0  # looks at tables that somebody else makes, a pause each
 
 
@@ -42,6 +45,16 @@ def _other_indexes(connection: sa.Connection) -> None:
                 connection.execute(sa.schema.CreateIndex(index))
 
 
+def _columns(connection: sa.Connection, name: str) -> list[str]:
+    """The names of the columns of a table or view, in order.
+
+    By a select: to describe a view takes a right of its own on MySQL, and what describes a table
+    is written in other ways by OceanBase and PolarDB-X than SQLAlchemy can read.
+    """
+    asked = sa.select(sa.text("*")).select_from(sa.table(name)).limit(0)
+    return list(connection.execute(asked).keys())
+
+
 #: From a version of the schema to the next: what brings the tables there.
 MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {2: _other_indexes}
 
@@ -56,6 +69,7 @@ class SqlStore:
 
     signed = True  # unsigned values are stored as the signed ones of the same bits
     read_only = False  # set before the first connection
+    ddl_is_undone = True  # with the transaction that it is in
 
     def __init__(self, url: sa.URL, shard: int = 0, layout: Layout | None = None) -> None:
         self.url = url.difference_update_query(["views"])
@@ -64,7 +78,9 @@ class SqlStore:
             raise SinkError(f"views={self._views}: yes or no")
         self.shard = shard
         self.layout = layout or Layout()
-        self.shown = url.render_as_string(hide_password=True)
+        text = url.render_as_string(hide_password=False)
+        self.shown, self._secrets = shown(text), secrets_of(text)
+        self._left = ""  # what an opening that fails leaves behind
         self._engine = self._connector()
         self._live: sa.Connection | None = None
         self._identity: bytes | None = None  # of the exchange that it must belong to
@@ -107,7 +123,7 @@ class SqlStore:
         Looks before it writes: what is refused is left as it was.  So does every connection later.
         """
         self._identity = identity
-        with self._speaking("nothing was written"):
+        with self._speaking(lambda: self._left):
             pass
 
     def _settle(self, connection: sa.Connection, identity: bytes) -> None:
@@ -116,6 +132,7 @@ class SqlStore:
         Where another follower makes the tables at the same time, it is left to finish: two nodes
         of a Galera cluster that make the same view at once may wait for each other without end.
         """
+        self._left = "nothing was written"
         seen = frozenset(METADATA.tables), frozenset(VIEWS if self._views == "yes" else ())
         for left in reversed(range(MAKING_TRIES)):
             connection.execution_options(reading=True)
@@ -144,9 +161,16 @@ class SqlStore:
 
     def _make(self, connection: sa.Connection, identity: bytes, missing: frozenset[str]) -> None:
         """The tables that are missing, and our position."""
+        made: list[str] = []
         with connection.begin():
             for statement in ddl(connection.dialect, self.layout, missing):
                 connection.exec_driver_sql(statement)
+                if not self.ddl_is_undone:
+                    made.append(statement.split()[2])
+                    self._left = (
+                        f"the tables {', '.join(made)} were made and are still there, empty: the"
+                        " next start makes what is missing"
+                    )
             self._make_views(connection)
             connection.execute(
                 POSITIONS.insert().values(
@@ -169,7 +193,7 @@ class SqlStore:
         foreign, there = [], set()
         for name, columns in ours.items():
             if name in names:
-                found = {column["name"] for column in looker.get_columns(names[name])}
+                found = set(_columns(connection, names[name]))
                 if name == "position" and {"one", "exchange", "schema"} <= found:
                     raise SinkError(
                         f"{self.shown} is of schema 1, this is {VERSION}: follow the log into a"
@@ -189,20 +213,17 @@ class SqlStore:
             )
 
     def _look_for_views(self, connection: sa.Connection) -> frozenset[str]:
-        """Views to be made.  `SinkError` unless what is there of their names is ours.
-
-        Asked by a select, because to describe a view takes a right of its own on MySQL.
-        """
+        """Views to be made.  `SinkError` unless what is there of their names is ours."""
         if self._views == "no":
             return frozenset()
         looker = sa.inspect(connection)
         foreign, there = [], set()
         for name in [*looker.get_table_names(), *looker.get_view_names()]:
-            if name.lower() in VIEWS:
-                there.add(name.lower())
-                asked = sa.select(sa.text("*")).select_from(sa.table(name)).limit(0)
-                if list(connection.execute(asked).keys()) != columns_of(name.lower()):
-                    foreign.append(name.lower())
+            ours = name.lower()
+            if ours in VIEWS:
+                there.add(ours)
+                if _columns(connection, name) != columns_of(ours):
+                    foreign.append(ours)
         self._refuse(foreign)
         return frozenset(VIEWS) - there
 
@@ -240,6 +261,8 @@ class SqlStore:
 
     def _migrate(self, connection: sa.Connection) -> None:
         """Step by step to our version, all shards together."""
+        if not self.ddl_is_undone:
+            self._left = "some indexes may be new already: the next start makes the rest"
         with connection.begin():
             version = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar_one()
             while version < VERSION:
@@ -282,7 +305,7 @@ class SqlStore:
         return np.concatenate([np.zeros(0, TABLES[table].dtype), *parts])
 
     def as_array(self, table: str, rows: Sequence[Any]) -> NDArray[np.void]:
-        """Rows as a query gives them."""
+        """Rows as a query gives them; `SinkError` for text that no row of ours has."""
         made = np.zeros(len(rows), TABLES[table].dtype)
         for (name, form), column in zip(
             TABLES[table].columns.items(), zip(*rows, strict=True), strict=False
@@ -290,7 +313,13 @@ class SqlStore:
             if form == "u8" and self.signed:
                 made[name] = np.array(column, np.int64).view(np.uint64)
             else:
-                made[name] = np.array(column, made.dtype[name])
+                try:
+                    made[name] = np.array(column, made.dtype[name])
+                except UnicodeEncodeError as error:
+                    raise SinkError(
+                        f"{self.shown}: {error.object!r} is no {name} of ours: see what"
+                        " matchcore reconcile says"
+                    ) from None
         return made
 
     def write(self, shard: int, epoch: int, first: int, last: int, rows: Rows) -> None:
@@ -385,7 +414,7 @@ class SqlStore:
                     )
         connection.rollback()
         last = max(int(new["seq"].max()) for new in rows.new.values())
-        return f"{self.shown}: {error.orig}; nothing of sequence {last} was written"
+        return str(self.ours(error, f"nothing of sequence {last} was written"))
 
     def close(self) -> None:
         if self._live is not None:
@@ -396,7 +425,9 @@ class SqlStore:
     # ------------------------------------------------------------------ connections
 
     @contextmanager
-    def _speaking(self, consequence: str = "", *, reading: bool = False) -> Iterator[sa.Connection]:
+    def _speaking(
+        self, consequence: str | Callable[[], str] = "", *, reading: bool = False
+    ) -> Iterator[sa.Connection]:
         """The connection, and its errors as ours.  After any error it is a new one."""
         try:
             if self._live is not None and self._gone():
@@ -409,20 +440,27 @@ class SqlStore:
             yield self._live
         except BaseException as error:
             self._drop()
-            if not isinstance(error, sa.exc.SQLAlchemyError):
+            if not isinstance(error, FOREIGN):
                 raise
-            driver = error if isinstance(error, sa.exc.DBAPIError) else None
-            what = str(driver.orig if driver else error)
-            text = "; ".join(part for part in (f"{self.shown}: {what}", consequence) if part)
-            if driver is None or (self._lasts(driver) and not driver.connection_invalidated):
-                raise SinkError(text) from None
-            raise SinkAway(text, self._advice(driver)) from None
+            after = consequence if isinstance(consequence, str) else consequence()
+            raise self.ours(error, after) from None
+
+    def ours(self, error: BaseException, consequence: str = "") -> SinkError:
+        """One of `FOREIGN` as our own, without the secrets of the URL."""
+        driver = error if isinstance(error, sa.exc.DBAPIError) else None
+        what = hide(str(driver.orig if driver else error), self._secrets)
+        text = "; ".join(part for part in (f"{self.shown}: {what}", consequence) if part)
+        if driver is None or (self._lasts(driver) and not driver.connection_invalidated):
+            return SinkError(text)
+        return SinkAway(text, self._advice(driver))
 
     def _connected(self) -> sa.Connection:
         try:
             return self._engine.connect()
-        except (OSError, TypeError, ValueError) as error:  # a driver about its own parameters
-            raise SinkError(f"{self.shown}: {error}; look at the parameters in the URL") from None
+        except sa.exc.SQLAlchemyError:
+            raise
+        except Exception as error:  # a driver's, about its parameters or an answer it cannot read
+            raise self.ours(error, "look at the parameters in the URL") from None
 
     def _drop(self) -> None:
         if self._live is not None:

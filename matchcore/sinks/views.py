@@ -49,8 +49,9 @@ _POSTGRES = _Speech(
 )
 _MYSQL = _Speech(
     price="CAST(CONCAT({0}, 'e', i.tick_exponent) AS DECIMAL(37, 18)) * i.tick_mantissa",
-    time="TIMESTAMP'1970-01-01 00:00:00'"
-    " + INTERVAL ({0} DIV 1000 - (MOD({0}, 1000) < 0)) MICROSECOND",
+    # in two parts: OceanBase takes 32 bits of a unit
+    time="TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ({0} DIV 60000000000) MINUTE"
+    " + INTERVAL (MOD({0}, 60000000000) DIV 1000 - (MOD({0}, 1000) < 0)) MICROSECOND",
     day=f"DATE'1970-01-01' + INTERVAL ({{0}} DIV {_DAY} - (MOD({{0}}, {_DAY}) < 0)) DAY",
     date="DATE'1970-01-01' + INTERVAL {0} DAY",
     wide="CAST({0} AS DECIMAL(38)) + CAST({1} AS DECIMAL(38)) * 9223372036854775808",

@@ -68,7 +68,7 @@ def test_output_that_cannot_be_written_is_an_error(exchange: Path, command: str)
             [*MATCHCORE, command, str(exchange)], stdout=full, stderr=subprocess.PIPE, text=True,
             timeout=120,
         )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert done.stderr == (
         "matchcore: the output cannot be written: [Errno 28] No space left on device\n"
     )

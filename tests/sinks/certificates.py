@@ -14,16 +14,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _PEM = serialization.Encoding.PEM
+KEY_WORD = "key word"
 
 
 class Certificates:
-    """Files: ``ca``, of the authority; ``server`` and ``key``, of the server."""
+    """Files: ``ca``, of the authority; ``server`` and ``key``, of the server; ``locked_key``: that
+    key, which needs `KEY_WORD`."""
 
     def __init__(self, place: Path) -> None:
         place.mkdir()
         for directory in (place, place.parent):
             directory.chmod(0o755)  # a server may run as another user
-        self.ca, self.server, self.key = (place / name for name in ("ca.pem", "s.pem", "s.key"))
+        names_of = ("ca.pem", "s.pem", "s.key", "l.key")
+        self.ca, self.server, self.key, self.locked_key = (place / name for name in names_of)
         ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         ca_name, name = _name(f"authority {place.name}"), _name("server")
         ca = _certificate(ca_name, ca_name, ca_key, ca_key, x509.BasicConstraints(True, None))
@@ -34,8 +37,10 @@ class Certificates:
         self.server.write_bytes(server.public_bytes(_PEM))
         traditional = serialization.PrivateFormat.TraditionalOpenSSL
         plain = serialization.NoEncryption()
-        self.key.write_bytes(key.private_bytes(_PEM, traditional, plain))
-        self.key.chmod(0o600)
+        locked = serialization.BestAvailableEncryption(KEY_WORD.encode())
+        for file, how in ((self.key, plain), (self.locked_key, locked)):
+            file.write_bytes(key.private_bytes(_PEM, traditional, how))
+            file.chmod(0o600)
 
     def give_key_to(self, user: str) -> None:
         """PostgreSQL, which does not run as root, wants to own its key."""

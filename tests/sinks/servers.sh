@@ -9,6 +9,7 @@ command -v mariadbd >/dev/null || missing="$missing mariadb-server"
 ls /usr/lib/mysql/plugin/ha_spider.so >/dev/null 2>&1 || missing="$missing mariadb-plugin-spider"
 ls /usr/lib/galera/libgalera_smm.so >/dev/null 2>&1 || missing="$missing galera-4"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
 import sqlalchemy as sa
-from certificates import Certificates
+from certificates import KEY_WORD, Certificates
 from click.testing import CliRunner
 from mariadb_server import MariadbServer
 from postgres_server import PostgresServer
@@ -28,6 +29,17 @@ from matchcore.sinks.schema import METADATA, POSITIONS
 
 PAGES = Path(__file__).parents[2] / "docs" / "databases"
 TABLES = sorted(METADATA.tables)
+ODD_WORD = "w\u00e4\u20ac@/:?#& x"
+ODD_USER = {
+    "mysql": (
+        f"CREATE USER odd@'%' IDENTIFIED BY '{ODD_WORD}'",
+        "GRANT SELECT ON exchange.* TO odd@'%'",
+    ),
+    "postgresql": (
+        f"CREATE ROLE odd LOGIN PASSWORD '{ODD_WORD}'",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO odd",
+    ),
+}
 VERBS = {
     "SELECT": "SELECT 1 FROM {0} WHERE shard = 77",
     "INSERT": "INSERT INTO {0} SELECT * FROM {0} WHERE shard = 77",
@@ -81,9 +93,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="matchcore-tls-")))
         mine, other = Certificates(directory / "mine"), Certificates(directory / "other")
-        todo = [*tables(request.param), *rights(request.param)]
+        todo = [*tables(request.param), *rights(request.param), *ODD_USER[request.param]]
         if request.param == "mysql":
-            options = (f"--ssl-cert={mine.server}", f"--ssl-key={mine.key}")
+            options = (
+                f"--ssl-ca={mine.ca}", f"--ssl-cert={mine.server}", f"--ssl-key={mine.key}",
+            )  # fmt: skip
             mariadb = stack.enter_context(closing(MariadbServer(options=options)))
             mariadb.start()
             mariadb.sql(*todo, database="exchange")
@@ -165,3 +179,42 @@ def test_the_server_s_certificate_is_checked(place: Place, tmp_path: Path) -> No
         with pytest.raises(mc.SinkError, match=says) as caught:
             sink_of(exchange, place.url("exchange_writer", tls.format(wrong)), patience=60.0)
         assert not isinstance(caught.value, SinkAway)
+
+
+def test_a_client_s_key_may_have_a_password(place: Place) -> None:
+    """Nobody is asked for one that is missing, and a wrong one is not shown."""
+    mine = place.certificates
+    tls = TLS[place.kind][0].format(mine.ca)
+    names = ("ssl_cert", "ssl_key", "ssl_key_password")
+    if place.kind == "postgresql":
+        names = ("sslcert", "sslkey", "sslpassword")
+    tls += f"&{names[0]}={mine.server}&{names[1]}={mine.locked_key}"
+    right = place.url("exchange_reader", f"{tls}&{names[2]}={KEY_WORD.replace(' ', '%20')}")
+    with closing(built_in(right)) as store, transaction(store) as connection:
+        assert connection.exec_driver_sql(TLS[place.kind][1]).one()[1] not in ("", "0")
+    for wrong in ("", f"&{names[2]}=wr0ng"):
+        with (
+            pytest.raises(mc.SinkError) as caught,
+            closing(built_in(place.url("exchange_reader", tls + wrong))) as store,
+            transaction(store),
+        ):
+            pass
+        assert "wr0ng" not in str(caught.value)
+
+
+def test_a_password_may_have_any_letters(place: Place) -> None:
+    right = f"{place.kind}://odd:{quote(ODD_WORD, safe='')}@{place.address}/exchange"
+    with closing(built_in(right)) as store, transaction(store) as connection:
+        assert connection.execute(sa.select(POSITIONS)).all() is not None
+    with (
+        pytest.raises(mc.SinkError, match=r"denied|failed") as caught,
+        closing(built_in(right.replace("%23", "%24"))) as store,
+        transaction(store),
+    ):
+        pass
+    assert "w\u00e4" not in str(caught.value)
+    wrong = right.replace("%23", "%24")
+    said = CliRunner().invoke(app, ["query", "open-orders", "--from", wrong])
+    assert said.exit_code == 2 and "w\u00e4" not in said.stderr
+    assert f"//odd:***@{place.address}/exchange: " in said.stderr
+    assert re.search(r"denied for user 'odd'@|authentication failed for user", said.stderr)

@@ -18,7 +18,7 @@ SELECT
 	t.taker_order_id AS taker_order_id,
 	t.taker_account AS taker_account,
 	DATE'1970-01-01' + INTERVAL (t.time_ns DIV 86400000000000 - (MOD(t.time_ns, 86400000000000) < 0)) DAY AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.time_ns, 60000000000) DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
 	t.time_ns AS time_ns
 FROM trades t
 JOIN instruments i ON i.shard = t.shard AND i.seq = t.instrument_seq AND i.number = t.instrument;
@@ -42,7 +42,7 @@ SELECT
 	t.quantity AS quantity,
 	t.open_quantity AS open_quantity,
 	DATE'1970-01-01' + INTERVAL (t.time_ns DIV 86400000000000 - (MOD(t.time_ns, 86400000000000) < 0)) DAY AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.time_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.time_ns, 60000000000) DIV 1000 - (MOD(t.time_ns, 1000) < 0)) MICROSECOND AS time_utc,
 	t.time_ns AS time_ns
 FROM executions t
 JOIN instruments i ON i.shard = t.shard AND i.seq = t.instrument_seq AND i.number = t.instrument;
@@ -67,9 +67,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.accepted_ns, 60000000000) DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.changed_ns, 60000000000) DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM open_orders t
@@ -95,9 +95,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.accepted_ns, 60000000000) DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.changed_ns, 60000000000) DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM orders t
@@ -123,9 +123,9 @@ SELECT
 	t.open_quantity AS open_quantity,
 	CASE t.status WHEN 0 THEN 'open' WHEN 1 THEN 'filled' WHEN 2 THEN 'cancelled' END AS status,
 	CASE t.reason WHEN 0 THEN 'none' WHEN 32 THEN 'requested' WHEN 33 THEN 'immediate or cancel' WHEN 34 THEN 'fill or kill' WHEN 35 THEN 'market remainder' WHEN 36 THEN 'reduced to nothing' WHEN 37 THEN 'mass cancel' WHEN 38 THEN 'end of day' END AS reason,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.accepted_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.accepted_ns, 60000000000) DIV 1000 - (MOD(t.accepted_ns, 1000) < 0)) MICROSECOND AS accepted_utc,
 	t.accepted_ns AS accepted_ns,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.changed_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.changed_ns, 60000000000) DIV 1000 - (MOD(t.changed_ns, 1000) < 0)) MICROSECOND AS changed_utc,
 	t.changed_ns AS changed_ns,
 	t.changed_seq AS changed_seq
 FROM open_orders t
@@ -157,7 +157,7 @@ SELECT
 	t.instrument AS instrument,
 	t.instrument_seq AS instrument_seq,
 	DATE'1970-01-01' + INTERVAL (t.start_ns DIV 86400000000000 - (MOD(t.start_ns, 86400000000000) < 0)) DAY AS day,
-	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.start_ns DIV 1000 - (MOD(t.start_ns, 1000) < 0)) MICROSECOND AS start_utc,
+	TIMESTAMP'1970-01-01 00:00:00' + INTERVAL (t.start_ns DIV 60000000000) MINUTE + INTERVAL (MOD(t.start_ns, 60000000000) DIV 1000 - (MOD(t.start_ns, 1000) < 0)) MICROSECOND AS start_utc,
 	t.start_ns AS start_ns,
 	CAST(CONCAT(t.open_ticks, 'e', i.tick_exponent) AS DECIMAL(37, 18)) * i.tick_mantissa AS open,
 	t.open_ticks AS open_ticks,

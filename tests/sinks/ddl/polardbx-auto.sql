@@ -39,7 +39,7 @@ CREATE TABLE instruments (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
 	number INTEGER NOT NULL,
-	symbol VARCHAR(24) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+	symbol VARCHAR(24) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
 	tick_mantissa BIGINT NOT NULL,
 	tick_exponent SMALLINT NOT NULL,
 	lot BIGINT NOT NULL,
