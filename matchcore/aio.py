@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._queue import Submission
 from .answers import Answer
 from .engine import Engine
 from .errors import QueueFull
-from .submissions import Bell, Submission
+from .submissions import Bell
 from .typed import Command
 
 
 class AsyncEngine:
-    """An `Engine` for the tasks of one event loop.
+    """An `Engine` for the tasks of an event loop, or of several.
 
     `submit` and `submit_batch` are awaited, and tasks share syncs as threads do; matching itself
-    runs in the loop's thread.  The loop is woken once for each sync, whatever that answered.
+    runs in the loop's thread.  A loop is woken once for each sync, whatever that answered.
     A task that is cancelled no longer waits, but its command stays sent.  While the queue is
     full a submit waits without keeping the loop.  Looks (`engine.book`, …) are the engine's own
     and may wait for a sync.
@@ -40,7 +41,8 @@ class AsyncEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._box: _Box | None = None  # of the loop that the first submit came from
+        self._box: _Box | None = None  # of the loop that the last submit came from
+        self._boxes: dict[asyncio.AbstractEventLoop, _Box] = {}
 
     def submit(self, command: Command) -> Coroutine[Any, Any, Answer]:
         """As `Engine.submit`."""
@@ -51,25 +53,36 @@ class AsyncEngine:
         return self._send(commands)
 
     async def _send(self, commands: Any) -> Any:
+        loop = asyncio.get_running_loop()
         box = self._box
-        if box is None:
-            box = self._box = _Box(asyncio.get_running_loop())
+        if box is None or box.loop is not loop:
+            box = self._box = self._box_of(loop)
         while True:
             letter = _Letter(box)
+            if not box.rings:
+                box.ring_soon(self.engine.ring)
             try:
                 self.engine.place(commands, letter, block=False)
             except QueueFull:
-                if not box.under_way:  # others fill it: nothing will ring here
-                    await asyncio.sleep(0.001)
-                else:
+                if box.under_way:
                     await box.answered()
+                else:  # others fill it: nothing will ring here
+                    await asyncio.sleep(0.001)
                 continue
             box.under_way += 1
-            if not letter.arrived:
-                await letter.future
+            await letter.future
             if letter.error is not None:
                 raise letter.error
             return letter.result
+
+    def _box_of(self, loop: asyncio.AbstractEventLoop) -> _Box:
+        box = self._boxes.get(loop)
+        if box is None:
+            for other in list(self._boxes):
+                if other.is_closed():
+                    self._boxes.pop(other, None)
+            box = self._boxes[loop] = _Box(loop)
+        return box
 
     async def close(self) -> None:
         """As `Engine.close`, in another thread: it may wait for the disk."""
@@ -93,21 +106,21 @@ class _Box:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.letters: deque[_Letter] = deque()
+        self.bell = self._wake
         self.under_way = 0
         self._next: asyncio.Future[None] | None = None
-        self._kick = False  # as soon as the loop has gone round
+        self.rings = False  # as soon as the loop has gone round
 
-    def kick_soon(self, kick: Callable[[], None]) -> None:
+    def ring_soon(self, ring: Callable[[], None]) -> None:
         """What all tasks of one round send is one group, and their loop not disturbed meanwhile."""
-        if not self._kick:
-            self._kick = True
-            self.loop.call_soon(self._kick_now, kick)
+        self.rings = True
+        self.loop.call_soon(self._ring_now, ring)
 
-    def _kick_now(self, kick: Callable[[], None]) -> None:
-        self._kick = False
-        kick()
+    def _ring_now(self, ring: Callable[[], None]) -> None:
+        self.rings = False
+        ring()
 
-    def ring(self) -> None:
+    def _wake(self) -> None:
         try:
             self.loop.call_soon_threadsafe(self._open)
         except RuntimeError:  # the loop is closed: nobody waits there any more
@@ -116,10 +129,7 @@ class _Box:
     def _open(self) -> None:
         while self.letters:
             letter = self.letters.popleft()
-            if letter.arrived:  # Ctrl-C can make it come twice
-                continue
             self.under_way -= 1
-            letter.arrived = True
             if not letter.future.done():  # its task was cancelled
                 letter.future.set_result(None)
         if self._next is not None:
@@ -136,17 +146,13 @@ class _Box:
 class _Letter(Submission):
     """For a task."""
 
-    __slots__ = ("arrived", "box", "future")
+    __slots__ = ("box", "future")
 
     def __init__(self, box: _Box) -> None:
-        super().__init__()
         self.box = box
-        self.arrived = False
         self.future: asyncio.Future[None] = box.loop.create_future()
-
-    def queued(self, kick: Callable[[], None]) -> None:
-        self.box.kick_soon(kick)
+        self.rings_later = True
 
     def done(self) -> Bell:
         self.box.letters.append(self)
-        return self.box.ring
+        return self.box.bell

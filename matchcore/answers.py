@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -58,9 +57,6 @@ class Durability:
     survives_the_process: bool
 
 
-_KIND, _FIRST = EVENT.fields["kind"][1], EVENT.fields["trade_id"][1]  # type: ignore[index]
-_SEQUENCE = struct.Struct("<Q")
-_REPEATED = int(EventKind.REPEATED)
 IN_MEMORY = Durability("memory", None, False)
 
 
@@ -71,17 +67,14 @@ class Answer:
     ``durability`` says what a crash can take of it.
     """
 
-    __slots__ = ("_events", "_instruments", "_records", "_repeated", "_rows", "durability")
+    __slots__ = ("_events", "_repeated", "_rows", "_then", "durability", "records")
 
     def __init__(
         self, records: bytes, directory: Directory, durability: Durability = IN_MEMORY
     ) -> None:
         self.durability = durability
-        self._records = records
-        first = None
-        if records[_KIND] == _REPEATED:  # what follows is told with the ticks of then
-            first = _SEQUENCE.unpack_from(records, _FIRST)[0]
-        self._instruments = directory.in_order(first)
+        self.records = records
+        self._then = directory.then
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
         self._repeated: EventRow | None = None
@@ -98,14 +91,14 @@ class Answer:
     def events(self) -> NDArray[np.void]:
         """`EVENT` array, at least one; read-only."""
         if self._events is None:
-            self._events = np.frombuffer(self._records, EVENT)
+            self._events = np.frombuffer(self.records, EVENT)
         return self._events
 
     @property
     def rows(self) -> list[EventRow]:
         """The events as Python integers; without REPEATED, so of a repeat those of the first."""
         if self._rows is None:
-            rows = event_rows(self._records)
+            rows = event_rows(self.records)
             self._repeated = rows[0] if rows[0].kind == EventKind.REPEATED else None
             self._rows = rows if self._repeated is None else rows[1:]
         return self._rows
@@ -204,7 +197,7 @@ class Answer:
         return [self._typed(row) for row in self.rows]
 
     def _typed(self, row: EventRow) -> Event:
-        return event_of(row, self._instruments)
+        return event_of(row, self._then.with_ticks_of(row.sequence))
 
 
 @dataclass(frozen=True, slots=True)

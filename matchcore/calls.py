@@ -97,14 +97,18 @@ class Calls:
         return int(answer.events["instrument"][0])
 
     def add_missing(self, instruments: Iterable[Instrument]) -> None:
-        """Adds the instruments that are not there; `InstrumentConflict` if one there differs."""
-        for instrument in instruments:
-            known = self.instruments.get(instrument.symbol)
-            if known is None:
-                with suppress(InstrumentConflict):  # another thread was quicker
-                    self.add_instrument(instrument)
-                known = self.instruments.get(instrument.symbol)
-            if known != instrument:
-                raise InstrumentConflict(
-                    f"the log has {known}, not {instrument}: use change_instrument"
-                )
+        """Adds the instruments that are not there; `InstrumentConflict` if one there differs, and
+        then none is added."""
+        missing = [one for one in instruments if not self._has(one)]
+        for instrument in missing:
+            with suppress(InstrumentConflict):  # another thread was quicker
+                self.add_instrument(instrument)
+            self._has(instrument)
+
+    def _has(self, instrument: Instrument) -> bool:
+        known = self.instruments.get(instrument.symbol)
+        if known is not None and known != instrument:
+            raise InstrumentConflict(
+                f"the log has {known}, not {instrument}: use change_instrument"
+            )
+        return known is not None

@@ -6,10 +6,13 @@ newest good snapshot, then the rest of the log.
 
 from __future__ import annotations
 
+import operator
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import snapshots
+from ._queue import LARGE_COMMANDS, Submission, Waiter
 from .answers import IN_MEMORY, Answer, Durability, Machine
 from .arguments import integer
 from .calls import Calls
-from .commands import checked, joined
+from .commands import COMMAND, checked, joined
 from .encoding import pack
 from .errors import LogError, LogFailed, ReadOnly
-from .events import EVENT
 from .forks import Fork, Frames
 from .instruments import Instrument, distinct
 from .journal import (
@@ -52,7 +55,7 @@ from .recovery import (
     sequence_at,
 )
 from .snapshotting import SNAPSHOTS_KEPT, Aside
-from .submissions import LARGE_COMMANDS, Commit, Promise, Submission, Waiter, reason
+from .submissions import Commit, Promise
 from .typed import Command
 
 #: what a crash can take, by policy; "interval" has a bound of its own
@@ -92,12 +95,12 @@ class Engine(Reads, Calls, Living):
         self._disk = disk
         self._clock = clock
         self._pipeline = pipeline or Pipeline(log)
-        self._lock = self._pipeline.lock
+        self._lock = self._pipeline
         self._keys: Keys | None = None  # of a log to read only
         self._aside: Aside | None = None  # the last snapshot that was started
-        self._torn = False  # something went wrong inside the machine: what it shows is not to be
         self.durability = durability_of(log)
         self.path, self.recovery = path, recovery or Recovery()
+        weakref.finalize(self, self._pipeline.let_go).atexit = False
         self.watch()
 
     # ------------------------------------------------------------------ opening and closing
@@ -225,14 +228,16 @@ class Engine(Reads, Calls, Living):
 
         Raises `InvalidCommand`, `PriceError` or `UnknownInstrument` for what can not be written
         as a record: nothing was sent then.  A refusal by the rules is an answer, not an error.
+        Ctrl-C ends the wait: the command stays sent, or was not sent at all.
         """
         if self._log is None:
             with self._lock:
-                if self._pipeline.failure is not None:
-                    self._usable()
+                self._usable()
                 directory = self._machine.instruments
                 return Answer(self._machine.apply_one(pack(command, directory)), directory)
-        answer: Answer = self._through(command)
+        waiter = Waiter()
+        self.place(command, waiter)
+        answer: Answer = waiter.result
         return answer
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
@@ -246,18 +251,10 @@ class Engine(Reads, Calls, Living):
             with self._lock:
                 self._usable()
                 return self._machine.apply(commands)
-        events: NDArray[np.void] = self._through(commands)
-        return events
-
-    def _through(self, commands: Command | NDArray[np.void]) -> Any:
         waiter = Waiter()
-        try:
-            self.place(commands, waiter)
-            self._pipeline.finish(waiter)
-        except BaseException:
-            self._pipeline.forsake(waiter)
-            raise
-        return waiter.result
+        self._place_batch(commands, waiter, block=True)
+        events: NDArray[np.void] = waiter.result
+        return events
 
     @overload
     def submit_async(self, commands: Command, *, block: bool = True) -> Future[Answer]: ...
@@ -271,90 +268,58 @@ class Engine(Reads, Calls, Living):
         """As `submit` or `submit_batch`, but returns when the commands have their place.
 
         The future has the result when it may be given; futures are set in the order of the log,
-        by the thread that synced, so a callback must be quick and must not wait for other threads
+        by a thread of the log, so a callback must be quick and must not wait for other threads
         that submit.  A future can not be cancelled.  Waits while the queue is full, or without
         ``block`` raises `QueueFull`.
         """
         promise = Promise()
-        try:
-            self.place(commands, promise, block=block)
-        except BaseException:
-            self._pipeline.forsake(promise)
-            raise
+        self.place(commands, promise, block=block)
         return promise.future
 
     def place(
         self, commands: Command | NDArray[np.void], way: Submission, *, block: bool = True
     ) -> None:
-        """Gives commands their sequence and matches them; ``way`` is told when they are safe.
+        """Gives commands their sequence and matches them; ``way`` is done when they are safe.
 
-        What the other submits are made of.  A `Waiter` must then be finished.
+        What the submits are made of.  Returns when a `Waiter` is done, any other way at once.
+        Ctrl-C comes before the commands have their place or after it.  Only the plain-Python
+        machine, and commands that define instruments, run bytecode between: it may end the engine.
         """
         if isinstance(commands, np.ndarray):
             self._place_batch(checked(commands), way, block)
             return
-        pipeline = self._pipeline
-        with self._lock:
-            pipeline.admit(block=block)
-            self._usable()
-            directory = self._machine.instruments
-            way.now = self._clock()
-            way.records = pack(commands, directory, way.now)
-            way.count = 1
-            try:
-                pipeline.placing = True
-                events = self._machine.apply_one(way.records)
-                way.result = Answer(events, directory, self.durability)
-                way.size = len(way.records) + len(events)
-                if self._log is not None:
-                    pipeline.put(way)
-                pipeline.placing = False
-            except BaseException as error:
-                self._broken(error)
-                raise
-            if self._log is None:
-                way.at_once()
-                return
-        way.queued(pipeline.kick)
+        pipeline, machine = self._pipeline, self._machine
+        pipeline.start()
+        placed = False
+        while not placed:
+            directory = machine.instruments
+            then = directory.then
+            way.result = Answer(b"", directory, self.durability)
+            record = pack(commands, directory)
+            placed = pipeline.place(machine, way, record, then, self._clock, block)
+
+    def ring(self) -> None:
+        """Has the log's thread take what was placed by ways with `rings_later`."""
+        self._pipeline.ring()
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
         pipeline, waits = self._pipeline, isinstance(way, Waiter)
+        pipeline.start()
         large = len(commands) >= LARGE_COMMANDS
-        way.count, way.now = len(commands), self._clock()
-        # who does not wait may write to his array before the log has it
-        if self._log is None or (waits and commands.flags.c_contiguous):
-            way.records = commands
-        elif waits or not large:
+        way.count, way.now = len(commands), operator.index(self._clock())
+        if commands.dtype is not COMMAND or type(commands) is not np.ndarray:
+            commands = np.asarray(commands).view(COMMAND)  # which the machine knows at once
+        again: Callable[[], Packed] | None = None
+        # a caller who does not wait may write to his array before the log has it
+        if not commands.flags.c_contiguous or not (waits or large):
             way.records = commands = joined([commands])
+        elif waits:
+            way.records, way.is_borrowed = commands, True
         else:
-            way.records = Packed(commands, way.now)
+            again = partial(Packed, commands, way.now)
+            way.records = again()
         way.size = way.records.nbytes
-        with self._lock:
-            if pipeline.admit(block=block) and isinstance(way.records, Packed):
-                way.records = Packed(commands, way.now)  # a callback may have written to the array
-            self._usable()
-            if self._log is None or not len(commands):
-                # times are for the log: the machine does not look at them
-                way.result = self._machine.apply(commands) if len(commands) else np.empty(0, EVENT)
-                way.at_once()
-                return
-            try:
-                pipeline.placing = True
-                if waits and large:  # it is written, or the disk at it, while it is matched
-                    pipeline.put(way)
-                    if self.durability.policy == "sync":
-                        pipeline.write_early()
-                    pipeline.kick()
-                    way.result = self._machine.apply(commands)
-                else:
-                    way.result = self._machine.apply(commands)
-                    way.size += way.result.nbytes
-                    pipeline.put(way)
-                pipeline.placing = False
-            except BaseException as error:
-                self._broken(error)
-                raise
-        way.queued(pipeline.kick)
+        pipeline.place_batch(self._machine, way, commands, again, waits and large, block)
 
     # ------------------------------------------------------------------ looking
 
@@ -401,9 +366,7 @@ class Engine(Reads, Calls, Living):
             self._usable()
             if self.path is None or self._log is None:
                 raise LogError("an engine in memory has no directory for a snapshot; use state()")
-            self._pipeline.drain()
-            self._pipeline.to_disk()  # else a power cut could leave it behind its snapshot
-            self._usable()
+            self._all_to_disk(self._log)  # else a power cut could leave the log behind its snapshot
             with snapshots.turn(self.path, self._disk):
                 log, data = self._log, self._machine.state().to_bytes()
                 written = snapshots.write(
@@ -413,6 +376,14 @@ class Engine(Reads, Calls, Living):
                 )  # fmt: skip
                 snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
                 return written
+
+    def _all_to_disk(self, log: Log) -> None:
+        """Under the lock."""
+        self._pipeline.settle(to_disk=True)
+        while self._machine.sequence > log.on_disk:  # see `_seen`
+            self._usable()
+            self._pipeline.settle(to_disk=True)
+        self._usable()
 
     def start_snapshot(self) -> Future[Path]:
         """Has another process write a snapshot of this moment, while trading goes on.
@@ -427,7 +398,7 @@ class Engine(Reads, Calls, Living):
                 raise LogError("an engine in memory has no log to take a snapshot from")
             if self._aside is not None and not self._aside.result.done():
                 raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
-            self._pipeline.drain()
+            self._pipeline.settle()
             self._usable()
             self._aside = Aside(self.path, self._log.durable, self._log.keys)
             return self._aside.result
@@ -438,34 +409,28 @@ class Engine(Reads, Calls, Living):
             self._machine._check()
 
     def _usable(self) -> None:
-        failure = self._pipeline.failure
-        if isinstance(failure, ReadOnly):
-            raise failure
-        if failure is not None:
-            raise LogFailed(f"nothing is taken any more: {reason(failure)}") from failure
-
-    def _broken(self, error: BaseException) -> None:
-        """What ends between matching and queueing ends this engine: log and machine may differ."""
-        self._pipeline.placing = False
-        if self._log is not None:
-            self._torn = True
-            self._pipeline.failure = self._pipeline.failure or error
+        if self._pipeline.failure is not None:
+            raise self._pipeline.refusal()
 
     def _seen(self) -> Machine:
         """The machine, when the log has all that it shows; under the lock.
 
         After a failure it may be ahead for good.  Then the log's durable part makes a new one.
         """
-        machine, log = self._machine, self._log
-        if log is None or (machine.sequence <= log.durable and not self._torn):
+        machine, log, pipeline = self._machine, self._log, self._pipeline
+        if log is None:
             return machine
-        self._pipeline.drain()
-        if machine.sequence > log.durable or self._torn:
+        # more than once: callbacks, and a handler in this thread, send while this waits
+        while machine.sequence > log.durable or pipeline.has_diverged:
+            is_lost = pipeline.is_lost
+            pipeline.settle()
+            if not is_lost:
+                continue
             try:
                 machine = at_durable(log, type(machine), self.path, self._disk)
             except (LogError, OSError) as error:
                 raise LogFailed(f"the log failed and can not be read either: {error}") from error
-            self._machine, self._torn = machine, False
+            self._machine, pipeline.has_diverged = machine, False
         return machine
 
     @property
@@ -475,22 +440,22 @@ class Engine(Reads, Calls, Living):
     def forked(self) -> None:
         """In a child of the process that opened this: the log is the parent's."""
         self._pipeline.renew()
-        self._lock = self._pipeline.lock
         if self.persistence is not None:
             self.persistence.abandon()
         if isinstance(self._log, FileLog):
             why = "this engine belongs to the process that opened it, and this is a fork"
-            self._pipeline.failure = LogFailed(why)
+            self._pipeline.fail(LogFailed(why))
+            self._pipeline.has_ended = True
+            self._pipeline.has_diverged = True  # another thread may have been inside the machine
             self._log.abandon(why)
-            self._torn = True  # another thread may have been inside the machine
 
     def _with_instruments(
         self, wanted: Sequence[Instrument], where: tuple[str, int] | None = None
     ) -> Engine:
         try:
-            self.add_missing(wanted)
             if where is not None and self.path is not None:
                 self.persistence = Persistence(self.path, where, lambda: self.durable)
+            self.add_missing(wanted)  # last: what is refused has added none
         except BaseException:
             self.close()
             raise

@@ -139,10 +139,28 @@ class Former(NamedTuple):
     instrument: Instrument
 
 
+class Then(NamedTuple):
+    """Instruments by number - 1, and changes of ticks that led to them or, perhaps, came later."""
+
+    instruments: list[Instrument]
+    former: list[Former]
+
+    def with_ticks_of(self, sequence: int) -> Sequence[Instrument]:
+        """The instruments with the ticks that the events of a sequence have."""
+        if not self.former or self.former[-1].sequence <= sequence:
+            return self.instruments
+        then = self.instruments.copy()
+        for change in reversed(self.former):
+            if change.sequence <= sequence:
+                break
+            then[change.number - 1] = change.instrument
+        return then
+
+
 class Directory:
     """The instruments of an exchange, by symbol and by number (1, 2, 3 … in order of entry)."""
 
-    __slots__ = ("_by_number", "_former", "_former_max", "_numbers", "_ticks")
+    __slots__ = ("_by_number", "_former", "_former_max", "_numbers", "_ticks", "then")
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._by_number: list[Instrument] = []
@@ -150,6 +168,7 @@ class Directory:
         self._ticks: list[dict[str | int, int]] = []  # what prices are in ticks, by number - 1
         self._former: list[Former] = []  # oldest first
         self._former_max = FORMER_MIN
+        self.then = Then(self._by_number, self._former)  # another when a tick has changed
         for instrument in instruments:
             self.add(instrument)
 
@@ -189,6 +208,9 @@ class Directory:
                 self._former_max = max(FORMER_MIN, 2 * len(self._former))
         self._by_number[at] = instrument
         self._ticks[at] = {}
+        if known.tick != instrument.tick:
+            # last: what began with the old one may have seen half of it
+            self.then = Then(self._by_number, self._former)
 
     def former(self, told: NDArray[np.void]) -> list[Former]:
         """Those that events which may be told again need for their prices."""
@@ -197,6 +219,7 @@ class Directory:
     def restore(self, former: Iterable[Former]) -> None:
         """What `former` gave."""
         self._former = list(former)
+        self.then = Then(self._by_number, self._former)
 
     def ticks(self, key: SupportsIndex | str | bytes, price: Price) -> int:
         """`Instrument.ticks` of a symbol or number."""
@@ -237,14 +260,7 @@ class Directory:
 
         In what is handed out a symbol keeps its tick for good.
         """
-        if sequence is None or not self._former or self._former[-1].sequence <= sequence:
-            return self._by_number
-        then = self._by_number.copy()
-        for change in reversed(self._former):
-            if change.sequence <= sequence:
-                break
-            then[change.number - 1] = change.instrument
-        return then
+        return self._by_number if sequence is None else self.then.with_ticks_of(sequence)
 
     def get(self, key: SupportsIndex | str | bytes) -> Instrument | None:
         """The instrument of a symbol or number, None if there is none."""

@@ -6,12 +6,17 @@ from ..pipeline import Pipeline
 
 
 class Stages(Pipeline):
-    """What the log's thread would do happens in `go`: write and sync what waits, answer it, and
-    under "interval" sync what is due.  Everything else is the pipeline that engines have."""
+    """The thread that makes it does the log's work, in `go` and where it waits for an answer.
 
-    def kick(self) -> None:
-        """Nobody is woken."""
+    Everything else is the pipeline that engines have.
+    """
+
+    def start(self) -> None:
+        """No thread."""
+        self.claim()
 
     def go(self) -> None:
         """One turn of the log's thread.  Raises what a sync by the clock does."""
-        self._step()
+        while self.work_once():
+            pass
+        self.sync_if_due()

@@ -1,26 +1,25 @@
-"""Ctrl-C, signal handlers, callbacks that end badly or use the engine, forks: at any moment."""
+"""Ctrl-C, signal handlers and forks: at any moment."""
 
 from __future__ import annotations
 
 import dis
 import os
+import random
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-import numpy as np
 import pytest
-from engine_kit import WORLD, logged, opened, replayed
+from engine_kit import logged, opened, replayed
 from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.pipeline import Pipeline
 
 ROOT = str(Path(mc.__file__).parent)
 BEHIND = ("CALL", "CALL_KW", "CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_EX", "RESUME")
@@ -67,7 +66,8 @@ class Interrupt:
         if code not in self._places:
             steps = list(dis.get_instructions(code))
             self._places[code] = {
-                steps[at].offset for at in range(1, len(steps))
+                steps[at].offset
+                for at in range(1, len(steps))
                 if steps[at - 1].opname in BEHIND or steps[at].opname in AT
             }
         return self._places[code]
@@ -103,16 +103,13 @@ def interrupted(
 
 
 def goes_on(engine: mc.Engine) -> tuple[str, int]:
-    """What others see afterwards: answers, or why there are none; digest and durable sequence."""
+    """What others see afterwards: their commands are answered; digest and durable sequence."""
     found: list[tuple[str, int]] = []
 
     def work() -> None:
         for n in range(2):
-            try:
-                engine.submit_batch(flow(50 + n, 5))
-                engine.submit_async(order()).result(10)
-            except mc.LogFailed:
-                assert engine._pipeline.failure is not None
+            engine.submit_batch(flow(50 + n, 5))
+            engine.submit_async(order()).result(10)
         found.append((engine.digest(), engine.durable))
         engine.close()
 
@@ -120,14 +117,15 @@ def goes_on(engine: mc.Engine) -> tuple[str, int]:
     thread.start()
     thread.join(20)
     assert found and not thread.is_alive()
-    assert engine._pipeline.waiting == 0
+    assert engine._pipeline.unanswered == 0
     return found[0]
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_ctrl_c_at_any_moment_leaves_nobody_waiting_and_log_and_machine_equal(
+def test_ctrl_c_at_any_moment_ends_the_call_and_nothing_else(
     tmp_path: Path, warm: mc.Engine, name: str
 ) -> None:
+    """The engine takes the next commands, and the log has what the machine has."""
     at = 0
     while True:
         path = tmp_path / str(at)
@@ -140,12 +138,49 @@ def test_ctrl_c_at_any_moment_leaves_nobody_waiting_and_log_and_machine_equal(
             break
         batch["quantity"], batch["kind"] = 1, 0  # it is the caller's again
         digest, durable = goes_on(engine)
-        machine = mc.Machine()
-        machine.apply(np.ascontiguousarray(logged(path)[:durable]))
-        assert machine.digest() == digest, at
+        assert durable == len(logged(path)) and replayed(path) == digest, at
         opened(path).close()  # the log is whole
-        at += 3
-    assert at > 44
+        at += 1
+    assert at > 8
+
+
+@pytest.mark.parametrize("policy", ["sync", "os"])
+def test_sixty_times_ctrl_c_while_orders_are_sent(tmp_path: Path, policy: str) -> None:
+    """From outside, at any moment: each time the engine goes on, and no command is half there."""
+    engine = opened(tmp_path, policy=policy)
+    dice = random.Random(1)
+    main = threading.main_thread().ident
+    assert main is not None
+    answered: list[int] = []
+    number = interrupted = 0
+
+    def interrupt(pause: float) -> None:
+        threading.Event().wait(pause)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for _ in range(60):
+            thread = threading.Thread(target=interrupt, args=(dice.random() / 500,))
+            try:
+                thread.start()
+                while True:
+                    number += 1
+                    answered.append(engine.submit(order(number)).sequence)
+            except KeyboardInterrupt:
+                interrupted += 1
+            thread.join()
+            number += 1
+            answered.append(engine.submit(order(number)).sequence)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert interrupted == 60
+    digest, ids = engine.digest(), logged(tmp_path)["client_order_id"].tolist()[2:]
+    engine.close()
+    assert replayed(tmp_path) == digest
+    assert ids == sorted(set(ids)) and len(answered) <= len(ids) <= len(answered) + 60
+    assert {ids[sequence - 3] for sequence in answered} <= set(ids)
+    assert sorted(set(answered)) == answered
 
 
 HANDLERS: dict[str, Callable[[mc.Engine], object]] = {
@@ -192,45 +227,87 @@ def test_a_signal_handler_that_uses_the_engine_at_any_moment_is_served_or_refuse
         assert raised, at
         assert all("signal handler" in one for one in said), said
         engine.close()
-        assert engine._pipeline.waiting == 0
+        assert engine._pipeline.unanswered == 0
         assert replayed(path) == engine.digest(), at
         if not raised[0]:
             break
-        at += 3
-    assert at > 44
+        at += 1
+    assert at > 8
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-@pytest.mark.parametrize("call", ["fdatasync", "pwrite"])
-def test_a_signal_handler_during_its_own_thread_s_write_or_sync_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, handler: str
+def test_a_signal_handler_while_its_own_thread_waits_for_an_answer_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str
 ) -> None:
-    engine, said, real = opened(tmp_path), [], getattr(os, call)
+    engine, said, real = opened(tmp_path), [], os.fdatasync
 
-    def interrupted(*given: Any) -> Any:
-        monkeypatch.setattr(os, call, real)
-        try:
-            HANDLERS[handler](engine)
-        except mc.LogError as error:
-            said.append(str(error))
-        return real(*given)
+    def interrupting(fd: int) -> None:
+        monkeypatch.setattr(os, "fdatasync", real)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        real(fd)
 
-    monkeypatch.setattr(os, call, interrupted)
-    answers: list[mc.Answer] = []
-    thread = threading.Thread(target=lambda: answers.append(engine.submit(order())), daemon=True)
-    thread.start()
-    thread.join(20)
-    assert answers and answers[0].sequence == 3
-    assert len(said) == 1 and "signal handler" in said[0]
-    assert engine.submit(order(1)).sequence == 4
+    def handle(number: int, frame: object) -> None:
+        HANDLERS[handler](engine)
+        said.append(handler)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        monkeypatch.setattr(os, "fdatasync", interrupting)
+        assert engine.submit(order()).sequence == 3
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert said == [handler]
     engine.close()
     assert replayed(tmp_path) == engine.digest()
 
 
-def test_who_closes_while_another_places_is_no_signal_handler(
+@pytest.mark.parametrize("handler", ["submit", "send", "look"])
+def test_a_signal_handler_while_its_own_thread_waits_for_a_look_is_served_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str
+) -> None:
+    engine, said, real = opened(tmp_path), [], os.fdatasync
+    entered, looks = threading.Event(), threading.Event()
+
+    def held(fd: int) -> None:
+        entered.set()
+        assert looks.wait(20)
+        real(fd)
+
+    def interrupt() -> None:
+        while not engine._pipeline.waiting:  # what a look puts there
+            threading.Event().wait(0.001)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        looks.set()
+
+    def handle(number: int, frame: object) -> None:
+        try:
+            HANDLERS[handler](engine)
+            said.append("served")
+        except mc.LogError as error:  # the wait was over
+            assert "signal handler" in str(error)
+            said.append("refused")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        monkeypatch.setattr(os, "fdatasync", held)
+        future = engine.submit_async(order(1))
+        assert entered.wait(20)
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        assert engine.sequence >= 3
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert future.result(20).sequence == 3 and len(said) == 1
+    engine.close()
+    assert replayed(tmp_path) == engine.digest()
+
+
+def test_who_closes_while_another_places_waits_for_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, real, refused = opened(tmp_path), Pipeline.put, []
+    engine, refused = opened(tmp_path, machine="reference"), []
+    real = engine._machine.apply_one
 
     def close() -> None:
         try:
@@ -240,13 +317,13 @@ def test_who_closes_while_another_places_is_no_signal_handler(
 
     closing = threading.Thread(target=close)
 
-    def put(self: Pipeline, way: Any) -> None:
+    def apply_one(record: bytes) -> bytes:
         closing.start()
         closing.join(0.2)
-        assert closing.is_alive()  # it waits for its turn
-        real(self, way)
+        assert closing.is_alive()
+        return real(record)
 
-    monkeypatch.setattr(Pipeline, "put", put)
+    monkeypatch.setattr(engine._machine, "apply_one", apply_one, raising=False)
     assert engine.submit(order()).sequence == 3
     closing.join(20)
     assert not closing.is_alive() and not refused
@@ -255,18 +332,18 @@ def test_who_closes_while_another_places_is_no_signal_handler(
 def test_a_signal_handler_while_the_threads_of_the_log_are_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, start, inner = opened(tmp_path), threading.Thread.start, []
+    engine, start, inner = mc.Engine.open(tmp_path), threading.Thread.start, []
 
     def interrupted_start(thread: threading.Thread) -> None:
         if not inner:
             inner.append(None)
-            inner[0] = engine.submit_async(order(2))
+            inner[0] = engine.submit_async(mc.EndDay())
         start(thread)
 
     def work() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", interrupted_start)
-            outer.append(engine.submit_async(order(1)))
+            outer.append(engine.submit_async(mc.EndDay()))
 
     outer: list[Any] = []
     thread = threading.Thread(target=work, daemon=True)
@@ -276,113 +353,62 @@ def test_a_signal_handler_while_the_threads_of_the_log_are_started(
     engine.close()
 
 
-def test_a_callback_that_wants_to_end_the_program_ends_the_engine_and_all_are_answered() -> None:
-    entered, free = threading.Event(), threading.Event()
-
-    class Held(mc.MemoryLog):
-        def sync(self, *, to_disk: bool = False) -> None:
-            entered.set()
-            assert free.wait(20)
-            super().sync()
-
-    log = Held()
-    free.set()
-    engine = mc.Engine.memory(instruments=WORLD, log=log)
-    free.clear()
-    futures = [engine.submit_async(order(n)) for n in range(8)]
-    for future in futures[:6]:
-        future.add_done_callback(lambda done: sys.exit(3))
-    free.set()
-    assert not wait(futures, 20).not_done
-    with pytest.raises(mc.LogFailed):
-        engine.submit(order())
-    engine.close()
-
-
-def test_a_hook_may_use_the_engine_while_others_look(tmp_path: Path) -> None:
-    told: list[int] = []
-    box: list[mc.Engine] = []
-
-    def hook(commit: mc.Commit) -> None:
-        if box:
-            told.append(box[0].sequence)
-
-    box.append(opened(tmp_path, metrics=hook))
-    done = threading.Event()
-
-    def work() -> None:
-        for n in range(100):
-            box[0].submit(order())
-            if n % 5 == 0:
-                assert box[0].digest()
-                box[0].snapshot()
-        done.set()
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    assert told and done.is_set()
-    box[0].close()
-
-
-def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
-    """Making room for one answers others, whose callbacks write to what is being sent."""
-    log = mc.MemoryLog()
-    engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, depth=2))
-    engine.add_missing(WORLD)
-    shared, later = flow(0, 600), []
-    wanted = [flow(n, 600) for n in range(1, 7)]
-
-    def back(done: Future[Any]) -> None:
-        while wanted:
-            shared[:] = wanted.pop()
-            later.append(engine.submit_async(shared))
-
-    with engine._lock:  # until both are there
-        first = [engine.submit_async(order(n)) for n in (1, 2)]
-        for future in first:
-            future.add_done_callback(back)
-    wait(first, 20)
-    wait(later, 20)
-    engine.close()
-    digest = engine.digest()
-    machine = mc.Machine()
-    for frame in log.frames():
-        machine.apply(frame.commands)
-    assert later and machine.digest() == digest
-
-
 def test_a_signal_handler_can_not_come_between_matching_and_queueing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, said, real = opened(tmp_path), [], Pipeline.put
+    engine, said = opened(tmp_path, machine="reference"), []
+    real = engine._machine.apply_one
 
     def handler(number: int, frame: object) -> None:
-        for use in (lambda: engine.submit(order(7)), lambda: engine.digest()):
+        uses: list[Callable[[], object]] = [
+            lambda: engine.submit(order(7)),
+            engine.digest,
+            engine.close,
+        ]
+        for use in uses:
             try:
                 use()
             except mc.LogError as error:
                 said.append(str(error))
 
-    def put(self: Pipeline, way: Any) -> None:
-        monkeypatch.setattr(Pipeline, "put", real)
+    def apply_one(record: bytes) -> bytes:
+        monkeypatch.setattr(engine._machine, "apply_one", real)
         signal.raise_signal(signal.SIGUSR1)
-        real(self, way)
+        return real(record)
 
     before = signal.signal(signal.SIGUSR1, handler)
     try:
-        monkeypatch.setattr(Pipeline, "put", put)
+        monkeypatch.setattr(engine._machine, "apply_one", apply_one, raising=False)
         assert engine.submit(order(1)).sequence == 3
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert len(said) == 2 and all("signal handler" in one for one in said)
+    assert len(said) == 3 and all("signal handler" in one for one in said)
     assert engine.submit(order(2)).sequence == 4
     digest = engine.digest()
     engine.close()
     assert replayed(tmp_path) == digest
+
+
+def test_a_signal_handler_during_a_look_may_look_but_not_submit(tmp_path: Path) -> None:
+    engine, said = opened(tmp_path), []
+
+    def handler(number: int, frame: object) -> None:
+        said.append(str(engine.sequence))
+        for use in (lambda: engine.submit(order(7)), engine.close):
+            try:
+                use()
+            except mc.LogError as error:
+                said.append(str(error))
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with engine._lock:
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert said[0] == "2" and len(said) == 3 and all("signal handler" in one for one in said[1:])
+    assert engine.submit(order(2)).sequence == 3
+    engine.close()
 
 
 def test_a_fork_during_a_sync_can_look_in_the_child(
@@ -426,7 +452,7 @@ def test_a_sync_after_an_interrupted_one_proves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", stopped)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(mc.LogFailed, match="KeyboardInterrupt"):
             engine.submit(order())
         with pytest.raises(mc.LogFailed):
             engine.submit(order())

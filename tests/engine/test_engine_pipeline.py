@@ -19,7 +19,6 @@ import matchcore as mc
 from matchcore.bench import neutral, throughput
 from matchcore.journal import FileLog
 from matchcore.pipeline import Pipeline
-from matchcore.submissions import Submission
 
 THREADS = 64
 
@@ -130,48 +129,26 @@ class Hearing:
             self.late.append(self.answered)
 
 
-def test_the_hook_hears_of_a_sync_before_a_faster_thread_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    engine = mc.Engine.memory(instruments=WORLD, log=mc.MemoryLog())
-    hearing, real = Hearing(engine), Pipeline._pass_on
-
-    def faster(self: Pipeline, group: list[Submission]) -> None:
-        real(self, group)
-        other = threading.Thread(target=self.release)
-        other.start()
-        other.join(20)
-
-    monkeypatch.setattr(Pipeline, "_pass_on", faster)
-    for n in range(6):
-        future = engine.submit_async(order(n))
-        future.add_done_callback(hearing.back)
-        future.result(20)
-    engine.close()
-    assert hearing.answered == hearing.heard and not hearing.late
-
-
-def test_the_hook_hears_of_a_sync_that_ends_while_others_are_answered() -> None:
+def test_the_hook_hears_of_a_sync_that_a_callback_asked_for() -> None:
+    """And of the sync before it, of which not all is answered yet."""
     engine, log = held()
-    hearing, begun = Hearing(engine), threading.Event()
+    hearing = Hearing(engine)
 
     def back(done: Future[Any]) -> None:
-        begun.set()
-        for _ in range(2000):  # until the next is safe too
-            if len(engine._pipeline._safe) > 1:
-                break
-            threading.Event().wait(0.001)
         hearing.back(done)
+        later = engine.submit_async(order(9))
+        later.add_done_callback(hearing.back)
+        assert engine.sequence > 2 and later.done()
 
     futures = [engine.submit_async(order(0))]
-    futures[0].add_done_callback(back)
+    assert log.entered.acquire(timeout=20)
+    futures += [engine.submit_async(order(n)) for n in (1, 2, 3)]
+    futures[1].add_done_callback(back)
+    futures[3].add_done_callback(hearing.back)
     log.free.set()
-    assert begun.wait(20)
-    futures.append(engine.submit_async(order(1)))
-    futures[1].add_done_callback(hearing.back)
     assert not wait(futures, 20).not_done
     engine.close()
-    assert hearing.answered == hearing.heard == 2 and not hearing.late
+    assert hearing.answered == 3 and hearing.heard == 5 and not hearing.late
 
 
 def test_what_the_caller_does_to_his_array_later_changes_nothing() -> None:
@@ -188,7 +165,6 @@ def test_what_the_caller_does_to_his_array_later_changes_nothing() -> None:
 
 @pytest.mark.parametrize("limits", [{"depth": 3}, {"size": 400}])
 def test_a_full_queue_blocks_or_raises(limits: dict[str, int]) -> None:
-    from matchcore.pipeline import Pipeline
 
     log = HeldLog()
     engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, **limits))
@@ -207,7 +183,7 @@ def test_a_full_queue_blocks_or_raises(limits: dict[str, int]) -> None:
     log.free.set()
     blocked.join(20)
     assert sent[0].sequence == 3 + len(futures) and len(wait(futures, 20).done) == len(futures)
-    assert engine._pipeline.waiting == 0
+    assert engine._pipeline.unanswered == 0
 
 
 def test_limits_are_at_least_one(tmp_path: Path) -> None:
@@ -233,6 +209,28 @@ def test_callbacks_may_use_the_engine() -> None:
     assert told.wait(20)
     assert done[0] == 5 and done[1] == 6
     assert done[2].result(20).sequence == 6  # type: ignore[attr-defined]
+
+
+def test_a_look_waits_for_what_callbacks_send_meanwhile() -> None:
+    engine, log = held()
+    left = list(range(20))
+
+    def back(future: Future[mc.Answer]) -> None:
+        if left:
+            engine.submit_async(order(left.pop())).add_done_callback(back)
+
+    engine.submit_async(order()).add_done_callback(back)
+    shown: list[tuple[int, int]] = []
+    looker = threading.Thread(target=lambda: shown.append((engine.sequence, engine.durable)))
+    looker.start()
+    log.free.set()
+    looker.join(20)
+    assert not looker.is_alive() and 3 <= shown[0][0] <= shown[0][1]
+    engine.close()
+    machine = mc.Machine()
+    for frame in log.frames():
+        machine.apply(frame.commands)
+    assert machine.digest() == engine.digest() and engine.sequence == 23
 
 
 def test_a_future_can_not_be_called_back() -> None:
@@ -287,7 +285,7 @@ def test_many_threads_one_order(tmp_path: Path, policy: str) -> None:
         for thread in threads:
             thread.join()
         digest = engine.digest()
-        assert engine._pipeline.waiting == 0
+        assert engine._pipeline.unanswered == 0
     assert sorted(chain.from_iterable(sequences)) == list(range(3, 3 + 10 * THREADS))
     commands = logged(tmp_path)
     for n, mine in enumerate(sequences):
@@ -335,7 +333,6 @@ def test_tasks_share_syncs_and_wake_the_loop_once_for_each(tmp_path: Path) -> No
 
 
 def test_a_cancelled_task_leaves_its_command_and_a_full_queue_keeps_no_loop() -> None:
-    from matchcore.pipeline import Pipeline
 
     log = HeldLog()
     engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, depth=2))

@@ -128,5 +128,5 @@ def test_what_was_answered_leaves_its_room(tmp_path: Path) -> None:
     with opened(tmp_path, policy="os") as engine:
         for seed in range(40):
             engine.submit_batch(flow(seed, 2000))
-        assert engine._pipeline.waiting == 0
-        assert engine._pipeline._taken_bytes == engine._pipeline._answered_bytes
+        assert engine._pipeline.unanswered == 0
+        assert engine._pipeline.taken_bytes == engine._pipeline.answered_bytes

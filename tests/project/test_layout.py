@@ -20,7 +20,7 @@ FLOORS = (
      "encoding", "answers", "repeats", "state", "calls", "closing", "arguments", "reads"},
     {"_records", "_pages", "_pool", "_ladder", "_ids", "_emit", "_resting", "_ahead", "_checks",
      "_repeats", "_once", "_book", "_inspect", "_machine", "_orderbook", "capi", "reference"},
-    {"journal", "snapshots", "persistence", "submissions"},
+    {"journal", "snapshots", "persistence", "submissions", "_queue", "_bells"},
     {"recovery", "pipeline", "lifetime"},
     {"snapshotting", "retention", "repair", "tail", "forks"},
     {"engine", "follower"},

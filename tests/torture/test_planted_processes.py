@@ -15,12 +15,15 @@ import pytest
 BUGS = {
     "threads-0": ("""
         from matchcore import pipeline, submissions
-        put = pipeline.Pipeline.put
-        def answered(self, submission):
-            put(self, submission)
-            if isinstance(submission, submissions.Promise):
-                submission.done()
-        pipeline.Pipeline.put = answered
+        def early(real):
+            def answered(self, machine, submission, *given):
+                placed = real(self, machine, submission, *given)
+                if isinstance(submission, submissions.Promise):
+                    submission.done()
+                return placed
+            return answered
+        for name in ("place", "place_batch"):
+            setattr(pipeline.Pipeline, name, early(getattr(pipeline.Pipeline, name)))
         """, "acknowledged, "),
     "threads-1": ("""
         from matchcore.journal import writer

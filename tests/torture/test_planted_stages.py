@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from matchcore import engine as engines
+from matchcore._queue import Submission
 from matchcore.errors import LogError
 from matchcore.journal import FileLog
 from matchcore.journal.segments import Walk
 from matchcore.pipeline import Pipeline
-from matchcore.submissions import Promise, Submission
+from matchcore.submissions import Promise
 from matchcore.torture.disk import EIO, POWER_BEFORE, Fault
 from matchcore.torture.flow import Broken
 from matchcore.torture.plans import Plan, Run, Step
@@ -66,29 +68,30 @@ def test_an_interval_that_begins_again_with_each_answer_is_found(
 
 
 def test_an_answer_before_the_group_is_synced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    put = Pipeline.put
+    def early(real: Callable[..., Any]) -> Callable[..., Any]:
+        def answered(pipeline: Pipeline, machine: Any, submission: Submission, *given: Any) -> Any:
+            placed = real(pipeline, machine, submission, *given)
+            if isinstance(submission, Promise):
+                submission.done()
+            return placed
 
-    def answered(pipeline: Pipeline, submission: Submission) -> None:
-        put(pipeline, submission)
-        if isinstance(submission, Promise):
-            submission.done()
+        return answered
 
-    monkeypatch.setattr(Pipeline, "put", answered)
+    for name in ("place", "place_batch"):
+        monkeypatch.setattr(Pipeline, name, early(getattr(Pipeline, name)), raising=False)
     assert found("were acknowledged")
 
 
 def test_answers_out_of_turn_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reversed_(pipeline: Pipeline, group: list[Submission]) -> None:
-        for submission in group:
-            submission.written = True
-        pipeline._safe.extend(reversed(group))
+    def reversed_(pipeline: Pipeline, submissions: list[Submission]) -> None:
+        pipeline.safe.extend(reversed(submissions))
 
     monkeypatch.setattr(Pipeline, "_pass_on", reversed_)
     assert found("came behind")
 
 
 def test_a_failed_group_that_is_answered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pipeline, "_give_up", lambda pipeline, group: None)
+    monkeypatch.setattr(Pipeline, "_give_up", lambda *given: None)
     assert found("were acknowledged")
 
 

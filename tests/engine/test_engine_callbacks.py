@@ -1,0 +1,109 @@
+"""Callbacks of futures and the `metrics` hook: they end badly, use the engine, share an array."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_kit import WORLD, opened
+from flows import flow
+
+import matchcore as mc
+from matchcore.pipeline import Pipeline
+
+
+def order(n: int = 0) -> mc.NewOrder:
+    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
+
+
+def test_a_callback_that_wants_to_end_the_program_ends_the_engine_and_all_are_answered() -> None:
+    entered, free = threading.Event(), threading.Event()
+
+    class Held(mc.MemoryLog):
+        def sync(self, *, to_disk: bool = False) -> None:
+            entered.set()
+            assert free.wait(20)
+            super().sync()
+
+    log = Held()
+    free.set()
+    engine = mc.Engine.memory(instruments=WORLD, log=log)
+    free.clear()
+    futures = [engine.submit_async(order(n)) for n in range(8)]
+    for future in futures[:6]:
+        future.add_done_callback(lambda done: sys.exit(3))
+    free.set()
+    assert not wait(futures, 20).not_done
+    with pytest.raises(mc.LogFailed):
+        engine.submit(order())
+    engine.close()
+
+
+def test_a_hook_may_use_the_engine_while_others_look(tmp_path: Path) -> None:
+    told: list[int] = []
+    box: list[mc.Engine] = []
+
+    def hook(commit: mc.Commit) -> None:
+        if box:
+            told.append(box[0].sequence)
+
+    box.append(opened(tmp_path, metrics=hook))
+    done = threading.Event()
+
+    def work() -> None:
+        for n in range(100):
+            box[0].submit(order())
+            if n % 5 == 0:
+                assert box[0].digest()
+                box[0].snapshot()
+        done.set()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert told and done.is_set()
+    box[0].close()
+
+
+def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
+    """Making room for one answers others, whose callbacks write to what is being sent."""
+    entered, free = threading.Event(), threading.Event()
+
+    class Held(mc.MemoryLog):
+        def sync(self, *, to_disk: bool = False) -> None:
+            entered.set()
+            assert free.wait(20)
+            super().sync()
+
+    log = Held()
+    engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, depth=2))
+    free.set()
+    engine.add_missing(WORLD)
+    free.clear()
+    shared, later = flow(0, 600), []
+    wanted = [flow(n, 600) for n in range(1, 7)]
+
+    def back(done: Future[Any]) -> None:
+        while wanted:
+            shared[:] = wanted.pop()
+            later.append(engine.submit_async(shared))
+
+    first = [engine.submit_async(order(n)) for n in (1, 2)]
+    for future in first:
+        future.add_done_callback(back)
+    free.set()
+    wait(first, 20)
+    wait(later, 20)
+    engine.close()
+    digest = engine.digest()
+    machine = mc.Machine()
+    for frame in log.frames():
+        machine.apply(frame.commands)
+    assert later and machine.digest() == digest
