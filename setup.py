@@ -42,7 +42,7 @@ extensions = [
         depends=sorted(
             str(path) for ending in ("pxd", "h") for path in Path("matchcore").rglob(f"*.{ending}")
         ),
-        include_dirs=["matchcore"],
+        include_dirs=["matchcore", "matchcore/include"],
         extra_compile_args=COMPILE,
         extra_link_args=[] if DEBUG else ["-s"],
     )

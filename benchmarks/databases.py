@@ -22,7 +22,7 @@ from typing import Any
 from matchcore.bench import neutral, sql
 from matchcore.bench.suite import stamp
 from matchcore.bench.throughput import BATCH, INSTRUMENT
-from matchcore.engine import Engine
+from matchcore.engine.engine import Engine
 
 ROUNDS = 7
 MESSAGES, SENT = 200_000, 3_000_000
@@ -97,9 +97,9 @@ def beside(url: str) -> tuple[list[float], list[float], float]:
 
 def emptied(url: str) -> None:
     """Every round has an exchange of its own."""
-    from matchcore.sinks.access import transaction
+    from matchcore.sinks.sql.access import transaction
     from matchcore.sinks.opening import built_in
-    from matchcore.sinks.schema import METADATA
+    from matchcore.sinks.sql.schema import METADATA
 
     with closing(built_in(url)) as store, transaction(store) as connection:
         METADATA.drop_all(connection)
@@ -136,9 +136,9 @@ def sizes(url: str) -> dict[str, dict[str, float]]:
     """Of each table: rows, and bytes of one with its indexes, as the database has them on disk."""
     import sqlalchemy as sa
 
-    from matchcore.sinks.access import transaction
+    from matchcore.sinks.sql.access import transaction
     from matchcore.sinks.opening import RowSink, built_in, open_store
-    from matchcore.sinks.tables import TABLES
+    from matchcore.sinks.rows.tables import TABLES
 
     emptied(url)
     sql.COMMANDS_MAX = SIZED

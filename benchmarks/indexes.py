@@ -3,7 +3,7 @@
     python -m benchmarks.indexes sqlite:///empty.db postgresql://… mysql://… > recorded/indexes.json
 
 Each table is filled once for each choice of an index, in transactions as a follower's, and asked
-by the helpers of `matchcore.sinks.queries`.  The tables are dropped before and after: the
+by the helpers of `matchcore.sinks.sql.queries`.  The tables are dropped before and after: the
 databases must be empty ones.
 """
 
@@ -26,10 +26,10 @@ from sqlalchemy.schema import CreateTable
 
 from matchcore.bench.suite import stamp
 from matchcore.sinks import TABLES, open_store
-from matchcore.sinks.access import transaction
-from matchcore.sinks.queries import Queries
-from matchcore.sinks.schema import METADATA, SQL_TABLES
-from matchcore.sinks.tables import DAY_NS
+from matchcore.sinks.sql.access import transaction
+from matchcore.sinks.sql.queries import Queries
+from matchcore.sinks.sql.schema import METADATA, SQL_TABLES
+from matchcore.sinks.rows.tables import DAY_NS
 
 ROWS, INSTRUMENTS, ACCOUNTS, DAYS = 300_000, 50, 2_000, 10
 TOGETHER = 12_000  # rows of a table in a transaction: about those of 4,096 commands

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from ._machine import Machine
-from ._orderbook import OrderBook
+from .machine._machine import Machine
+from .machine._orderbook import OrderBook
 from ._version import VERSION
-from .aio import AsyncEngine
-from .answers import Answer, BookView, Depth, Durability, PriceLevel, RestingOrder, Top
-from .commands import (
-    COMMAND,
-    INSTRUMENT,
-    LEVEL,
-    ORDER,
-    Flag,
-    Kind,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from .encoding import encode, encode_all
-from .engine import Engine
+from .engine.aio import AsyncEngine
+from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, RestingOrder, Top
+from .records.schema import Flag, Kind, OrderType, Side, TimeInForce
+from .records.commands import (COMMAND, INSTRUMENT, LEVEL, ORDER)
+from .records.codec import encode, encode_all
+from .engine.engine import Engine
 from .errors import (
     InstrumentConflict,
     InvalidArgument,
@@ -42,15 +33,16 @@ from .errors import (
     TooManyRows,
     UnknownInstrument,
 )
-from .events import EVENT, EventKind, Field, Reason, Status, fresh
-from .follower import Follower, Sink, SinkBehind
-from .forks import Fork
-from .instruments import Directory, Instrument
+from .records.schema import EventKind, Field, Reason, Status
+from .records.events import EVENT, fresh
+from .engine.follower import Follower, Sink, SinkBehind
+from .engine.forks import Fork
+from .records.instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
-from .recovery import Recovery
-from .state import State
-from .submissions import Commit
-from .typed import (
+from .engine.recovery import Recovery
+from .machine.state import State
+from .engine.submissions import Commit
+from .records.typed import (
     AddInstrument,
     Amend,
     Cancel,

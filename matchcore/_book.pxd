@@ -1,10 +1,10 @@
 # One instrument's book and the matching in it.  What a machine shares among its books is Core.
-from ._ids cimport Ids
-from ._ladder cimport Ladder
-from ._pages cimport Arena
-from ._pool cimport Order, Pool
-from ._records cimport i64, mc_command, mc_event, u32, u64
-from ._repeats cimport Repeats
+from .machine.core.ids cimport Ids
+from .machine.core.ladder cimport Ladder
+from .machine.core.pages cimport Arena
+from .machine.core.pool cimport Order, Pool
+from .machine.core.records cimport i64, mc_command, mc_event, u32, u64
+from .machine.core.dedup cimport Repeats
 
 cdef struct Book:           # four cache lines
     Ladder sides[2]         # [0] buys, [1] sells

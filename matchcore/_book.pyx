@@ -3,18 +3,18 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from ._ahead cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
+from .machine.core.prefetch cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
                       look_at_ids, look_at_new, look_at_orders, look_at_roots)
-from ._checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
-from ._emit cimport emit, emit_refusal, emit_taker, emit_trade
-from ._ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
-from ._ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
+from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
+from .machine.core.emit cimport emit, emit_refusal, emit_taker, emit_trade
+from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
+from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
-from ._once cimport once_heard, once_is_new, once_listen, once_tell
-from ._pages cimport arena_drop
-from ._pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
-from ._records cimport *
-from ._resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
+from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine.core.pages cimport arena_drop
+from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
+from .machine.core.records cimport *
+from .machine.core.resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
                         level_join, level_leave, overflows, shrink, side_of)
 
 from libc.stdint cimport INT64_MAX

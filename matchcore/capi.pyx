@@ -5,11 +5,11 @@
 from libc.stdlib cimport free, malloc
 
 from ._book cimport DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Events, Halt
-from ._ladder cimport Ladder, ladder_key
-from ._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
-from ._pool cimport Level
-from ._records cimport *
-from ._resting cimport level_at
+from .machine.core.ladder cimport Ladder, ladder_key
+from .machine._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
+from .machine.core.pool cimport Level
+from .machine.core.records cimport *
+from .machine.core.resting cimport level_at
 
 assert MC_ROOM_MIN == EVENTS_MIN
 assert (MC_DONE, MC_INSTRUMENT, MC_FULL, MC_NO_MEMORY) == (DONE, STOPPED, FULL, NO_MEMORY)

@@ -5,7 +5,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-from matchcore._records cimport (BUY, CANCEL, GTC, IOC, LIMIT, NEW, SELL, TRADED, mc_command,
+from matchcore.machine.core.records cimport (BUY, CANCEL, GTC, IOC, LIMIT, NEW, SELL, TRADED, mc_command,
                                  mc_event)
 from matchcore.capi cimport (MC_API_VERSION, MC_FULL, mc_add_instrument, mc_apply, mc_best,
                              mc_create, mc_free, mc_machine, mc_quantity_at, mc_version)

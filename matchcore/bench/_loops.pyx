@@ -4,13 +4,13 @@ import numpy as np
 from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from .._pages cimport pages_give, pages_take
-from .._records cimport mc_command, mc_event
+from ..machine.core.pages cimport pages_give, pages_take
+from ..machine.core.records cimport mc_command, mc_event
 from ..capi cimport (MC_DONE, MC_FULL, mc_add_instrument, mc_apply, mc_create, mc_free, mc_halt,
                      mc_machine, mc_reserve)
 
-from ..commands import COMMAND
-from ..events import EVENT
+from ..records.commands import COMMAND
+from ..records.events import EVENT
 
 cdef enum:
     SPARE = 64              # events of room beyond two for each command of a batch

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from . import neutral, sharing
 from .throughput import BATCH, INSTRUMENT, batches, feed
 

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND, Kind, OrderType, TimeInForce
-from ..events import EVENT, EventKind
+from ..records.schema import Kind, OrderType, TimeInForce
+from ..records.commands import COMMAND
+from ..records.schema import EventKind
+from ..records.events import EVENT
 
 #: scenario -> (volatility, swing)
 SCENARIOS = {

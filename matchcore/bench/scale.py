@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
+from ..records.schema import Kind, OrderType, Side, TimeInForce
+from ..records.commands import COMMAND
 from . import neutral
 from ._loops import Rig
 from .throughput import BATCH

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..aio import AsyncEngine
-from ..commands import Side
-from ..engine import Engine
-from ..typed import NewOrder
+from ..engine.aio import AsyncEngine
+from ..records.schema import Side
+from ..engine.engine import Engine
+from ..records.typed import NewOrder
 from .throughput import INSTRUMENT
 
 CALLERS = 64

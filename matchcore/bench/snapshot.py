@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..commands import Side
-from ..engine import Engine
-from ..typed import Cancel, NewOrder
+from ..records.schema import Side
+from ..engine.engine import Engine
+from ..records.typed import Cancel, NewOrder
 from ._loops import pauses
 from .scale import resting_orders
 from .throughput import BATCH, INSTRUMENT, feed

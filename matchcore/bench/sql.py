@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from ..journal import Position
 from ..sinks import Rows, RowSink, open_store
 from . import loaders, neutral
@@ -61,7 +61,7 @@ def batches_of(count: int) -> Batches:
 
 def fresh(url: str) -> Any:
     """A store of new tables."""
-    from ..sinks.schema import METADATA
+    from ..sinks.sql.schema import METADATA
 
     store: Any = open_store(url, IDENTITY)
     with store._speaking() as connection:

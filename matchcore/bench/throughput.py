@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import Side
-from ..engine import Engine
-from ..instruments import Instrument
-from ..typed import NewOrder
+from ..records.schema import Side
+from ..engine.engine import Engine
+from ..records.instruments import Instrument
+from ..records.typed import NewOrder
 from . import neutral
 from ._loops import Rig
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..arguments import SHARD_MAX
-from ..instruments import price_text
-from ..recovery import MACHINES
+from ..records.arguments import SHARD_MAX
+from ..records.instruments import price_text
+from ..machine import MACHINES
 from . import output
 from .asking import query
 from .bench import bench
@@ -79,7 +79,7 @@ def replay(directory: Path, machine: str, as_json: bool) -> None:
     Example:  matchcore replay exchange.d
     Exit 1 if the log is damaged, or a snapshot differs from the replay or is not of this log.
     """
-    from .logs import replay_all
+    from ..operations.verify import replay_all
 
     with failing_kindly(as_json):
         result = replay_all(directory, machine)
@@ -107,7 +107,7 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
     A log whose beginning is archived is replayed from its oldest snapshot on.
     Exit 0 good (a torn tail is good: it was never acknowledged), 1 damaged, 2 wrong usage.
     """
-    from .logs import replayed, verify_all
+    from ..operations.verify import replayed, verify_all
 
     with failing_kindly(as_json):
         result = verify_all(directory, jobs or 0)
@@ -140,7 +140,7 @@ def info(directory: Path, as_json: bool) -> None:
     \b
     Example:  matchcore info exchange.d --json
     """
-    from .logs import describe
+    from ..operations.verify import describe
 
     with failing_kindly(as_json):
         result = describe(directory)
@@ -170,7 +170,7 @@ def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: b
               matchcore book exchange.d ANA --at 2019-05-21T09:00:00.123456
     A time stands for the last command whose time is at or before it; UTC without an offset.
     """
-    from .logs import book_of
+    from ..operations.verify import book_of
 
     with failing_kindly(as_json):
         view, sequence = book_of(directory, symbol, at)
@@ -208,8 +208,8 @@ def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
     The engine is not stopped: this follows the log from the newest snapshot on.
     """
     from ..journal import Keys
-    from ..snapshots import sequence_of
-    from ..snapshotting import take
+    from ..journal.snapshots import sequence_of
+    from ..engine.snapshotting import take
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
         file = take(directory, sequence=sequence, keys=Keys.from_environment(), progress=progress)
@@ -256,7 +256,7 @@ def import_(
               matchcore import bme orders-ana-2019-5-22.csv exchange.d --append
     Formats: bme (one CSV of new / modif / cancel rows, plain or gzipped, times of Madrid).
     """
-    from .importing import import_file, source_of
+    from ..importers.loading import import_file, source_of
 
     with failing_kindly(as_json):
         source = source_of(form, file, symbol=symbol, tick=tick, timezone=timezone)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..arguments import SHARD_MAX
-from ..moments import parse
+from ..records.arguments import SHARD_MAX
+from ..records.times import parse
 from .output import failing_kindly, json_option, show, show_rows
 
 if TYPE_CHECKING:
-    from ..sinks.queries import Array, Queries
+    from ..sinks.sql.queries import Array, Queries
 
 SHOWN = 20  # rows, unless said
 _FOR_MACHINES = ("shard", "instrument", "instrument_seq")
@@ -50,7 +50,7 @@ def _lives(ask: Queries, by: Asked, what: str) -> Array:
     """The orders that an id meant, newest first, or the executions of all of them."""
     import numpy as np
 
-    from ..sinks.tables import TABLES
+    from ..sinks.rows.tables import TABLES
 
     lives = ask.lives(by.needed("symbol"), by.needed("order"))
     if what == "orders":
@@ -96,8 +96,8 @@ def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
     password.  Nothing is written or locked.
     """
     with failing_kindly(as_json):
-        from ..sinks.frames import TEXTS, readable
-        from ..sinks.queries import Queries
+        from ..sinks.sql.frames import TEXTS, readable
+        from ..sinks.sql.queries import Queries
 
         with Queries(url, shard=shard) as ask:
             rows = QUESTIONS[what](ask, Asked({"what": what, **given}))

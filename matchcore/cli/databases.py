@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..arguments import SHARD_MAX
+from ..records.arguments import SHARD_MAX
 from . import output
 from .output import failing_kindly, json_option, progress_bar, show
 

@@ -15,14 +15,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Engine
+from ..engine.engine import Engine
 from ..errors import InvalidCommand, LogError
-from ..events import EventKind
-from ..follower import Follower
+from ..records.schema import EventKind
+from ..engine.follower import Follower
 from ..importers import sample_day
-from ..picture import check_drawable, draw
+from ..analysis import check_drawable, draw
 from ..sinks import open_sink
-from .importing import source_of
+from ..importers.loading import source_of
 from .output import failing_kindly, json_option, out, progress_bar, show
 
 MARK = "matchcore-demo"

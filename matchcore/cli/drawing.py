@@ -10,9 +10,9 @@ import click
 
 from ..errors import InvalidCommand
 from ..journal import Keys
-from ..moments import parse, zone_of
-from ..picture import LEVELS, draw
-from ..tail import last_sequence
+from ..records.times import parse, zone_of
+from ..analysis import LEVELS, draw
+from ..operations.tail import last_sequence
 from .output import directory_argument, failing_kindly, json_option, progress_bar, show, zone_name
 
 

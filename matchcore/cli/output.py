@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
-from ..moments import parse, zone_of
+from ..records.times import parse, zone_of
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 #: A database or the machine did not do what was asked; an error that no command expects; Ctrl-C.
@@ -136,7 +136,7 @@ def failing_kindly(as_json: bool) -> Iterator[None]:
     except LogError as error:
         fail(error, as_json, DAMAGED)
     except (MatchcoreError, OSError) as error:
-        from ..sinks import SinkAway  # which takes its time, and nothing good needs
+        from ..sinks import SinkAway# which takes its time, and nothing good needs
 
         failed = SinkAway if isinstance(error, MatchcoreError) else OSError
         usage = isinstance(error, _PATHS) or not isinstance(error, failed)

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, SinkError
-from ..follower import Follower
+from ..engine.follower import Follower
 from ..journal import Keys, LogReader, identity_of
 from ..sinks import open_sink
-from ..sinks.access import empty, open_existing
+from ..sinks.sql.access import empty, open_existing
 from ..sinks.opening import built_in, open_store
-from ..sinks.reconcile import Report
-from ..sinks.reconcile import reconcile as compare
+from ..sinks.sql.reconcile import Report
+from ..sinks.sql.reconcile import reconcile as compare
 from ..sinks.urls import shown
-from ..sinks.whole import whole_log
+from ..sinks.sql.whole import whole_log
 from .output import progress_bar
 
 
@@ -92,8 +92,8 @@ def statements(kind: str, layout: str, partitions: int, sub: int) -> list[str]:
         dialects = import_module(f"sqlalchemy.dialects.{kind}")
     except ImportError:
         raise MissingExtra("matchcore ddl", "sql") from None
-    from ..sinks import views
-    from ..sinks.schema import Layout, check_layout, ddl
+    from ..sinks.sql import views
+    from ..sinks.sql.schema import Layout, check_layout, ddl
 
     check_layout(layout)
     if layout != "plain" and kind != "mysql":

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..follower import Follower, Sink, set_back
+from ..engine.follower import Follower, Sink, set_back
 from ..journal import Keys, Position, identity_of
 from ..sinks import SinkAway, open_sink
 from ..sinks.urls import shown

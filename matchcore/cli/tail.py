@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..journal import Keys
-from ..tail import lines
+from ..operations.tail import lines
 from .output import directory_argument, failing_kindly
 
 COUNT = 20

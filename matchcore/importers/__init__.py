@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..instruments import Directory, Instrument, Price
+from ..records.instruments import Directory, Instrument, Price
 from .bme import Bme
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import INT64_MAX
-from ..commands import COMMAND, Kind, OrderType, Side, TimeInForce
+from ..records.arguments import INT64_MAX
+from ..records.schema import Kind, OrderType, Side, TimeInForce
+from ..records.commands import COMMAND
 from ..errors import ImportFormatError, InvalidCommand, PriceError
-from ..instruments import Directory, Instrument, Price
-from ..moments import parse, zone_of
+from ..records.instruments import Directory, Instrument, Price
+from ..records.times import parse, zone_of
 
 COLUMNS = ("ordtype", "uid", "is_buy", "qty", "price", "timestamp")
 KINDS = {"new": Kind.NEW, "modif": Kind.REDUCE, "cancel": Kind.CANCEL}

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .ciphers import Keys
+from .crypto.keys import Keys
 from .disk import DISK, Disk, take_lock
 from .memory import MemoryLog
 from .packing import Packed

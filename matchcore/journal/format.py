@@ -14,10 +14,10 @@ import lz4.block
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND, stamped
-from . import _planes
-from .ciphers import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
-from .hashes import HASHES, SHA256, Bytes, hash_maker
+from ..records.commands import COMMAND, stamped
+from . import _columns as _columns
+from .crypto.keys import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
+from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker
 
 VERSION = 1
 RECORD_BYTES = COMMAND.itemsize
@@ -188,12 +188,12 @@ def pack_commands(commands: NDArray[np.void], now: int = 0) -> tuple[int, bytes]
     """
     codec, packed = CODEC_PLANES, b""
     if len(commands) > RAW_COMMANDS_MAX:
-        packed = _planes.pack(_words(commands), now)
+        packed = _columns.pack(_words(commands), now)
     if not 0 < len(packed) < commands.nbytes:
         codec, packed = CODEC_RAW, stamped(commands, now).tobytes()
     last = len(packed) % ALIGNMENT == ALIGNMENT - 1 and packed.endswith(_TAIL)
-    if last or _planes.has_zeros(packed, _ZEROS):
-        packed = lz4.block.compress(_planes.pack(_words(commands), now), store_size=True)
+    if last or _columns.has_zeros(packed, _ZEROS):
+        packed = lz4.block.compress(_columns.pack(_words(commands), now), store_size=True)
         codec = CODEC_PLANES_LZ4
     return codec, packed
 
@@ -206,7 +206,7 @@ def _words(commands: NDArray[np.void]) -> NDArray[np.uint64]:
 class Payload:
     """Commands as records or as planes, known to be whole: unpacked where they are used."""
 
-    in_planes: bool
+    in_columns: bool
     data: Bytes
     count: int
 
@@ -220,14 +220,14 @@ class Payload:
         try:
             if codec == CODEC_PLANES_LZ4:
                 payload = _decompress(payload, PLANES_HEAD_BYTES + count * RECORD_BYTES)
-            _planes.check(payload, count)
+            _columns.check(payload, count)
         except ValueError as error:
             raise BadBytes(str(error)) from None
         return cls(True, payload, count)
 
     def commands(self) -> NDArray[np.void]:
         """The `COMMAND` array: over these very bytes and read-only, or each time a fresh one."""
-        if not self.in_planes:
+        if not self.in_columns:
             return np.frombuffer(self.data, COMMAND)
         commands = np.empty(self.count, COMMAND)
         self.unpack(commands)
@@ -235,8 +235,8 @@ class Payload:
 
     def unpack(self, room: NDArray[np.void]) -> None:
         """Writes them into a contiguous `COMMAND` array of that length."""
-        if self.in_planes:
-            _planes.unpack(self.data, room.view("<u8").reshape(-1, WORDS))
+        if self.in_columns:
+            _columns.unpack(self.data, room.view("<u8").reshape(-1, WORDS))
         else:
             room.view("u1")[:] = np.frombuffer(self.data, "u1")
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import integer
+from ..records.arguments import integer
 from ..errors import LogFailed
 from .format import (
     NO_CHAIN,
     FrameHeader,
     Payload,
 )
-from .hashes import SHA256
+from .crypto.hashes import SHA256
 from .packing import Packed, packed
 from .segments import Frame
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..arguments import UINT64_MAX, integer
-from ..closing import Closing
+from ..records.arguments import UINT64_MAX, integer
+from .._closing import Closing
 from ..errors import LogDamaged, LogError
-from .ciphers import Keys
+from .crypto.keys import Keys
 from .disk import DISK, LOCK_NAME, READ, Disk, NotAFile, refusals
 from .position import published
 from .segments import (

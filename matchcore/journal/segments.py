@@ -17,10 +17,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..closing import Closing
+from .._closing import Closing
 from ..errors import LogDamaged
-from .archived import where
-from .ciphers import ENCRYPTED_BYTES, FileCipher, Keys, unlock
+from .notes import where
+from .crypto.keys import ENCRYPTED_BYTES, FileCipher, Keys, unlock
 from .disk import DISK, READ, WRITE, Disk, NotAFile
 from .format import (
     ALIGNMENT,
@@ -35,7 +35,7 @@ from .format import (
     Payload,
     SegmentHeader,
 )
-from .hashes import HASHES, Bytes
+from .crypto.hashes import HASHES, Bytes
 
 T = TypeVar("T")
 

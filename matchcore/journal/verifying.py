@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import LogDamaged, LogError
-from .ciphers import KEYS_VARIABLE, Keys
+from .crypto.keys import KEYS_VARIABLE, Keys
 from .disk import DISK, Disk, refusals
 from .format import SegmentHeader
 from .segments import (

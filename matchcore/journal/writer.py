@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import KeyRefused, LogDamaged, LogError, LogFailed
-from .ciphers import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
+from .crypto.keys import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
 from .disk import (
     DISK,
     PIECE_BYTES,
@@ -35,7 +35,7 @@ from .format import (
     FrameHeader,
     SegmentHeader,
 )
-from .hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
+from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .packing import Packed, packed
 from .position import Publisher, missed, published
 from .segments import (

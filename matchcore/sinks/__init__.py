@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .interface import SinkAway, Store
 from .opening import RowSink, open_sink, open_store
-from .rows import Rows
-from .tables import TABLES
+from .rows.rows import Rows
+from .rows.tables import TABLES
 
 __all__ = ["TABLES", "RowSink", "Rows", "SinkAway", "Store", "open_sink", "open_store"]

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MatchcoreError
-from ..follower import Follower, set_back
+from ..engine.follower import Follower, set_back
 from ..journal import Keys, Position, identity_of
-from ..persistence import CATCH_UP_SECONDS, REFUSED
+from .process import CATCH_UP_SECONDS, REFUSED
 from .interface import SinkAway
 from .opening import RowSink, open_store, patiently
 

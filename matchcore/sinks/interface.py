@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import SinkError
 from ..journal import Position
-from .rows import Rows
+from .rows.rows import Rows
 
 
 class SinkAway(SinkError):

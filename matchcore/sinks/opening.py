@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import shard_number
+from ..records.arguments import shard_number
 from ..errors import MissingExtra, SinkError
-from ..events import fresh
-from ..follower import SinkBehind
+from ..records.events import fresh
+from ..engine.follower import SinkBehind
 from ..journal import Position
 from .interface import SinkAway, Store
-from .rows import RowMaker
+from .rows.rows import RowMaker
 from .urls import check, shown
 
 if TYPE_CHECKING:
-    from .store import SqlStore
+    from .sql.store import SqlStore
 
 GROUP = "matchcore.sinks"
 BUILT_IN = {

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..commands import COMMAND, joined
-from ..engine import Engine
+from ..records.commands import COMMAND, joined
+from ..engine.engine import Engine
 from ..errors import LogFailed
 from ..journal import LogReader
-from ..recovery import read
+from ..engine.recovery import read
 from .flow import Rows, commands, digest_of
 from .plans import one_by_one
 
@@ -221,7 +221,7 @@ def main() -> None:
 
 def digest_events(stream: Rows) -> int:
     """CRC-32 of the events of a stream on a machine of its own."""
-    from ..recovery import machine_class
+    from ..machine import machine_class
 
     return zlib.crc32(machine_class("cython")().apply(stream).tobytes())
 

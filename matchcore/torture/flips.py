@@ -13,8 +13,8 @@ import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import snapshots
-from ..engine import Engine
+from ..journal import snapshots
+from ..engine.engine import Engine
 from ..errors import LogDamaged, SnapshotDamaged
 from ..journal import Keys
 from ..journal.format import HEADER_BYTES

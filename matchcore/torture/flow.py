@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answers import Machine
-from ..commands import COMMAND, INSTRUMENT, Kind, OrderType, Side, joined
-from ..events import EVENT, EventKind, fresh
-from ..instruments import Instrument, write_instrument
-from ..recovery import machine_class
+from ..machine import Machine
+from ..records.schema import Kind, OrderType, Side
+from ..records.commands import COMMAND, INSTRUMENT, joined
+from ..records.schema import EventKind
+from ..records.events import EVENT, fresh
+from ..records.instruments import Instrument, write_instrument
+from ..machine import machine_class
 
 Rows = NDArray[np.void]
 WORLD = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5", lot=3, max_quantity=999))

@@ -19,14 +19,15 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .. import snapshots
-from ..answers import Machine
-from ..closing import Closing
-from ..commands import joined
-from ..engine import Engine
+from ..journal import snapshots
+from ..machine import Machine
+from .._closing import Closing
+from ..records.commands import joined
+from ..engine.engine import Engine
 from ..errors import LogLocked, SnapshotDamaged
-from ..recovery import machine_class, read
-from ..state import State
+from ..machine import machine_class
+from ..engine.recovery import read
+from ..machine.state import State
 from .child import ANSWER, FLOW, in_turn, load, load_together, logged
 from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
 

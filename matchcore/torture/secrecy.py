@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..errors import LogError, MissingExtra
 from ..journal import Keys
-from ..journal.ciphers import Encryption, FileCipher
-from ..journal.hashes import Bytes, hash_maker, hash_number
+from ..journal.crypto.keys import Encryption, FileCipher
+from ..journal.crypto.hashes import Bytes, hash_maker, hash_number
 
 Seen = dict[bytes, bytes]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pipeline import Pipeline
+from ..engine.pipeline import Pipeline
 
 
 class Stages(Pipeline):

@@ -11,7 +11,7 @@ import pytest
 from cli_kit import ANA, apart, contents, flipped, run, run_json, segment, torn, traded
 
 import matchcore as mc
-from matchcore import snapshots
+from matchcore.journal import snapshots
 
 LOOKING = ["verify", "info", "book", "draw", "replay", "follow"]
 

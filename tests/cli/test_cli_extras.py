@@ -48,7 +48,7 @@ def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
 def test_a_picture_names_its_extra(tmp_path: Path, block: str) -> None:
     code = """
 import matchcore as mc
-from matchcore.picture import draw
+from matchcore.analysis import draw
 try:
     draw("day.png", "e", "ANA")
 except mc.MissingExtra as error:
@@ -67,7 +67,7 @@ def test_the_library_needs_no_extra(tmp_path: Path) -> None:
     code = """
 import matchcore as mc
 from matchcore.importers import FORMATS, sample_day
-from matchcore.picture import LEVELS
+from matchcore.analysis import LEVELS
 from matchcore.sinks import open_sink
 with mc.Engine.open("e", instruments=[mc.Instrument("ANA", "0.05")]) as engine:
     engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 5, "1.00"))

@@ -10,7 +10,7 @@ import pytest
 from cli_kit import ANA, run, run_json
 
 import matchcore as mc
-from matchcore import snapshots
+from matchcore.journal import snapshots
 from matchcore.journal.segments import segment_files
 
 

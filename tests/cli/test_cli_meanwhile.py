@@ -12,10 +12,11 @@ import pytest
 from cli_kit import ANA, apart, run, run_json
 
 import matchcore as mc
-from matchcore import recovery, tail
+from matchcore.engine import recovery
+from matchcore.operations import tail
 from matchcore.journal import Disk, LogReader, segments, verify
 from matchcore.journal.segments import segment_files
-from matchcore.retention import archive
+from matchcore.operations.archive import archive
 
 
 def kept(path: Path, count: int = 180) -> Path:

@@ -24,7 +24,7 @@ from cli_kit import ANA, apart, run, run_json, traded
 
 import matchcore as mc
 from matchcore.sinks import RowSink
-from matchcore.sinks.store import SqlStore
+from matchcore.sinks.sql.store import SqlStore
 
 COMMANDS = [
     "archive",
@@ -279,7 +279,7 @@ def test_an_interrupt_says_what_is_in_the_database(
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 50)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 50)
     monkeypatch.setattr(where, method, interrupted)
     code, found = run_json("follow", exchange, "--to", f"sqlite:///{tmp_path}/x.db")
     assert (code, found["delivered"], found["last_sequence"]) == (0, there, there)

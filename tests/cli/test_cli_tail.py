@@ -14,7 +14,7 @@ from cli_kit import ANA, run
 
 import matchcore as mc
 from matchcore.journal.segments import segment_files
-from matchcore.tail import last_sequence, lines
+from matchcore.operations.tail import last_sequence, lines
 
 T = 1_558_429_200 * 10**9
 LIMITS = f"max quantity {2**63 - 1} max orders 10000000"

@@ -26,7 +26,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def describe(_: Path) -> dict[str, Any]:
         raise error
 
-    monkeypatch.setattr("matchcore.cli.logs.describe", describe)
+    monkeypatch.setattr("matchcore.operations.verify.describe", describe)
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, UnicodeError, AssertionError, MemoryError])

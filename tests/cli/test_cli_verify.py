@@ -9,11 +9,11 @@ import pytest
 from cli_kit import ANA, flipped, run, run_json, traded
 
 import matchcore as mc
-from matchcore import snapshots
+from matchcore.journal import snapshots
 from matchcore.journal import identity_of
 from matchcore.journal.position import to_bytes
 from matchcore.journal.segments import segment_files
-from matchcore.state import State
+from matchcore.machine.state import State
 
 
 def kept(path: Path) -> Path:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.journal import LogReader
-from matchcore.recovery import machine_class
+from matchcore.machine import machine_class
 
 ANA = mc.Instrument("ANA", tick="0.05", lot=1)
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))

@@ -9,12 +9,12 @@ import pytest
 from engine_kit import opened, run, spoil
 
 import matchcore as mc
-from matchcore import snapshots
+from matchcore.journal import snapshots
 from matchcore.journal import DISK, LogReader, verify
-from matchcore.journal.archived import read_note
+from matchcore.journal.notes import read_note
 from matchcore.journal.disk import SystemDisk
 from matchcore.journal.segments import named_sequence, segment_files
-from matchcore.retention import archive
+from matchcore.operations.archive import archive
 
 
 def made(path: Path, count: int = 200) -> str:

@@ -11,7 +11,8 @@ from engine_kit import opened, run, segment, spoil
 from flows import flow
 
 import matchcore as mc
-from matchcore import moments, snapshots
+from matchcore.records import times as moments
+from matchcore.journal import snapshots
 from matchcore.journal.segments import segment_files
 
 UTC = timezone.utc

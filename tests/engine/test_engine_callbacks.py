@@ -13,7 +13,7 @@ from engine_kit import WORLD, opened
 from flows import flow
 
 import matchcore as mc
-from matchcore.pipeline import Pipeline
+from matchcore.engine.pipeline import Pipeline
 
 
 def order(n: int = 0) -> mc.NewOrder:

@@ -11,7 +11,7 @@ import pytest
 from engine_kit import filled, logged, opened, segment, spoil
 
 import matchcore as mc
-from matchcore import repair
+from matchcore.operations import repair
 from matchcore.journal import FileLog, verify
 
 

@@ -13,7 +13,7 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.follower import BUNDLE_COMMANDS
+from matchcore.engine.follower import BUNDLE_COMMANDS
 
 
 class Kept:

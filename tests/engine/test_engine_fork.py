@@ -14,7 +14,7 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.forks import OWN_IDS
+from matchcore.engine.forks import OWN_IDS
 
 BUY, SELL = mc.Side.BUY, mc.Side.SELL
 

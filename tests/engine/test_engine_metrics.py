@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 import matchcore as mc
-from matchcore.metrics import COMMANDS, SYNC_SECONDS, Histogram, Meter, export
-from matchcore.submissions import Commit
+from matchcore.engine.metrics import COMMANDS, SYNC_SECONDS, Histogram, Meter, export
+from matchcore.engine.submissions import Commit
 
 Samples = dict[tuple[str, str, str], float]
 

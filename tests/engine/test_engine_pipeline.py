@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import matchcore as mc
 from matchcore.bench import neutral, throughput
 from matchcore.journal import FileLog
-from matchcore.pipeline import Pipeline
+from matchcore.engine.pipeline import Pipeline
 
 THREADS = 64
 

@@ -12,7 +12,7 @@ from engine_kit import WORLD, logged, opened
 from flows import flow
 
 import matchcore as mc
-from matchcore.answers import Answer
+from matchcore.engine.answers import Answer
 
 
 def order(n: int = 0) -> mc.NewOrder:
@@ -152,7 +152,7 @@ def test_a_thread_that_cannot_be_started_sends_nothing(
 def test_an_order_packed_while_its_tick_changes_is_packed_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matchcore import engine as engines
+    from matchcore.engine import engine as engines
 
     engine, real, changed = opened(tmp_path), engines.pack, []
 

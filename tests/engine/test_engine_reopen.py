@@ -9,7 +9,7 @@ from engine_kit import ANA, WORLD, filled, logged, opened, replayed, run
 from flows import flow
 
 import matchcore as mc
-from matchcore import snapshotting
+from matchcore.engine import snapshotting
 
 
 def test_reopening_gives_the_same_state_and_goes_on(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_many_sessions_are_one_history(tmp_path: Path) -> None:
 
 def test_progress_is_told_of_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path)
-    monkeypatch.setattr("matchcore.recovery.REPLAY_COMMANDS", 100)
+    monkeypatch.setattr("matchcore.engine.recovery.REPLAY_COMMANDS", 100)
     steps: list[int] = []
     with opened(tmp_path, progress=steps.append):
         assert sum(steps) == 302 and len(steps) > 1
@@ -62,7 +62,7 @@ def test_frames_of_any_size_are_replayed_from_anywhere(
         digest, last = engine.digest(), engine.sequence
     if begin is not None:
         snapshotting.take(tmp_path, sequence=begin)
-    monkeypatch.setattr("matchcore.recovery.REPLAY_COMMANDS", step)
+    monkeypatch.setattr("matchcore.engine.recovery.REPLAY_COMMANDS", step)
     told: list[int] = []
     with opened(tmp_path, progress=told.append) as engine:
         assert (engine.digest(), engine.sequence) == (digest, last)
@@ -214,7 +214,7 @@ def test_a_replay_that_fails_lets_go_of_the_log_and_hides_nothing(
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path, progress=stops)
     with monkeypatch.context() as patch:
-        patch.setattr("matchcore.recovery.Replaying._apply", lambda self, commands: 1 / 0)
+        patch.setattr("matchcore.engine.recovery.Replaying._apply", lambda self, commands: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             opened(tmp_path)
     with opened(tmp_path) as engine:

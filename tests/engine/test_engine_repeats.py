@@ -14,7 +14,7 @@ from engine_kit import WORLD, logged, opened, replayed
 
 import matchcore as mc
 from matchcore import EventKind, NewOrder, Side, Status
-from matchcore.repeats import EVENTS_KEPT
+from matchcore.machine.dedup import EVENTS_KEPT
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(

@@ -10,7 +10,9 @@ from engine_kit import opened, run
 from flows import flow
 
 import matchcore as mc
-from matchcore import recovery, snapshots, snapshotting
+from matchcore.engine import recovery
+from matchcore.journal import snapshots
+from matchcore.engine import snapshotting
 
 WAIT_SECONDS = 120
 

@@ -12,10 +12,11 @@ import pytest
 from engine_kit import filled, opened, replayed, run, segment, spoil
 
 import matchcore as mc
-from matchcore import recovery, snapshots
+from matchcore.engine import recovery
+from matchcore.journal import snapshots
 from matchcore.journal import identity_of
 from matchcore.journal.segments import segment_files
-from matchcore.repair import repair
+from matchcore.operations.repair import repair
 
 
 def with_snapshots(path: Path, count: int = 2) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.importers import FORMATS, Bme, sample_day
-from matchcore.recovery import machine_class
+from matchcore.machine import machine_class
 
 MACHINES = ["cython", "reference"]
 

@@ -11,23 +11,10 @@ import numpy as np
 import pytest
 from journal_kit import SMALL, flip, frame_ends, noise, only_segment, orders, same, write
 
-from matchcore import (
-    COMMAND,
-    Engine,
-    Follower,
-    Instrument,
-    KeyRefused,
-    Keys,
-    LogDamaged,
-    LogError,
-    MissingExtra,
-    NewOrder,
-    Side,
-    SnapshotDamaged,
-    snapshots,
-)
+from matchcore.journal import snapshots
+from matchcore import (COMMAND, Engine, Follower, Instrument, KeyRefused, Keys, LogDamaged, LogError, MissingExtra, NewOrder, Side, SnapshotDamaged)
 from matchcore.journal import FileLog, LogReader, verify
-from matchcore.journal.ciphers import CIPHERS
+from matchcore.journal.crypto.keys import CIPHERS
 from matchcore.journal.format import HEADER_BYTES, FrameHeader, SegmentHeader
 from matchcore.journal.segments import segment_files
 from matchcore.sinks import open_sink
@@ -311,7 +298,7 @@ def test_followers_and_verify_with_and_without_keys(tmp_path: Path) -> None:
 def test_without_the_extra_its_name_is_said_and_nothing_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matchcore.journal.gm", None)
+    monkeypatch.setitem(sys.modules, "matchcore.journal.crypto.gm", None)
     with pytest.raises(MissingExtra, match=r"encryption at rest.*matchcore\[gm\]"):
         Engine.open(tmp_path / "x", keys=keys())
     assert not (tmp_path / "x").exists()
@@ -322,7 +309,7 @@ def test_a_build_without_sm4_says_what_is_missing(
 ) -> None:
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    from matchcore.journal import gm
+    from matchcore.journal.crypto import gm
 
     def unsupported(*_: object) -> None:
         raise UnsupportedAlgorithm("cipher SM4 in GCM mode is not supported")

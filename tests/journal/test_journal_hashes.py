@@ -13,7 +13,7 @@ from test_journal_directory import with_crc
 
 from matchcore import Engine, Instrument, LogDamaged, LogError, MissingExtra, NewOrder, Side
 from matchcore.journal import FileLog, verify
-from matchcore.journal import hashes as hashes_of
+from matchcore.journal.crypto import hashes as hashes_of
 from matchcore.journal.segments import segment_files
 
 ABC = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"  # GB/T 32905, example 1
@@ -92,7 +92,7 @@ def test_without_sm3_anywhere_the_extra_is_named(
     hashes_of.hash_maker.cache_clear()
     try:
         assert hashes_of.hash_maker(1)(b"abc").digest() == bytes.fromhex(ABC)
-        monkeypatch.setitem(sys.modules, "matchcore.journal.gm", None)
+        monkeypatch.setitem(sys.modules, "matchcore.journal.crypto.gm", None)
         hashes_of.hash_maker.cache_clear()
         with pytest.raises(MissingExtra, match=r"SM3.*matchcore\[gm\]"):
             Engine.open(tmp_path / "x", hash="sm3")

@@ -10,7 +10,7 @@ from journal_kit import noise, orders, same
 from numpy.typing import NDArray
 
 from matchcore import COMMAND
-from matchcore.journal import _planes
+from matchcore.journal import _columns as _columns
 from matchcore.journal.format import (
     CODEC_PLANES,
     CODEC_PLANES_LZ4,
@@ -69,7 +69,7 @@ def test_small_frames_stay_raw(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [RAW_COMMANDS_MAX + 1, 255, 256, 257, 512, 513, 8192, 65536])
-def test_larger_frames_are_planes_and_smaller_than_raw(count: int) -> None:
+def test_larger_frames_are_columns_and_smaller_than_raw(count: int) -> None:
     commands = orders(count)
     codec, payload = pack_commands(commands)
     assert codec == CODEC_PLANES
@@ -114,13 +114,13 @@ def test_zeros_in_a_row_are_found_wherever_they_begin(
     before: int, zeros: int, behind: int, wanted: int
 ) -> None:
     data = b"\1" * before + bytes(zeros) + b"\2" * behind + bytes(200) + b"\3"
-    assert _planes.has_zeros(data, wanted) == (bytes(wanted) in data)
-    assert not _planes.has_zeros(b"", wanted)
+    assert _columns.has_zeros(data, wanted) == (bytes(wanted) in data)
+    assert not _columns.has_zeros(b"", wanted)
 
 
 def test_fewer_zeros_than_it_looks_at_are_not_asked_for() -> None:
     with pytest.raises(ValueError, match="at least 255"):
-        _planes.has_zeros(bytes(300), 254)
+        _columns.has_zeros(bytes(300), 254)
 
 
 def plain(words: NDArray, now: int) -> bytes:
@@ -137,7 +137,7 @@ def plain(words: NDArray, now: int) -> bytes:
     return masks.tobytes() + words[0].tobytes() + planes[there].tobytes()
 
 
-@pytest.mark.parametrize("lanes", _planes.LANES)
+@pytest.mark.parametrize("lanes", _columns.LANES)
 @given(records(), st.sampled_from([0, 1, 10**18]), st.integers(0, 300))
 @settings(max_examples=150, deadline=None)
 def test_every_width_writes_the_layout_and_reads_it(
@@ -145,25 +145,25 @@ def test_every_width_writes_the_layout_and_reads_it(
 ) -> None:
     commands["time"][bare:] = 0
     words = commands.view("<u8").reshape(-1, 12)
-    packed = _planes.pack(words, now, lanes)
+    packed = _columns.pack(words, now, lanes)
     assert packed == plain(words, now)
     words[:, 0][words[:, 0] == 0] = now
     back = np.empty_like(words)
-    _planes.unpack(packed, back, lanes)
+    _columns.unpack(packed, back, lanes)
     assert back.tobytes() == words.tobytes()
 
 
-@pytest.mark.parametrize("lanes", _planes.LANES)
+@pytest.mark.parametrize("lanes", _columns.LANES)
 @given(st.binary(max_size=12), st.integers(1, 70), st.integers(0, 2**32))
 @settings(max_examples=100, deadline=None)
-def test_planes_that_nobody_packs_are_read_all_the_same(
+def test_columns_that_nobody_packs_are_read_all_the_same(
     lanes: int, masks: bytes, count: int, seed: int
 ) -> None:
     masks = masks.ljust(12, b"\0")
     rest = 96 + count * sum(mask.bit_count() for mask in masks)
     payload = masks + np.random.default_rng(seed).bytes(rest)
     words = np.empty((count, 12), "<u8")
-    _planes.unpack(payload, words, lanes)
+    _columns.unpack(payload, words, lanes)
     steps = np.zeros((count, 12), "<u8")
     at = 108
     for column, mask in enumerate(masks):
@@ -179,11 +179,11 @@ def test_planes_that_nobody_packs_are_read_all_the_same(
 
 
 def test_a_width_that_this_processor_has_not_is_refused() -> None:
-    assert _planes.LANES[0] == 2  # what every processor can do is always tested
+    assert _columns.LANES[0] == 2  # what every processor can do is always tested
     with pytest.raises(ValueError, match="8 lanes: one of"):
-        _planes.pack(np.zeros((1, 12), "u8"), 0, 8)
+        _columns.pack(np.zeros((1, 12), "u8"), 0, 8)
     with pytest.raises(ValueError, match="8 lanes: one of"):
-        _planes.unpack(bytes(108), np.zeros((1, 12), "u8"), 8)
+        _columns.unpack(bytes(108), np.zeros((1, 12), "u8"), 8)
 
 
 def payloads() -> list[tuple[int, bytes, int]]:

@@ -25,7 +25,7 @@ from journal_kit import (
 from numpy.typing import NDArray
 
 from matchcore import LogDamaged
-from matchcore.commands import COMMAND
+from matchcore.records.commands import COMMAND
 from matchcore.journal import FileLog, verify
 from matchcore.journal.format import HEADER_BYTES, SECTOR_BYTES, FrameHeader
 from matchcore.journal.segments import segment_files

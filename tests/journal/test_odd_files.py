@@ -22,18 +22,18 @@ import pytest
 from journal_kit import SMALL, closed_log, only_segment, orders
 
 import matchcore as mc
-from matchcore import snapshots
-from matchcore.cli.logs import book_of, describe, verify_all
-from matchcore.follower import Follower
+from matchcore.journal import snapshots
+from matchcore.operations.verify import book_of, describe, verify_all
+from matchcore.engine.follower import Follower
 from matchcore.journal import FileLog, LogReader, identity_of, published, verify
-from matchcore.journal.archived import read_note
-from matchcore.journal.ciphers import Keys
+from matchcore.journal.notes import read_note
+from matchcore.journal.crypto.keys import Keys
 from matchcore.journal.format import FILE_BYTES_MAX, FrameHeader
 from matchcore.journal.segments import segment_files
-from matchcore.repair import repair
-from matchcore.retention import archive
-from matchcore.snapshotting import take
-from matchcore.tail import lines
+from matchcore.operations.repair import repair
+from matchcore.operations.archive import archive
+from matchcore.engine.snapshotting import take
+from matchcore.operations.tail import lines
 
 ONE = mc.Instrument("ONE", tick=1)
 

@@ -15,8 +15,8 @@ from plain_reader import read_directory, read_snapshot
 
 from matchcore import Engine, Instrument, Keys, NewOrder, Side
 from matchcore.bench import neutral
-from matchcore.commands import COMMAND, INSTRUMENT, ORDER
-from matchcore.events import EVENT
+from matchcore.records.commands import COMMAND, INSTRUMENT, ORDER
+from matchcore.records.events import EVENT
 from matchcore.journal import FileLog
 from matchcore.journal.format import CODEC_PLANES_LZ4
 from matchcore.journal.segments import segment_files

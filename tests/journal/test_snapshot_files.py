@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journal_kit import flip
 
-from matchcore import LogFailed, SnapshotDamaged, snapshots
+from matchcore.journal import snapshots
+from matchcore import LogFailed, SnapshotDamaged
 
 CHAIN, IDENTITY = bytes(range(32)), bytes(range(16))
 PAYLOAD = bytes(random.Random(1).randbytes(700)) + b"the same again " * 60

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchcore import COMMAND, INSTRUMENT, Instrument, Kind
-from matchcore.instruments import write_instrument
+from matchcore.records.instruments import write_instrument
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)

@@ -11,8 +11,8 @@ import pytest
 from flows import definitions, flow
 
 from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine, UnknownInstrument
-from matchcore.answers import BookView
-from matchcore.reference import Machine as Reference
+from matchcore.engine.answers import BookView
+from matchcore.machine.reference import Machine as Reference
 
 WORLD = [Instrument(symbol, 1) for symbol in ("ONE", "TWO", "THREE")]
 on_both_machines = pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore import commands, events
+from matchcore.records import commands
+from matchcore.records import events
 
 HERE = Path(mc.__file__).parent
 RECORDS = {

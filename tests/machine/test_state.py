@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchcore import COMMAND, INSTRUMENT, ORDER, Instrument, Kind, Machine, SnapshotDamaged, State
-from matchcore.reference import Machine as Reference
+from matchcore.machine.reference import Machine as Reference
 
 MACHINES: list[Any] = [Machine, Reference]
 NAMES = ["cython", "reference"]

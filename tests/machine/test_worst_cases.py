@@ -17,7 +17,7 @@ from test_agreement import agree
 import matchcore as mc
 from matchcore import COMMAND, EVENT, EventKind, Kind, OrderType, Reason, Side, TimeInForce
 from matchcore.journal import LogReader
-from matchcore.reference import Machine as Reference
+from matchcore.machine.reference import Machine as Reference
 
 A, B = mc.Instrument("A", "1"), mc.Instrument("B", "1")
 SPREAD = 2**40

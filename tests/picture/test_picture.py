@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.importers import Bme, sample_day
-from matchcore.picture import check_drawable, draw, sampling
-from matchcore.picture.sampling import COLUMNS, sampled
+from matchcore.analysis import sampling
+from matchcore.analysis import check_drawable, draw
+from matchcore.analysis.sampling import COLUMNS, sampled
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ANA = mc.Instrument("ANA", "0.05")

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore import recovery, snapshotting
+from matchcore.engine import recovery
+from matchcore.engine import snapshotting
 from matchcore.journal import LogReader, identity_of
-from matchcore.moments import nanoseconds
+from matchcore.records.times import nanoseconds
 from matchcore.sinks import open_sink
-from matchcore.sinks.queries import Queries
+from matchcore.sinks.sql.queries import Queries
 
 ANA = mc.Instrument("ANA", "0.05")
 BUY, SELL = mc.Side.BUY, mc.Side.SELL

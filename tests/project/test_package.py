@@ -68,13 +68,13 @@ def test_the_wheel_holds_what_it_must(wheel: Path) -> None:
     assert wheel.stat().st_size < WHEEL_BYTES_MAX
     names = zipfile.ZipFile(wheel).namelist()
     for part in (
-        "matchcore/py.typed", "matchcore/_book.pxd", "matchcore/matchcore.h",
-        "matchcore/_machine.pyi", "matchcore/journal/_planes.pyi",
+        "matchcore/py.typed", "matchcore/_book.pxd", "matchcore/include/matchcore.h",
+        "matchcore/machine/_machine.pyi", "matchcore/journal/_columns.pyi",
         "matchcore/data/orders-ana-2019-5-21.csv.gz", "matchcore/data/LICENSE-orders-ana.txt",
     ):  # fmt: skip
         assert part in names
     assert not [name for name in names if name.endswith((".c", ".o")) or "tests" in name]
-    assert [name for name in names if name.startswith("matchcore/journal/_planes.c")]
+    assert [name for name in names if name.startswith("matchcore/journal/_columns.c")]
 
 
 def test_the_readme_of_the_package_index_links_to_this_version_s_files(wheel: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_readme_of_the_package_index_links_to_this_version_s_files(wheel: Pa
     pages = f"{PYPROJECT['project']['urls']['Source']}/blob/v{version('matchcore')}/"
     links = re.findall(r"\]\(([^)]*)\)", described.get_payload())
     ours = [link.removeprefix(pages) for link in links if link.startswith(pages)]
-    assert {"docs/quickstart.md", "matchcore/reference.py"} <= set(ours)
+    assert {"docs/quickstart.md", "matchcore/machine/reference.py"} <= set(ours)
     assert all((ROOT / link.partition("#")[0]).is_file() for link in ours)
     assert all(link.startswith(("https://", "#")) for link in links)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from matchcore.sinks.access import transaction
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.schema import METADATA
+from matchcore.sinks.sql.schema import METADATA
 
 KINDS = ["sqlite", "postgres_url", "mariadb_url"]
 

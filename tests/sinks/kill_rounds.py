@@ -13,13 +13,13 @@ from typing import Protocol
 from sink_kit import contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
-from matchcore.sinks.reconcile import reconcile
+from matchcore.sinks.sql.reconcile import reconcile
 
 ROUNDS = int(os.environ.get("MATCHCORE_KILL_ROUNDS", "3"))  # 100 in the long run
 COMMANDS = 3000  # a round, in transactions of 60: about half a second's work
 FOLLOW = """
 import sys
-from matchcore import follower
+from matchcore.engine import follower
 from matchcore.cli.app import app
 follower.BUNDLE_COMMANDS = 60
 print("begins", flush=True)

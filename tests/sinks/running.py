@@ -16,7 +16,7 @@ SECONDS_MAX = 60.0
 #: The command line, with the pauses and looks of a test.
 FOLLOW = """
 import sys
-from matchcore import follower
+from matchcore.engine import follower
 from matchcore.cli.app import app
 from matchcore.sinks import opening
 follower.LOOK_SECONDS = 0.2

@@ -12,8 +12,8 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.events import fresh
-from matchcore.instruments import read_instrument
+from matchcore.records.events import fresh
+from matchcore.records.instruments import read_instrument
 from matchcore.journal import LogReader, identity_of
 from matchcore.sinks import TABLES, RowSink, open_sink
 

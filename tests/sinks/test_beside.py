@@ -15,7 +15,7 @@ from flows import flow
 from sink_kit import WORLD, contents, dumped, expected, followed, logged, rows
 
 import matchcore as mc
-from matchcore import persistence
+from matchcore.sinks import process as persistence
 
 
 def until(true: Callable[[], object]) -> None:

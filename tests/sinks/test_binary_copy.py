@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from postgres_server import PostgresServer
 
-from matchcore.sinks import binary_copy
+from matchcore.sinks.sql import binary_copy
 
 PLAIN = st.characters(min_codepoint=32, max_codepoint=126)
 TYPES = {

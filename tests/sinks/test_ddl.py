@@ -9,8 +9,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 import matchcore as mc
-from matchcore.sinks import views
-from matchcore.sinks.schema import Layout, check_layout, ddl, layout_of
+from matchcore.sinks.sql import views
+from matchcore.sinks.sql.schema import Layout, check_layout, ddl, layout_of
 
 GOLDEN = Path(__file__).parent / "ddl"
 LAYOUTS: dict[str, tuple[Dialect, Layout]] = {

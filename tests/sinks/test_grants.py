@@ -22,10 +22,10 @@ from sink_kit import contents, expected, filled, followed, logged, sink_of
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.sinks import SinkAway
-from matchcore.sinks.access import transaction
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.reconcile import reconcile
-from matchcore.sinks.schema import METADATA, POSITIONS
+from matchcore.sinks.sql.reconcile import reconcile
+from matchcore.sinks.sql.schema import METADATA, POSITIONS
 
 PAGES = Path(__file__).parents[2] / "docs" / "databases"
 TABLES = sorted(METADATA.tables)

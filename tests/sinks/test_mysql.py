@@ -13,8 +13,9 @@ from proxy import Proxy
 from sink_kit import contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
-from matchcore.sinks import SinkAway, mysql
-from matchcore.sinks.queries import Queries
+from matchcore.sinks.sql import mysql
+from matchcore.sinks import SinkAway
+from matchcore.sinks.sql.queries import Queries
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_batches_and_bulk_statements(
     tmp_path: Path, server: MariadbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mysql, "STATEMENT_ROWS", 7)
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 40)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 40)
     exchange = filled(tmp_path / "e", 4)
     url = followed(exchange, server.fresh() + "?layout=partitions&partitions=3")
     assert contents(exchange, url) == expected(*logged(exchange))
@@ -176,7 +177,7 @@ def test_a_broken_connection_loses_and_doubles_nothing(
     what: str,
     word: bytes,
 ) -> None:
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 100)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 100)
     exchange = filled(tmp_path / "e", 5)
     server.fresh()
     proxy.trouble = once(word, what)

@@ -14,10 +14,10 @@ from sink_kit import DAY, contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
 from matchcore.sinks import SinkAway
-from matchcore.sinks.queries import Queries
-from matchcore.sinks.reconcile import reconcile
-from matchcore.sinks.schema import SQL_TABLES
-from matchcore.sinks.views import VIEWS
+from matchcore.sinks.sql.queries import Queries
+from matchcore.sinks.sql.reconcile import reconcile
+from matchcore.sinks.sql.schema import SQL_TABLES
+from matchcore.sinks.sql.views import VIEWS
 
 pytest.importorskip("pylibseekdb", reason="OceanBase's engine: Python 3.11 or later, glibc 2.28")
 from oceanbase_server import OceanBaseServer

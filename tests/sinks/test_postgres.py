@@ -42,7 +42,7 @@ def asked(url: str, query: str) -> list[tuple[object, ...]]:
 def test_every_table_is_the_events(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, extreme: bool
 ) -> None:
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 300)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 300)
     exchange = filled(tmp_path / "e", 3, 1000, 50, extreme=extreme)
     followed(exchange, url)
     assert contents(exchange, url) == expected(*logged(exchange))
@@ -93,7 +93,7 @@ def test_a_broken_connection_loses_and_doubles_nothing(
     what: str,
     word: bytes,
 ) -> None:
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 100)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 100)
     exchange, left = filled(tmp_path / "e", 5), [2]
 
     def once(data: bytes) -> str:

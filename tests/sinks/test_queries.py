@@ -20,13 +20,14 @@ from sink_kit import DAY, WORLD, Contents, expected, followed, logged
 
 import matchcore as mc
 from matchcore.journal import identity_of
-from matchcore.sinks import TABLES, queries
-from matchcore.sinks.access import transaction
-from matchcore.sinks.frames import to_arrow, to_frame
-from matchcore.sinks.minutes import MINUTE_BAR
+from matchcore.sinks.sql import queries
+from matchcore.sinks import TABLES
+from matchcore.sinks.sql.access import transaction
+from matchcore.sinks.sql.frames import to_arrow, to_frame
+from matchcore.sinks.sql.minutes import MINUTE_BAR
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.queries import Queries
-from matchcore.sinks.schema import POSITIONS, SQL_TABLES
+from matchcore.sinks.sql.queries import Queries
+from matchcore.sinks.sql.schema import POSITIONS, SQL_TABLES
 
 MINUTE = 60 * 10**9
 MIDNIGHT = 40 * DAY

@@ -19,12 +19,12 @@ from sink_kit import DAY, WORLD, contents, expected, filled, followed, logged
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.sinks import TABLES
-from matchcore.sinks.access import snapshot, transaction
-from matchcore.sinks.digests import Digests, add, digested, query
+from matchcore.sinks.sql.access import snapshot, transaction
+from matchcore.sinks.sql.digests import Digests, add, digested, query
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.reconcile import reconcile
-from matchcore.sinks.schema import POSITIONS, SQL_TABLES
-from matchcore.sinks.store import SqlStore
+from matchcore.sinks.sql.reconcile import reconcile
+from matchcore.sinks.sql.schema import POSITIONS, SQL_TABLES
+from matchcore.sinks.sql.store import SqlStore
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 Key = tuple[int, ...]
@@ -116,7 +116,7 @@ def test_a_changed_value_in_any_column_is_found_and_repaired(
     history: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In as few goes as there are rows for: every column of a table in a row of its own."""
-    monkeypatch.setattr("matchcore.sinks.reconcile.SHOWN_MAX", 1000)
+    monkeypatch.setattr("matchcore.sinks.sql.reconcile.SHOWN_MAX", 1000)
     before = all_rows(url)
     left = {
         table: [name for name in spec.columns if name not in spec.key]
@@ -259,7 +259,7 @@ def test_a_rebuild_cut_short_refuses_followers_until_it_is_done_again(
             return transaction(store)
 
         with monkeypatch.context() as patch:
-            patch.setattr("matchcore.sinks.access.transaction", cut)
+            patch.setattr("matchcore.sinks.sql.access.transaction", cut)
             assert told("rebuild", history, url, "--yes")[1]["error"] == "cut short"
         left = all_rows(url)
         with pytest.raises(mc.SinkError, match="instruments has rows beyond its position"):
@@ -274,7 +274,7 @@ def test_a_rebuild_begins_with_the_first_epoch(
 ) -> None:
     exchange = filled(filled(tmp_path / "e"), 2)
     followed(exchange, database)
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 50)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 50)
     code, found = told("rebuild", exchange, database, "--yes")
     assert (code, found["epoch"], found["last_sequence"]) == (0, 2, 1202)
     assert reconcile(exchange, database).equal

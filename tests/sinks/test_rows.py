@@ -23,8 +23,8 @@ from sink_kit import (
 import matchcore as mc
 from matchcore.importers import Bme, sample_day
 from matchcore.sinks import TABLES
-from matchcore.sinks.bars import wide_sum
-from matchcore.sinks.rows import RowMaker
+from matchcore.sinks.rows.bars import wide_sum
+from matchcore.sinks.rows.rows import RowMaker
 
 
 def compare(exchange: Path, database: Path) -> dict[str, int]:

@@ -14,8 +14,8 @@ from sink_kit import filled, sink_of
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.queries import Queries
-from matchcore.sinks.reconcile import reconcile
+from matchcore.sinks.sql.queries import Queries
+from matchcore.sinks.sql.reconcile import reconcile
 from matchcore.sinks.urls import OPTIONS, shown, without_secrets
 
 PAGES = Path(__file__).parents[2] / "docs" / "databases"

@@ -19,12 +19,12 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects import mysql
 
 from matchcore.cli.app import app
-from matchcore.sinks.access import transaction
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
-from matchcore.sinks.queries import Queries
-from matchcore.sinks.reconcile import reconcile
-from matchcore.sinks.schema import SQL_TABLES, Layout, ddl
-from matchcore.sinks.views import VIEWS
+from matchcore.sinks.sql.queries import Queries
+from matchcore.sinks.sql.reconcile import reconcile
+from matchcore.sinks.sql.schema import SQL_TABLES, Layout, ddl
+from matchcore.sinks.sql.views import VIEWS
 
 ROUNDS = 5
 #: Notes how durable each commit of a position is.
@@ -72,7 +72,7 @@ def test_a_pooler_that_pools_by_transaction(
     tmp_path: Path, pooled: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of several clients at once, with somebody else's settings left in the sessions."""
-    monkeypatch.setattr("matchcore.follower.BUNDLE_COMMANDS", 40)
+    monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 40)
     url, direct = pooled
     with psycopg.connect(direct, autocommit=True) as connection:
         connection.execute("ALTER DATABASE pooled SET synchronous_commit = off")

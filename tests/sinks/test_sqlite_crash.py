@@ -16,18 +16,18 @@ from sink_kit import contents, dumped, expected, filled, followed, logged, rows,
 
 import matchcore as mc
 from matchcore.sinks import RowSink
-from matchcore.sinks.rows import RowMaker
+from matchcore.sinks.rows.rows import RowMaker
 
 #: Follows in small transactions and kills itself at the n-th SQL statement of some kind.
 DIES = """
 import os, signal, sys
 import matchcore as mc
-import matchcore.follower
+import matchcore.engine.follower
 from matchcore.journal import identity_of
 from matchcore.sinks import open_sink
 
 exchange, database, word, nth = *sys.argv[1:4], int(sys.argv[4])
-matchcore.follower.BUNDLE_COMMANDS = 50
+matchcore.engine.follower.BUNDLE_COMMANDS = 50
 sink = open_sink(f"sqlite:///{database}", identity_of(exchange))
 sink.position()
 seen = 0

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchcore.commands import Kind
-from matchcore.engine import Engine
+from matchcore.records.schema import Kind
+from matchcore.engine.engine import Engine
 from matchcore.journal import FileLog
 from matchcore.journal import format as journal_format
 from matchcore.journal.format import FrameHeader
 from matchcore.journal.segments import Walk
-from matchcore.reference import Machine
+from matchcore.machine.reference import Machine
 from matchcore.torture import flips
 from matchcore.torture.bench import Bench
 from matchcore.torture.disk import POWER_BEFORE, Fault, SimulatedDisk

@@ -14,7 +14,8 @@ import pytest
 #: What a process that starts with it gets wrong, and what the bench must say.
 BUGS = {
     "threads-0": ("""
-        from matchcore import pipeline, submissions
+        from matchcore.engine import pipeline
+        from matchcore.engine import submissions
         def early(real):
             def answered(self, machine, submission, *given):
                 placed = real(self, machine, submission, *given)
@@ -33,7 +34,7 @@ BUGS = {
         writer.FileLog.append = other
         """, "the log is not what was given"),
     "threads-2": ("""
-        from matchcore.engine import Engine
+        from matchcore.engine.engine import Engine
         submit_batch = Engine.submit_batch
         def tired(self, commands):
             if self.sequence > 500:
@@ -43,16 +44,16 @@ BUGS = {
         """, "nobody killed"),
     "aside-0": ("""
         import sys
-        from matchcore import snapshots
+        from matchcore.journal import snapshots
         write = snapshots.write
         def half(directory, **given):
-            if "matchcore.snapshotting" in " ".join(sys.orig_argv):
+            if "matchcore.engine.snapshotting" in " ".join(sys.orig_argv):
                 given["payload"] = given["payload"][:-1] + b"?"
             return write(directory, **given)
         snapshots.write = half
         """, "a bad snapshot"),
     "digests-0": ("""
-        from matchcore import state
+        from matchcore.machine import state
         digest = state.State.digest
         state.State.digest = lambda self: digest(self)[:-1] + str(hash("ANA") % 10)
         """, "another digest than live"),

@@ -26,7 +26,7 @@ from matchcore import (
     Side,
     UnknownInstrument,
 )
-from matchcore.instruments import read_instrument, write_instrument
+from matchcore.records.instruments import read_instrument, write_instrument
 
 MOST = 2**63 - 1
 symbols = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=24)

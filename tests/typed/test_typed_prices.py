@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchcore import Instrument, InvalidCommand, PriceError, PriceLevel
-from matchcore.instruments import price_text
+from matchcore.records.instruments import price_text
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 TICKS = ["0.005", "0.25", "1e-9", "5", "0.05", "1e-18", "0.01", "1", "7", "1e18", "0.3",

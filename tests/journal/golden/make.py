@@ -17,7 +17,7 @@ from matchcore.journal import LogReader, verify
 from matchcore.journal.disk import SystemDisk
 from matchcore.journal.format import HEADER_BYTES, FrameHeader
 from matchcore.journal.segments import segment_files
-from matchcore.snapshots import listing
+from matchcore.journal.snapshots import listing
 
 HERE = Path(__file__).parent
 MASTER = {"one": bytes(range(32)), "two": bytes(range(100, 132))}

@@ -1,0 +1,158 @@
+"""The engine from asyncio: the same calls, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._queue import Submission
+from .answers import Answer
+from .engine import Engine
+from ..errors import QueueFull
+from .submissions import Bell
+from ..records.typed import Command
+
+
+class AsyncEngine:
+    """An `Engine` for the tasks of an event loop, or of several.
+
+    `submit` and `submit_batch` are awaited, and tasks share syncs as threads do; matching itself
+    runs in the loop's thread.  A loop is woken once for each sync, whatever that answered.
+    A task that is cancelled no longer waits, but its command stays sent.  While the queue is
+    full a submit waits without keeping the loop.  Looks (`engine.book`, …) are the engine's own
+    and may wait for a sync.
+
+    >>> import asyncio
+    >>> from matchcore import AsyncEngine, Engine, Instrument, NewOrder, Side
+    >>> exchange = Engine.memory(instruments=[Instrument("ANA", "0.05")])
+    >>> async def trade():
+    ...     async with AsyncEngine(exchange) as engine:
+    ...         answer = await engine.submit(NewOrder("ANA", Side.BUY, 10, "95.70"))
+    ...         return answer.status.name
+    >>> asyncio.run(trade())
+    'OPEN'
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._box: _Box | None = None  # of the loop that the last submit came from
+        self._boxes: dict[asyncio.AbstractEventLoop, _Box] = {}
+
+    def submit(self, command: Command) -> Coroutine[Any, Any, Answer]:
+        """As `Engine.submit`."""
+        return self._send(command)
+
+    def submit_batch(self, commands: NDArray[np.void]) -> Coroutine[Any, Any, NDArray[np.void]]:
+        """As `Engine.submit_batch`; the array may be written to as soon as this is awaited."""
+        return self._send(commands)
+
+    async def _send(self, commands: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        box = self._box
+        if box is None or box.loop is not loop:
+            box = self._box = self._box_of(loop)
+        while True:
+            letter = _Letter(box)
+            if not box.rings:
+                box.ring_soon(self.engine.ring)
+            try:
+                self.engine.place(commands, letter, block=False)
+            except QueueFull:
+                if box.under_way:
+                    await box.answered()
+                else:  # others fill it: nothing will ring here
+                    await asyncio.sleep(0.001)
+                continue
+            box.under_way += 1
+            await letter.future
+            if letter.error is not None:
+                raise letter.error
+            return letter.result
+
+    def _box_of(self, loop: asyncio.AbstractEventLoop) -> _Box:
+        box = self._boxes.get(loop)
+        if box is None:
+            for other in list(self._boxes):
+                if other.is_closed():
+                    self._boxes.pop(other, None)
+            box = self._boxes[loop] = _Box(loop)
+        return box
+
+    async def close(self) -> None:
+        """As `Engine.close`, in another thread: it may wait for the disk."""
+        await asyncio.get_running_loop().run_in_executor(None, self.engine.close)
+
+    async def __aenter__(self) -> AsyncEngine:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class _Box:
+    """Where answers for one loop lie until it is woken."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.letters: deque[_Letter] = deque()
+        self.bell = self._wake
+        self.under_way = 0
+        self._next: asyncio.Future[None] | None = None
+        self.rings = False  # as soon as the loop has gone round
+
+    def ring_soon(self, ring: Callable[[], None]) -> None:
+        """What all tasks of one round send is one group, and their loop not disturbed meanwhile."""
+        self.rings = True
+        self.loop.call_soon(self._ring_now, ring)
+
+    def _ring_now(self, ring: Callable[[], None]) -> None:
+        self.rings = False
+        ring()
+
+    def _wake(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._open)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            self.letters.clear()
+
+    def _open(self) -> None:
+        while self.letters:
+            letter = self.letters.popleft()
+            self.under_way -= 1
+            if not letter.future.done():  # its task was cancelled
+                letter.future.set_result(None)
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
+
+    async def answered(self) -> None:
+        """Returns when something was."""
+        if self._next is None:
+            self._next = self.loop.create_future()
+        await asyncio.shield(self._next)
+
+
+class _Letter(Submission):
+    """For a task."""
+
+    __slots__ = ("box", "future")
+
+    def __init__(self, box: _Box) -> None:
+        self.box = box
+        self.future: asyncio.Future[None] = box.loop.create_future()
+        self.rings_later = True
+
+    def done(self) -> Bell:
+        self.box.letters.append(self)
+        return self.box.bell

@@ -1,0 +1,402 @@
+"""From a directory to a machine: newest good snapshot, then the rest of the log.
+
+`open_for_writing` is what the engine does; `look` gives the same machine, or an earlier one,
+without a lock and without changing a byte, also while an engine is writing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..journal import snapshots
+from ..machine import Machine
+from ..records.arguments import UINT64_MAX, integer
+from ..records.commands import COMMAND
+from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
+from ..journal import (
+    DISK,
+    Disk,
+    FileLog,
+    Frame,
+    Keys,
+    Log,
+    LogReader,
+    Position,
+    despite_archiving,
+    first_sequence,
+    has_log,
+    identity_of,
+    published,
+    take_lock,
+    writer_alive,
+)
+from ..journal.position import GO_ON
+from ..records.times import Moment, nanoseconds, text_of
+from ..machine.state import State
+
+REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
+REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit
+MACHINES = {"cython": "matchcore.machine._machine", "reference": "matchcore.machine.reference"}
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What opening found and did.
+
+    ``snapshot_sequence``: of the snapshot it began with, 0 for none; ``skipped``: snapshots that
+    were bad, and why; ``commands``: replayed from the log; ``not_there``: first and last sequence
+    that are missing though they were on disk, as far as `position` tells.
+    """
+
+    segments: int = 0
+    frames: int = 0
+    commands: int = 0
+    cut_bytes: int = 0
+    snapshot_sequence: int = 0
+    skipped: list[str] = field(default_factory=list)
+    not_there: tuple[int, int] | None = None
+    seconds: float = 0.0
+
+
+def machine_class(name: str) -> type[Machine]:
+    """The class behind a machine's name: "cython" or "reference"."""
+    if name not in MACHINES:
+        raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
+    return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class Start:
+    """Where a replay begins: a machine, and the snapshot it stands on, if any."""
+
+    machine: Machine
+    snapshot: snapshots.Snapshot | None
+    skipped: list[str]
+    sequence: int  # of the machine as it was made
+
+    @property
+    def chain(self) -> bytes | None:
+        """What the log must say there; None at its beginning."""
+        return self.snapshot.chain if self.snapshot else None
+
+
+def starts(
+    path: Path,
+    made: type[Machine],
+    at_most: int | None = None,
+    accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
+    disk: Disk = DISK,
+    keys: Keys | None = None,
+    reserve: int = 0,
+) -> Start:
+    """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
+
+    `accept` says what is wrong with a snapshot that is good in itself, or "", or raises it.  One
+    whose key is refused is not bad: `KeyRefused`.
+    """
+    skipped: list[str] = []
+    for file in snapshots.listing(path, disk):
+        try:
+            snapshot = snapshots.read(file, disk, keys=keys)
+            if at_most is not None and snapshot.sequence > at_most:
+                continue
+            if wrong := accept(snapshot):
+                raise SnapshotDamaged(f"{file}: {wrong}")
+            machine = made.from_state(State.from_bytes(snapshot.payload), reserve)
+            if machine.sequence != snapshot.sequence:
+                raise SnapshotDamaged(f"{file}: holds sequence {machine.sequence}")
+        except SnapshotDamaged as error:
+            skipped.append(str(error))
+            continue
+        return Start(machine, snapshot, skipped, snapshot.sequence)
+    return Start(made(reserve), None, skipped, 0)
+
+
+def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
+    """Applies what a machine has not seen of a frame, but nothing behind `upto`; returns the
+    number of events."""
+    known = machine.sequence + 1 - frame.first_sequence
+    if known < 0:
+        raise _missing(frame)
+    end = None if upto is None else max(0, upto + 1 - frame.first_sequence)
+    return machine.replay(frame.commands[known:end])
+
+
+def _missing(frame: Frame) -> LogDamaged:
+    what = "commands are missing before"
+    return LogDamaged(what, frame.path, frame.offset, frame.first_sequence)
+
+
+class Replaying:
+    """Replays frames in a thread of its own while the next ones are read and verified.
+
+    Both let go of the GIL where they work, and to get it again from the other takes long: so
+    frames are unpacked side by side into one array, which is replayed in one call.  A short log
+    is replayed without a thread, at the end.
+    """
+
+    def __init__(self, machine: Machine, progress: Callable[[int], None]) -> None:
+        self._machine = machine
+        self._progress = progress
+        self._next = machine.sequence + 1  # sequence that is not in any array yet
+        self._room = np.empty(0, COMMAND)
+        self._count = 0  # of commands gathered there
+        self._rooms: list[NDArray[np.void]] = []  # not in use
+        self._thread: ThreadPoolExecutor | None = None
+        self._under_way: deque[tuple[Future[int], NDArray[np.void]]] = deque()
+
+    def take(self, frame: Frame) -> None:
+        """Replays a frame behind those it was given before, soon."""
+        if frame.first_sequence != self._next:  # a snapshot stands between two frames
+            raise _missing(frame)
+        end = self._count + frame.count
+        if end > len(self._room):
+            self._hand_over()
+            self._room = self._rooms.pop() if self._rooms else self._room[:0]
+            if len(self._room) < frame.count:
+                self._room = np.empty(max(frame.count, REPLAY_COMMANDS), COMMAND)
+            end = frame.count
+        frame.unpack(self._room[self._count : end])
+        self._count = end
+        self._next += frame.count
+
+    def _hand_over(self) -> None:
+        if not self._count:
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "matchcore-replay")
+        if len(self._under_way) >= REPLAY_AHEAD:
+            self._wait()
+        step = self._thread.submit(self._apply, self._room[: self._count])
+        self._under_way.append((step, self._room))
+        self._count = 0
+
+    def _wait(self) -> None:
+        step, room = self._under_way.popleft()
+        self._progress(step.result())
+        self._rooms.append(room)
+
+    def _apply(self, commands: NDArray[np.void]) -> int:
+        self._machine.replay(commands)
+        return len(commands)
+
+    def __enter__(self) -> Replaying:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                while self._under_way:
+                    self._wait()
+                if self._count:
+                    self._progress(self._apply(self._room[: self._count]))
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
+
+
+def open_for_writing(
+    path: Path,
+    made: type[Machine],
+    *,
+    policy: str,
+    interval_ms: int,
+    segment_bytes: int,
+    progress: Callable[[int], None],
+    hash: str | None = None,
+    keys: Keys | None = None,
+    accept_loss: bool = False,
+    disk: Disk = DISK,
+    reserve: int = 0,
+) -> tuple[FileLog, Machine, Recovery]:
+    """The log of a directory, open for appending, and a machine at its end.
+
+    With `accept_loss` a snapshot of another exchange is skipped like a bad one, and a log that
+    ends before what `position` says was on disk is taken.  A snapshot beyond the log's end is
+    refused always: the log was on disk before the snapshot was written.
+    """
+    began = time.perf_counter()
+    if reserve and has_log(path, disk):  # who is in the way is told before memory is taken
+        disk.close(take_lock(path, disk))
+    accept = of_this_log(path, disk, accept_loss=accept_loss)
+    start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
+    if snapshots.listing(path, disk) and not has_log(path, disk):
+        raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
+    log: FileLog | None = None
+    try:
+        with Replaying(start.machine, progress) as replaying:
+            log = FileLog.open(
+                path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
+                after=start.sequence, chain=start.chain, on_frame=replaying.take,
+                hash=hash, keys=keys, accept_loss=accept_loss, disk=disk,
+            )  # fmt: skip
+    except BaseException:
+        if log is not None:
+            log.abandon("its replay failed")
+        raise
+    found = log.recovered
+    recovery = Recovery(
+        segments=found.segments,
+        frames=found.frames,
+        commands=log.sequence - start.sequence,
+        cut_bytes=found.cut_bytes,
+        snapshot_sequence=start.sequence,
+        skipped=start.skipped,
+        not_there=found.not_there,
+        seconds=time.perf_counter() - began,
+    )
+    return log, start.machine, recovery
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A machine that stands somewhere in a log, where that is, and what it took to get there."""
+
+    machine: Machine
+    position: Position
+    recovery: Recovery
+
+
+def look(
+    path: str | Path,
+    machine: str = "cython",
+    *,
+    sequence: int | None = None,
+    keys: Keys | None = None,
+) -> Look:
+    """The machine behind one command of a log, or at its durable end.  Changes nothing.
+
+    `NotInTheLog` for a sequence that the log has not come to.
+    """
+    directory, made = Path(path), machine_class(machine)
+    if sequence is not None:
+        sequence = integer(sequence, "sequence", most=UINT64_MAX)
+    return despite_archiving(directory, lambda: _look(directory, made, sequence, keys))
+
+
+def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys | None) -> Look:
+    began = time.perf_counter()
+    if sequence is not None and sequence < 0:
+        raise NotInTheLog(f"sequence {sequence}: the first command is 1, and 0 is before it")
+    start = starts(directory, made, at_most=sequence, accept=of_this_log(directory), keys=keys)
+    found = Recovery(snapshot_sequence=start.sequence, skipped=start.skipped)
+    at, driven = start.sequence, start.machine
+    epoch = start.snapshot.epoch if start.snapshot else 0
+    seen: set[str] = set()
+    with LogReader(directory, after=at, chain=start.chain, keys=keys) as reader:
+        for frame in reader.read() if sequence is None or at < sequence else ():
+            seen.add(frame.path)
+            found.frames += 1
+            replay(driven, frame, upto=sequence)
+            epoch = frame.epoch
+            if driven.sequence == sequence:
+                break
+        found.cut_bytes = reader.torn_bytes
+        if sequence is None and not writer_alive(directory):
+            hint = published(directory)
+            if hint.on_disk > driven.sequence and hint.identity == reader.identity:
+                found.not_there = driven.sequence + 1, hint.on_disk
+    if sequence is not None and driven.sequence < sequence:
+        ends = driven.sequence
+        raise NotInTheLog(f"sequence {sequence}: the log in {directory} ends with {ends}")
+    found.segments, found.commands = len(seen), driven.sequence - at
+    found.seconds = time.perf_counter() - began
+    return Look(driven, Position(epoch, driven.sequence), found)
+
+
+def read(
+    path: str | Path, machine: str = "cython", keys: Keys | None = None
+) -> tuple[Machine, Position]:
+    """The machine at the durable end of a log, and where that is.  Changes nothing."""
+    found = look(path, machine, keys=keys)
+    return found.machine, found.position
+
+
+def recorded(path: Path, keys: Keys | None) -> Callable[[int], Iterator[Frame]]:
+    """The durable frames of a log that hold sequences beyond the one it is called with."""
+
+    def frames(after: int) -> Iterator[Frame]:
+        with LogReader(path, after=after, keys=keys) as reader:
+            yield from reader.read()
+
+    return frames
+
+
+def sequence_at(path: str | Path, moment: Moment, *, keys: Keys | None = None) -> int:
+    """The last command whose time is at or before a moment (what counts as one: `nanoseconds`).
+
+    0 if there is none.  Times come with the commands and need not be in order, so this reads
+    the whole log.  `NotInTheLog` if the log no longer holds what came so early.
+    """
+    directory, limit = Path(path), nanoseconds(moment)
+    return despite_archiving(directory, lambda: _sequence_at(directory, limit, keys))
+
+
+def _sequence_at(directory: Path, limit: int, keys: Keys | None) -> int:
+    found, earliest = 0, None
+    first = first_sequence(directory)
+    with LogReader(directory, after=first - 1, keys=keys) as reader:
+        for frame in reader.read():
+            times = frame.commands["time"]
+            early = np.flatnonzero(times <= limit)
+            if len(early):
+                found = frame.first_sequence + int(early[-1])
+            earliest = int(times[0]) if earliest is None else earliest
+    if not found and first > 1:
+        raise NotInTheLog(
+            f"{text_of(limit)}: the log in {directory} begins later, with sequence {first}"
+            + (f" of {text_of(earliest)}" if earliest is not None else "")
+        )
+    return found
+
+
+def at_durable(
+    log: Log, made: type[Machine], path: Path | None = None, disk: Disk = DISK
+) -> Machine:
+    """A machine at the durable end of a log that has failed; ``path``: where snapshots may be."""
+    durable = log.durable
+    start = Start(made(), None, [], 0)
+    if path is not None:
+        accept = of_this_log(path, disk, accept_loss=True)  # its opening has decided that
+        start = starts(path, made, durable, accept, disk, log.keys)
+    if start.sequence < durable:
+        for frame in log.frames(start.sequence):
+            replay(start.machine, frame)
+            if start.machine.sequence >= durable:
+                break
+    if start.machine.sequence != durable:
+        raise LogError(f"the log gives sequence {start.machine.sequence}, not {durable}")
+    return start.machine
+
+
+def of_this_log(
+    path: Path, disk: Disk = DISK, *, accept_loss: bool = False
+) -> Callable[[snapshots.Snapshot], str]:
+    """For `starts`: a snapshot must be of the exchange whose log lies beside it.
+
+    `LogDamaged` for one of another exchange; with `accept_loss` it is only wrong.
+    """
+    try:
+        identity = identity_of(path, disk)
+    except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
+        return lambda snapshot: ""
+
+    def check(snapshot: snapshots.Snapshot) -> str:
+        if snapshot.identity == identity:
+            return ""
+        wrong = snapshots.of_another(snapshot, identity)
+        if accept_loss:
+            return wrong
+        file = snapshots.path_of(path, snapshot.sequence)
+        raise LogDamaged(wrong + GO_ON, str(file), 0, snapshot.sequence)
+
+    return check

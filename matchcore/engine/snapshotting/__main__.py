@@ -1,0 +1,9 @@
+"""`python -m matchcore.engine.snapshotting DIR SEQUENCE`: the child of an engine's `start_snapshot`."""
+
+from __future__ import annotations
+
+import sys
+
+from . import main
+
+sys.exit(main(sys.argv[1:]))

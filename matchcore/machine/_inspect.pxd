@@ -1,0 +1,13 @@
+# Looking into a book, filling one from a state, and checking that it is sound.
+from .._book cimport Book, Core
+from .core.pool cimport Pool
+from .core.records cimport mc_order, u64
+
+cdef object orders_array(const Book* book)
+cdef object levels_array(const Book* book, side, depth)
+cdef object order_row(const Book* book, u64 order_id)
+cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
+                              size_t count) noexcept nogil
+cdef int book_check(Book* book) except -1
+cdef int pool_check(const Pool* pool) except -1
+cdef u64 fresh_secret() except? 0

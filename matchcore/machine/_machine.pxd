@@ -1,0 +1,42 @@
+# All instruments: commands in, events out.
+from .._book cimport IDLE, STOPPED, Book, Core, Events, Halt, order_run
+from .core.records cimport mc_command, mc_likely, u32, u64
+from .core.dedup cimport Repeats
+
+cdef struct Exchange:
+    Core core
+    Repeats repeats
+    Book** books            # by number - 1
+    u32 count
+    u32 capacity
+    u64 secret              # of the id tables
+
+cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
+cdef void exchange_drop(Exchange* exchange) noexcept nogil
+cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil
+cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil
+cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
+                           size_t* taken, Events* events) noexcept nogil
+
+cdef inline Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t count,
+                              size_t* taken, Events* events) noexcept nogil:
+    """Applies commands until all are taken, the buffer is full, or one defines an instrument.
+
+    STOPPED: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
+    After FULL, call again with what was not taken and new room: it goes on where it was.
+    """
+    cdef Halt halt
+    if count == 1 and exchange.core.pending.stage == IDLE:   # without the frame of the large loops
+        halt = order_run(&exchange.core, exchange.books, exchange.count, commands, taken, events)
+        if mc_likely(halt != STOPPED):
+            return halt
+    return exchange_run_all(exchange, commands, count, taken, events)
+
+cdef class Machine:
+    cdef Exchange exchange
+    cdef readonly object instruments
+    cdef bint busy
+    cdef int enter(self) except -1
+    cdef Book* book(self, number) except NULL
+    cdef int define(self, const mc_command* command, Events* events) except -1
+    cdef Book* add_book(self) except NULL

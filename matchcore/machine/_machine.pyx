@@ -1,0 +1,505 @@
+"""The machine: every instrument of an exchange, commands in, events out, compiled.
+
+Orders are the business of `_book.pyx`; here are the commands about many books (mass cancel,
+end of day), about instruments, and the door to NumPy.
+"""
+import numpy as np
+
+from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
+                             PyObject_GetBuffer)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MAX, UINT64_MAX
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
+                     Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
+                     core_init, orders_run)
+from .core.emit cimport emit_refusal, emit_taker
+from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
+                        orders_array, pool_check)
+from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
+                    repeats_check)
+from .core.pages cimport CACHE_LINE, arena_give, arena_init, arena_take
+from .core.records cimport *
+from .core.dedup cimport repeats_drop, repeats_init
+
+from ..records.arguments import integer, shown
+from ..records.commands import COMMAND, INSTRUMENT, ORDER, checked, joined
+from ..errors import SnapshotDamaged, UnknownInstrument
+from ..records.events import EVENT
+from ..records.instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
+from ..records.instruments import Directory
+from ..records.schema import Field as FieldCode
+from ..records.schema import Reason as ReasonCode
+from .state import State, read_instrument, reserved
+
+cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+
+cdef enum:
+    ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
+    REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
+    ROOM_MAX = 1 << 14      # events beyond those that the commands of a batch make room for
+
+
+cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
+    memset(exchange, 0, sizeof(Exchange))
+    core_init(&exchange.core)
+    repeats_init(&exchange.repeats, &exchange.core.arena, secret)
+    exchange.core.repeats = &exchange.repeats
+    exchange.secret = secret
+
+
+cdef void exchange_drop(Exchange* exchange) noexcept nogil:
+    cdef u32 i
+    for i in range(exchange.count):
+        book_drop(exchange.books[i])
+        arena_give(&exchange.core.arena, exchange.books[i], BOOK_BYTES)
+    free(exchange.books)
+    repeats_drop(&exchange.repeats)
+    core_drop(&exchange.core)
+
+
+cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil:
+    """Takes and touches memory for books, orders and their tables; false without it, or twice."""
+    return exchange.core.arena.start == NULL and arena_init(&exchange.core.arena, size)
+
+
+cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
+    """The book of one more instrument, which takes any lot; NULL when there is no memory."""
+    cdef Book* book
+    cdef void* grown
+    if exchange.count == exchange.capacity:
+        grown = realloc(exchange.books, (2 * <size_t>exchange.capacity + 8) * sizeof(Book*))
+        if grown == NULL:
+            return NULL
+        exchange.books = <Book**>grown
+        exchange.capacity = 2 * exchange.capacity + 8
+    book = <Book*>arena_take(&exchange.core.arena, BOOK_BYTES)
+    if book == NULL:
+        return NULL
+    book_init(&exchange.core, book, exchange.count + 1, exchange.secret)
+    exchange.books[exchange.count] = book
+    exchange.count += 1
+    return book
+
+
+cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
+    """Sets up a mass cancel or end of day; false after a refusal."""
+    cdef Pending* pending = &exchange.core.pending
+    if command.instrument > exchange.count:
+        emit_refusal(&exchange.core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
+        return False
+    if command.kind == MASS_CANCEL and command.side > SELL:
+        emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
+        return False
+    pending.command = command[0]
+    pending.instrument = command.instrument if command.instrument else 1
+    pending.side = 0
+    pending.key = 0
+    pending.order = NULL
+    pending.swept = 0
+    pending.stage = SWEEPING
+    return True
+
+
+cdef bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nogil:
+    """Does what begin_sweep has set up; false when the buffer is full before the end."""
+    cdef Pending* pending = &exchange.core.pending
+    cdef u32 last = pending.command.instrument if pending.command.instrument else exchange.count
+    cdef mc_command summary
+    while pending.instrument <= last:
+        if not book_sweep(&exchange.core, exchange.books[pending.instrument - 1], events):
+            return False
+        pending.instrument += 1
+        pending.side = 0
+        pending.key = 0
+    summary = pending.command
+    summary.order_id = 0
+    summary.client_order_id = 0
+    summary.price = 0
+    if summary.kind == END_DAY:
+        summary.account = 0
+        summary.side = 0
+    emit_taker(&exchange.core, events,
+               MASS_CANCELLED if summary.kind == MASS_CANCEL else DAY_ENDED, R_NONE,
+               &summary, <i64>pending.swept, 0)
+    pending.stage = IDLE
+    return True
+
+
+cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
+                           size_t* taken, Events* events) noexcept nogil:
+    """`exchange_run` of anything."""
+    cdef Core* core = &exchange.core
+    cdef const mc_command* command
+    cdef Halt halt
+    cdef size_t step
+    taken[0] = 0
+    while True:
+        if core.pending.stage == SWEEPING:
+            once_listen(core, events)
+            go_on_sweeping(exchange, events)
+            if once_heard(core, events) == FULL:
+                return FULL
+        halt = orders_run(core, exchange.books, exchange.count, &commands[taken[0]],
+                          count - taken[0], &step, events)
+        taken[0] += step
+        if halt != STOPPED:
+            return halt
+        command = &commands[taken[0]]
+        if events.at >= events.end:
+            return FULL
+        if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:
+            return STOPPED
+        if command.client_order_id != 0 and <u8>(command.kind - NEW) <= MASS_CANCEL - NEW:
+            halt = DONE
+            if not once_is_new(core, command, events, &halt):
+                taken[0] += halt != NO_MEMORY
+                if halt != DONE:
+                    return halt
+                continue
+        taken[0] += 1
+        core.sequence += 1
+        if command.kind == MASS_CANCEL or command.kind == END_DAY:
+            begin_sweep(exchange, command, events)
+        elif <u8>(command.kind - NEW) <= REDUCE - NEW:
+            emit_refusal(core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
+        else:
+            emit_refusal(core, command, R_UNKNOWN_KIND, F_KIND, events)
+        if core.pending.stage == HEARING:
+            once_heard(core, events)
+
+
+def _wrong_instrument(directory, kind, raw, number):
+    """(reason, field) that forbid an instrument command, or None; raw is an INSTRUMENT row."""
+    symbol = raw["symbol"].item()
+    if kind == CHANGE_INSTRUMENT and not 1 <= number <= len(directory):
+        return ReasonCode.UNKNOWN_INSTRUMENT, FieldCode.INSTRUMENT
+    if not symbol or any(not 0x21 <= byte <= 0x7e for byte in symbol):
+        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
+    if kind == ADD_INSTRUMENT and symbol.decode("ascii") in directory:
+        return ReasonCode.DUPLICATE_SYMBOL, FieldCode.SYMBOL
+    if kind == CHANGE_INSTRUMENT and symbol.decode("ascii") != directory[number].symbol:
+        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
+    if raw["tick_mantissa"] <= 0 or not -TICK_EXPONENT_MAX <= raw["tick_exponent"] <= 0:
+        return ReasonCode.BAD_TICK, FieldCode.TICK
+    if raw["lot"] <= 0:
+        return ReasonCode.BAD_LOT, FieldCode.LOT
+    if raw["max_quantity"] < raw["lot"]:
+        return ReasonCode.BAD_LIMIT, FieldCode.MAX_QUANTITY
+    if not 1 <= raw["max_orders"] <= ORDERS_MAX:
+        return ReasonCode.BAD_LIMIT, FieldCode.MAX_ORDERS
+    if kind == ADD_INSTRUMENT and len(directory) >= INSTRUMENTS_MAX:
+        return ReasonCode.TOO_MANY_INSTRUMENTS, FieldCode.INSTRUMENT
+    return None
+
+
+cdef object _in_one_row(commands):
+    """The commands, checked and without gaps; runs no bytecode for those that are as they should be."""
+    if type(commands) is not np.ndarray or commands.dtype is not COMMAND or commands.ndim != 1:
+        checked(commands)
+    return commands if commands.flags.c_contiguous else joined([commands])
+
+
+cdef object _one_after_the_other(list parts):
+    """`EVENT` arrays as one; as `joined`, but runs no bytecode."""
+    cdef Py_buffer source, target
+    cdef size_t at = 0
+    whole = np.empty(sum([len(part) for part in parts]), EVENT)
+    PyObject_GetBuffer(whole, &target, PyBUF_WRITABLE)
+    for part in parts:
+        PyObject_GetBuffer(part, &source, PyBUF_SIMPLE)
+        memcpy(<char*>target.buf + at, source.buf, source.len)
+        at += source.len
+        PyBuffer_Release(&source)
+    PyBuffer_Release(&target)
+    return whole
+
+
+cdef class Machine:
+    """Deterministic: the same commands give the same events, byte for byte.
+
+    Not for two threads at once: a call while another is under way raises RuntimeError.
+    `reserve` bytes of memory are taken and touched beforehand, in pages of 2 MiB where the
+    system has them: MemoryError if it refuses so many at once.
+    """
+
+    def __cinit__(self, reserve=0):
+        exchange_init(&self.exchange, fresh_secret())
+        self.instruments = Directory()
+        cdef size_t size = min(reserved(reserve), INT64_MAX)
+        cdef bint given
+        with nogil:                 # touching takes a while
+            given = exchange_reserve(&self.exchange, size)
+        if not given:
+            raise MemoryError(f"reserve: the system does not give {reserve} bytes of memory")
+
+    def __dealloc__(self):
+        exchange_drop(&self.exchange)
+
+    @property
+    def sequence(self):
+        """Of the last command applied; 0 at the start."""
+        return self.exchange.core.sequence
+
+    @property
+    def next_order_id(self):
+        return self.exchange.core.next_order_id
+
+    @property
+    def next_trade_id(self):
+        return self.exchange.core.next_trade_id
+
+    def apply(self, commands, out=None):
+        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
+
+        With `out`, a writable `EVENT` array of at least 4, the events are written there and a
+        slice of it is returned; if they do not fit, a new array is.  Releases the GIL: no other
+        thread may write to the commands meanwhile.
+        O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
+        """
+        commands = _in_one_row(commands)
+        if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
+                                or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
+            raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
+        if out is not None and np.may_share_memory(commands, out):
+            raise ValueError("out: not where the commands are: they are read while events are written")
+        self.enter()
+        try:
+            return self._apply(commands, out)
+        finally:
+            self.busy = False
+
+    def replay(self, commands):
+        """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
+        cdef mc_event said[REPLAY_EVENTS]
+        cdef size_t count, done = 0, step = 0, total = 0
+        cdef Py_buffer source
+        cdef Events events
+        cdef Halt halt = FULL
+        commands = _in_one_row(commands)
+        count = len(commands)
+        self.enter()
+        PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        try:
+            while done < count or halt == FULL:
+                with nogil:  # in one go: who waits for the GIL at each full buffer waits long
+                    while True:
+                        events.at = said
+                        events.end = said + (REPLAY_EVENTS - 2)
+                        halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
+                                            count - done, &step, &events)
+                        done += step
+                        if halt != FULL:
+                            break
+                        total += events.at - said
+                if halt == STOPPED:
+                    self.define(<const mc_command*>source.buf + done, &events)
+                    done += 1
+                total += events.at - said
+                if halt == NO_MEMORY:
+                    raise MemoryError(f"no memory for command {done} of the {count} given")
+        finally:
+            PyBuffer_Release(&source)
+            self.busy = False
+        return total
+
+    def apply_one(self, bytes record not None):
+        """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows.
+
+        For single commands, where two NumPy arrays would cost more than the matching.
+        """
+        cdef const mc_command* command = <const mc_command*>PyBytes_AS_STRING(record)
+        cdef mc_event said[ONE_EVENTS]
+        cdef Events events
+        cdef size_t taken
+        cdef Halt halt
+        if PyBytes_GET_SIZE(record) != sizeof(mc_command):
+            raise ValueError(f"record: {sizeof(mc_command)} bytes, not {len(record)}")
+        self.enter()
+        try:
+            events.at = said
+            events.end = said + (ONE_EVENTS - 2)
+            halt = exchange_run(&self.exchange, command, 1, &taken, &events)
+            if halt == NO_MEMORY:
+                raise MemoryError("no memory for the command")
+            if halt == STOPPED:
+                self.define(command, &events)
+            told = (<const char*>said)[:<size_t>(<char*>events.at - <char*>said)]
+            if halt == FULL:  # with no command more it goes on with this one
+                told += self._apply(np.empty(0, COMMAND), None).tobytes()
+            return told
+        finally:
+            self.busy = False
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("another thread is inside this machine")
+        self.busy = True
+        return 0
+
+    def _apply(self, commands, out):
+        cdef size_t count, done = 0, step = 0, room = 64
+        cdef Py_buffer source, target
+        cdef Events events
+        cdef mc_event* start
+        cdef Halt halt = FULL
+        full = []
+        PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        count = <size_t>source.len // sizeof(mc_command)
+        try:
+            while done < count or halt == FULL:
+                # twice: room that is not used costs nothing, room that is missing a copy of all;
+                # and more each time, because one command may fill a million times
+                array = np.empty(2 * (count - done) + room, EVENT) if out is None else out
+                if out is None and room < ROOM_MAX:
+                    room *= 2
+                out = None
+                PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+                try:
+                    start = events.at = <mc_event*>target.buf
+                    events.end = start + (<size_t>target.len // sizeof(mc_event) - 2)
+                    while True:
+                        with nogil:
+                            halt = exchange_run(&self.exchange, <const mc_command*>source.buf + done,
+                                                count - done, &step, &events)
+                        done += step
+                        if halt != STOPPED:
+                            break
+                        self.define(<const mc_command*>source.buf + done, &events)
+                        done += 1
+                finally:
+                    PyBuffer_Release(&target)
+                full.append(array[:events.at - start])
+                if halt == NO_MEMORY:
+                    raise MemoryError(f"no memory for command {done} of the {count} given")
+        finally:
+            PyBuffer_Release(&source)
+        return full[0] if len(full) == 1 else _one_after_the_other(full)
+
+    cdef int define(self, const mc_command* command, Events* events) except -1:
+        """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
+        cdef mc_command answer
+        cdef Book* book
+        if len(self.instruments) != self.exchange.count:
+            raise RuntimeError("instruments came past the machine: they are added by commands only")
+        raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
+        number = int(raw["instrument"])
+        wrong = _wrong_instrument(self.instruments, command.kind, raw, number)
+        if wrong is None:
+            instrument = read_instrument(raw)
+            if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
+                if self.exchange.books[number - 1].ids.count:
+                    wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
+        if wrong is None and command.kind == ADD_INSTRUMENT:
+            self.add_book()         # without memory nothing has happened yet
+        self.exchange.core.sequence += 1
+        answer.order_id = answer.client_order_id = answer.account = 0
+        answer.price = answer.quantity = answer.side = 0
+        answer.instrument = number
+        if wrong is not None:
+            emit_refusal(&self.exchange.core, &answer, wrong[0], wrong[1], events)
+            return 0
+        if command.kind == ADD_INSTRUMENT:
+            answer.instrument = self.instruments.add(instrument)
+        else:
+            self.instruments.replace(number, instrument, self.exchange.core.sequence, self._told)
+        book = self.exchange.books[answer.instrument - 1]
+        book.lot = instrument.lot
+        book.quantity_max = instrument.max_quantity
+        book.orders_max = instrument.max_orders
+        answer.price = instrument.tick_parts[0]
+        emit_taker(&self.exchange.core, events,
+                   INSTRUMENT_ADDED if command.kind == ADD_INSTRUMENT else INSTRUMENT_CHANGED,
+                   R_NONE, &answer, book.lot, book.quantity_max)
+        return 0
+
+    def _told(self):
+        """The events of all answers remembered, an `EVENT` array."""
+        return answers_arrays(&self.exchange.repeats)[1]
+
+    cdef Book* add_book(self) except NULL:
+        cdef Book* book = exchange_add_book(&self.exchange)
+        if book == NULL:
+            raise MemoryError("no memory for another instrument")
+        return book
+
+    cdef Book* book(self, number) except NULL:
+        at = integer(number, "instrument number", None, None)
+        if not 1 <= at <= self.exchange.count:
+            raise UnknownInstrument(f"unknown instrument number {shown(at)}")
+        if self.busy:
+            raise RuntimeError("another thread is inside this machine")
+        return self.exchange.books[<u32>at - 1]
+
+    def orders(self, number):
+        """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+        return orders_array(self.book(number))
+
+    def levels(self, number, side, depth=None):
+        """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
+        return levels_array(self.book(number), side, depth)
+
+    def order(self, number, order_id):
+        """The live order of this id as an `ORDER` row, or None.  O(1)."""
+        order_id = integer(order_id, "order_id", None, None)
+        # id 0 is nobody's, and so is what 64 bits can not hold
+        return order_row(self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
+
+    def state(self):
+        """Everything, as a `State` of fresh arrays."""
+        answers, told = answers_arrays(&self.exchange.repeats)
+        return State(
+            self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
+            [self.orders(number) for number in range(1, self.exchange.count + 1)],
+            answers, told, self.instruments.former(told),
+        )
+
+    @classmethod
+    def from_state(cls, state, reserve=0):
+        """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
+        cdef Machine machine
+        cdef Py_buffer source
+        cdef Book* book
+        cdef const char* wrong = NULL
+        state.check()
+        machine = cls(reserve)
+        machine.exchange.core.sequence = state.sequence
+        machine.exchange.core.next_order_id = state.next_order_id
+        machine.exchange.core.next_trade_id = state.next_trade_id
+        for instrument, orders in zip(state.instruments, state.orders, strict=True):
+            machine.add_book()
+            number = machine.instruments.add(instrument)
+            book = machine.exchange.books[<u32>number - 1]
+            book.lot = instrument.lot
+            book.quantity_max = instrument.max_quantity
+            book.orders_max = instrument.max_orders
+            PyObject_GetBuffer(np.ascontiguousarray(orders, ORDER), &source, PyBUF_SIMPLE)
+            wrong = book_restore(&machine.exchange.core, book, <const mc_order*>source.buf,
+                                 <size_t>source.len // sizeof(mc_order))
+            PyBuffer_Release(&source)
+            if wrong != NULL:
+                raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
+        machine.instruments.restore(state.former)
+        answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
+        return machine
+
+    def digest(self):
+        """SHA-256 of the whole state, the same for every implementation."""
+        return self.state().digest()
+
+    def _check(self):
+        """Asserts every invariant of every book."""
+        cdef u32 i
+        self.enter()
+        try:
+            for i in range(self.exchange.count):
+                book_check(self.exchange.books[i])
+                assert self.exchange.books[i].instrument == i + 1
+            assert self.exchange.count == len(self.instruments)
+            pool_check(&self.exchange.core.pool)
+            repeats_check(&self.exchange.repeats, self.exchange.core.sequence)
+            assert self.exchange.core.pending.stage == IDLE
+        finally:
+            self.busy = False

@@ -1,0 +1,312 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
+"""One book without an engine, for simulators: the machine's matching behind plain integers.
+
+Methods are plain C methods (binding=False), a tenth faster to call than Cython's functions.
+"""
+import numpy as np
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bool cimport PyBool_Check
+from cpython.long cimport PyLong_Check
+from libc.stdint cimport INT64_MAX, INT64_MIN
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from .._book cimport (FULL, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
+                     core_drop, core_init, orders_run)
+from .core.ids cimport ids_look_up
+from ._inspect cimport (book_check, fresh_secret, levels_array, order_row, orders_array,
+                        pool_check)
+from .core.ladder cimport Ladder, ladder_key
+from .core.pool cimport Level
+from .core.records cimport *
+from .core.resting cimport level_at
+
+from ..records.arguments import UINT64_MAX, flag, integer, side_code
+from ..errors import OrderRejected
+from ..records.events import EVENT
+from ..records.schema import Field as FieldCode
+from ..records.schema import Reason as ReasonCode
+
+
+#: argument -> what its field holds
+RANGES = {
+    **dict.fromkeys(("order_id", "client_order_id", "account"), (0, UINT64_MAX)),
+    **dict.fromkeys(("price", "quantity"), (INT64_MIN, INT64_MAX)),
+    **dict.fromkeys(("side", "time_in_force"), (0, 255)),
+}
+
+
+cdef inline bint quick(object value) noexcept:
+    """Whether Cython's own conversion takes it as we do: it cuts floats, and takes bools.
+
+    It raises OverflowError, which is named by `beyond`: to catch it for each argument would take
+    as long as all of the conversions.
+    """
+    return PyLong_Check(value) and not PyBool_Check(value)
+
+
+cdef inline i64 signed(object value, str name) except? -1:
+    return <i64>value if quick(value) else integer(value, name, *RANGES[name])
+
+
+cdef inline u64 unsigned(object value, str name) except? 0xffffffffffffffff:
+    return <u64>value if quick(value) else integer(value, name, *RANGES[name])
+
+
+cdef inline u8 code(object value, str name) except? 0xff:
+    return <u8>value if quick(value) else integer(value, name, *RANGES[name])
+
+
+def beyond(**arguments):
+    """Raises `InvalidArgument` for the first one that its field cannot hold."""
+    for name, value in arguments.items():
+        if value is not None:
+            integer(value, name, *RANGES[name])
+
+
+cdef class OrderBook:
+    """A price-time-priority book of one instrument; prices in ticks, quantities in units.
+
+    >>> from matchcore import OrderBook, Side
+    >>> book = OrderBook()
+    >>> book.add(1, Side.SELL, 1914, 74)
+    0
+    >>> book.add(2, Side.BUY, 1915, 30)
+    30
+    >>> book.trades["price"].tolist(), book.best_ask, book.quantity_at(Side.SELL, 1914)
+    ([1914], 1914, 44)
+
+    ``lot``, ``max_quantity`` and ``max_orders`` are as for an `Instrument`.  Numbers may be of
+    any integer type, NumPy's too: `InvalidArgument` names one that is a float or a bool, or that
+    its field cannot hold, and nothing has changed then.  Not for two threads at once.
+    """
+
+    cdef Core core
+    cdef Book book
+    cdef mc_event* buffer
+    cdef size_t capacity
+    cdef size_t written     # events of the last call
+
+    def __cinit__(self, *, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
+        cdef i64 lot_units = integer(lot, "lot", 1)
+        cdef i64 quantity_max = integer(max_quantity, "max_quantity", lot_units)
+        cdef i64 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
+        core_init(&self.core)
+        book_init(&self.core, &self.book, 1, fresh_secret())
+        self.capacity = 64
+        self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
+        if self.buffer == NULL:
+            raise MemoryError("no memory for a book's events")
+        self.book.lot = lot_units
+        self.book.quantity_max = quantity_max
+        self.book.orders_max = orders_max
+
+    def __dealloc__(self):          # also where __cinit__ was not reached, for its arguments
+        free(self.buffer)
+        book_drop(&self.book)
+        core_drop(&self.core)
+
+    cdef int run(self, const mc_command* command) except -1:
+        """Applies one command; its events are then in buffer.  OrderRejected when refused."""
+        self.apply(command)
+        if self.buffer.kind == REJECTED:
+            raise OrderRejected(ReasonCode(self.buffer.reason), FieldCode(self.buffer.field))
+        return 0
+
+    cdef int apply(self, const mc_command* command) except -1:
+        """As run, but a refusal is an event like any other."""
+        cdef Events events
+        cdef size_t taken = 0, step
+        cdef Halt halt = FULL
+        cdef Book* book = &self.book
+        cdef void* grown
+        events.at = self.buffer
+        self.written = 0
+        while True:
+            events.end = self.buffer + self.capacity - 2
+            halt = orders_run(&self.core, &book, 1, command + taken, 1 - taken, &step,
+                              &events)
+            taken += step
+            self.written = events.at - self.buffer
+            if halt == NO_MEMORY:
+                raise MemoryError("no memory for another order")
+            if halt != FULL:
+                break
+            grown = realloc(self.buffer, 2 * self.capacity * sizeof(mc_event))
+            if grown == NULL:
+                raise MemoryError("no memory for events: the next call finishes this command first")
+            self.buffer = <mc_event*>grown
+            self.capacity *= 2
+            events.at = self.buffer + self.written
+        return 0
+
+    cdef i64 traded(self) noexcept:
+        cdef i64 total = 0
+        cdef size_t i
+        for i in range(self.written):
+            if self.buffer[i].kind == TRADED:
+                total += self.buffer[i].quantity
+        return total
+
+    def add(self, order_id, side, price, quantity, time_in_force=1, *,
+            post_only=False, account=0, client_order_id=0):
+        """Enters an order; returns the quantity that traded at once.
+
+        `price` None makes it a market order, whose rest is cancelled.  `order_id` 0 lets the
+        book assign one: see `last_order_id`.  Raises `OrderRejected`.  O(1) and O(1) per fill.
+        """
+        cdef mc_command command
+        memset(&command, 0, sizeof(command))
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            command.client_order_id = unsigned(client_order_id, "client_order_id")
+            command.account = unsigned(account, "account")
+            command.quantity = signed(quantity, "quantity")
+            command.side = code(side, "side")
+            command.time_in_force = code(time_in_force, "time_in_force")
+            if price is not None:
+                command.price = signed(price, "price")
+        except OverflowError:
+            beyond(order_id=order_id, client_order_id=client_order_id, account=account,
+                   quantity=quantity, side=side, time_in_force=time_in_force, price=price)
+        command.instrument = 1
+        command.kind = NEW
+        command.order_type = MARKET if price is None else LIMIT
+        if post_only is not False and flag(post_only, "post_only"):
+            command.flags = POST_ONLY
+        self.run(&command)
+        return self.traded()
+
+    def cancel(self, order_id):
+        """Takes an order off; returns the quantity it still had, 0 if it is not live.  O(1)."""
+        cdef mc_command command
+        memset(&command, 0, sizeof(command))
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+        except OverflowError:
+            beyond(order_id=order_id)
+        command.instrument = 1
+        command.kind = CANCEL
+        self.apply(&command)
+        if self.buffer.kind == REJECTED:
+            self.written = 0
+            return 0
+        return self.buffer.quantity
+
+    def amend(self, order_id, quantity=None, price=None):
+        """A new open quantity and/or price; returns the quantity that traded at once.
+
+        The same price and no more quantity keep the place in the queue; anything else goes to
+        the back and may trade.  Raises `OrderRejected`.
+        """
+        cdef mc_command command
+        memset(&command, 0, sizeof(command))
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            if quantity is not None:
+                command.quantity = signed(quantity, "quantity")
+            if price is not None:
+                command.price = signed(price, "price")
+        except OverflowError:
+            beyond(order_id=order_id, quantity=quantity, price=price)
+        command.instrument = 1
+        command.kind = AMEND
+        if quantity is None:
+            command.flags |= KEEP_QUANTITY
+        if price is None:
+            command.flags |= KEEP_PRICE
+        self.run(&command)
+        return self.traded()
+
+    def reduce(self, order_id, quantity):
+        """Takes a quantity off an order, which keeps its place; returns what is left of it."""
+        cdef mc_command command
+        memset(&command, 0, sizeof(command))
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            command.quantity = signed(quantity, "quantity")
+        except OverflowError:
+            beyond(order_id=order_id, quantity=quantity)
+        command.instrument = 1
+        command.kind = REDUCE
+        self.run(&command)
+        return self.buffer.left
+
+    @property
+    def last_order_id(self):
+        """The order that the last call was about; 0 if it did nothing."""
+        return self.buffer.order_id if self.written else 0
+
+    @property
+    def events(self):
+        """What the last call caused, an `EVENT` array."""
+        cdef Py_buffer target
+        array = np.empty(self.written, EVENT)
+        if self.written:
+            PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+            memcpy(target.buf, self.buffer, self.written * sizeof(mc_event))
+            PyBuffer_Release(&target)
+        return array
+
+    @property
+    def trades(self):
+        """The fills of the last call, an `EVENT` array."""
+        events = self.events
+        return events[events["kind"] == TRADED]
+
+    @property
+    def best_bid(self):
+        """Highest buy price in ticks, or None.  O(1)."""
+        return self._best(0)
+
+    @property
+    def best_ask(self):
+        """Lowest sell price in ticks, or None.  O(1)."""
+        return self._best(1)
+
+    cdef object _best(self, int side):
+        if self.book.sides[side].levels == 0:
+            return None
+        return <i64>(self.book.sides[side].best ^ self.book.sides[side].flip)
+
+    def quantity_at(self, side, price):
+        """Open quantity at one price; 0 when nobody is there.  O(1) near the last price used."""
+        cdef u32 number = side_code(side)
+        cdef i64 ticks = integer(price, "price")
+        cdef Ladder* ladder
+        cdef Level* level
+        ladder = &self.book.sides[number - 1]
+        level = level_at(ladder, ladder_key(ladder, ticks))
+        return level.quantity if level != NULL else 0
+
+    def levels(self, side, depth=None):
+        """Up to `depth` levels (None: all) as a `LEVEL` array, best first."""
+        return levels_array(&self.book, side, depth)
+
+    def orders(self):
+        """All resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+        return orders_array(&self.book)
+
+    def order(self, order_id):
+        """The live order of this id as an `ORDER` row, or None.  O(1)."""
+        return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
+
+    def __len__(self):
+        return self.book.ids.count
+
+    def __contains__(self, order_id):
+        cdef u64 wanted = 0
+        try:
+            wanted = unsigned(order_id, "order_id")
+        except OverflowError:
+            beyond(order_id=order_id)
+        return ids_look_up(&self.book.ids, wanted) != NULL
+
+    def __repr__(self):
+        return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"
+
+    def _check(self):
+        """Asserts every invariant."""
+        book_check(&self.book)
+        pool_check(&self.core.pool)

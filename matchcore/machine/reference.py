@@ -1,0 +1,499 @@
+"""The rules of docs/commands-and-events.md in plain Python: the oracle of the compiled machine.
+
+Written to be read in one sitting and to be obviously right.  Prices, quantities and ids are
+Python integers, so nothing can overflow here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+from sortedcontainers import SortedDict
+
+from ..records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
+from ..records.schema import Flag, Kind, OrderType, Side, TimeInForce
+from ..records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from ..errors import SnapshotDamaged, UnknownInstrument
+from ..records.schema import EventKind, Field, Reason
+from ..records.events import EVENT, event_bytes
+from ..records.instruments import (
+    INSTRUMENTS_MAX,
+    ORDERS_MAX,
+    TICK_EXPONENT_MAX,
+    Directory,
+    Instrument,
+    read_instrument,
+)
+from .dedup import Window
+from .state import State, reserved
+
+Row = dict[str, int]  # one COMMAND as field name -> Python int
+
+
+@dataclass(slots=True)
+class Order:
+    order_id: int
+    client_order_id: int
+    account: int
+    side: int
+    price: int
+    left: int
+    time_in_force: int
+    flags: int
+
+
+Level = OrderedDict[int, Order]  # order id -> order, oldest first
+
+
+class Refused(Exception):
+    """A command breaks a rule; raised before anything has changed."""
+
+    def __init__(self, reason: Reason, field: Field) -> None:
+        self.reason = reason
+        self.field = field
+
+
+def require(condition: bool, reason: Reason, field: Field) -> None:
+    if not condition:
+        raise Refused(reason, field)
+
+
+class Book:
+    """One instrument: per side price -> queue, and every live order by id."""
+
+    def __init__(self) -> None:
+        self.sides: dict[int, SortedDict] = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
+        self.live: dict[int, Order] = {}
+
+    def prices(self, side: int) -> list[int]:
+        """Best first."""
+        return list(self.sides[side]) if side == Side.SELL else list(reversed(self.sides[side]))
+
+    def best(self, side: int) -> int | None:
+        levels = self.sides[side]
+        return levels.peekitem(0 if side == Side.SELL else -1)[0] if levels else None
+
+    def crosses(self, side: int, price: int | None) -> bool:
+        """True if an order of this side and price (None: any) would trade at once."""
+        best = self.best(other(side))
+        if best is None or price is None:
+            return best is not None
+        return best <= price if side == Side.BUY else best >= price
+
+    def orders(self) -> Iterator[Order]:
+        """Buys, then sells; best price to worst; oldest first."""
+        for side in (Side.BUY, Side.SELL):
+            for price in self.prices(side):
+                yield from self.sides[side][price].values()
+
+    def total(self, side: int, price: int) -> int:
+        return sum(order.left for order in self.sides[side].get(price, {}).values())
+
+    def put(self, order: Order) -> None:
+        self.sides[order.side].setdefault(order.price, OrderedDict())[order.order_id] = order
+        self.live[order.order_id] = order
+
+    def remove(self, order: Order) -> None:
+        level = self.sides[order.side][order.price]
+        del level[order.order_id], self.live[order.order_id]
+        if not level:
+            del self.sides[order.side][order.price]
+
+
+def other(side: int) -> int:
+    return Side.SELL if side == Side.BUY else Side.BUY
+
+
+class Machine:
+    """All instruments: commands in, events out; the interface of the compiled one."""
+
+    def __init__(self, reserve: int = 0) -> None:
+        reserved(reserve)  # speed is not its business
+        self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
+        self.instruments = Directory()
+        self._books: list[Book] = []
+        self._window = Window()
+        self._events: list[bytes] = []
+
+    # ------------------------------------------------------------------ commands in, events out
+
+    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array."""
+        if getattr(commands, "dtype", None) != COMMAND:
+            raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
+        if commands.ndim != 1:
+            raise ValueError(f"commands: one dimension, not {commands.ndim}")
+        self._events = []
+        names = COMMAND.names or ()
+        for record in commands:
+            self.sequence += 1
+            row = dict(zip(names, record.tolist(), strict=True))
+            client = row["client_order_id"] if Kind.NEW <= row["kind"] <= Kind.MASS_CANCEL else 0
+            if client and (again := self._window.again(row, self.sequence)):
+                self._events += again
+                continue
+            start = len(self._events)
+            try:
+                self._apply(row, record)
+            except Refused as refusal:
+                self._refuse(row, refusal)
+            if client:
+                self._window.put(row["account"], client, self.sequence, self._events[start:])
+        return np.frombuffer(bytearray().join(self._events), EVENT)
+
+    def replay(self, commands: NDArray[np.void]) -> int:
+        """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
+        return len(self.apply(commands))
+
+    def apply_one(self, record: bytes) -> bytes:
+        """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows."""
+        if not isinstance(record, bytes):
+            raise TypeError("record: bytes")
+        if len(record) != COMMAND.itemsize:
+            raise ValueError(f"record: {COMMAND.itemsize} bytes, not {len(record)}")
+        return self.apply(np.frombuffer(record, COMMAND)).tobytes()
+
+    def _apply(self, row: Row, record: np.void) -> None:
+        match row["kind"]:
+            case Kind.NEW:
+                self._new(row)
+            case Kind.CANCEL:
+                book = self._book(row)
+                self._cancel(row["instrument"], self._live(book, row), Reason.REQUESTED)
+            case Kind.AMEND:
+                self._amend(row)
+            case Kind.REDUCE:
+                self._reduce(row)
+            case Kind.MASS_CANCEL:
+                self._sweep(row, EventKind.MASS_CANCELLED, Reason.MASS_CANCEL)
+            case Kind.END_DAY:
+                self._sweep(row, EventKind.DAY_ENDED, Reason.END_OF_DAY)
+            case Kind.ADD_INSTRUMENT | Kind.CHANGE_INSTRUMENT:
+                self._define(row["kind"], record)
+            case _:
+                raise Refused(Reason.UNKNOWN_KIND, Field.KIND)
+
+    def _say(
+        self, kind: EventKind, instrument: int, order: Order | None = None, /, **more: int
+    ) -> None:
+        event: dict[str, int] = {
+            "sequence": self.sequence,
+            "kind": kind,
+            "instrument": instrument,
+        }
+        if order is not None:
+            event |= {
+                "order_id": order.order_id,
+                "client_order_id": order.client_order_id,
+                "account": order.account,
+                "side": order.side,
+                "price": order.price,
+            }
+        self._events.append(event_bytes(event | more))
+
+    def _refuse(self, row: Row, refusal: Refused) -> None:
+        more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
+        if row["kind"] not in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
+            echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
+            more |= {name: row[name] for name in echoed}
+        self._say(EventKind.REJECTED, row["instrument"], **more)
+
+    # ------------------------------------------------------------------ orders
+
+    def _new(self, row: Row) -> None:
+        book, instrument = self._book(row), row["instrument"]
+        kind, tif = row["order_type"], row["time_in_force"]
+        market = kind == OrderType.MARKET
+        resting = not market and tif in (TimeInForce.GTC, TimeInForce.DAY)
+        require(row["side"] in (Side.BUY, Side.SELL), Reason.BAD_SIDE, Field.SIDE)
+        require(
+            kind in (OrderType.LIMIT, OrderType.MARKET), Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE
+        )
+        require(1 <= tif <= 4, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
+        fine = row["flags"] == 0 or (row["flags"] == Flag.POST_ONLY and resting)
+        require(fine, Reason.BAD_FLAGS, Field.FLAGS)
+        self._check_later_fields(row)
+        require(not market or row["price"] == 0, Reason.PRICE_NOT_ALLOWED, Field.PRICE)
+        self._check_quantity(row)
+        require(row["order_id"] not in book.live, Reason.DUPLICATE_ORDER, Field.ORDER_ID)
+        price = None if market else row["price"]
+        if resting:
+            most = self.instruments[instrument].max_orders
+            require(len(book.live) < most, Reason.TOO_MANY_ORDERS, Field.MAX_ORDERS)
+            crossing = row["flags"] == Flag.POST_ONLY and book.crosses(row["side"], price)
+            require(not crossing, Reason.WOULD_TRADE, Field.PRICE)
+            total = book.total(row["side"], row["price"]) + row["quantity"]
+            require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
+
+        order = Order(
+            row["order_id"] or self._assign_id(book), row["client_order_id"], row["account"],
+            row["side"], row["price"], row["quantity"], tif, row["flags"],
+        )  # fmt: skip
+        self._say(EventKind.ACCEPTED, instrument, order, quantity=order.left, left=order.left)
+        if tif == TimeInForce.FOK and not self._fillable(book, order, price):
+            self._say_cancelled(instrument, order, Reason.FILL_OR_KILL)
+            return
+        self._take(book, instrument, order, price)
+        if order.left and resting:
+            book.put(order)
+        elif order.left:
+            reason = Reason.MARKET_REMAINDER if market else Reason.IMMEDIATE_OR_CANCEL
+            self._say_cancelled(instrument, order, reason)
+
+    def _assign_id(self, book: Book) -> int:
+        while self.next_order_id in book.live:
+            self.next_order_id += 1
+        self.next_order_id += 1
+        return self.next_order_id - 1
+
+    def _fillable(self, book: Book, order: Order, limit: int | None) -> bool:
+        """True if the other side holds the whole quantity at the limit or better."""
+        there = 0
+        for price in book.prices(other(order.side)):
+            if limit is not None and (price > limit if order.side == Side.BUY else price < limit):
+                break
+            there += book.total(other(order.side), price)
+        return there >= order.left
+
+    def _take(self, book: Book, instrument: int, taker: Order, limit: int | None) -> None:
+        """Trades while the best price of the other side is within the limit: oldest first."""
+        while taker.left and book.crosses(taker.side, limit):
+            best = book.best(other(taker.side))
+            maker: Order = next(iter(book.sides[other(taker.side)][best].values()))
+            quantity = min(maker.left, taker.left)
+            maker.left -= quantity
+            taker.left -= quantity
+            self._say(
+                EventKind.TRADED, instrument, maker,
+                quantity=quantity, left=maker.left, trade_id=self.next_trade_id,
+                taker_order_id=taker.order_id, taker_account=taker.account, taker_left=taker.left,
+            )  # fmt: skip
+            self.next_trade_id += 1
+            if not maker.left:
+                book.remove(maker)
+
+    def _amend(self, row: Row) -> None:
+        book, instrument = self._book(row), row["instrument"]
+        keeps = (0, int(Flag.KEEP_PRICE), int(Flag.KEEP_QUANTITY))
+        require(row["flags"] in keeps, Reason.BAD_FLAGS, Field.FLAGS)
+        self._check_later_fields(row)
+        if row["flags"] != Flag.KEEP_QUANTITY:
+            self._check_quantity(row)
+        order = self._live(book, row)
+        price = order.price if row["flags"] == Flag.KEEP_PRICE else row["price"]
+        quantity = order.left if row["flags"] == Flag.KEEP_QUANTITY else row["quantity"]
+        moves = price != order.price
+        if moves and order.flags == Flag.POST_ONLY:
+            require(not book.crosses(order.side, price), Reason.WOULD_TRADE, Field.PRICE)
+        total = book.total(order.side, price) - (0 if moves else order.left) + quantity
+        require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
+
+        keeps_place = not moves and quantity <= order.left
+        if not keeps_place:
+            book.remove(order)
+        order.price, order.left = price, quantity
+        self._say(EventKind.AMENDED, instrument, order, quantity=quantity, left=quantity)
+        if not keeps_place:
+            self._take(book, instrument, order, price)
+            if order.left:
+                book.put(order)
+
+    def _reduce(self, row: Row) -> None:
+        book, instrument = self._book(row), row["instrument"]
+        require(row["quantity"] > 0, Reason.QUANTITY_NOT_POSITIVE, Field.QUANTITY)
+        order = self._live(book, row)
+        if row["quantity"] >= order.left:
+            self._cancel(instrument, order, Reason.REDUCED_TO_NOTHING)
+            return
+        lot = self.instruments[instrument].lot
+        require(row["quantity"] % lot == 0, Reason.OFF_LOT, Field.QUANTITY)
+        order.left -= row["quantity"]
+        self._say(EventKind.AMENDED, instrument, order, quantity=order.left, left=order.left)
+
+    def _cancel(self, instrument: int, order: Order, reason: Reason) -> None:
+        self._books[instrument - 1].remove(order)
+        self._say_cancelled(instrument, order, reason)
+
+    def _say_cancelled(self, instrument: int, order: Order, reason: Reason) -> None:
+        self._say(EventKind.CANCELLED, instrument, order, quantity=order.left, reason=reason)
+
+    def _sweep(self, row: Row, summary: EventKind, reason: Reason) -> None:
+        """Cancels the orders that match, in all books or one."""
+        one = row["instrument"]
+        known = one <= len(self._books)
+        require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
+        mass = summary == EventKind.MASS_CANCELLED
+        require(not mass or row["side"] <= Side.SELL, Reason.BAD_SIDE, Field.SIDE)
+        count = 0
+        for instrument in [one] if one else range(1, len(self._books) + 1):
+            for order in list(self._books[instrument - 1].orders()):
+                if mass:
+                    hit = row["account"] in (0, order.account) and row["side"] in (0, order.side)
+                else:
+                    hit = order.time_in_force == TimeInForce.DAY
+                if hit:
+                    self._cancel(instrument, order, reason)
+                    count += 1
+        echoed = {"account": row["account"], "side": row["side"]} if mass else {}
+        self._say(summary, one, quantity=count, **echoed)
+
+    # ------------------------------------------------------------------ checks
+
+    def _book(self, row: Row) -> Book:
+        known = 1 <= row["instrument"] <= len(self._books)
+        require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
+        return self._books[row["instrument"] - 1]
+
+    def _live(self, book: Book, row: Row) -> Order:
+        require(row["order_id"] in book.live, Reason.UNKNOWN_ORDER, Field.ORDER_ID)
+        order = book.live[row["order_id"]]
+        require(row["account"] in (0, order.account), Reason.NOT_OWNER, Field.ACCOUNT)
+        return order
+
+    def _check_later_fields(self, row: Row) -> None:
+        for name in ("stop_price", "display_quantity", "expiry", "self_trade"):
+            require(row[name] == 0, Reason.UNSUPPORTED, Field[name.upper()])
+        for name in ("reserved", "reserved_wide", "reserved_long"):
+            require(row[name] == 0, Reason.UNSUPPORTED, Field.RESERVED)
+
+    def _check_quantity(self, row: Row) -> None:
+        limits, quantity = self.instruments[row["instrument"]], row["quantity"]
+        require(quantity > 0, Reason.QUANTITY_NOT_POSITIVE, Field.QUANTITY)
+        require(quantity <= limits.max_quantity, Reason.QUANTITY_TOO_LARGE, Field.QUANTITY)
+        require(quantity % limits.lot == 0, Reason.OFF_LOT, Field.QUANTITY)
+
+    # ------------------------------------------------------------------ instruments
+
+    def _define(self, kind: int, record: np.void) -> None:
+        row = np.frombuffer(record.tobytes(), INSTRUMENT)[0]
+        number, adding = int(row["instrument"]), kind == Kind.ADD_INSTRUMENT
+        known = adding or 1 <= number <= len(self._books)
+        require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
+        symbol = bytes(row["symbol"])
+        fine = bool(symbol) and all(0x21 <= byte <= 0x7E for byte in symbol)
+        require(fine, Reason.BAD_SYMBOL, Field.SYMBOL)
+        text = symbol.decode("ascii")
+        if adding:
+            require(text not in self.instruments, Reason.DUPLICATE_SYMBOL, Field.SYMBOL)
+        else:
+            require(text == self.instruments[number].symbol, Reason.BAD_SYMBOL, Field.SYMBOL)
+        tick = row["tick_mantissa"] > 0 and -TICK_EXPONENT_MAX <= row["tick_exponent"] <= 0
+        require(bool(tick), Reason.BAD_TICK, Field.TICK)
+        require(bool(row["lot"] > 0), Reason.BAD_LOT, Field.LOT)
+        require(bool(row["max_quantity"] >= row["lot"]), Reason.BAD_LIMIT, Field.MAX_QUANTITY)
+        most = 1 <= int(row["max_orders"]) <= ORDERS_MAX
+        require(most, Reason.BAD_LIMIT, Field.MAX_ORDERS)
+        instrument = read_instrument(row)
+        if adding:
+            room = len(self._books) < INSTRUMENTS_MAX
+            require(room, Reason.TOO_MANY_INSTRUMENTS, Field.INSTRUMENT)
+            number = self._add(instrument)
+        else:
+            same = instrument.tick == self.instruments[number].tick
+            empty = not self._books[number - 1].live
+            require(same or empty, Reason.BOOK_NOT_EMPTY, Field.TICK)
+            told = self._window.arrays
+            self.instruments.replace(number, instrument, self.sequence, lambda: told()[1])
+        self._say(
+            EventKind.INSTRUMENT_ADDED if adding else EventKind.INSTRUMENT_CHANGED, number,
+            price=instrument.tick_parts[0], quantity=instrument.lot, left=instrument.max_quantity,
+        )  # fmt: skip
+
+    def _add(self, instrument: Instrument) -> int:
+        self._books.append(Book())
+        return self.instruments.add(instrument)
+
+    # ------------------------------------------------------------------ looking
+
+    def _known(self, number: SupportsIndex) -> Book:
+        at = integer(number, "instrument number", None, None)
+        if not 1 <= at <= len(self._books):
+            raise UnknownInstrument(f"unknown instrument number {shown(at)}")
+        return self._books[at - 1]
+
+    def orders(self, number: SupportsIndex) -> NDArray[np.void]:
+        """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+        return np.array([_as_row(order) for order in self._known(number).orders()], ORDER)
+
+    def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]:
+        """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
+        book, side = self._known(number), side_code(side)
+        prices = book.prices(side)[: depth_limit(depth)]
+        rows = [(price, book.total(side, price), len(book.sides[side][price])) for price in prices]
+        return np.array(rows, LEVEL)
+
+    def order(self, number: SupportsIndex, order_id: SupportsIndex) -> Any:
+        """The live order of this id as an `ORDER` row, or None."""
+        order = self._known(number).live.get(integer(order_id, "order_id", None, None))
+        return None if order is None else np.array([_as_row(order)], ORDER)[0]
+
+    def state(self) -> State:
+        """Everything, as a `State` of fresh arrays."""
+        books = [self.orders(number) for number in range(1, len(self._books) + 1)]
+        counters = self.sequence, self.next_order_id, self.next_trade_id
+        answers, told = self._window.arrays()
+        former = self.instruments.former(told)
+        return State(*counters, list(self.instruments), books, answers, told, former)
+
+    @classmethod
+    def from_state(cls, state: State, reserve: int = 0) -> Machine:
+        """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
+        state.check()
+        machine = cls(reserve)
+        machine.sequence = state.sequence
+        machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
+        for instrument, orders in zip(state.instruments, state.orders, strict=True):
+            machine._add(instrument)
+            for identity, client, account, price, left, side, tif, flags, _ in orders.tolist():
+                order = Order(identity, client, account, side, price, left, tif, flags)
+                if identity in machine._books[-1].live or side not in (Side.BUY, Side.SELL):
+                    raise SnapshotDamaged(f"{instrument.symbol}: order {identity} can not be there")
+                machine._books[-1].put(order)
+            if machine.orders(len(machine._books)).tobytes() != orders.tobytes():
+                raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
+        machine.instruments.restore(state.former)
+        machine._window = Window.of_arrays(state.answers, state.answer_events)
+        try:
+            machine._check()
+        except AssertionError as error:
+            raise SnapshotDamaged(str(error)) from None
+        return machine
+
+    def digest(self) -> str:
+        """SHA-256 of the whole state, the same for every implementation."""
+        return self.state().digest()
+
+    def _check(self) -> None:
+        """Asserts every invariant of every book."""
+        for number, book in enumerate(self._books, 1):
+            where = f"instrument {number}"
+            bid, ask = book.best(Side.BUY), book.best(Side.SELL)
+            assert bid is None or ask is None or bid < ask, f"{where}: crossed, {bid} and {ask}"
+            queued = list(book.orders())
+            assert {id(o) for o in queued} == {id(o) for o in book.live.values()}, f"{where}: ids"
+            assert len(queued) == len(book.live), f"{where}: an order twice"
+            for side, levels in book.sides.items():
+                for price, level in levels.items():
+                    total = book.total(side, price)
+                    assert level and 0 < total <= INT64_MAX, f"{where}: level {price} of {total}"
+                    for key, order in level.items():
+                        assert (key, order.side, order.price) == (order.order_id, side, price), (
+                            where
+                        )
+                        assert order.left > 0 and key > 0, f"{where}: order {key} of {order.left}"
+                        assert order.time_in_force in (TimeInForce.GTC, TimeInForce.DAY), where
+                        assert order.flags in (0, Flag.POST_ONLY), f"{where}: order {key} flags"
+        assert len(self.instruments) == len(self._books), "a book for each instrument"
+        self._window.check(self.sequence)
+
+
+def _as_row(order: Order) -> tuple[int, ...]:
+    return (
+        order.order_id, order.client_order_id, order.account, order.price, order.left,
+        order.side, order.time_in_force, order.flags, 0,
+    )  # fmt: skip

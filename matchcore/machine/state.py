@@ -1,0 +1,172 @@
+"""The whole state of a machine as plain arrays, its canonical bytes and their digest.
+
+Both machines produce and take a `State`; snapshots store its bytes; the digest is the
+SHA-256 of them.  The layout is in docs/commands-and-events.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dedup as repeats
+from ..records.arguments import UINT64_MAX, integer
+from ..records.commands import INSTRUMENT, ORDER
+from ..errors import InvalidCommand, SnapshotDamaged
+from ..records.events import EVENT
+from ..records.instruments import (
+    INSTRUMENTS_MAX,
+    Former,
+    Instrument,
+    needed,
+    read_instrument,
+    write_instrument,
+)
+
+MAGIC = b"MCSTATE2"
+_HEAD = struct.Struct("<8sQQQQQQ")
+
+
+def reserved(reserve: SupportsIndex) -> int:
+    """The bytes that a machine is to take beforehand."""
+    return integer(reserve, "reserve", 0, None)
+
+
+@dataclass(slots=True)
+class State:
+    """Counters, instruments by number, each book's orders (`ORDER`, in queue order), and what is
+    remembered for clients that send again: answers, oldest first, their events in turn, and what
+    instruments were when these were first told, if they have another tick now."""
+
+    sequence: int = 0
+    next_order_id: int = 1
+    next_trade_id: int = 1
+    instruments: list[Instrument] = field(default_factory=list)
+    orders: list[NDArray[np.void]] = field(default_factory=list)
+    answers: NDArray[np.void] = field(default_factory=lambda: np.empty(0, repeats.ANSWER))
+    answer_events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
+    former: list[Former] = field(default_factory=list)
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes: equal for equal states, whatever holds them."""
+        return self._digested() + self._former()
+
+    def _digested(self) -> bytes:
+        """What the digest is of: all but the former instruments, which only say how remembered
+        answers are shown.  So an old log has its old digest."""
+        head = _HEAD.pack(
+            MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments),
+            len(self.answers), len(self.answer_events),
+        )  # fmt: skip
+        counts = np.array([len(orders) for orders in self.orders], "<u8")
+        books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
+        told = [self.answers.tobytes(), self.answer_events.tobytes()]
+        return b"".join([head, self._table(), counts.tobytes(), *books, *told])
+
+    def _table(self) -> bytes:
+        """The instruments as records, by number."""
+        return _records(self.instruments, range(1, len(self.instruments) + 1)).tobytes()
+
+    def _former(self) -> bytes:
+        """The former instruments as records, with the sequence of the change as their time."""
+        table = _records([one.instrument for one in self.former], [n for _, n, _ in self.former])
+        table["time"] = np.array([one.sequence for one in self.former], "u8").view("i8")
+        return table.tobytes()
+
+    def check(self) -> None:
+        """`SnapshotDamaged` for counters, instruments or answers that no exchange can have.
+
+        Every machine calls this before it takes a state; what rests in the books it checks itself.
+        """
+        for name, least in (("sequence", 0), ("next_order_id", 1), ("next_trade_id", 1)):
+            if not least <= getattr(self, name) <= UINT64_MAX:
+                raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {UINT64_MAX}")
+        if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
+            raise SnapshotDamaged(
+                f"{len(self.instruments)} instruments with {len(self.orders)} books"
+            )
+        if len({instrument.symbol for instrument in self.instruments}) < len(self.instruments):
+            raise SnapshotDamaged("the same symbol twice")
+        repeats.check(self.answers, self.answer_events, self.sequence)
+        self._check_former()
+
+    def _check_former(self) -> None:
+        after = 0
+        for sequence, number, instrument in self.former:
+            known = 1 <= number <= len(self.instruments)
+            if not (known and instrument.symbol == self.instruments[number - 1].symbol):
+                raise SnapshotDamaged(f"instrument {number} was never {instrument.symbol}")
+            if not after < sequence <= self.sequence:
+                raise SnapshotDamaged(f"a change of tick at {sequence}, behind one at {after}")
+            after = sequence
+        if needed(self.former, self.answer_events) != self.former:
+            raise SnapshotDamaged("a former tick that no remembered answer is of")
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> State:
+        """The state of these bytes; `SnapshotDamaged` unless `to_bytes` could have written them.
+
+        What rests in the books is left to the machine that takes the state.
+        """
+        if len(data) < _HEAD.size:
+            raise SnapshotDamaged(f"state of {len(data)} bytes: shorter than its head")
+        magic, *counters, count, answers, told = _HEAD.unpack_from(data)
+        if magic != MAGIC or count > INSTRUMENTS_MAX:
+            raise SnapshotDamaged("these bytes are not a matchcore state")
+        at = _HEAD.size
+        if len(data) < at + count * (INSTRUMENT.itemsize + 8):
+            raise SnapshotDamaged("state ends inside its instruments")
+        table = np.frombuffer(data, INSTRUMENT, count, at)
+        at += table.nbytes
+        counts = np.frombuffer(data, "<u8", count, at).tolist()
+        at += 8 * count
+        tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
+        former, rest = divmod(
+            len(data) - at - sum(counts) * ORDER.itemsize - tail, INSTRUMENT.itemsize
+        )
+        if former < 0 or rest:
+            raise SnapshotDamaged("state does not hold the orders and answers that it counts")
+        state = cls(*counters)
+        for row, orders in zip(table, counts, strict=True):
+            state.instruments.append(_instrument(row))
+            state.orders.append(np.frombuffer(data, ORDER, orders, at))
+            at += orders * ORDER.itemsize
+        state.answers = np.frombuffer(data, repeats.ANSWER, answers, at)
+        at += state.answers.nbytes
+        state.answer_events = np.frombuffer(data, EVENT, told, at)
+        changed = np.frombuffer(data, INSTRUMENT, former, at + state.answer_events.nbytes)
+        state.former = [
+            Former(int(row["time"].view("u8")), int(row["instrument"]), _instrument(row))
+            for row in changed
+        ]
+        # Counters, counts and orders are written as they were read; the instruments may not be.
+        if state._table() != table.tobytes() or state._former() != changed.tobytes():
+            raise SnapshotDamaged("instruments that are not in the form they are written in")
+        state.check()
+        return state
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes without the former instruments, in hexadecimal."""
+        return hashlib.sha256(self._digested()).hexdigest()
+
+
+def _records(instruments: Sequence[Instrument], numbers: Sequence[int]) -> NDArray[np.void]:
+    """As `INSTRUMENT` records without kind and time."""
+    table = np.zeros(len(instruments), INSTRUMENT)
+    for row, instrument in zip(table, instruments, strict=True):
+        write_instrument(row, instrument)
+    table["instrument"] = numbers
+    return table
+
+
+def _instrument(row: np.void) -> Instrument:
+    try:
+        return read_instrument(row)
+    except InvalidCommand as error:
+        raise SnapshotDamaged(f"instrument {row['instrument']}: {error}") from None

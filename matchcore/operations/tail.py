@@ -1,0 +1,157 @@
+"""The commands of a log, one by one and with names, from the end or from any sequence on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..machine import Machine
+from ..records.commands import defines
+from ..errors import InvalidCommand, LogDamaged, NotInTheLog
+from ..records.instruments import Instrument
+from ..journal import Frame, Keys, LogReader, despite_archiving, segments_of
+from ..records.times import text_of
+from ..engine.recovery import look
+from ..records.typed import Amend, Command, NewOrder, as_plain, decode
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One command of a log.  ``command`` is None for a record that no typed command can say,
+    and where it is not known which instruments there are; ``record`` has its fields then."""
+
+    sequence: int
+    epoch: int
+    time: int
+    command: Command | None
+    record: dict[str, int]
+
+    def as_plain(self) -> dict[str, Any]:
+        """JSON-ready values, prices as text."""
+        said = as_plain(self.command) if self.command is not None else {"type": "record"}
+        return {"sequence": self.sequence, "epoch": self.epoch, **said, **self.record}
+
+    def __str__(self) -> str:
+        start = f"{self.sequence:>10}  {text_of(self.time)}  "
+        if self.command is None:
+            return start + "record " + " ".join(f"{k}={v}" for k, v in self.record.items())
+        return start + _text(self.command)
+
+
+def last_sequence(path: str | os.PathLike[str]) -> int:
+    """Of the last durable command, found without a replay and without keys."""
+    end = segments_of(path)[-1] - 1
+    with LogReader(path, after=end, structure=True) as reader:
+        for frame in reader.read():
+            end = frame.first_sequence + frame.count - 1
+    return end
+
+
+def lines(
+    path: str | os.PathLike[str],
+    *,
+    count: int | None = None,
+    sequence: int | None = None,
+    follow: bool = False,
+    keys: Keys | None = None,
+) -> Iterator[Line]:
+    """The commands from `sequence` on, or the last `count`; with `follow` those to come, too.
+
+    With both, at most `count` from there.  `NotInTheLog` for a sequence beyond the next one;
+    `LogDamaged` behind the last good command, `KeyRefused` for an encrypted segment without
+    its key.  A following reader waits by looking again.
+    """
+    directory = Path(path)
+    left = count if sequence is not None else None
+
+    def begin() -> tuple[int, Machine | None, LogReader]:
+        first = segments_of(directory)[0]
+        if sequence is None:
+            after = max(first - 1, last_sequence(directory) - (count or 0))
+        else:
+            after = sequence - 1
+        if after < first - 1:
+            raise NotInTheLog(f"sequence {after + 1}: the log in {path} begins with {first}")
+        try:
+            machine = _machine_at(directory, after, keys)
+        except NotInTheLog:
+            end = last_sequence(directory)
+            raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {end}") from None
+        return after, machine, LogReader(directory, after=after, keys=keys)
+
+    after, machine, found = despite_archiving(directory, begin)
+    with found as reader:
+        while True:
+            for frame in reader.read():
+                for line in _lines(frame, after, machine):
+                    if left is not None and left <= 0:
+                        return
+                    left = None if left is None else left - 1
+                    yield line
+            if not follow:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _machine_at(directory: Path, sequence: int, keys: Keys | None) -> Machine | None:
+    """Knows the instruments there; None when what led there is archived."""
+    try:
+        return look(directory, sequence=sequence, keys=keys).machine
+    except LogDamaged:
+        if segments_of(directory)[0] > 1:
+            return None
+        raise
+
+
+def _lines(frame: Frame, after: int, machine: Machine | None) -> Iterator[Line]:
+    """A frame's commands, each with the instruments as they were before it."""
+    skipped = max(0, after + 1 - frame.first_sequence)
+    at = frame.first_sequence + skipped
+    commands = frame.commands[skipped:]
+    for part in np.split(commands, np.flatnonzero(defines(commands)) + 1):
+        for row in part:
+            yield _line(row, at, frame.epoch, machine)
+            at += 1
+        if machine is not None:
+            machine.replay(part)
+
+
+def _line(row: np.void, sequence: int, epoch: int, machine: Machine | None) -> Line:
+    moment = int(row["time"])
+    if machine is not None:
+        try:
+            return Line(sequence, epoch, moment, decode(row, machine.instruments), {})
+        except InvalidCommand:
+            pass
+    names = row.dtype.names or ()
+    record = {name: int(row[name]) for name in names if row[name] or name == "kind"}
+    return Line(sequence, epoch, moment, None, record)
+
+
+def _text(command: Command) -> str:
+    """Kind, symbol, side, quantity @ price, then whatever else it says."""
+    plain = as_plain(command)
+    instrument = getattr(command, "instrument", None)
+    if isinstance(instrument, Instrument):
+        plain = {**plain.pop("instrument"), "type": plain["type"]}
+    parts = [f"{plain.pop('type'):<16}", f"{plain.pop('symbol') or 'all':<8}"]
+    side = plain.pop("side", None)
+    if side is not None:
+        parts.append(f"{side:<4}")
+    if isinstance(command, NewOrder):
+        parts.append(f"{plain.pop('quantity')} @ {plain.pop('price') or 'market'}")
+    if isinstance(command, Amend):
+        quantity, price = plain.pop("quantity"), plain.pop("price")
+        parts.append(f"{'same' if quantity is None else quantity} @ {price or 'same'}")
+    for name, value in plain.items():
+        if value not in (None, 0, False, "") and name != "time":
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    return " ".join(parts).rstrip()

@@ -1,0 +1,215 @@
+"""Typed commands as records: what a record can not hold is refused here, and nothing else.
+
+The rules of the exchange are the machine's, and its refusals are in the log.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
+from .schema import Flag, Kind, OrderType, Side, TimeInForce
+from .commands import COMMAND, INSTRUMENT
+from ..errors import InvalidCommand
+from .instruments import Directory, Instrument, write_instrument
+from .typed import (
+    AddInstrument,
+    Amend,
+    Cancel,
+    ChangeInstrument,
+    Command,
+    EndDay,
+    MassCancel,
+    NewOrder,
+    Reduce,
+)
+
+_COMMAND = struct.Struct("<qQQQqqqqqIBBBBBBHIQ")  # COMMAND, field by field
+assert _COMMAND.size == COMMAND.itemsize
+_NEW, _CANCEL = int(Kind.NEW), int(Kind.CANCEL)
+_LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
+_GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
+
+
+def encode(command: Command, directory: Directory) -> NDArray[np.void]:
+    """One typed command as a `COMMAND` array of length 1; `InvalidCommand` when it can not be.
+
+    Only what a record can not hold is refused here (types, 64 bits, ticks, unknown symbols).
+    All rules of the exchange are the machine's, and its refusals are in the log.
+    """
+    return np.frombuffer(pack(command, directory), COMMAND)
+
+
+def pack(command: Command, directory: Directory, now: int = 0) -> bytes:
+    """The bytes of what `encode` makes, with `now` as the time of a command without one."""
+    kind = type(command)
+    if kind is NewOrder:
+        record = _quick_new(command, directory, now)  # type: ignore[arg-type]
+    elif kind is Cancel:
+        record = _quick_cancel(command, directory, now)  # type: ignore[arg-type]
+    else:
+        record = None
+    return record or _pack(command, directory, now)
+
+
+def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | None:
+    """The record of an order whose fields are plain integers and ours; None for any other.
+
+    None as well when one does not fit: `_pack` finds out which and says so.
+    """
+    symbol, price, side, tif = command.symbol, command.price, command.side, command.time_in_force
+    quantity, account, time = command.quantity, command.account, command.time
+    order_id, client_order_id = command.order_id, command.client_order_id
+    if not (
+        type(symbol) is str
+        and type(side) is Side
+        and (tif is None or type(tif) is TimeInForce)
+        and type(quantity) is type(account) is type(time) is int
+        and type(order_id) is type(client_order_id) is int
+        and type(command.post_only) is bool
+    ):
+        return None
+    number = directory.number(symbol)
+    if price is None:
+        ticks, order_type, usual = 0, _MARKET, _IOC
+    else:
+        ticks, order_type, usual = directory.ticks_at(number - 1, price), _LIMIT, _GTC
+    try:
+        return _COMMAND.pack(
+            time or now, order_id, client_order_id, account, ticks, 0, quantity, 0, 0, number,
+            _NEW, side, order_type, tif or usual, 0, 0, command.post_only, 0, 0,
+        )  # fmt: skip
+    except struct.error:
+        return None
+
+
+def _quick_cancel(command: Cancel, directory: Directory, now: int) -> bytes | None:
+    """As `_quick_new`."""
+    symbol, account, time = command.symbol, command.account, command.time
+    order_id, client_order_id = command.order_id, command.client_order_id
+    if not (
+        type(symbol) is str
+        and type(account) is type(time) is int
+        and type(order_id) is type(client_order_id) is int
+    ):
+        return None
+    try:
+        return _COMMAND.pack(
+            time or now, order_id, client_order_id, account, 0, 0, 0, 0, 0,
+            directory.number(symbol), _CANCEL, 0, 0, 0, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+    except struct.error:
+        return None
+
+
+def _pack(command: Command, directory: Directory, now: int) -> bytes:
+    match command:
+        case NewOrder():
+            market = command.price is None
+            usual = TimeInForce.IOC if market else TimeInForce.GTC
+            return _record(
+                directory, command, now, Kind.NEW,
+                side=command.side,
+                tif=usual if command.time_in_force is None else command.time_in_force,
+                order_type=OrderType.MARKET if market else OrderType.LIMIT,
+                flags=flag(command.post_only, "NewOrder.post_only", InvalidCommand),
+            )  # fmt: skip
+        case Cancel():
+            return _record(directory, command, now, Kind.CANCEL)
+        case Amend():
+            keep = Flag.KEEP_PRICE if command.price is None else 0
+            keep |= Flag.KEEP_QUANTITY if command.quantity is None else 0
+            return _record(directory, command, now, Kind.AMEND, flags=keep)
+        case Reduce():
+            return _record(directory, command, now, Kind.REDUCE)
+        case MassCancel():
+            return _record(
+                directory,
+                command,
+                now,
+                Kind.MASS_CANCEL,
+                side=0 if command.side is None else command.side,
+            )
+        case EndDay():
+            return _record(directory, command, now, Kind.END_DAY)
+        case AddInstrument() | ChangeInstrument():
+            return _instrument_record(directory, command, now)
+    raise InvalidCommand(f"{shown(command)} is not a command")
+
+
+def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:
+    """Typed commands as one `COMMAND` array, for `Engine.submit_batch`.
+
+    Instruments must be known beforehand: an AddInstrument takes effect when it is applied.
+    """
+    records = bytearray().join(pack(command, directory) for command in commands)
+    return np.frombuffer(records, COMMAND) if records else np.empty(0, COMMAND)
+
+
+def _whole(command: Any, name: str, low: int, high: int) -> int:
+    """The field of a command as an integer; 0 if its face does not have it."""
+    return _within(command, name, getattr(command, name, 0), low, high)
+
+
+def _within(command: Any, name: str, value: Any, low: int, high: int) -> int:
+    return integer(value, f"{type(command).__name__}.{name}", low, high, InvalidCommand)
+
+
+def _record(
+    directory: Directory,
+    command: Any,
+    now: int,
+    kind: Kind,
+    *,
+    side: int = 0,
+    order_type: int = 0,
+    tif: int = 0,
+    flags: int = 0,
+) -> bytes:
+    every = command.symbol is None and kind in (Kind.MASS_CANCEL, Kind.END_DAY)
+    number = 0 if every else directory.number(command.symbol)
+    price = getattr(command, "price", None)
+    return _COMMAND.pack(
+        _whole(command, "time", INT64_MIN, INT64_MAX) or now,
+        _whole(command, "order_id", 0, UINT64_MAX),
+        _whole(command, "client_order_id", 0, UINT64_MAX),
+        _whole(command, "account", 0, UINT64_MAX),
+        directory[number].ticks(price) if price is not None else 0,
+        0,
+        0 if flags & Flag.KEEP_QUANTITY else _whole(command, "quantity", INT64_MIN, INT64_MAX),
+        0,
+        0,
+        number,
+        kind,
+        _within(command, "side", side, 0, 255),
+        order_type,
+        _within(command, "time_in_force", tif, 0, 255),
+        0,
+        0,
+        flags,
+        0,
+        0,
+    )
+
+
+def _instrument_record(
+    directory: Directory, command: AddInstrument | ChangeInstrument, now: int
+) -> bytes:
+    if not isinstance(command.instrument, Instrument):
+        name = f"{type(command).__name__}.instrument"
+        raise InvalidCommand(f"{name} {shown(command.instrument)}: an Instrument")
+    record = np.zeros(1, INSTRUMENT)
+    row = record[0]
+    write_instrument(row, command.instrument)
+    row["time"] = _whole(command, "time", INT64_MIN, INT64_MAX) or now
+    if isinstance(command, AddInstrument):
+        row["kind"] = Kind.ADD_INSTRUMENT
+    else:
+        row["kind"] = Kind.CHANGE_INSTRUMENT
+        row["instrument"] = directory.number(command.instrument.symbol)
+    return record.tobytes()

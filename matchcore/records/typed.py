@@ -1,0 +1,350 @@
+"""Commands and events with names, enumerations and decimal prices, for people.
+
+Records turn into these faces here only (`decode`, `decode_event`), and faces into records in
+`encoding.py` only.  Machines and logs know records only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .schema import Flag, Kind, OrderType, Side, TimeInForce
+from .commands import INSTRUMENT
+from ..errors import InvalidCommand, InvalidEvent
+from .schema import EventKind, Field, Reason
+from .events import EventRow
+from .instruments import (
+    Directory,
+    Instrument,
+    Price,
+    exact,
+    price_text,
+    read_instrument,
+)
+
+_FOR_LATER = ("stop_price", "display_quantity", "expiry", "self_trade",
+              "reserved", "reserved_wide", "reserved_long")  # fmt: skip
+_KEEPS = (Flag.KEEP_PRICE, Flag.KEEP_QUANTITY, Flag.KEEP_PRICE | Flag.KEEP_QUANTITY)
+Values = dict[str, int]  # of a record, by field
+Code = TypeVar("Code", bound=IntEnum)
+
+
+# Not frozen: making an order, which is all that some callers do, would take three times as long.
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class NewOrder:
+    """A new order.  Without a price it is a MARKET order, and IOC unless told otherwise.
+
+    ``quantity`` in units; ``order_id`` 0 lets the exchange assign one; ``time`` in
+    nanoseconds since 1970 UTC, 0: the engine's clock.
+
+    >>> from matchcore import Directory, Instrument, NewOrder, Side, decode, encode
+    >>> directory = Directory([Instrument("ANA", tick="0.05")])
+    >>> record = encode(NewOrder("ANA", Side.BUY, 30, "95.70"), directory)
+    >>> record["price"].tolist(), decode(record[0], directory).price
+    ([1914], Decimal('95.70'))
+    """
+
+    symbol: str
+    side: Side
+    quantity: int
+    price: Price | None = None
+    time_in_force: TimeInForce | None = None
+    account: int = 0
+    order_id: int = 0
+    client_order_id: int = 0
+    post_only: bool = False
+    time: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Cancel:
+    """Takes a resting order off.  A nonzero account must be the order's own."""
+
+    symbol: str
+    order_id: int
+    account: int = 0
+    time: int = 0
+    client_order_id: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Amend:
+    """A new open quantity and/or price; None leaves a value as it is."""
+
+    symbol: str
+    order_id: int
+    quantity: int | None = None
+    price: Price | None = None
+    account: int = 0
+    time: int = 0
+    client_order_id: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Reduce:
+    """Takes a quantity off an order, which keeps its place."""
+
+    symbol: str
+    order_id: int
+    quantity: int
+    account: int = 0
+    time: int = 0
+    client_order_id: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class MassCancel:
+    """Cancels all orders that match; None and 0 match everything."""
+
+    symbol: str | None = None
+    account: int = 0
+    side: Side | None = None
+    time: int = 0
+    client_order_id: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class EndDay:
+    """Ends the day of an instrument (None: of all): DAY orders are cancelled."""
+
+    symbol: str | None = None
+    time: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class AddInstrument:
+    instrument: Instrument
+    time: int = 0
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class ChangeInstrument:
+    """New parameters for the instrument of that symbol."""
+
+    instrument: Instrument
+    time: int = 0
+
+
+Command = (
+    NewOrder | Cancel | Amend | Reduce | MassCancel | EndDay | AddInstrument | ChangeInstrument
+)
+
+
+def decode(row: np.void, directory: Directory) -> Command:
+    """The typed command of a `COMMAND` row; fields that its kind does not read are not looked at.
+
+    `InvalidCommand`, with the field, for what no typed command can say.  An exchange refuses all
+    of that, but its log has it.
+    """
+    if int(row["kind"]) in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
+        return _instrument_face(row, directory)
+    values = _values(row)
+    kind, symbol, time = values["kind"], None, values["time"]
+    _expect(values, "kind", *Kind)
+    if values["instrument"] or kind not in (Kind.MASS_CANCEL, Kind.END_DAY):
+        symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
+    if kind == Kind.END_DAY:
+        return EndDay(symbol, time)
+    account, order_id = values["account"], values["order_id"]
+    client = values["client_order_id"]
+    if kind == Kind.MASS_CANCEL:
+        side = _code("side", values["side"], Side, InvalidCommand) if values["side"] else None
+        return MassCancel(symbol, account, side, time, client)
+    assert symbol is not None
+    if kind == Kind.CANCEL:
+        return Cancel(symbol, order_id, account, time, client)
+    if kind == Kind.REDUCE:
+        return Reduce(symbol, order_id, values["quantity"], account, time, client)
+    for name in _FOR_LATER:
+        _expect(values, name, 0)
+    price = directory[values["instrument"]].price(values["price"])
+    face = _new_face if kind == Kind.NEW else _amend_face
+    return face(values, symbol, price)
+
+
+def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
+    _expect(values, "flags", 0, Flag.POST_ONLY)
+    market = (
+        _code("order_type", values["order_type"], OrderType, InvalidCommand) == OrderType.MARKET
+    )
+    if market:
+        _expect(values, "price", 0)
+    return NewOrder(
+        symbol,
+        _code("side", values["side"], Side, InvalidCommand),
+        values["quantity"],
+        None if market else price,
+        _code("time_in_force", values["time_in_force"], TimeInForce, InvalidCommand),
+        values["account"],
+        values["order_id"],
+        values["client_order_id"],
+        bool(values["flags"]),
+        values["time"],
+    )
+
+
+def _amend_face(values: Values, symbol: str, price: Decimal) -> Amend:
+    _expect(values, "flags", 0, *_KEEPS)
+    return Amend(
+        symbol,
+        values["order_id"],
+        None if values["flags"] & Flag.KEEP_QUANTITY else values["quantity"],
+        None if values["flags"] & Flag.KEEP_PRICE else price,
+        values["account"],
+        values["time"],
+        values["client_order_id"],
+    )
+
+
+def _instrument_face(row: np.void, directory: Directory) -> AddInstrument | ChangeInstrument:
+    raw = np.frombuffer(row.tobytes(), INSTRUMENT)[0]
+    instrument, time = read_instrument(raw), int(raw["time"])
+    if raw["kind"] == Kind.ADD_INSTRUMENT:
+        return AddInstrument(instrument, time)
+    meant = _known(int(raw["instrument"]), directory.in_order(), InvalidCommand)
+    if meant.symbol != instrument.symbol:
+        raise InvalidCommand(f"symbol {instrument.symbol!r}: the number is that of {meant.symbol}")
+    return ChangeInstrument(instrument, time)
+
+
+def _values(row: np.void) -> Values:
+    """A row as field name -> Python int."""
+    return dict(zip(row.dtype.names or (), row.item(), strict=True))
+
+
+def _expect(values: Values, name: str, *allowed: int) -> None:
+    if values[name] not in allowed:
+        raise InvalidCommand(f"{name} {values[name]}: no typed command has that")
+
+
+def _code(name: str, value: int, codes: type[Code], error: type[Exception]) -> Code:
+    try:
+        return codes(value)
+    except ValueError:
+        raise error(f"{name} {value}: no {codes.__name__} has that number") from None
+
+
+def _known(number: int, instruments: Sequence[Instrument], error: type[Exception]) -> Instrument:
+    if not 1 <= number <= len(instruments):
+        raise error(f"instrument {number}: none has that number")
+    return instruments[number - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One fill, at the resting order's price.  ``side`` is the maker's."""
+
+    sequence: int
+    symbol: str
+    trade_id: int
+    price: Decimal
+    quantity: int
+    side: Side
+    maker_order_id: int
+    maker_account: int
+    maker_left: int
+    taker_order_id: int
+    taker_account: int
+    taker_left: int
+
+    @property
+    def aggressor(self) -> Side:
+        """The side whose order came second and took."""
+        return Side.SELL if self.side == Side.BUY else Side.BUY
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """Any event but a trade; `kind` tells which, unused fields are zero or None."""
+
+    sequence: int
+    kind: EventKind
+    symbol: str | None
+    order_id: int
+    client_order_id: int
+    account: int
+    side: Side | None
+    price: Decimal | None
+    quantity: int
+    left: int
+    reason: Reason
+    field: Field
+
+
+Event = Trade | OrderEvent
+
+
+def decode_event(row: np.void, directory: Directory) -> Event:
+    """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it.
+
+    Of an event that is told again the price is that of the tick at its sequence.
+    """
+    event = EventRow._make(row.item())
+    return event_of(event, directory.in_order(event.sequence))
+
+
+def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
+    """As `decode_event`, with the instruments by number - 1."""
+    kind = _code("kind", row.kind, EventKind, InvalidEvent)
+    known = None
+    # only a refusal may be about an instrument that is none
+    if kind < EventKind.REJECTED or 1 <= row.instrument <= len(instruments):
+        known = _known(row.instrument, instruments, InvalidEvent)
+    if kind == EventKind.TRADED:
+        assert known is not None
+        return Trade(
+            row.sequence,
+            known.symbol,
+            row.trade_id,
+            known.price(row.price),
+            row.quantity,
+            _code("side", row.side, Side, InvalidEvent),
+            row.order_id,
+            row.account,
+            row.left,
+            row.taker_order_id,
+            row.taker_account,
+            row.taker_left,
+        )
+    return OrderEvent(
+        row.sequence,
+        kind,
+        known.symbol if known else None,
+        row.order_id,
+        row.client_order_id,
+        row.account,
+        Side(row.side) if row.side in (1, 2) else None,
+        known.price(row.price) if known and kind <= EventKind.REJECTED else None,
+        row.quantity,
+        row.left,
+        _code("reason", row.reason, Reason, InvalidEvent),
+        _code("field", row.field, Field, InvalidEvent),
+    )
+
+
+def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
+    """A typed face as JSON-ready values: prices and enumerations as text.
+
+    A price that is text already stays as it was written; `PriceError` for what is no price.
+    """
+    plain: dict[str, Any] = {"type": type(face).__name__}
+    for item in fields(face):
+        value = getattr(face, item.name)
+        if item.name in ("price", "tick") and value is not None and not isinstance(value, str):
+            value = price_text(exact(value, item.name))
+        elif isinstance(value, Enum):
+            value = value.name
+        elif isinstance(value, Instrument):
+            value = as_plain(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
+        plain[item.name] = value
+    return plain

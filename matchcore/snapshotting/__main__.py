@@ -1,9 +1,0 @@
-"""`python -m matchcore.snapshotting DIR SEQUENCE`: the child of an engine's `start_snapshot`."""
-
-from __future__ import annotations
-
-import sys
-
-from . import main
-
-sys.exit(main(sys.argv[1:]))
