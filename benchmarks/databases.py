@@ -97,8 +97,8 @@ def beside(url: str) -> tuple[list[float], list[float], float]:
 
 def emptied(url: str) -> None:
     """Every round has an exchange of its own."""
-    from matchcore.sinks.sql.access import transaction
     from matchcore.sinks.opening import built_in
+    from matchcore.sinks.sql.access import transaction
     from matchcore.sinks.sql.schema import METADATA
 
     with closing(built_in(url)) as store, transaction(store) as connection:
@@ -136,9 +136,9 @@ def sizes(url: str) -> dict[str, dict[str, float]]:
     """Of each table: rows, and bytes of one with its indexes, as the database has them on disk."""
     import sqlalchemy as sa
 
-    from matchcore.sinks.sql.access import transaction
     from matchcore.sinks.opening import RowSink, built_in, open_store
     from matchcore.sinks.rows.tables import TABLES
+    from matchcore.sinks.sql.access import transaction
 
     emptied(url)
     sql.COMMANDS_MAX = SIZED

@@ -26,10 +26,10 @@ from sqlalchemy.schema import CreateTable
 
 from matchcore.bench.suite import stamp
 from matchcore.sinks import TABLES, open_store
+from matchcore.sinks.rows.tables import DAY_NS
 from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.schema import METADATA, SQL_TABLES
-from matchcore.sinks.rows.tables import DAY_NS
 
 ROWS, INSTRUMENTS, ACCOUNTS, DAYS = 300_000, 50, 2_000, 10
 TOGETHER = 12_000  # rows of a table in a transaction: about those of 4,096 commands

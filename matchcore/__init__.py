@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from .machine._machine import Machine
-from .machine._orderbook import OrderBook
 from ._version import VERSION
 from .engine.aio import AsyncEngine
 from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, RestingOrder, Top
-from .records.schema import Flag, Kind, OrderType, Side, TimeInForce
-from .records.commands import (COMMAND, INSTRUMENT, LEVEL, ORDER)
-from .records.codec import encode, encode_all
 from .engine.engine import Engine
+from .engine.follower import Follower, Sink, SinkBehind
+from .engine.forks import Fork
+from .engine.recovery import Recovery
+from .engine.submissions import Commit
 from .errors import (
     InstrumentConflict,
     InvalidArgument,
@@ -33,15 +32,25 @@ from .errors import (
     TooManyRows,
     UnknownInstrument,
 )
-from .records.schema import EventKind, Field, Reason, Status
-from .records.events import EVENT, fresh
-from .engine.follower import Follower, Sink, SinkBehind
-from .engine.forks import Fork
-from .records.instruments import Directory, Instrument
 from .journal import Keys, MemoryLog, Position
-from .engine.recovery import Recovery
+from .machine._machine import Machine
+from .machine._orderbook import OrderBook
 from .machine.state import State
-from .engine.submissions import Commit
+from .records.codec import encode, encode_all
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .records.events import EVENT, fresh
+from .records.instruments import Directory, Instrument
+from .records.schema import (
+    EventKind,
+    Field,
+    Flag,
+    Kind,
+    OrderType,
+    Reason,
+    Side,
+    Status,
+    TimeInForce,
+)
 from .records.typed import (
     AddInstrument,
     Amend,

@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..journal import snapshots
-from ..machine import Machine
-from ..records.schema import Side
-from ..records.commands import defines, joined
-from ..errors import NotInTheLog
-from ..records.schema import EventKind
-from ..records.events import fresh
-from ..journal import Frame, Keys, LogReader, despite_archiving, first_sequence
-from ..records.times import text_of
-from ..machine import machine_class
 from ..engine.recovery import Start, look, of_this_log, starts
+from ..errors import NotInTheLog
+from ..journal import Frame, Keys, LogReader, despite_archiving, first_sequence, snapshots
+from ..machine import Machine, machine_class
+from ..records.commands import defines, joined
+from ..records.events import fresh
+from ..records.schema import EventKind, Side
+from ..records.times import text_of
 
 COLUMNS = 2000  # samples from left to right: more than a picture has pixels
 BARS_MAX = 240

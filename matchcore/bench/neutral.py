@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Kind, OrderType, TimeInForce
 from ..records.commands import COMMAND
-from ..records.schema import EventKind
 from ..records.events import EVENT
+from ..records.schema import EventKind, Kind, OrderType, TimeInForce
 
 #: scenario -> (volatility, swing)
 SCENARIOS = {

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Kind, OrderType, Side, TimeInForce
 from ..records.commands import COMMAND
+from ..records.schema import Kind, OrderType, Side, TimeInForce
 from . import neutral
 from ._loops import Rig
 from .throughput import BATCH

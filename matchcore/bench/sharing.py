@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.aio import AsyncEngine
-from ..records.schema import Side
 from ..engine.engine import Engine
+from ..records.schema import Side
 from ..records.typed import NewOrder
 from .throughput import INSTRUMENT
 

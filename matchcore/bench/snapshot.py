@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..records.schema import Side
 from ..engine.engine import Engine
+from ..records.schema import Side
 from ..records.typed import Cancel, NewOrder
 from ._loops import pauses
 from .scale import resting_orders

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Side
 from ..engine.engine import Engine
 from ..records.instruments import Instrument
+from ..records.schema import Side
 from ..records.typed import NewOrder
 from . import neutral
 from ._loops import Rig

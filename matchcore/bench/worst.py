@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Kind, OrderType, Side, TimeInForce
 from ..records.commands import COMMAND
+from ..records.schema import Kind, OrderType, Side, TimeInForce
 from ._loops import Rig, pauses
 from .latency import Taken
 from .scale import resident_bytes

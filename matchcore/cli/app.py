@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from .. import __version__
+from ..machine import MACHINES
 from ..records.arguments import SHARD_MAX
 from ..records.instruments import price_text
-from ..machine import MACHINES
 from . import output
 from .asking import query
 from .bench import bench
@@ -207,9 +207,9 @@ def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
     Example:  matchcore snapshot exchange.d
     The engine is not stopped: this follows the log from the newest snapshot on.
     """
+    from ..engine.snapshotting import take
     from ..journal import Keys
     from ..journal.snapshots import sequence_of
-    from ..engine.snapshotting import take
 
     with failing_kindly(as_json), progress_bar("following", None) as progress:
         file = take(directory, sequence=sequence, keys=Keys.from_environment(), progress=progress)

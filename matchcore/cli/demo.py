@@ -15,14 +15,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.engine import Engine
-from ..errors import InvalidCommand, LogError
-from ..records.schema import EventKind
-from ..engine.follower import Follower
-from ..importers import sample_day
 from ..analysis import check_drawable, draw
-from ..sinks import open_sink
+from ..engine.engine import Engine
+from ..engine.follower import Follower
+from ..errors import InvalidCommand, LogError
+from ..importers import sample_day
 from ..importers.loading import source_of
+from ..records.schema import EventKind
+from ..sinks import open_sink
 from .output import failing_kindly, json_option, out, progress_bar, show
 
 MARK = "matchcore-demo"

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from ..analysis import LEVELS, draw
 from ..errors import InvalidCommand
 from ..journal import Keys
-from ..records.times import parse, zone_of
-from ..analysis import LEVELS, draw
 from ..operations.tail import last_sequence
+from ..records.times import parse, zone_of
 from .output import directory_argument, failing_kindly, json_option, progress_bar, show, zone_name
 
 

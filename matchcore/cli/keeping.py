@@ -9,8 +9,8 @@ import click
 
 from ..journal import Keys, identity_of
 from ..journal.position import POSITION_NAME
-from ..operations.repair import Plan, plan, repair
 from ..operations.archive import KEEP_SNAPSHOTS, archive
+from ..operations.repair import Plan, plan, repair
 from ..sinks import open_sink
 from .output import (
     DAMAGED,

@@ -136,7 +136,7 @@ def failing_kindly(as_json: bool) -> Iterator[None]:
     except LogError as error:
         fail(error, as_json, DAMAGED)
     except (MatchcoreError, OSError) as error:
-        from ..sinks import SinkAway# which takes its time, and nothing good needs
+        from ..sinks import SinkAway  # which takes its time, and nothing good needs
 
         failed = SinkAway if isinstance(error, MatchcoreError) else OSError
         usage = isinstance(error, _PATHS) or not isinstance(error, failed)

@@ -9,16 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtra, SinkError
 from ..engine.follower import Follower
+from ..errors import MissingExtra, SinkError
 from ..journal import Keys, LogReader, identity_of
 from ..sinks import open_sink
-from ..sinks.sql.access import empty, open_existing
 from ..sinks.opening import built_in, open_store
+from ..sinks.sql.access import empty, open_existing
 from ..sinks.sql.reconcile import Report
 from ..sinks.sql.reconcile import reconcile as compare
-from ..sinks.urls import shown
 from ..sinks.sql.whole import whole_log
+from ..sinks.urls import shown
 from .output import progress_bar
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import QueueFull
+from ..records.typed import Command
 from ._queue import Submission
 from .answers import Answer
 from .engine import Engine
-from ..errors import QueueFull
 from .submissions import Bell
-from ..records.typed import Command
 
 
 class AsyncEngine:

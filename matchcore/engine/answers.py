@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Side
-from ..records.schema import EventKind, Field, Reason, Status
+from ..machine.state import State
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import Directory, Instrument, price_text
-from ..machine.state import State
+from ..records.schema import EventKind, Field, Reason, Side, Status
 from ..records.typed import Event, Trade, event_of
 
 

@@ -6,10 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 
-from .answers import Answer
-from ..records.schema import Side
 from ..errors import InstrumentConflict
 from ..records.instruments import Directory, Instrument, Price
+from ..records.schema import Side
 from ..records.typed import (
     AddInstrument,
     Amend,
@@ -20,6 +19,7 @@ from ..records.typed import (
     MassCancel,
     Reduce,
 )
+from .answers import Answer
 
 
 class Calls:

@@ -19,17 +19,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..journal import snapshots
-from ._queue import LARGE_COMMANDS, Submission, Waiter
-from ..machine import Machine
-from .answers import IN_MEMORY, Answer, Durability
-from ..records.arguments import integer
-from .calls import Calls
-from ..records.commands import COMMAND, checked, joined
-from ..records.codec import pack
 from ..errors import LogError, LogFailed, ReadOnly
-from .forks import Fork, Frames
-from ..records.instruments import Instrument, distinct
 from ..journal import (
     DEFAULT_SEGMENT_BYTES,
     DISK,
@@ -40,17 +30,26 @@ from ..journal import (
     Log,
     MemoryLog,
     Packed,
+    snapshots,
 )
-from .lifetime import Living
+from ..machine import Machine, machine_class
+from ..records.arguments import integer
+from ..records.codec import pack
+from ..records.commands import COMMAND, checked, joined
+from ..records.instruments import Instrument, distinct
 from ..records.times import Moment
+from ..records.typed import Command
 from ..sinks.process import Persistence, place_of
+from ._queue import LARGE_COMMANDS, Submission, Waiter
+from .answers import IN_MEMORY, Answer, Durability
+from .calls import Calls
+from .forks import Fork, Frames
+from .lifetime import Living
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
-from ..machine import machine_class
-from .recovery import (Recovery, at_durable, look, open_for_writing, recorded, sequence_at)
+from .recovery import Recovery, at_durable, look, open_for_writing, recorded, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .submissions import Commit, Promise
-from ..records.typed import Command
 
 #: what a crash can take, by policy; "interval" has a bound of its own
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
-from ..records.commands import joined
 from ..errors import LogDamaged, SinkError
 from ..journal import Keys, LogReader, Position
 from ..machine import machine_class
+from ..records.commands import joined
 from .recovery import of_this_log, starts
 
 POLL_SECONDS = 0.02

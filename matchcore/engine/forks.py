@@ -15,22 +15,21 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..machine import Machine
-from .answers import Answer
-from ..records.arguments import UINT64_MAX, integer
-from .calls import Calls
-from ..records.schema import Kind
-from ..records.commands import COMMAND, INSTRUMENT, checked, joined
-from ..records.codec import pack
 from ..errors import InvalidCommand, LogError, NotInTheLog, UnknownInstrument
-from ..records.schema import EventKind
+from ..journal import Frame
+from ..machine import Machine
+from ..machine.state import State
+from ..records.arguments import UINT64_MAX, integer
+from ..records.codec import pack
+from ..records.commands import COMMAND, INSTRUMENT, checked, joined
 from ..records.events import EVENT, fresh
 from ..records.instruments import read_instrument
-from ..journal import Frame
+from ..records.schema import EventKind, Kind
 from ..records.times import Moment, nanoseconds
-from .reads import Reads
-from ..machine.state import State
 from ..records.typed import Command
+from .answers import Answer
+from .calls import Calls
+from .reads import Reads
 
 Frames = Callable[[int], Iterator[Frame]]  # those of a log behind a sequence
 OWN_IDS = 2**63  # the first id of an own order

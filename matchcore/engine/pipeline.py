@@ -24,8 +24,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from ._queue import Queue, Submission
 from ..errors import LogFailed, ReadOnly
+from ._queue import Queue, Submission
 from .submissions import Commit, Group, committed, frames, not_answered, reason
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait

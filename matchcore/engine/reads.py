@@ -6,9 +6,9 @@ from abc import abstractmethod
 from contextlib import AbstractContextManager
 
 from ..machine import Machine
-from .answers import BookView
-from ..records.instruments import Directory
 from ..machine.state import State
+from ..records.instruments import Directory
+from .answers import BookView
 
 
 class Reads:

@@ -17,10 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..journal import snapshots
-from ..machine import Machine
-from ..records.arguments import UINT64_MAX, integer
-from ..records.commands import COMMAND
 from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
 from ..journal import (
     DISK,
@@ -36,12 +32,16 @@ from ..journal import (
     has_log,
     identity_of,
     published,
+    snapshots,
     take_lock,
     writer_alive,
 )
 from ..journal.position import GO_ON
-from ..records.times import Moment, nanoseconds, text_of
+from ..machine import Machine
 from ..machine.state import State
+from ..records.arguments import UINT64_MAX, integer
+from ..records.commands import COMMAND
+from ..records.times import Moment, nanoseconds, text_of
 
 REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
 REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit

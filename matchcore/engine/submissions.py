@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._queue import LARGE_COMMANDS, Submission
-from ..records.commands import COMMAND, stamped
 from ..errors import LogFailed
 from ..journal import Packed
+from ..records.commands import COMMAND, stamped
+from ._queue import LARGE_COMMANDS, Submission
 
 Bell = Callable[[], None]
 

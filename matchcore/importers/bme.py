@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.arguments import INT64_MAX
-from ..records.schema import Kind, OrderType, Side, TimeInForce
-from ..records.commands import COMMAND
 from ..errors import ImportFormatError, InvalidCommand, PriceError
+from ..records.arguments import INT64_MAX
+from ..records.commands import COMMAND
 from ..records.instruments import Directory, Instrument, Price
+from ..records.schema import Kind, OrderType, Side, TimeInForce
 from ..records.times import parse, zone_of
 
 COLUMNS = ("ordtype", "uid", "is_buy", "qty", "price", "timestamp")

@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.schema import Kind
-from ..records.commands import COMMAND, defines
+from ..cli.output import progress_bar
 from ..engine.engine import Engine
 from ..errors import InstrumentConflict, InvalidCommand
-from ..records.schema import EventKind, Reason
-from ..records.events import fresh
-from . import FORMATS, Importer
-from ..records.instruments import Directory, Instrument
 from ..journal import Frame, Keys, first_sequence
+from ..records.commands import COMMAND, defines
+from ..records.events import fresh
+from ..records.instruments import Directory, Instrument
+from ..records.schema import EventKind, Kind, Reason
 from ..records.times import text_of
-from ..cli.output import progress_bar
+from . import FORMATS, Importer
 
 ROWS = {"new_orders": Kind.NEW, "modifications": Kind.REDUCE, "cancels": Kind.CANCEL}
 _RECORD = struct.Struct(f"{COMMAND.itemsize}s")

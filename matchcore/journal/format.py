@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..records.commands import COMMAND, stamped
 from . import _columns as _columns
-from .crypto.keys import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
 from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker
+from .crypto.keys import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
 
 VERSION = 1
 RECORD_BYTES = COMMAND.itemsize

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.arguments import integer
 from ..errors import LogFailed
+from ..records.arguments import integer
+from .crypto.hashes import SHA256
 from .format import (
     NO_CHAIN,
     FrameHeader,
     Payload,
 )
-from .crypto.hashes import SHA256
 from .packing import Packed, packed
 from .segments import Frame
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..records.arguments import UINT64_MAX, integer
 from .._closing import Closing
 from ..errors import LogDamaged, LogError
+from ..records.arguments import UINT64_MAX, integer
 from .crypto.keys import Keys
 from .disk import DISK, LOCK_NAME, READ, Disk, NotAFile, refusals
 from .position import published

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .._closing import Closing
 from ..errors import LogDamaged
-from .notes import where
+from .crypto.hashes import HASHES, Bytes
 from .crypto.keys import ENCRYPTED_BYTES, FileCipher, Keys, unlock
 from .disk import DISK, READ, WRITE, Disk, NotAFile
 from .format import (
@@ -35,7 +35,7 @@ from .format import (
     Payload,
     SegmentHeader,
 )
-from .crypto.hashes import HASHES, Bytes
+from .notes import where
 
 T = TypeVar("T")
 

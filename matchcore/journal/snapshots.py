@@ -17,6 +17,7 @@ from pathlib import Path
 import lz4.frame
 
 from ..errors import LogFailed, LogLocked, SnapshotDamaged
+from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker
 from .crypto.keys import (
     DERIVED_OFFSET,
     ENCRYPTED_BYTES,
@@ -37,7 +38,6 @@ from .disk import (
     refusals,
     remove_unborn,
 )
-from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker
 
 MAGIC = b"MCSNAP\x00\x01"
 VERSIONS = (1, 2)  # what is read; the last is written

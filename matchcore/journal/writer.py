@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import KeyRefused, LogDamaged, LogError, LogFailed
+from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .crypto.keys import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
 from .disk import (
     DISK,
@@ -35,7 +36,6 @@ from .format import (
     FrameHeader,
     SegmentHeader,
 )
-from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .packing import Packed, packed
 from .position import Publisher, missed, published
 from .segments import (

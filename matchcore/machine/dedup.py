@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.commands import _layout
 from ..errors import SnapshotDamaged
-from ..records.schema import EventKind, Field, Reason
+from ..records.commands import _layout
 from ..records.events import EVENT, event_bytes
+from ..records.schema import EventKind, Field, Reason
 
 ANSWERS_PER_ACCOUNT = 1024
 ANSWERS_MAX = 2**18

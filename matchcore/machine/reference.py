@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sortedcontainers import SortedDict
 
-from ..records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
-from ..records.schema import Flag, Kind, OrderType, Side, TimeInForce
-from ..records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
 from ..errors import SnapshotDamaged, UnknownInstrument
-from ..records.schema import EventKind, Field, Reason
+from ..records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
+from ..records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
 from ..records.events import EVENT, event_bytes
 from ..records.instruments import (
     INSTRUMENTS_MAX,
@@ -29,6 +27,7 @@ from ..records.instruments import (
     Instrument,
     read_instrument,
 )
+from ..records.schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
 from .dedup import Window
 from .state import State, reserved
 

@@ -15,10 +15,9 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dedup as repeats
+from ..errors import InvalidCommand, SnapshotDamaged
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import INSTRUMENT, ORDER
-from ..errors import InvalidCommand, SnapshotDamaged
 from ..records.events import EVENT
 from ..records.instruments import (
     INSTRUMENTS_MAX,
@@ -28,6 +27,7 @@ from ..records.instruments import (
     read_instrument,
     write_instrument,
 )
+from . import dedup as repeats
 
 MAGIC = b"MCSTATE2"
 _HEAD = struct.Struct("<8sQQQQQQ")

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ..journal import snapshots
 from ..errors import LogDamaged, LogError, SnapshotDamaged
-from ..journal import DISK, Disk, check_past, has_log, identity_of
-from ..journal.notes import DROPPED, note
+from ..journal import DISK, Disk, check_past, has_log, identity_of, snapshots
 from ..journal.disk import PIECE_BYTES, READ, give_birth, refusals
+from ..journal.notes import DROPPED, note
 from ..journal.segments import Walk, check_follows, named_sequence, segment_files
 from ..machine.state import State
 

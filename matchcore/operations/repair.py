@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..journal import snapshots
+from ..engine.recovery import of_this_log, starts
 from ..errors import LogDamaged, LogError
-from ..journal import DISK, Disk, Keys, check_past, missed, published
-from ..journal.notes import where
+from ..journal import DISK, Disk, Keys, check_past, missed, published, snapshots
 from ..journal.disk import PIECE_BYTES, READ, WRITE, give_birth, refusals, take_lock
 from ..journal.format import FrameHeader
+from ..journal.notes import where
 from ..journal.position import POSITION_NAME
 from ..journal.segments import (
     Walk,
@@ -26,9 +26,8 @@ from ..journal.segments import (
     named_sequence,
     segment_files,
 )
-from ..machine import machine_class
-from ..engine.recovery import of_this_log, starts
 from ..journal.snapshots import Snapshot
+from ..machine import machine_class
 
 CUT_PREFIX = "cut-"
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.recovery import look
+from ..errors import InvalidCommand, LogDamaged, NotInTheLog
+from ..journal import Frame, Keys, LogReader, despite_archiving, segments_of
 from ..machine import Machine
 from ..records.commands import defines
-from ..errors import InvalidCommand, LogDamaged, NotInTheLog
 from ..records.instruments import Instrument
-from ..journal import Frame, Keys, LogReader, despite_archiving, segments_of
 from ..records.times import text_of
-from ..engine.recovery import look
 from ..records.typed import Amend, Command, NewOrder, as_plain, decode
 
 POLL_SECONDS = 0.05

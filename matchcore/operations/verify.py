@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..journal import snapshots
+from ..cli.output import Moment, progress_bar
 from ..engine.answers import BookView
+from ..engine.recovery import look, replay, sequence_at
 from ..errors import LogDamaged, SnapshotDamaged
-from ..records.instruments import price_text
 from ..journal import (
     Keys,
     LogReader,
@@ -24,12 +24,12 @@ from ..journal import (
     late_beginning,
     missed,
     published,
+    snapshots,
     verify,
 )
 from ..machine import machine_class
-from ..engine.recovery import look, replay, sequence_at
 from ..machine.state import State
-from ..cli.output import Moment, progress_bar
+from ..records.instruments import price_text
 
 
 def replay_all(directory: Path, machine: str, *, late: bool = False) -> dict[str, Any]:

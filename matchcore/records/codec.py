@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
-from .schema import Flag, Kind, OrderType, Side, TimeInForce
-from .commands import COMMAND, INSTRUMENT
 from ..errors import InvalidCommand
+from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
+from .commands import COMMAND, INSTRUMENT
 from .instruments import Directory, Instrument, write_instrument
+from .schema import Flag, Kind, OrderType, Side, TimeInForce
 from .typed import (
     AddInstrument,
     Amend,

@@ -15,7 +15,6 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import INT64_MAX, INT64_MIN, integer, shown, symbol_text, whole
 from ..errors import (
     InstrumentConflict,
     InvalidArgument,
@@ -23,6 +22,7 @@ from ..errors import (
     PriceError,
     UnknownInstrument,
 )
+from .arguments import INT64_MAX, INT64_MIN, integer, shown, symbol_text, whole
 
 SYMBOL_BYTES_MAX = 24
 TICK_EXPONENT_MAX = 18

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from .arguments import INT64_MAX, INT64_MIN, shown, whole
 from ..errors import InvalidArgument
+from .arguments import INT64_MAX, INT64_MIN, shown, whole
 
 _TEXT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T]((?!24)\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?([+-]\d\d:\d\d|Z)?",

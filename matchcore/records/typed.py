@@ -14,10 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .schema import Flag, Kind, OrderType, Side, TimeInForce
-from .commands import INSTRUMENT
 from ..errors import InvalidCommand, InvalidEvent
-from .schema import EventKind, Field, Reason
+from .commands import INSTRUMENT
 from .events import EventRow
 from .instruments import (
     Directory,
@@ -27,6 +25,7 @@ from .instruments import (
     price_text,
     read_instrument,
 )
+from .schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
 
 _FOR_LATER = ("stop_price", "display_quantity", "expiry", "self_trade",
               "reserved", "reserved_wide", "reserved_long")  # fmt: skip

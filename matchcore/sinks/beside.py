@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MatchcoreError
 from ..engine.follower import Follower, set_back
+from ..errors import MatchcoreError
 from ..journal import Keys, Position, identity_of
-from .process import CATCH_UP_SECONDS, REFUSED
 from .interface import SinkAway
 from .opening import RowSink, open_store, patiently
+from .process import CATCH_UP_SECONDS, REFUSED
 
 
 class TellingSink(RowSink):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.arguments import shard_number
-from ..errors import MissingExtra, SinkError
-from ..records.events import fresh
 from ..engine.follower import SinkBehind
+from ..errors import MissingExtra, SinkError
 from ..journal import Position
+from ..records.arguments import shard_number
+from ..records.events import fresh
 from .interface import SinkAway, Store
 from .rows.rows import RowMaker
 from .urls import check, shown

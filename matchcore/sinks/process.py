@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..records.arguments import shard_number
 from ..errors import InvalidArgument
+from ..records.arguments import shard_number
 
 FOLLOWER = "matchcore.sinks.beside"  # a program, not an import: it lives on a floor above
 CATCH_UP_SECONDS = 10.0

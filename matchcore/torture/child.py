@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.commands import COMMAND, joined
 from ..engine.engine import Engine
+from ..engine.recovery import read
 from ..errors import LogFailed
 from ..journal import LogReader
-from ..engine.recovery import read
+from ..records.commands import COMMAND, joined
 from .flow import Rows, commands, digest_of
 from .plans import one_by_one
 

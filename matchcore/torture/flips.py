@@ -13,10 +13,9 @@ import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..journal import snapshots
 from ..engine.engine import Engine
 from ..errors import LogDamaged, SnapshotDamaged
-from ..journal import Keys
+from ..journal import Keys, snapshots
 from ..journal.format import HEADER_BYTES
 from ..journal.segments import Frame, Walk, segment_files
 from .disk import SimulatedDisk

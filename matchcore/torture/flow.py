@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..machine import Machine
-from ..records.schema import Kind, OrderType, Side
+from ..machine import Machine, machine_class
 from ..records.commands import COMMAND, INSTRUMENT, joined
-from ..records.schema import EventKind
 from ..records.events import EVENT, fresh
 from ..records.instruments import Instrument, write_instrument
-from ..machine import machine_class
+from ..records.schema import EventKind, Kind, OrderType, Side
 
 Rows = NDArray[np.void]
 WORLD = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5", lot=3, max_quantity=999))

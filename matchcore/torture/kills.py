@@ -19,15 +19,14 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ..journal import snapshots
-from ..machine import Machine
 from .._closing import Closing
-from ..records.commands import joined
 from ..engine.engine import Engine
-from ..errors import LogLocked, SnapshotDamaged
-from ..machine import machine_class
 from ..engine.recovery import read
+from ..errors import LogLocked, SnapshotDamaged
+from ..journal import snapshots
+from ..machine import Machine, machine_class
 from ..machine.state import State
+from ..records.commands import joined
 from .child import ANSWER, FLOW, in_turn, load, load_together, logged
 from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
 

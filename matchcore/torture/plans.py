@@ -17,16 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..journal import snapshots
-from ..records.commands import COMMAND, joined
-from ..records.codec import pack
 from ..engine.engine import Engine
+from ..engine.recovery import open_for_writing
 from ..errors import InvalidCommand, LogDamaged, LogError, MatchcoreError
-from ..journal import Frame, LogReader, verify
+from ..journal import Frame, LogReader, snapshots, verify
 from ..journal.segments import Walk, named_sequence, segment_files
 from ..machine import machine_class
-from ..engine.recovery import open_for_writing
 from ..operations.archive import archive
+from ..records.codec import pack
+from ..records.commands import COMMAND, joined
 from ..records.typed import decode
 from .disk import CRASHES, KINDS, LIE, POWER_BEFORE, Crash, Fault, SimulatedDisk
 from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference

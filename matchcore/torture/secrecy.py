@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..errors import LogError, MissingExtra
 from ..journal import Keys
-from ..journal.crypto.keys import Encryption, FileCipher
 from ..journal.crypto.hashes import Bytes, hash_maker, hash_number
+from ..journal.crypto.keys import Encryption, FileCipher
 
 Seen = dict[bytes, bytes]
 

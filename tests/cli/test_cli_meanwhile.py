@@ -13,9 +13,9 @@ from cli_kit import ANA, apart, run, run_json
 
 import matchcore as mc
 from matchcore.engine import recovery
-from matchcore.operations import tail
 from matchcore.journal import Disk, LogReader, segments, verify
 from matchcore.journal.segments import segment_files
+from matchcore.operations import tail
 from matchcore.operations.archive import archive
 
 

@@ -9,8 +9,7 @@ import pytest
 from cli_kit import ANA, flipped, run, run_json, traded
 
 import matchcore as mc
-from matchcore.journal import snapshots
-from matchcore.journal import identity_of
+from matchcore.journal import identity_of, snapshots
 from matchcore.journal.position import to_bytes
 from matchcore.journal.segments import segment_files
 from matchcore.machine.state import State

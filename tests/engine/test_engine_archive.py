@@ -9,10 +9,9 @@ import pytest
 from engine_kit import opened, run, spoil
 
 import matchcore as mc
-from matchcore.journal import snapshots
-from matchcore.journal import DISK, LogReader, verify
-from matchcore.journal.notes import read_note
+from matchcore.journal import DISK, LogReader, snapshots, verify
 from matchcore.journal.disk import SystemDisk
+from matchcore.journal.notes import read_note
 from matchcore.journal.segments import named_sequence, segment_files
 from matchcore.operations.archive import archive
 

@@ -11,9 +11,9 @@ from engine_kit import opened, run, segment, spoil
 from flows import flow
 
 import matchcore as mc
-from matchcore.records import times as moments
 from matchcore.journal import snapshots
 from matchcore.journal.segments import segment_files
+from matchcore.records import times as moments
 
 UTC = timezone.utc
 

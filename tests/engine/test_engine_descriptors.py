@@ -11,8 +11,8 @@ import pytest
 from engine_kit import filled, logged, opened, segment, spoil
 
 import matchcore as mc
-from matchcore.operations import repair
 from matchcore.journal import FileLog, verify
+from matchcore.operations import repair
 
 
 def open_files() -> list[str]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.bench import neutral, throughput
-from matchcore.journal import FileLog
 from matchcore.engine.pipeline import Pipeline
+from matchcore.journal import FileLog
 
 THREADS = 64
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore.records import instruments
 from matchcore.machine import machine_class
+from matchcore.records import instruments
 
 BUY, SELL = mc.Side.BUY, mc.Side.SELL
 BOTH = pytest.mark.parametrize("machine", ["cython", "reference"])

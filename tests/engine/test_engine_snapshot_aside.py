@@ -10,9 +10,8 @@ from engine_kit import opened, run
 from flows import flow
 
 import matchcore as mc
-from matchcore.engine import recovery
+from matchcore.engine import recovery, snapshotting
 from matchcore.journal import snapshots
-from matchcore.engine import snapshotting
 
 WAIT_SECONDS = 120
 

@@ -13,8 +13,7 @@ from engine_kit import filled, opened, replayed, run, segment, spoil
 
 import matchcore as mc
 from matchcore.engine import recovery
-from matchcore.journal import snapshots
-from matchcore.journal import identity_of
+from matchcore.journal import identity_of, snapshots
 from matchcore.journal.segments import segment_files
 from matchcore.operations.repair import repair
 

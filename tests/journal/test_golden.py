@@ -11,9 +11,8 @@ import pytest
 from golden.make import EXCHANGES, HERE, MASTER, expected, keys_of
 from plain_reader import read_directory, read_snapshot
 
-from matchcore.journal import snapshots
 from matchcore import Engine, KeyRefused
-from matchcore.journal import verify
+from matchcore.journal import snapshots, verify
 
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 EVERY = pytest.mark.parametrize("name", EXPECTED)

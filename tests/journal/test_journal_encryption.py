@@ -11,9 +11,21 @@ import numpy as np
 import pytest
 from journal_kit import SMALL, flip, frame_ends, noise, only_segment, orders, same, write
 
-from matchcore.journal import snapshots
-from matchcore import (COMMAND, Engine, Follower, Instrument, KeyRefused, Keys, LogDamaged, LogError, MissingExtra, NewOrder, Side, SnapshotDamaged)
-from matchcore.journal import FileLog, LogReader, verify
+from matchcore import (
+    COMMAND,
+    Engine,
+    Follower,
+    Instrument,
+    KeyRefused,
+    Keys,
+    LogDamaged,
+    LogError,
+    MissingExtra,
+    NewOrder,
+    Side,
+    SnapshotDamaged,
+)
+from matchcore.journal import FileLog, LogReader, snapshots, verify
 from matchcore.journal.crypto.keys import CIPHERS
 from matchcore.journal.format import HEADER_BYTES, FrameHeader, SegmentHeader
 from matchcore.journal.segments import segment_files

@@ -25,10 +25,10 @@ from journal_kit import (
 from numpy.typing import NDArray
 
 from matchcore import LogDamaged
-from matchcore.records.commands import COMMAND
 from matchcore.journal import FileLog, verify
 from matchcore.journal.format import HEADER_BYTES, SECTOR_BYTES, FrameHeader
 from matchcore.journal.segments import segment_files
+from matchcore.records.commands import COMMAND
 
 COUNTS = [1, 3, 20, 2, 17, 1]
 MORE = orders(2, 99)

@@ -22,18 +22,17 @@ import pytest
 from journal_kit import SMALL, closed_log, only_segment, orders
 
 import matchcore as mc
-from matchcore.journal import snapshots
-from matchcore.operations.verify import book_of, describe, verify_all
 from matchcore.engine.follower import Follower
-from matchcore.journal import FileLog, LogReader, identity_of, published, verify
-from matchcore.journal.notes import read_note
+from matchcore.engine.snapshotting import take
+from matchcore.journal import FileLog, LogReader, identity_of, published, snapshots, verify
 from matchcore.journal.crypto.keys import Keys
 from matchcore.journal.format import FILE_BYTES_MAX, FrameHeader
+from matchcore.journal.notes import read_note
 from matchcore.journal.segments import segment_files
-from matchcore.operations.repair import repair
 from matchcore.operations.archive import archive
-from matchcore.engine.snapshotting import take
+from matchcore.operations.repair import repair
 from matchcore.operations.tail import lines
+from matchcore.operations.verify import book_of, describe, verify_all
 
 ONE = mc.Instrument("ONE", tick=1)
 

@@ -15,11 +15,11 @@ from plain_reader import read_directory, read_snapshot
 
 from matchcore import Engine, Instrument, Keys, NewOrder, Side
 from matchcore.bench import neutral
-from matchcore.records.commands import COMMAND, INSTRUMENT, ORDER
-from matchcore.records.events import EVENT
 from matchcore.journal import FileLog
 from matchcore.journal.format import CODEC_PLANES_LZ4
 from matchcore.journal.segments import segment_files
+from matchcore.records.commands import COMMAND, INSTRUMENT, ORDER
+from matchcore.records.events import EVENT
 
 MASTER = {"k1": bytes(range(32)), "k2": bytes(range(32, 64))}
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journal_kit import flip
 
-from matchcore.journal import snapshots
 from matchcore import LogFailed, SnapshotDamaged
+from matchcore.journal import snapshots
 
 CHAIN, IDENTITY = bytes(range(32)), bytes(range(16))
 PAYLOAD = bytes(random.Random(1).randbytes(700)) + b"the same again " * 60

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from numpy.typing import NDArray
 
 from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine
-from matchcore.records.instruments import write_instrument
 from matchcore.machine.reference import Machine as Reference
+from matchcore.records.instruments import write_instrument
 
 WORLD = (
     Instrument("ONE", "0.01", max_orders=15),

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore.records import commands
-from matchcore.records import events
+from matchcore.records import commands, events
 
 HERE = Path(mc.__file__).parent
 RECORDS = {

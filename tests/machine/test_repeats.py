@@ -13,8 +13,8 @@ from test_agreement import WORLD, agree, both
 
 from matchcore import COMMAND, EVENT, EventKind, Instrument, Kind, Machine, SnapshotDamaged, State
 from matchcore import fresh as without_repeats
-from matchcore.machine.reference import Machine as Reference
 from matchcore.machine.dedup import ANSWERS_MAX, ANSWERS_PER_ACCOUNT, EVENTS_KEPT
+from matchcore.machine.reference import Machine as Reference
 
 MACHINES: list[Any] = [Machine, Reference]
 on_both_machines = pytest.mark.parametrize("made", MACHINES, ids=["cython", "reference"])

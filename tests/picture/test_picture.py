@@ -14,10 +14,9 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.importers import Bme, sample_day
-from matchcore.analysis import sampling
-from matchcore.analysis import check_drawable, draw
+from matchcore.analysis import check_drawable, draw, sampling
 from matchcore.analysis.sampling import COLUMNS, sampled
+from matchcore.importers import Bme, sample_day
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ANA = mc.Instrument("ANA", "0.05")

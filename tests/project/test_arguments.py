@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore.engine import recovery
-from matchcore.engine import snapshotting
+from matchcore.engine import recovery, snapshotting
 from matchcore.journal import LogReader, identity_of
 from matchcore.records.times import nanoseconds
 from matchcore.sinks import open_sink

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.sql.schema import METADATA
 
 KINDS = ["sqlite", "postgres_url", "mariadb_url"]

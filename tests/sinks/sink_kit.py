@@ -12,9 +12,9 @@ from flows import flow
 from numpy.typing import NDArray
 
 import matchcore as mc
+from matchcore.journal import LogReader, identity_of
 from matchcore.records.events import fresh
 from matchcore.records.instruments import read_instrument
-from matchcore.journal import LogReader, identity_of
 from matchcore.sinks import TABLES, RowSink, open_sink
 
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))

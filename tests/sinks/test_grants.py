@@ -22,8 +22,8 @@ from sink_kit import contents, expected, filled, followed, logged, sink_of
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.sinks import SinkAway
-from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.sql.reconcile import reconcile
 from matchcore.sinks.sql.schema import METADATA, POSITIONS
 

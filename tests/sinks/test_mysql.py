@@ -13,8 +13,8 @@ from proxy import Proxy
 from sink_kit import contents, expected, filled, followed, logged, sink_of
 
 import matchcore as mc
-from matchcore.sinks.sql import mysql
 from matchcore.sinks import SinkAway
+from matchcore.sinks.sql import mysql
 from matchcore.sinks.sql.queries import Queries
 
 

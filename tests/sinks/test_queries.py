@@ -20,12 +20,12 @@ from sink_kit import DAY, WORLD, Contents, expected, followed, logged
 
 import matchcore as mc
 from matchcore.journal import identity_of
-from matchcore.sinks.sql import queries
 from matchcore.sinks import TABLES
+from matchcore.sinks.opening import built_in
+from matchcore.sinks.sql import queries
 from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.sql.frames import to_arrow, to_frame
 from matchcore.sinks.sql.minutes import MINUTE_BAR
-from matchcore.sinks.opening import built_in
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.schema import POSITIONS, SQL_TABLES
 

@@ -19,9 +19,9 @@ from sink_kit import DAY, WORLD, contents, expected, filled, followed, logged
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.sinks import TABLES
+from matchcore.sinks.opening import built_in
 from matchcore.sinks.sql.access import snapshot, transaction
 from matchcore.sinks.sql.digests import Digests, add, digested, query
-from matchcore.sinks.opening import built_in
 from matchcore.sinks.sql.reconcile import reconcile
 from matchcore.sinks.sql.schema import POSITIONS, SQL_TABLES
 from matchcore.sinks.sql.store import SqlStore

@@ -19,8 +19,8 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects import mysql
 
 from matchcore.cli.app import app
-from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.opening import built_in
+from matchcore.sinks.sql.access import transaction
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.reconcile import reconcile
 from matchcore.sinks.sql.schema import SQL_TABLES, Layout, ddl

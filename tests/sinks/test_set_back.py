@@ -18,8 +18,8 @@ from running import Running
 from sink_kit import WORLD, contents, dumped, expected, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
-from matchcore.engine import follower
 from matchcore.cli.app import app
+from matchcore.engine import follower
 from matchcore.journal import Position, identity_of
 from matchcore.sinks import Rows, RowSink, SinkAway
 

@@ -17,11 +17,11 @@ from sink_kit import DAY, contents, expected, filled, followed, logged
 from sqlalchemy.dialects import mysql
 
 import matchcore as mc
+from matchcore.sinks.rows.tables import TABLES
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.reconcile import reconcile
 from matchcore.sinks.sql.schema import METADATA, Layout, ddl
 from matchcore.sinks.sql.store import SqlStore
-from matchcore.sinks.rows.tables import TABLES
 
 LAYOUT = "?layout=drds&read_timeout=10"  # sharded: instruments go first, in their own transaction
 

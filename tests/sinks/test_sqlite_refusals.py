@@ -15,9 +15,8 @@ import pytest
 from sink_kit import dumped, filled, followed, logged, rows, sink_of
 
 import matchcore as mc
-from matchcore.sinks.sql import sqlite
-from matchcore.sinks.sql import store
 from matchcore.sinks import TABLES, SinkAway, open_sink
+from matchcore.sinks.sql import sqlite, store
 from matchcore.sinks.sql.schema import METADATA
 
 IDENTITY = bytes(range(16))

@@ -16,8 +16,8 @@ from sink_kit import DAY, WORLD, Contents, contents, expected, filled, followed,
 
 import matchcore as mc
 from matchcore.sinks import TABLES
-from matchcore.sinks.sql.access import snapshot, transaction
 from matchcore.sinks.opening import built_in
+from matchcore.sinks.sql.access import snapshot, transaction
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.schema import SQL_TABLES
 from matchcore.sinks.sql.views import VIEWS, columns_of

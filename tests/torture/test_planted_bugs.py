@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matchcore.records.schema import Kind
 from numpy.typing import NDArray
 
-from matchcore.records.schema import Kind
 from matchcore.engine.engine import Engine
 from matchcore.journal import FileLog
 from matchcore.journal import format as journal_format

@@ -9,11 +9,11 @@ import pytest
 
 from matchcore.engine import engine as engines
 from matchcore.engine._queue import Submission
+from matchcore.engine.pipeline import Pipeline
+from matchcore.engine.submissions import Promise
 from matchcore.errors import LogError
 from matchcore.journal import FileLog
 from matchcore.journal.segments import Walk
-from matchcore.engine.pipeline import Pipeline
-from matchcore.engine.submissions import Promise
 from matchcore.torture.disk import EIO, POWER_BEFORE, Fault
 from matchcore.torture.flow import Broken
 from matchcore.torture.plans import Plan, Run, Step

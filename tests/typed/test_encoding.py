@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matchcore import (
+    Cancel,
+    Directory,
+    Instrument,
+    MatchcoreError,
+    NewOrder,
+    PriceError,
+    Side,
+    TimeInForce,
+)
 from matchcore.records import codec as encoding
 from matchcore.records import instruments
-from matchcore import (Cancel, Directory, Instrument, MatchcoreError, NewOrder, PriceError, Side, TimeInForce)
 
 DIRECTORY = Directory([Instrument("ANA", "0.05"), Instrument("BOB", "1")])
 NOW = 1_700_000_000_000_000_000

@@ -15,12 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from ...journal import snapshots
-from ...records.arguments import UINT64_MAX, integer
 from ...errors import KeyRefused, LogFailed, NotInTheLog
-from ...journal import Keys, LogReader, durable_end, identity_of
+from ...journal import Keys, LogReader, durable_end, identity_of, snapshots
 from ...journal.crypto.keys import KEYS_VARIABLE
 from ...machine import machine_class
+from ...records.arguments import UINT64_MAX, integer
 from ..recovery import of_this_log, replay, starts
 
 SNAPSHOTS_KEPT = 3

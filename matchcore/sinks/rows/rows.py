@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import SinkError
 from ...records.arguments import INT64_MAX
 from ...records.commands import INSTRUMENT, joined
-from ...errors import SinkError
-from ...records.schema import EventKind
 from ...records.events import fresh
+from ...records.schema import EventKind
 from .bars import Bars, wide_sum
 from .tables import CANCELLED, FILLED, MAKER, OPEN, TABLES, TAKER
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from ...records.schema import OrderType, Side, TimeInForce
-from ...records.schema import Reason
+from ...records.schema import OrderType, Reason, Side, TimeInForce
 from .tables import CANCELLED, FILLED, MAKER, OPEN, TAKER
 
 

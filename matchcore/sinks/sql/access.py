@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ...errors import SinkError
 from ..opening import built_in
+from ..rows.tables import TABLES
 from .schema import POSITIONS, SQL_TABLES
 from .store import FOREIGN, SqlStore
-from ..rows.tables import TABLES
 
 EMPTIED_TOGETHER = 50_000  # sequences
 

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.sql.elements import Grouping
 
-from .schema import SQL_TABLES
 from ..rows.tables import TABLES
+from .schema import SQL_TABLES
 
 CHUNK_BITS = 16  # a chunk: the rows of 65,536 sequences
 _PRIME, _PRIME_32, _PRIME_31 = 4_294_967_311, 4_294_967_291, 2_147_483_647

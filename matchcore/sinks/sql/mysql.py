@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from ...errors import MissingExtra
+from ..rows.tables import TABLES
 from .schema import PARTITIONS, Layout, check_layout, layout_of
 from .store import STATEMENT_ROWS, SqlStore
-from ..rows.tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for any one answer: a dead network is noticed by then
 _TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from ...errors import MissingExtra
+from ..rows.tables import TABLES
 from .binary_copy import encode
 from .store import SqlStore
-from ..rows.tables import TABLES
 
 SECONDS_MAX = 30  # for a connection, and for a dead network to be noticed
 #: What is known to last, by state; all else is asked again.

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._closing import Closing
+from ...errors import InvalidArgument, MissingExtra, SinkError, TooManyRows, UnknownInstrument
 from ...records.arguments import (
     INT64_MAX,
     INT64_MIN,
@@ -25,8 +27,6 @@ from ...records.arguments import (
     symbol_text,
     whole,
 )
-from ..._closing import Closing
-from ...errors import InvalidArgument, MissingExtra, SinkError, TooManyRows, UnknownInstrument
 from ...records.instruments import SYMBOL
 from ..rows.tables import DAY_NS, TABLES, VERSION
 

@@ -17,16 +17,16 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from ...records.commands import joined
 from ...errors import SinkError
 from ...journal import Keys, LogReader, Position, identity_of
 from ...machine import machine_class
+from ...records.commands import joined
+from ..rows.rows import RowMaker
+from ..rows.tables import TABLES
 from .access import as_stored, open_existing, replace, snapshot, transaction
 from .digests import CHUNK_BITS, Digests, add, digested, query
-from ..rows.rows import RowMaker
 from .schema import POSITIONS, SQL_TABLES
 from .store import SqlStore
-from ..rows.tables import TABLES
 from .whole import whole_log
 
 Array = NDArray[np.void]

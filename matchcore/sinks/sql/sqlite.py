@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ...errors import SinkError
 from ..interface import SinkAway
-from .store import SqlStore
 from ..rows.tables import TABLES
 from ..urls import shown
+from .store import SqlStore
 
 BUSY_SECONDS = 5.0
 

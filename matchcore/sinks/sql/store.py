@@ -19,9 +19,9 @@ from ...errors import SinkError
 from ...journal import Position
 from ..interface import SinkAway
 from ..rows.rows import Rows
-from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
 from ..rows.tables import TABLES, VERSION
 from ..urls import hide, secrets_of, shown
+from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
 from .views import VIEWS, columns_of, make_views
 
 STATEMENT_ROWS = 1000

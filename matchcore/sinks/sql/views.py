@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-from .minutes import minutes
-from .schema import METADATA
 from ..rows.tables import TABLES
 from ..rows.words import WORDS
+from .minutes import minutes
+from .schema import METADATA
 
 
 @dataclass(frozen=True, slots=True)
