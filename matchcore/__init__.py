@@ -75,7 +75,7 @@ def get_include() -> str:
     """The directory of matchcore's headers, for a C compiler."""
     from pathlib import Path
 
-    return str(Path(__file__).parent)
+    return str(Path(__file__).with_name("include"))
 
 
 __all__ = [

@@ -301,7 +301,7 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                 pending.order = NULL
                 while order != NULL:
                     if (pending.command.account in (0, order.account) if mass
-                            else order.time_in_force == DAY):
+                            else has(DAY_TIFS, order.time_in_force)):
                         if events.at >= events.end:
                             pending.order = order
                             return False

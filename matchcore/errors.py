@@ -100,6 +100,10 @@ class KeyRefused(LogError):
     """
 
 
+class UnknownRules(LogError):
+    """A log or a state needs a version of the rules that this matchcore does not know."""
+
+
 class LogFailed(LogError):
     """The system refused a file; the message has its path and the reason.
 

@@ -13,7 +13,7 @@ setup(
     name="market_maker",
     ext_modules=cythonize(
         [Extension("market_maker", ["market_maker.pyx"], include_dirs=[HEADERS])],
-        include_path=[str(Path(HEADERS).parent)],
+        include_path=[str(Path(matchcore.__file__).parents[1])],
         language_level=3,
         compiler_directives={"cdivision": True},
     ),

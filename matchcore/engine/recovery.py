@@ -6,7 +6,6 @@ without a lock and without changing a byte, also while an engine is writing.
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ from ..journal import (
     writer_alive,
 )
 from ..journal.position import GO_ON
-from ..machine import Machine
+from ..machine import Machine, machine_class
 from ..machine.state import State
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import COMMAND
@@ -45,7 +44,6 @@ from ..records.times import Moment, nanoseconds, text_of
 
 REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
 REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit
-MACHINES = {"cython": "matchcore.machine._machine", "reference": "matchcore.machine.reference"}
 
 
 @dataclass(slots=True)
@@ -65,13 +63,6 @@ class Recovery:
     skipped: list[str] = field(default_factory=list)
     not_there: tuple[int, int] | None = None
     seconds: float = 0.0
-
-
-def machine_class(name: str) -> type[Machine]:
-    """The class behind a machine's name: "cython" or "reference"."""
-    if name not in MACHINES:
-        raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
-    return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)

@@ -13,17 +13,18 @@
 #error "matchcore's records are little-endian, and so must the machine be"
 #endif
 
+/* generated: structs from records/schema.py */
 typedef struct {
     int64_t time;
     uint64_t order_id, client_order_id, account;
     int64_t price, stop_price, quantity, display_quantity, expiry;
     uint32_t instrument;
-    uint8_t kind, side, order_type, time_in_force;
-    uint8_t self_trade, reserved;
+    uint8_t kind, side, order_type, time_in_force, self_trade, reserved;
     uint16_t flags;
     uint32_t reserved_wide;
     uint64_t reserved_long;
 } mc_command;
+static_assert(sizeof(mc_command) == 96, "COMMAND");
 
 typedef struct {
     uint64_t sequence, order_id, client_order_id, account;
@@ -34,6 +35,7 @@ typedef struct {
     uint32_t instrument;
     uint8_t kind, side, reason, field;
 } mc_event;
+static_assert(sizeof(mc_event) == 96, "EVENT");
 
 typedef struct {
     uint64_t order_id, client_order_id, account;
@@ -42,15 +44,13 @@ typedef struct {
     uint16_t flags;
     uint32_t reserved;
 } mc_order;
+static_assert(sizeof(mc_order) == 48, "ORDER");
 
 typedef struct {
     int64_t price, quantity, orders;
 } mc_level;
-
-static_assert(sizeof(mc_command) == 96, "a command is 96 bytes");
-static_assert(sizeof(mc_event) == 96, "an event is 96 bytes");
-static_assert(sizeof(mc_order) == 48, "an order is 48 bytes");
-static_assert(sizeof(mc_level) == 24, "a level is 24 bytes");
+static_assert(sizeof(mc_level) == 24, "LEVEL");
+/* generated: end */
 
 /* What the compiled rooms need of the compiler. */
 static inline uint32_t mc_word32(const void *at) { uint32_t word; memcpy(&word, at, sizeof word); return word; }

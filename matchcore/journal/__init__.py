@@ -67,10 +67,11 @@ class Log(Protocol):
     @property
     def sync_due(self) -> float | None: ...
 
-    def append(self, commands: NDArray[np.void] | Packed, now: int) -> None:
+    def append(self, commands: NDArray[np.void] | Packed, now: int, *, rules: int = 0) -> None:
         """Takes a `COMMAND` array, packed or not; it is safe only after `sync`.
 
-        ``now``: nanoseconds; also the time of the commands that have none.
+        ``now``: nanoseconds; also the time of the commands that have none.  ``rules``: the version
+        that the one command, UPGRADE_RULES, changes to.
         """
 
     def sync(self, *, to_disk: bool = False) -> None:

@@ -42,7 +42,7 @@ FILL = b"\xff"  # behind a payload, so that a frame never ends in zeros
 #: magic, version, header bytes, record bytes, hash, cipher, number, 0, identity, first sequence,
 #: epoch, time created, chain of everything before, encryption; then CRC-32 of all that.
 _SEGMENT = struct.Struct("<8sHHHBBII16sQQq32s28s")
-#: magic, codec, version, 0, count, payload bytes, raw bytes, 0, epoch, first sequence, durable
+#: magic, codec, version, rules, count, payload bytes, raw bytes, 0, epoch, first sequence, durable
 #: sequence, time; then chain, zeros; then CRC-32 of all that.
 _FRAME = struct.Struct("<IBBHIIIIQQQq")
 _FRAME_TAIL = struct.Struct("<32s36s")
@@ -109,7 +109,10 @@ class SegmentHeader:
 
 @dataclass(slots=True)
 class FrameHeader:
-    """`count` 0 is a seal: written when a log is closed, it makes all before it old news."""
+    """`count` 0 is a seal: written when a log is closed, it makes all before it old news.
+
+    ``rules``: 0, or the version of the rules that the frame's one command changes to.
+    """
 
     codec: int
     count: int
@@ -119,6 +122,7 @@ class FrameHeader:
     durable: int
     time: int
     chain: bytes
+    rules: int = 0
 
     @property
     def frame_bytes(self) -> int:
@@ -133,7 +137,7 @@ class FrameHeader:
     def fixed(self) -> bytes:
         """Bytes 0 to 55: all but the chain and what is behind it."""
         return _FRAME.pack(
-            FRAME_MAGIC, self.codec, VERSION, 0, self.count, self.payload_bytes,
+            FRAME_MAGIC, self.codec, VERSION, self.rules, self.count, self.payload_bytes,
             self.count * RECORD_BYTES, 0, self.epoch, self.first_sequence, self.durable, self.time,
         )  # fmt: skip
 
@@ -153,25 +157,26 @@ class FrameHeader:
         if len(data) - at < HEADER_BYTES:
             raise BadBytes("frame header cut off")
         end = at + HEADER_BYTES - _CRC.size
-        (magic, codec, version, zero, count, payload, raw, zero_too, epoch, first, durable,
+        (magic, codec, version, rules, count, payload, raw, zero, epoch, first, durable,
          time) = _FRAME.unpack_from(data, at)  # fmt: skip
         if magic != FRAME_MAGIC:
             raise BadBytes("no frame here")
         if _CRC.unpack_from(data, end)[0] != zlib.crc32(data[at:end]):
             raise BadBytes("frame header with a wrong checksum")
         chain, zeros = _FRAME_TAIL.unpack_from(data, at + _FRAME.size)
-        if version != VERSION or codec > CODEC_PLANES_LZ4 or zero or zero_too:
+        if version != VERSION or codec > CODEC_PLANES_LZ4 or zero:
             raise BadBytes(f"frame of version {version}, codec {codec}: not known here")
         if (
             count > FRAME_COMMANDS_MAX
             or payload > _payload_bytes_max(raw)
             or raw != count * RECORD_BYTES
             or any(zeros)
+            or (rules and count != 1)
         ):
             raise BadBytes("frame header with impossible lengths")
         if max(epoch, first + count) > NUMBER_MAX:
             raise BadBytes(f"frame of epoch {epoch}, sequence {first}: beyond all limits")
-        return cls(codec, count, payload, epoch, first, durable, time, chain)
+        return cls(codec, count, payload, epoch, first, durable, time, chain, rules)
 
 
 def _payload_bytes_max(raw: int) -> int:

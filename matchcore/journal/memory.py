@@ -38,11 +38,15 @@ class MemoryLog:
         self._frames: list[tuple[FrameHeader, bytes]] = []
         self.appended_bytes = 0
 
-    def append(self, commands: NDArray[np.void] | Packed, now: int) -> None:
-        """Keeps commands; `now`: nanoseconds, and the time of those that have none."""
+    def append(self, commands: NDArray[np.void] | Packed, now: int, *, rules: int = 0) -> None:
+        """Keeps commands; `now`: nanoseconds, and the time of those that have none.
+
+        ``rules``: the version that the one command changes to.
+        """
         for codec, count, payload in packed(commands, now).frames:
             header = FrameHeader(
-                codec, count, len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN
+                codec, count, len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN,
+                rules,
             )
             if self.appended_bytes + header.frame_bytes > self.max_bytes:
                 raise LogFailed(f"the log in memory is full: {self.max_bytes} bytes (max_bytes)")
@@ -62,7 +66,7 @@ class MemoryLog:
                 yield Frame(
                     header.epoch, header.first_sequence, header.count, header.time,
                     Payload.checked(header.codec, payload, header.count),
-                    header.chain, "memory", 0,
+                    header.chain, "memory", 0, header.rules,
                 )  # fmt: skip
 
     def close(self) -> None:

@@ -58,6 +58,7 @@ class Frame:
     """One appended batch, verified.
 
     ``time``: of the append, nanoseconds; ``chain``: digest of everything up to and with it.
+    ``rules``: 0, or the version of the rules that its one command, UPGRADE_RULES, changes to.
     A walk through the structure only, of an encrypted segment, gives no commands, but ``count``.
     """
 
@@ -69,6 +70,7 @@ class Frame:
     chain: bytes
     path: str
     offset: int
+    rules: int = 0
 
     @property
     def commands(self) -> NDArray[np.void]:
@@ -187,7 +189,7 @@ class Walk(Closing):
                 self.chain = header.chain
                 return Frame(
                     header.epoch, first, header.count, header.time, held, header.chain,
-                    str(self.path), offset,
+                    str(self.path), offset, header.rules,
                 )  # fmt: skip
 
     def _held(self, header: FrameHeader, payload: Bytes) -> Payload:

@@ -294,24 +294,28 @@ class FileLog:
 
     # ------------------------------------------------------------------ appending
 
-    def append(self, commands: NDArray[np.void] | Packed, now: int) -> None:
+    def append(self, commands: NDArray[np.void] | Packed, now: int, *, rules: int = 0) -> None:
         """Writes commands as frames; they are safe only after `sync`.
 
-        ``now``: nanoseconds; the time of commands that have none.
+        ``now``: nanoseconds; the time of commands that have none.  ``rules``: the version that the
+        one command, UPGRADE_RULES, changes to.
         """
         made = packed(commands, now)
         try:
             for codec, count, payload in made.frames:
-                self._append(codec, count, payload, now)
+                self._append(codec, count, payload, now, rules)
         except BaseException as error:
             self._end(error)
             raise
 
-    def _append(self, codec: int, count: int, payload: Bytes, now: int) -> None:
+    def _append(
+        self, codec: int, count: int, payload: Bytes, now: int, rules: int = 0
+    ) -> None:
         self._usable()
         stored = len(payload) + (ENCRYPTED_BYTES if self._cipher is not None else 0)
         header = FrameHeader(
-            codec, count, stored, self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN
+            codec, count, stored, self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN,
+            rules,
         )
         size = header.frame_bytes
         if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:

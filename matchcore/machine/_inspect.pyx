@@ -112,7 +112,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         order = &orders[i]
         if order.order_id == 0 or order.quantity <= 0:
             return b"an order without id or quantity"
-        if (order.side not in (BUY, SELL) or order.time_in_force not in (GTC, DAY)
+        if (order.side not in (BUY, SELL) or not in_set(RESTING_TIFS, order.time_in_force)
                 or order.flags & ~POST_ONLY or order.reserved):
             return b"an order with unknown side, time in force or flags"
         if ids_look_up(&book.ids, order.order_id) != NULL:
@@ -176,7 +176,7 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
         where = f"order {order.order_id} at {price}"
         assert order.price == price and order.side == side, f"{where}: in the wrong level"
         assert order.left > 0, f"{where}: open quantity {order.left}"
-        assert order.time_in_force in (GTC, DAY), f"{where}: rests with {order.time_in_force}"
+        assert in_set(RESTING_TIFS, order.time_in_force), f"{where}: rests with {order.time_in_force}"
         assert order.prev == before, f"{where}: wrong link back"
         assert ids_look_up(&book.ids, order.order_id) == order, f"{where}: not in the id table"
         total += order.left

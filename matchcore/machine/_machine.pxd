@@ -10,6 +10,7 @@ cdef struct Exchange:
     u32 count
     u32 capacity
     u64 secret              # of the id tables
+    u32 rules               # the version of the rules that commands are applied under
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
 cdef void exchange_drop(Exchange* exchange) noexcept nogil

@@ -32,7 +32,7 @@ from ..records.instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX,
 from ..records.instruments import Directory
 from ..records.schema import Field as FieldCode
 from ..records.schema import Reason as ReasonCode
-from .state import State, read_instrument, reserved
+from .state import State, checked_rules, read_instrument, reserved
 
 cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
 
@@ -48,6 +48,7 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
     exchange.secret = secret
+    exchange.rules = 1
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:
@@ -150,9 +151,9 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
         command = &commands[taken[0]]
         if events.at >= events.end:
             return FULL
-        if command.kind == ADD_INSTRUMENT or command.kind == CHANGE_INSTRUMENT:
+        if in_set(INSTRUMENT_KINDS, command.kind):
             return STOPPED
-        if command.client_order_id != 0 and <u8>(command.kind - NEW) <= MASS_CANCEL - NEW:
+        if command.client_order_id != 0 and in_set(REPEATABLE_KINDS, command.kind):
             halt = DONE
             if not once_is_new(core, command, events, &halt):
                 taken[0] += halt != NO_MEMORY
@@ -161,9 +162,9 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
                 continue
         taken[0] += 1
         core.sequence += 1
-        if command.kind == MASS_CANCEL or command.kind == END_DAY:
+        if in_set(SWEEP_KINDS, command.kind):
             begin_sweep(exchange, command, events)
-        elif <u8>(command.kind - NEW) <= REDUCE - NEW:
+        elif in_set(ORDER_KINDS, command.kind):
             emit_refusal(core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
         else:
             emit_refusal(core, command, R_UNKNOWN_KIND, F_KIND, events)
@@ -250,6 +251,28 @@ cdef class Machine:
     @property
     def next_trade_id(self):
         return self.exchange.core.next_trade_id
+
+    @property
+    def rules(self):
+        """The version of the rules that commands are applied under."""
+        return self.exchange.rules
+
+    def upgrade(self, version):
+        """Applies the command UPGRADE_RULES; returns its one event, an `EVENT` array.
+
+        `UnknownRules` for a version that is not known, or not newer: nothing has changed then.
+        """
+        cdef u32 before = self.exchange.rules
+        self.enter()
+        try:
+            self.exchange.rules = checked_rules(version, before)
+            self.exchange.core.sequence += 1
+            said = np.zeros(1, EVENT)
+            said["sequence"], said["kind"] = self.exchange.core.sequence, RULES_CHANGED
+            said["quantity"], said["left"] = self.exchange.rules, before
+            return said
+        finally:
+            self.busy = False
 
     def apply(self, commands, out=None):
         """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
@@ -453,7 +476,7 @@ cdef class Machine:
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
-            answers, told, self.instruments.former(told),
+            answers, told, self.instruments.former(told), self.exchange.rules,
         )
 
     @classmethod
@@ -466,6 +489,7 @@ cdef class Machine:
         state.check()
         machine = cls(reserve)
         machine.exchange.core.sequence = state.sequence
+        machine.exchange.rules = state.rules
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):

@@ -15,7 +15,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidCommand, SnapshotDamaged
+from ..errors import InvalidCommand, SnapshotDamaged, UnknownRules
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import INSTRUMENT, ORDER
 from ..records.events import EVENT
@@ -27,10 +27,24 @@ from ..records.instruments import (
     read_instrument,
     write_instrument,
 )
+from ..records.schema import RULES_LATEST
 from . import dedup as repeats
 
-MAGIC = b"MCSTATE2"
+MAGIC, MAGIC_RULES = b"MCSTATE2", b"MCSTATE3"  # under version 1 of the rules; under a later one
 _HEAD = struct.Struct("<8sQQQQQQ")
+_RULES = struct.Struct("<Q")  # behind the head, with MAGIC_RULES only
+
+
+def checked_rules(version: int, now: int = 0) -> int:
+    """The version; `UnknownRules` unless this matchcore knows it and it comes after `now`."""
+    if version > RULES_LATEST:
+        raise UnknownRules(
+            f"version {version} of the rules is not known to this matchcore, which knows up to"
+            f" version {RULES_LATEST}: use a newer matchcore"
+        )
+    if version <= now:
+        raise UnknownRules(f"version {version} of the rules does not come after version {now}")
+    return version
 
 
 def reserved(reserve: SupportsIndex) -> int:
@@ -40,9 +54,12 @@ def reserved(reserve: SupportsIndex) -> int:
 
 @dataclass(slots=True)
 class State:
-    """Counters, instruments by number, each book's orders (`ORDER`, in queue order), and what is
-    remembered for clients that send again: answers, oldest first, their events in turn, and what
-    instruments were when these were first told, if they have another tick now."""
+    """The whole state of an exchange.
+
+    Counters, the version of the rules, instruments by number, each book's orders (`ORDER`, in queue
+    order), the answers remembered for commands that are sent again, oldest first, with their events
+    in turn, and what instruments were when these were first told, if they have another tick now.
+    """
 
     sequence: int = 0
     next_order_id: int = 1
@@ -52,6 +69,7 @@ class State:
     answers: NDArray[np.void] = field(default_factory=lambda: np.empty(0, repeats.ANSWER))
     answer_events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
     former: list[Former] = field(default_factory=list)
+    rules: int = 1
 
     def to_bytes(self) -> bytes:
         """The canonical bytes: equal for equal states, whatever holds them."""
@@ -60,10 +78,13 @@ class State:
     def _digested(self) -> bytes:
         """What the digest is of: all but the former instruments, which only say how remembered
         answers are shown.  So an old log has its old digest."""
+        magic = MAGIC if self.rules == 1 else MAGIC_RULES
         head = _HEAD.pack(
-            MAGIC, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments),
+            magic, self.sequence, self.next_order_id, self.next_trade_id, len(self.instruments),
             len(self.answers), len(self.answer_events),
         )  # fmt: skip
+        if self.rules != 1:
+            head += _RULES.pack(self.rules)
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
         told = [self.answers.tobytes(), self.answer_events.tobytes()]
@@ -87,6 +108,7 @@ class State:
         for name, least in (("sequence", 0), ("next_order_id", 1), ("next_trade_id", 1)):
             if not least <= getattr(self, name) <= UINT64_MAX:
                 raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {UINT64_MAX}")
+        checked_rules(self.rules)
         if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
             raise SnapshotDamaged(
                 f"{len(self.instruments)} instruments with {len(self.orders)} books"
@@ -117,9 +139,16 @@ class State:
         if len(data) < _HEAD.size:
             raise SnapshotDamaged(f"state of {len(data)} bytes: shorter than its head")
         magic, *counters, count, answers, told = _HEAD.unpack_from(data)
-        if magic != MAGIC or count > INSTRUMENTS_MAX:
+        if magic not in (MAGIC, MAGIC_RULES) or count > INSTRUMENTS_MAX:
             raise SnapshotDamaged("these bytes are not a matchcore state")
-        at = _HEAD.size
+        at, rules = _HEAD.size, 1
+        if magic == MAGIC_RULES:
+            if len(data) < at + _RULES.size:
+                raise SnapshotDamaged("state ends inside its head")
+            rules, at = _RULES.unpack_from(data, at)[0], at + _RULES.size
+            if rules <= 1:
+                raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
+            checked_rules(rules)
         if len(data) < at + count * (INSTRUMENT.itemsize + 8):
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
@@ -132,7 +161,7 @@ class State:
         )
         if former < 0 or rest:
             raise SnapshotDamaged("state does not hold the orders and answers that it counts")
-        state = cls(*counters)
+        state = cls(counters[0], counters[1], counters[2], rules=rules)
         for row, orders in zip(table, counts, strict=True):
             state.instruments.append(_instrument(row))
             state.orders.append(np.frombuffer(data, ORDER, orders, at))

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 GROUP = "matchcore.sinks"
 BUILT_IN = {
-    "sqlite": ("sqlite", "SqliteStore"),
-    "mysql": ("mysql", "MysqlStore"),
-    "mariadb": ("mysql", "MysqlStore"),
-    "postgresql": ("postgres", "PostgresStore"),
+    "sqlite": ("sql.sqlite", "SqliteStore"),
+    "mysql": ("sql.mysql", "MysqlStore"),
+    "mariadb": ("sql.mysql", "MysqlStore"),
+    "postgresql": ("sql.postgres", "PostgresStore"),
 }
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 5.0
 SAME_MAX = 8  # failures in a row, all the same: the last one says so, after 6 seconds of pauses

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, INSTRUMENT, Instrument, Kind
+from matchcore import COMMAND, INSTRUMENT, Instrument, Kind, OrderType, TimeInForce
 from matchcore.records.instruments import write_instrument
+from matchcore.records.schema import INSTRUMENT_KINDS, UNPRICED_TYPES
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+KINDS = sorted(set(Kind) - INSTRUMENT_KINDS)
+KIND_WEIGHTS: dict[Any, float] = {
+    Kind.NEW: 58, Kind.CANCEL: 13, Kind.AMEND: 13, Kind.REDUCE: 10, Kind.MASS_CANCEL: 2,
+    Kind.END_DAY: 2,
+}  # fmt: skip
 
 
 def definitions(*instruments: Instrument) -> NDArray:
@@ -31,19 +39,17 @@ def flow(
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, COMMAND)
     rows["time"] = np.arange(1, count + 1)
-    rows["kind"] = rng.choice(
-        [1, 2, 3, 4, 5, 6, 9, 0], count, p=[0.58, 0.13, 0.13, 0.1, 0.02, 0.02, 0.01, 0.01]
-    )
+    rows["kind"] = drawn(rng, count, [*KINDS, 0, 9], KIND_WEIGHTS)
     rows["instrument"] = rng.integers(1, instruments + 1, count)
     rows["side"] = rng.integers(1, 3, count)
-    rows["order_type"] = rng.choice([1, 2], count, p=[0.92, 0.08])
-    rows["time_in_force"] = rng.choice([1, 2, 3, 4], count, p=[0.6, 0.15, 0.15, 0.1])
+    rows["order_type"] = drawn(rng, count, [*OrderType], {OrderType.LIMIT: 11})
+    rows["time_in_force"] = drawn(rng, count, [*TimeInForce], {TimeInForce.GTC: 4})
     rows["order_id"] = rng.integers(0, 60, count)
     rows["client_order_id"] = (seed % 2**32 << 20) + rng.permutation(count) + 1
     rows["client_order_id"][rng.random(count) < 0.25] = 0
     rows["account"] = rng.integers(0, 4, count)
     rows["quantity"] = rng.integers(1, 30, count)
-    rows["price"] = np.where(rows["order_type"] == 2, 0, rng.integers(95, 106, count))
+    rows["price"] = np.where(unpriced(rows), 0, rng.integers(95, 106, count))
     new, amend = rows["kind"] == Kind.NEW, rows["kind"] == Kind.AMEND
     rows["flags"][new] = rng.choice([0, 1], count, p=[0.9, 0.1])[new]
     rows["flags"][amend] = rng.choice([0, 2, 4], count)[amend]
@@ -52,6 +58,21 @@ def flow(
     _spoil(rng, rows)
     _send_again(rng, rows, again)
     return rows
+
+
+def drawn(
+    rng: np.random.Generator, count: int, codes: list[int], weights: dict[Any, float]
+) -> NDArray:
+    """Codes at random: all of an enumeration, so that a new one is met as soon as it is there.
+
+    A code without a weight has 1.
+    """
+    shares = np.array([weights.get(code, 1) for code in codes], float)
+    return rng.choice([int(code) for code in codes], count, p=shares / shares.sum())
+
+
+def unpriced(rows: NDArray) -> NDArray:
+    return np.isin(rows["order_type"], [*UNPRICED_TYPES])
 
 
 def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
@@ -72,7 +93,7 @@ def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:
     spread = rng.integers(INT64_MIN, INT64_MAX, count, dtype="i8", endpoint=True)
     shift = rng.integers(0, 64, count)
     price = np.where(rng.random(count) < 0.4, rng.choice(edges, count), spread >> shift)
-    rows["price"] = np.where(rows["order_type"] == 2, 0, price)
+    rows["price"] = np.where(unpriced(rows), 0, price)
     large = np.array([1, INT64_MAX, INT64_MAX - 5, 2**62, 2**62 + 1, 10**18], "i8")
     rows["quantity"] = rng.choice(large, count)
     ids = np.array([1, 2, 2**64 - 1, 2**63, 1 << 10, 1 << 11, 3 << 10], "u8")

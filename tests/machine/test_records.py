@@ -1,9 +1,7 @@
-"""One layout, three times: NumPy dtypes, C structs, and the constants of the compiled rooms."""
+"""One declaration: NumPy dtypes, C structs and compiled constants are what the schema says."""
 
 from __future__ import annotations
 
-import enum
-import re
 import shutil
 import subprocess
 from itertools import pairwise
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 
 import matchcore as mc
-from matchcore.records import commands, events
+from matchcore.records import commands, generate, schema
 
 HERE = Path(mc.__file__).parent
 RECORDS = {
@@ -23,8 +21,6 @@ RECORDS = {
     "mc_level": mc.LEVEL,
 }
 SIZES = {"COMMAND": 96, "INSTRUMENT": 96, "EVENT": 96, "ORDER": 48, "LEVEL": 24}
-ENUMS = [commands.Kind, commands.Side, commands.OrderType, commands.TimeInForce, commands.Flag,
-         events.EventKind, events.Reason, events.Field]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -59,7 +55,8 @@ def test_c_has_the_same_layout(tmp_path: Path) -> None:
         f"int main(void) {{ {' '.join(lines)} return 0; }}\n"
     )
     program = tmp_path / "layout"
-    subprocess.run([compiler, "-std=c11", f"-I{HERE}", source, "-o", program], check=True)
+    headers = f"-I{mc.get_include()}"
+    subprocess.run([compiler, "-std=c11", headers, source, "-o", program], check=True)
     said = subprocess.run([program], capture_output=True, text=True, check=True).stdout
     for line in said.splitlines():
         struct, field, offset, size = line.split()
@@ -67,39 +64,37 @@ def test_c_has_the_same_layout(tmp_path: Path) -> None:
         assert (int(offset), int(size)) == (at, kind.itemsize), line
 
 
-def constants() -> dict[str, int]:
-    """NAME = number lines of the compiled rooms' enums."""
-    text = (HERE / "_records.pxd").read_text()
-    return {name: int(value) for name, value in re.findall(r"\b([A-Z][A-Z_]+) = (\d+)", text)}
-
-
-#: Instrument commands are checked in Python, so what only they are refused for is not compiled.
-PYTHON_ONLY = {"R_BAD_SYMBOL", "R_DUPLICATE_SYMBOL", "R_BAD_TICK", "R_BAD_LOT", "R_BAD_LIMIT",
-               "R_BOOK_NOT_EMPTY", "R_TOO_MANY_INSTRUMENTS", "F_SYMBOL", "F_TICK", "F_LOT",
-               "F_MAX_QUANTITY"}  # fmt: skip
-
-
-def test_compiled_constants_are_the_enums() -> None:
-    prefixes = {"Reason": "R_", "Field": "F_"}
-    members = {
-        prefixes.get(codes.__name__, "") + member.name: int(member)
-        for codes in ENUMS
-        for member in codes
-    }
-    assert len(members) == sum(map(len, ENUMS)), "two of them have the same name"
-    assert set(members) >= PYTHON_ONLY
-    assert constants() == {name: members[name] for name in members if name not in PYTHON_ONLY}
-
-
-@pytest.mark.parametrize("members", ENUMS, ids=lambda members: members.__name__)
-def test_the_rule_book_names_every_member(members: type[enum.IntEnum]) -> None:
-    page = HERE.parent / "docs" / "commands-and-events.md"
-    if not page.exists():
+def test_what_is_generated_is_what_the_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    if not (generate.ROOT / "docs").exists():
         pytest.skip("no documentation beside an installed package")
-    text = page.read_text()
-    for member in members:
-        if member.value:
-            assert f"{member.value} {member.name}" in text, member
+    assert generate.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_changed_copy_is_found_and_made_anew() -> None:
+    name = "matchcore/machine/core/records.pxd"
+    text = (Path(mc.__file__).parents[1] / name).read_text()
+    wrong = text.replace("CANCEL = 2", "CANCEL = 3", 1).replace("u8 side\n", "", 1)
+    assert wrong != text and generate.rewritten(wrong, generate.FILES[name]) == text
+
+
+@pytest.mark.parametrize("record", schema.RECORDS, ids=lambda record: record.name)
+def test_packed_fields_are_where_the_dtype_has_them(record: schema.Record) -> None:
+    dtype = np.dtype(record.dtype_spec())
+    names = record.names[1::2]
+    values = [b"AB" if dtype[name].kind == "S" else 1 + at for at, name in enumerate(names)]
+    row = np.frombuffer(record.packer(*names).pack(*values), dtype)[0]
+    for name in record.names:
+        expected = dict(zip(names, values, strict=True)).get(name)
+        assert row[name] == expected if expected is not None else not row[name], name
+    with pytest.raises(AssertionError, match="order"):
+        record.packer(*reversed(record.names))
+
+
+def test_every_kind_is_of_one_sort() -> None:
+    sorts = [
+        schema.ORDER_KINDS, schema.SWEEP_KINDS, schema.INSTRUMENT_KINDS, schema.ENGINE_KINDS,
+    ]  # fmt: skip
+    assert sorted(kind for sort in sorts for kind in sort) == sorted(schema.Kind)
 
 
 def test_records_are_plain_bytes() -> None:

@@ -69,7 +69,12 @@ def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
     assert found["worth"] == found["cash"] + found["position"] * (found["bid"] + 2)
 
 
-@pytest.mark.parametrize("module", ["_orderbook", "instruments", "typed", "engine", "forks"])
+DOCTESTS = [
+    "machine._orderbook", "records.instruments", "records.typed", "engine.engine", "engine.forks",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("module", DOCTESTS)
 def test_docstrings_run(module: str) -> None:
     tested = doctest.testmod(importlib.import_module(f"matchcore.{module}"))
     assert tested.attempted and not tested.failed

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matchcore.records.schema import Kind
 from numpy.typing import NDArray
 
 from matchcore.engine.engine import Engine
@@ -20,6 +19,7 @@ from matchcore.journal import format as journal_format
 from matchcore.journal.format import FrameHeader
 from matchcore.journal.segments import Walk
 from matchcore.machine.reference import Machine
+from matchcore.records.schema import Kind
 from matchcore.torture import flips
 from matchcore.torture.bench import Bench
 from matchcore.torture.disk import POWER_BEFORE, Fault, SimulatedDisk

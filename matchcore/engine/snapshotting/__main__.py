@@ -1,4 +1,4 @@
-"""`python -m matchcore.engine.snapshotting DIR SEQUENCE`: the child of an engine's `start_snapshot`."""
+"""`python -m matchcore.engine.snapshotting DIR SEQUENCE`: the child of `start_snapshot`."""
 
 from __future__ import annotations
 

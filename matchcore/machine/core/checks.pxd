@@ -24,23 +24,23 @@ cdef inline bint is_plain(const mc_command* command) noexcept nogil:
     Kind, side, order type and time in force lie side by side, as do the small fields after
     them, so each group is one comparison.
     """
-    return ((mc_word32(&command.kind) - <u32>0x01010101) & <u32>0xFCFFFEFF
+    return ((mc_word32(&command.kind) - <u32>PLAIN_BASE) & <u32>PLAIN_MASK
             | mc_word64(&command.self_trade) | <u64>command.stop_price
             | <u64>command.display_quantity | <u64>command.expiry | command.reserved_long) == 0
 
 cdef inline bint is_resting(const mc_command* command) noexcept nogil:
     """True for an order whose rest stays in the book."""
-    return command.order_type == LIMIT and command.time_in_force <= DAY
+    return has(RESTING_TYPES, command.order_type) and has(RESTING_TIFS, command.time_in_force)
 
 cdef inline Reason wrong_fields(const mc_command* command, Field* field) noexcept nogil:
     """What forbids a NEW whatever the book, in the order of the rule book, or R_NONE."""
-    if <u8>(command.side - 1) > 1:
+    if not in_set(EVERY_SIDE, command.side):
         field[0] = F_SIDE
         return R_BAD_SIDE
-    if <u8>(command.order_type - 1) > 1:
+    if not in_set(EVERY_ORDERTYPE, command.order_type):
         field[0] = F_ORDER_TYPE
         return R_BAD_ORDER_TYPE
-    if <u8>(command.time_in_force - 1) > 3:
+    if not in_set(EVERY_TIMEINFORCE, command.time_in_force):
         field[0] = F_TIME_IN_FORCE
         return R_BAD_TIME_IN_FORCE
     if command.flags != 0 and not (command.flags == POST_ONLY and is_resting(command)):
@@ -49,7 +49,7 @@ cdef inline Reason wrong_fields(const mc_command* command, Field* field) noexcep
     field[0] = unsupported(command)
     if field[0] != F_NONE:
         return R_UNSUPPORTED
-    if command.order_type == MARKET and command.price != 0:
+    if has(UNPRICED_TYPES, command.order_type) and command.price != 0:
         field[0] = F_PRICE
         return R_PRICE_NOT_ALLOWED
     return R_NONE

@@ -6,7 +6,7 @@ from ..._book cimport Book
 from .ids cimport ids_guess, ids_hash, ids_prefetch
 from .ladder cimport Ladder, ladder_key, ladder_ask, place_of
 from .pool cimport Level, Node, Order
-from .records cimport NEW, REDUCE, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from .records cimport NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
@@ -26,7 +26,7 @@ cdef struct Strip:
 cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
     """The book of an order's command; NULL when it is none, or for none."""
     if mc_unlikely(command.instrument - 1 >= books_count
-                   or <u8>(command.kind - NEW) > REDUCE - NEW):
+                   or not in_set(ORDER_KINDS, command.kind)):
         return NULL
     return books[command.instrument - 1]
 

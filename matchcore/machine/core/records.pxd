@@ -1,5 +1,4 @@
-# The records and codes of the vocabulary, as the compiled rooms see them.
-# The layouts are those of matchcore.h; a test compares them with the NumPy dtypes.
+# The records and codes of `matchcore/records/schema.py`, as the compiled modules see them.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 ctypedef int64_t i64
@@ -9,6 +8,7 @@ ctypedef uint32_t u32
 ctypedef uint64_t u64
 
 cdef extern from "matchcore.h" nogil:
+    # generated: structs from records/schema.py
     ctypedef struct mc_command:
         i64 time
         u64 order_id
@@ -63,6 +63,7 @@ cdef extern from "matchcore.h" nogil:
         i64 price
         i64 quantity
         i64 orders
+    # generated: end
 
     u32 mc_word32(const void* at)
     u64 mc_word64(const void* at)
@@ -75,7 +76,7 @@ cdef extern from "matchcore.h" nogil:
     bint mc_likely(bint x)
     bint mc_unlikely(bint x)
 
-# A test holds each of these against the Python enumerations.
+# generated: codes from records/schema.py
 cdef enum:
     NEW = 1
     CANCEL = 2
@@ -85,16 +86,23 @@ cdef enum:
     END_DAY = 6
     ADD_INSTRUMENT = 7
     CHANGE_INSTRUMENT = 8
+    UPGRADE_RULES = 31
 
 cdef enum:
     BUY = 1
     SELL = 2
+
+cdef enum:
     LIMIT = 1
     MARKET = 2
+
+cdef enum:
     GTC = 1
     DAY = 2
     IOC = 3
     FOK = 4
+
+cdef enum:
     POST_ONLY = 1
     KEEP_PRICE = 2
     KEEP_QUANTITY = 4
@@ -110,6 +118,7 @@ cdef enum:
     INSTRUMENT_ADDED = 8
     INSTRUMENT_CHANGED = 9
     REPEATED = 10
+    RULES_CHANGED = 11
 
 cdef enum Reason:
     R_NONE = 0
@@ -130,6 +139,13 @@ cdef enum Reason:
     R_TOO_MANY_ORDERS = 15
     R_WOULD_TRADE = 16
     R_LEVEL_OVERFLOW = 17
+    R_BAD_SYMBOL = 18
+    R_DUPLICATE_SYMBOL = 19
+    R_BAD_TICK = 20
+    R_BAD_LOT = 21
+    R_BAD_LIMIT = 22
+    R_BOOK_NOT_EMPTY = 23
+    R_TOO_MANY_INSTRUMENTS = 24
     R_REQUESTED = 32
     R_IMMEDIATE_OR_CANCEL = 33
     R_FILL_OR_KILL = 34
@@ -155,4 +171,37 @@ cdef enum Field:
     F_EXPIRY = 13
     F_SELF_TRADE = 14
     F_RESERVED = 15
+    F_SYMBOL = 16
+    F_TICK = 17
+    F_LOT = 18
+    F_MAX_QUANTITY = 19
     F_MAX_ORDERS = 20
+
+# Sets of codes: bit n stands for code n.
+cdef enum:
+    ORDER_KINDS = 0x1e
+    REPEATABLE_KINDS = 0x3e
+    SWEEP_KINDS = 0x60
+    INSTRUMENT_KINDS = 0x180
+    RESTING_TYPES = 0x2
+    UNPRICED_TYPES = 0x4
+    RESTING_TIFS = 0x6
+    DAY_TIFS = 0x4
+    ORDER_EVENTS = 0x3e
+    EVERY_SIDE = 0x6
+    EVERY_ORDERTYPE = 0x6
+    EVERY_TIMEINFORCE = 0x1e
+
+# Of kind, side, order type and time in force as one word: a plain NEW limit order.
+cdef enum:
+    PLAIN_BASE = 0x01010101
+    PLAIN_MASK = 0xfcfffeff
+# generated: end
+
+cdef inline bint in_set(u32 codes, u8 code) noexcept nogil:
+    """True if a code, of whatever number, is in a set."""
+    return code < 32 and codes >> code & 1
+
+cdef inline bint has(u32 codes, u8 code) noexcept nogil:
+    """As `in_set`, for a code that is known to be one."""
+    return codes >> (code & 31) & 1

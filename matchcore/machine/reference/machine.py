@@ -1,25 +1,21 @@
 """The rules of docs/commands-and-events.md in plain Python: the oracle of the compiled machine.
 
-Written to be read in one sitting and to be obviously right.  Prices, quantities and ids are
-Python integers, so nothing can overflow here.
+Written to be obviously right.  Prices, quantities and ids are Python integers, so nothing can
+overflow here.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
-from sortedcontainers import SortedDict
 
-from ..errors import SnapshotDamaged, UnknownInstrument
-from ..records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
-from ..records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
-from ..records.events import EVENT, event_bytes
-from ..records.instruments import (
+from ...errors import SnapshotDamaged, UnknownInstrument
+from ...records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
+from ...records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from ...records.events import EVENT, event_bytes
+from ...records.instruments import (
     INSTRUMENTS_MAX,
     ORDERS_MAX,
     TICK_EXPONENT_MAX,
@@ -27,26 +23,29 @@ from ..records.instruments import (
     Instrument,
     read_instrument,
 )
-from ..records.schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
+from ...records.schema import (
+    DAY_TIFS,
+    INSTRUMENT_KINDS,
+    LATER_FIELDS,
+    REPEATABLE_KINDS,
+    RESTING_TIFS,
+    RESTING_TYPES,
+    UNPRICED_TYPES,
+    EventKind,
+    Field,
+    Flag,
+    Kind,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+)
+from ..state import State, checked_rules, reserved
+from .book import Book, Order, as_row, other
 from .dedup import Window
-from .state import State, reserved
 
+SIDES, ORDER_TYPES, TIMES_IN_FORCE = frozenset(Side), frozenset(OrderType), frozenset(TimeInForce)
 Row = dict[str, int]  # one COMMAND as field name -> Python int
-
-
-@dataclass(slots=True)
-class Order:
-    order_id: int
-    client_order_id: int
-    account: int
-    side: int
-    price: int
-    left: int
-    time_in_force: int
-    flags: int
-
-
-Level = OrderedDict[int, Order]  # order id -> order, oldest first
 
 
 class Refused(Exception):
@@ -62,58 +61,13 @@ def require(condition: bool, reason: Reason, field: Field) -> None:
         raise Refused(reason, field)
 
 
-class Book:
-    """One instrument: per side price -> queue, and every live order by id."""
-
-    def __init__(self) -> None:
-        self.sides: dict[int, SortedDict] = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
-        self.live: dict[int, Order] = {}
-
-    def prices(self, side: int) -> list[int]:
-        """Best first."""
-        return list(self.sides[side]) if side == Side.SELL else list(reversed(self.sides[side]))
-
-    def best(self, side: int) -> int | None:
-        levels = self.sides[side]
-        return levels.peekitem(0 if side == Side.SELL else -1)[0] if levels else None
-
-    def crosses(self, side: int, price: int | None) -> bool:
-        """True if an order of this side and price (None: any) would trade at once."""
-        best = self.best(other(side))
-        if best is None or price is None:
-            return best is not None
-        return best <= price if side == Side.BUY else best >= price
-
-    def orders(self) -> Iterator[Order]:
-        """Buys, then sells; best price to worst; oldest first."""
-        for side in (Side.BUY, Side.SELL):
-            for price in self.prices(side):
-                yield from self.sides[side][price].values()
-
-    def total(self, side: int, price: int) -> int:
-        return sum(order.left for order in self.sides[side].get(price, {}).values())
-
-    def put(self, order: Order) -> None:
-        self.sides[order.side].setdefault(order.price, OrderedDict())[order.order_id] = order
-        self.live[order.order_id] = order
-
-    def remove(self, order: Order) -> None:
-        level = self.sides[order.side][order.price]
-        del level[order.order_id], self.live[order.order_id]
-        if not level:
-            del self.sides[order.side][order.price]
-
-
-def other(side: int) -> int:
-    return Side.SELL if side == Side.BUY else Side.BUY
-
-
 class Machine:
     """All instruments: commands in, events out; the interface of the compiled one."""
 
     def __init__(self, reserve: int = 0) -> None:
         reserved(reserve)  # speed is not its business
         self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
+        self.rules = 1
         self.instruments = Directory()
         self._books: list[Book] = []
         self._window = Window()
@@ -132,7 +86,7 @@ class Machine:
         for record in commands:
             self.sequence += 1
             row = dict(zip(names, record.tolist(), strict=True))
-            client = row["client_order_id"] if Kind.NEW <= row["kind"] <= Kind.MASS_CANCEL else 0
+            client = row["client_order_id"] if row["kind"] in REPEATABLE_KINDS else 0
             if client and (again := self._window.again(row, self.sequence)):
                 self._events += again
                 continue
@@ -156,6 +110,17 @@ class Machine:
         if len(record) != COMMAND.itemsize:
             raise ValueError(f"record: {COMMAND.itemsize} bytes, not {len(record)}")
         return self.apply(np.frombuffer(record, COMMAND)).tobytes()
+
+    def upgrade(self, version: int) -> NDArray[np.void]:
+        """Applies the command UPGRADE_RULES; returns its one event, an `EVENT` array.
+
+        `UnknownRules` for a version that is not known, or not newer: nothing has changed then.
+        """
+        before, self.rules = self.rules, checked_rules(version, self.rules)
+        self.sequence += 1
+        self._events = []
+        self._say(EventKind.RULES_CHANGED, 0, quantity=self.rules, left=before)
+        return np.frombuffer(bytearray().join(self._events), EVENT)
 
     def _apply(self, row: Row, record: np.void) -> None:
         match row["kind"]:
@@ -197,7 +162,7 @@ class Machine:
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
-        if row["kind"] not in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
+        if row["kind"] not in INSTRUMENT_KINDS:
             echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
             more |= {name: row[name] for name in echoed}
         self._say(EventKind.REJECTED, row["instrument"], **more)
@@ -207,13 +172,11 @@ class Machine:
     def _new(self, row: Row) -> None:
         book, instrument = self._book(row), row["instrument"]
         kind, tif = row["order_type"], row["time_in_force"]
-        market = kind == OrderType.MARKET
-        resting = not market and tif in (TimeInForce.GTC, TimeInForce.DAY)
-        require(row["side"] in (Side.BUY, Side.SELL), Reason.BAD_SIDE, Field.SIDE)
-        require(
-            kind in (OrderType.LIMIT, OrderType.MARKET), Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE
-        )
-        require(1 <= tif <= 4, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
+        market = kind in UNPRICED_TYPES
+        resting = kind in RESTING_TYPES and tif in RESTING_TIFS
+        require(row["side"] in SIDES, Reason.BAD_SIDE, Field.SIDE)
+        require(kind in ORDER_TYPES, Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE)
+        require(tif in TIMES_IN_FORCE, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
         fine = row["flags"] == 0 or (row["flags"] == Flag.POST_ONLY and resting)
         require(fine, Reason.BAD_FLAGS, Field.FLAGS)
         self._check_later_fields(row)
@@ -334,7 +297,7 @@ class Machine:
                 if mass:
                     hit = row["account"] in (0, order.account) and row["side"] in (0, order.side)
                 else:
-                    hit = order.time_in_force == TimeInForce.DAY
+                    hit = order.time_in_force in DAY_TIFS
                 if hit:
                     self._cancel(instrument, order, reason)
                     count += 1
@@ -355,10 +318,8 @@ class Machine:
         return order
 
     def _check_later_fields(self, row: Row) -> None:
-        for name in ("stop_price", "display_quantity", "expiry", "self_trade"):
-            require(row[name] == 0, Reason.UNSUPPORTED, Field[name.upper()])
-        for name in ("reserved", "reserved_wide", "reserved_long"):
-            require(row[name] == 0, Reason.UNSUPPORTED, Field.RESERVED)
+        for name, field in LATER_FIELDS.items():
+            require(row[name] == 0, Reason.UNSUPPORTED, field)
 
     def _check_quantity(self, row: Row) -> None:
         limits, quantity = self.instruments[row["instrument"]], row["quantity"]
@@ -417,7 +378,7 @@ class Machine:
 
     def orders(self, number: SupportsIndex) -> NDArray[np.void]:
         """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
-        return np.array([_as_row(order) for order in self._known(number).orders()], ORDER)
+        return np.array([as_row(order) for order in self._known(number).orders()], ORDER)
 
     def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]:
         """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
@@ -429,7 +390,7 @@ class Machine:
     def order(self, number: SupportsIndex, order_id: SupportsIndex) -> Any:
         """The live order of this id as an `ORDER` row, or None."""
         order = self._known(number).live.get(integer(order_id, "order_id", None, None))
-        return None if order is None else np.array([_as_row(order)], ORDER)[0]
+        return None if order is None else np.array([as_row(order)], ORDER)[0]
 
     def state(self) -> State:
         """Everything, as a `State` of fresh arrays."""
@@ -437,14 +398,14 @@ class Machine:
         counters = self.sequence, self.next_order_id, self.next_trade_id
         answers, told = self._window.arrays()
         former = self.instruments.former(told)
-        return State(*counters, list(self.instruments), books, answers, told, former)
+        return State(*counters, list(self.instruments), books, answers, told, former, self.rules)
 
     @classmethod
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
         state.check()
         machine = cls(reserve)
-        machine.sequence = state.sequence
+        machine.sequence, machine.rules = state.sequence, state.rules
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
             machine._add(instrument)
@@ -485,14 +446,7 @@ class Machine:
                             where
                         )
                         assert order.left > 0 and key > 0, f"{where}: order {key} of {order.left}"
-                        assert order.time_in_force in (TimeInForce.GTC, TimeInForce.DAY), where
+                        assert order.time_in_force in RESTING_TIFS, where
                         assert order.flags in (0, Flag.POST_ONLY), f"{where}: order {key} flags"
         assert len(self.instruments) == len(self._books), "a book for each instrument"
         self._window.check(self.sequence)
-
-
-def _as_row(order: Order) -> tuple[int, ...]:
-    return (
-        order.order_id, order.client_order_id, order.account, order.price, order.left,
-        order.side, order.time_in_force, order.flags, 0,
-    )  # fmt: skip

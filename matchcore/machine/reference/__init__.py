@@ -1,0 +1,7 @@
+"""The rules in plain Python: the oracle of the compiled machine, one file a subject."""
+
+from __future__ import annotations
+
+from .machine import Machine
+
+__all__ = ["Machine"]

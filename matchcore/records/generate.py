@@ -1,0 +1,143 @@
+"""Writes what follows from `schema.py` into the files that hold a copy of it.
+
+    python -m matchcore.records.generate            rewrites them
+    python -m matchcore.records.generate --check    names those that differ, and exits with 1
+
+A copy stands between two lines that hold ``generated: NAME`` and ``generated: end``.  For a
+checkout: an installed matchcore has no documentation to write to.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from .schema import CODES, RECORDS, SETS, Kind, OrderType, Side, TimeInForce, c_type
+
+ROOT = Path(__file__).parents[2]
+PLAIN = (Kind.NEW,), tuple(Side), (OrderType.LIMIT,), tuple(TimeInForce)
+
+
+def _c_structs() -> Iterator[str]:
+    for record in RECORDS:
+        if record.c_name:
+            yield "typedef struct {"
+            for kind, names in record.c_fields():
+                yield f"    {c_type(kind)} {', '.join(names)};"
+            yield f"}} {record.c_name};"
+            yield f'static_assert(sizeof({record.c_name}) == {record.size}, "{record.name}");'
+            yield ""
+
+
+def _cython_structs() -> Iterator[str]:
+    for record in RECORDS:
+        if record.c_name:
+            yield f"    ctypedef struct {record.c_name}:"
+            for kind, names in record.c_fields():
+                yield from (f"        {kind} {name}" for name in names)
+            yield ""
+
+
+def _byte_test(values: Iterable[int]) -> tuple[int, int]:
+    """(base, mask) so that exactly these bytes have `(byte - base) & mask == 0`."""
+    wanted = sorted({int(value) for value in values})
+    base, free = wanted[0], 0
+    for value in wanted:
+        free |= value - base
+    found = [byte for byte in range(256) if (byte - base) & 0xFF & ~free == 0]
+    assert found == wanted, f"{wanted}: no mask tells them from all others"
+    return base, 0xFF & ~free
+
+
+def _cython_codes() -> Iterator[str]:
+    for codes, prefix in CODES.items():
+        yield f"cdef enum {codes.__name__}:" if prefix else "cdef enum:"
+        yield from (f"    {prefix}{member.name} = {int(member)}" for member in codes)
+        yield ""
+    yield "# Sets of codes: bit n stands for code n."
+    yield "cdef enum:"
+    for name, members in SETS.items():
+        yield f"    {name} = {sum(1 << int(member) for member in members):#x}"
+    for codes in (Side, OrderType, TimeInForce):
+        every = sum(1 << int(member) for member in codes)
+        yield f"    EVERY_{codes.__name__.upper()} = {every:#x}"
+    yield ""
+    yield "# Of kind, side, order type and time in force as one word: a plain NEW limit order."
+    yield "cdef enum:"
+    tests = [_byte_test(values) for values in PLAIN]
+    for name, which in (("PLAIN_BASE", 0), ("PLAIN_MASK", 1)):
+        word = sum(test[which] << 8 * at for at, test in enumerate(tests))
+        yield f"    {name} = {word:#010x}"
+
+
+def _code_table() -> Iterator[str]:
+    yield "| enumeration | values |"
+    yield "|---|---|"
+    for codes in CODES:
+        members = ", ".join(f"{int(member)} {member.name}" for member in codes)
+        yield f"| {codes.__name__} | {members} |"
+
+
+def _layouts() -> Iterator[str]:
+    for record in RECORDS:
+        yield f"**{record.name}**, {record.size} bytes"
+        yield ""
+        yield "| offset | field | type |"
+        yield "|---:|---|---|"
+        for name, kind, offset in record.fields():
+            yield f"| {offset} | `{name}` | {kind} |"
+        yield ""
+
+
+def _event_row() -> Iterator[str]:
+    record = next(record for record in RECORDS if record.name == "EVENT")
+    yield from (f"    {name}: int" for name in record.names)
+
+
+_Lines = Callable[[], Iterator[str]]
+#: file -> the regions in it
+FILES: dict[str, dict[str, _Lines]] = {
+    "matchcore/include/matchcore.h": {"structs": _c_structs},
+    "matchcore/machine/core/records.pxd": {"structs": _cython_structs, "codes": _cython_codes},
+    "matchcore/records/events.py": {"row": _event_row},
+    "docs/commands-and-events.md": {"codes": _code_table},
+    "docs/journal.md": {"layouts": _layouts},
+}
+
+
+def rewritten(text: str, regions: dict[str, _Lines]) -> str:
+    """The text of a file with its regions made anew."""
+    out: list[str] = []
+    inside = ""
+    for line in text.splitlines():
+        name = line.partition("generated: ")[2].split(" ")[0].rstrip("*/->")
+        if name == "end":
+            inside = ""
+        if not inside:
+            out.append(line)
+        if name and name != "end":
+            inside = name
+            lines = list(regions[name]())
+            out += lines[:-1] if lines[-1] == "" else lines
+    assert not inside, f"generated: {inside} has no end"
+    return "\n".join(out) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    different = []
+    for name, regions in FILES.items():
+        path = ROOT / name
+        old = path.read_text()
+        new = rewritten(old, regions)
+        if new != old:
+            different.append(name)
+            if "--check" not in arguments:
+                path.write_text(new)
+    for name in different:
+        print(f"{name}: {'differs from' if '--check' in arguments else 'rewritten from'} schema.py")
+    return 1 if different and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,353 @@
+"""The one declaration of matchcore's records, codes and what each code means to the rules.
+
+Everything else that has to know a layout or a number takes it from here: NumPy dtypes, `struct`
+formats and event rows at import; the C structs, the constants of the compiled modules and the
+code tables of the documentation by `python -m matchcore.records.generate`, which writes them into
+their files (a test compares them).  Only the standard library is imported, so that the generator
+runs before anything is compiled.
+
+A new code is one line in its enumeration, and a member of the sets below it that it belongs to.
+A new field is one line in its record.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum, IntEnum, IntFlag
+from typing import Any
+
+#: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
+#: new version, and every version before it stays as it was (docs/compatibility.md).
+RULES_LATEST = 1
+
+# ---------------------------------------------------------------------- codes of commands
+
+
+class Kind(IntEnum):
+    """What a command does."""
+
+    NEW = 1
+    CANCEL = 2
+    AMEND = 3
+    REDUCE = 4
+    MASS_CANCEL = 5
+    END_DAY = 6
+    ADD_INSTRUMENT = 7
+    CHANGE_INSTRUMENT = 8
+    UPGRADE_RULES = 31
+
+
+#: Kinds that concern one order of one instrument.
+ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
+#: Kinds that may be sent again under their client order id (docs/idempotence.md).
+REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
+#: Kinds that concern every order that matches, of one instrument or of all.
+SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})
+#: Kinds in the layout `INSTRUMENT`.
+INSTRUMENT_KINDS = frozenset({Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT})
+#: Kinds that only the engine writes, in a frame of their own that is marked as such; sent like any
+#: other command they are unknown.
+ENGINE_KINDS = frozenset({Kind.UPGRADE_RULES})
+
+
+class Side(IntEnum):
+    BUY = 1
+    SELL = 2
+
+
+class OrderType(IntEnum):
+    LIMIT = 1
+    MARKET = 2
+
+
+#: Types whose remainder may rest in the book.
+RESTING_TYPES = frozenset({OrderType.LIMIT})
+#: Types whose price must be 0.
+UNPRICED_TYPES = frozenset({OrderType.MARKET})
+
+
+class TimeInForce(IntEnum):
+    """How long an order may rest: until cancelled, to the end of the day, not at all."""
+
+    GTC = 1
+    DAY = 2
+    IOC = 3
+    FOK = 4
+
+
+#: Times in force with which an order may rest.
+RESTING_TIFS = frozenset({TimeInForce.GTC, TimeInForce.DAY})
+#: Times in force that END_DAY ends.
+DAY_TIFS = frozenset({TimeInForce.DAY})
+
+
+class Flag(IntFlag):
+    """Bits of ``flags``: POST_ONLY on NEW; the KEEP bits on AMEND leave a value as it is."""
+
+    POST_ONLY = 1
+    KEEP_PRICE = 2
+    KEEP_QUANTITY = 4
+
+
+# ---------------------------------------------------------------------- codes of events
+
+
+class EventKind(IntEnum):
+    ACCEPTED = 1
+    TRADED = 2
+    CANCELLED = 3
+    AMENDED = 4
+    REJECTED = 5
+    MASS_CANCELLED = 6
+    DAY_ENDED = 7
+    INSTRUMENT_ADDED = 8
+    INSTRUMENT_CHANGED = 9
+    REPEATED = 10
+    RULES_CHANGED = 11
+
+
+#: Events about one order: `price` is a price and `left` is what stays open of the order.
+ORDER_EVENTS = frozenset(
+    {
+        EventKind.ACCEPTED,
+        EventKind.TRADED,
+        EventKind.CANCELLED,
+        EventKind.AMENDED,
+        EventKind.REJECTED,
+    }
+)
+#: Events that always name an instrument of the exchange; a refusal may name one that is none.
+BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
+
+
+class Reason(IntEnum):
+    """Why a command was refused (1 to 31) or an order cancelled (32 and up)."""
+
+    NONE = 0
+    UNKNOWN_KIND = 1
+    UNKNOWN_INSTRUMENT = 2
+    UNKNOWN_ORDER = 3
+    DUPLICATE_ORDER = 4
+    BAD_SIDE = 5
+    BAD_ORDER_TYPE = 6
+    BAD_TIME_IN_FORCE = 7
+    BAD_FLAGS = 8
+    UNSUPPORTED = 9
+    PRICE_NOT_ALLOWED = 10
+    QUANTITY_NOT_POSITIVE = 11
+    QUANTITY_TOO_LARGE = 12
+    OFF_LOT = 13
+    NOT_OWNER = 14
+    TOO_MANY_ORDERS = 15
+    WOULD_TRADE = 16
+    LEVEL_OVERFLOW = 17
+    BAD_SYMBOL = 18
+    DUPLICATE_SYMBOL = 19
+    BAD_TICK = 20
+    BAD_LOT = 21
+    BAD_LIMIT = 22
+    BOOK_NOT_EMPTY = 23
+    TOO_MANY_INSTRUMENTS = 24
+    REQUESTED = 32
+    IMMEDIATE_OR_CANCEL = 33
+    FILL_OR_KILL = 34
+    MARKET_REMAINDER = 35
+    REDUCED_TO_NOTHING = 36
+    MASS_CANCEL = 37
+    END_OF_DAY = 38
+
+
+class Field(IntEnum):
+    """The field of the command that a refusal is about."""
+
+    NONE = 0
+    KIND = 1
+    INSTRUMENT = 2
+    ORDER_ID = 3
+    SIDE = 4
+    ORDER_TYPE = 5
+    TIME_IN_FORCE = 6
+    FLAGS = 7
+    PRICE = 8
+    QUANTITY = 9
+    ACCOUNT = 10
+    STOP_PRICE = 11
+    DISPLAY_QUANTITY = 12
+    EXPIRY = 13
+    SELF_TRADE = 14
+    RESERVED = 15
+    SYMBOL = 16
+    TICK = 17
+    LOT = 18
+    MAX_QUANTITY = 19
+    MAX_ORDERS = 20
+
+
+class Status(str, Enum):
+    """Where an order stands after a command; DONE: the command was about more than one order."""
+
+    OPEN = "open"
+    PARTLY_FILLED = "partly filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    DONE = "done"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+# ---------------------------------------------------------------------- records
+
+#: type -> (NumPy format, struct code, C type, bytes)
+_TYPES = {
+    "i64": ("<i8", "q", "int64_t", 8),
+    "u64": ("<u8", "Q", "uint64_t", 8),
+    "u32": ("<u4", "I", "uint32_t", 4),
+    "u16": ("<u2", "H", "uint16_t", 2),
+    "u8": ("u1", "B", "uint8_t", 1),
+    "i8": ("i1", "b", "int8_t", 1),
+    "text24": ("S24", "24s", "", 24),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of fixed size: its fields in order, each a name and a type.
+
+    A field named ``-N`` is N bytes that belong to nobody: zero where a record is made.
+    """
+
+    name: str
+    c_name: str  # of the C struct; "" without one
+    size: int
+    layout: str
+
+    def fields(self) -> list[tuple[str, str, int]]:
+        """(name, type, offset in bytes) of each field."""
+        found, offset = [], 0
+        for item in self.layout.split():
+            name, _, kind = item.partition(":")
+            if kind:
+                found.append((name, kind, offset))
+            offset += _TYPES[kind][3] if kind else int(name[1:])
+        assert offset == self.size, f"{self.name}: {offset} bytes, not {self.size}"
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _, _ in self.fields())
+
+    def dtype_spec(self) -> Any:
+        """What `numpy.dtype` takes."""
+        fields = self.fields()
+        return {
+            "names": [name for name, _, _ in fields],
+            "formats": [_TYPES[kind][0] for _, kind, _ in fields],
+            "offsets": [offset for _, _, offset in fields],
+            "itemsize": self.size,
+        }
+
+    def packer(self, *names: str) -> struct.Struct:
+        """Packs the named fields, which are given in the record's order; all others are zero.
+
+        Without names: all of them.
+        """
+        wanted, parts, at = list(names or self.names), ["<"], 0
+        for name, kind, offset in self.fields():
+            size = _TYPES[kind][3]
+            given = bool(wanted) and wanted[0] == name
+            parts.append(f"{offset - at}x" + (_TYPES[kind][1] if given else f"{size}x"))
+            at = offset + size
+            if given:
+                del wanted[0]
+        assert not wanted, f"{self.name}: {wanted[0]} is no field, or not in the record's order"
+        return struct.Struct("".join(parts) + f"{self.size - at}x")
+
+    def c_fields(self) -> list[tuple[str, list[str]]]:
+        """Runs of fields of one C type, in order."""
+        runs: list[tuple[str, list[str]]] = []
+        for name, kind, _ in self.fields():
+            if not runs or runs[-1][0] != kind:
+                runs.append((kind, []))
+            runs[-1][1].append(name)
+        return runs
+
+
+def c_type(kind: str) -> str:
+    """The C type of a field's type."""
+    return _TYPES[kind][2]
+
+
+COMMAND_RECORD = Record(
+    "COMMAND",
+    "mc_command",
+    96,
+    "time:i64 order_id:u64 client_order_id:u64 account:u64 price:i64 stop_price:i64 quantity:i64"
+    " display_quantity:i64 expiry:i64 instrument:u32 kind:u8 side:u8 order_type:u8"
+    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 reserved_wide:u32 reserved_long:u64",
+)
+#: Fields of a command that no rule uses yet -> the field that a refusal of them names.
+LATER_FIELDS = {
+    "stop_price": Field.STOP_PRICE,
+    "display_quantity": Field.DISPLAY_QUANTITY,
+    "expiry": Field.EXPIRY,
+    "self_trade": Field.SELF_TRADE,
+    "reserved": Field.RESERVED,
+    "reserved_wide": Field.RESERVED,
+    "reserved_long": Field.RESERVED,
+}
+INSTRUMENT_RECORD = Record(
+    "INSTRUMENT",
+    "",
+    96,
+    "time:i64 symbol:text24 tick_mantissa:i64 lot:i64 max_quantity:i64 max_orders:i64 -8"
+    " instrument:u32 kind:u8 tick_exponent:i8 -18",
+)
+EVENT_RECORD = Record(
+    "EVENT",
+    "mc_event",
+    96,
+    "sequence:u64 order_id:u64 client_order_id:u64 account:u64 price:i64 quantity:i64 left:i64"
+    " taker_order_id:u64 taker_account:u64 taker_left:i64 trade_id:u64 instrument:u32 kind:u8"
+    " side:u8 reason:u8 field:u8",
+)
+ORDER_RECORD = Record(
+    "ORDER",
+    "mc_order",
+    48,
+    "order_id:u64 client_order_id:u64 account:u64 price:i64 quantity:i64 side:u8 time_in_force:u8"
+    " flags:u16 reserved:u32",
+)
+LEVEL_RECORD = Record("LEVEL", "mc_level", 24, "price:i64 quantity:i64 orders:i64")
+ANSWER_RECORD = Record(
+    "ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64"
+)
+RECORDS = (
+    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
+)  # fmt: skip
+
+#: The enumerations of the records, with the prefix of their names in the compiled modules.
+CODES: dict[type[IntEnum] | type[IntFlag], str] = {
+    Kind: "",
+    Side: "",
+    OrderType: "",
+    TimeInForce: "",
+    Flag: "",
+    EventKind: "",
+    Reason: "R_",
+    Field: "F_",
+}
+#: Sets of codes as the compiled modules have them: bit masks, by name.
+SETS = {
+    "ORDER_KINDS": ORDER_KINDS,
+    "REPEATABLE_KINDS": REPEATABLE_KINDS,
+    "SWEEP_KINDS": SWEEP_KINDS,
+    "INSTRUMENT_KINDS": INSTRUMENT_KINDS,
+    "RESTING_TYPES": RESTING_TYPES,
+    "UNPRICED_TYPES": UNPRICED_TYPES,
+    "RESTING_TIFS": RESTING_TIFS,
+    "DAY_TIFS": DAY_TIFS,
+    "ORDER_EVENTS": ORDER_EVENTS,
+}
