@@ -308,14 +308,11 @@ class FileLog:
             self._end(error)
             raise
 
-    def _append(
-        self, codec: int, count: int, payload: Bytes, now: int, rules: int = 0
-    ) -> None:
+    def _append(self, codec: int, count: int, payload: Bytes, now: int, rules: int = 0) -> None:
         self._usable()
         stored = len(payload) + (ENCRYPTED_BYTES if self._cipher is not None else 0)
         header = FrameHeader(
-            codec, count, stored, self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN,
-            rules,
+            codec, count, stored, self.epoch, self.sequence + 1, self.on_disk, now, NO_CHAIN, rules
         )
         size = header.frame_bytes
         if self._offset + size > self.segment_bytes and self._offset > HEADER_BYTES and count:

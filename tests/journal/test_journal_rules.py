@@ -26,10 +26,10 @@ def orders(count: int) -> np.ndarray:
 
 
 def test_a_frame_says_which_version_its_command_changes_to(tmp_path: Path) -> None:
-    with FileLog.open(tmp_path) as log:
-        for commands, rules in ((orders(3), 0), (upgrade(), 2), (orders(40), 0)):
-            log.append(commands, 1, rules=rules)
-        log.sync()
+    log = FileLog.open(tmp_path)
+    for commands, rules in ((orders(3), 0), (upgrade(), 2), (orders(40), 0)):
+        log.append(commands, 1, rules=rules)
+    log.close()
     with LogReader(tmp_path) as reader:
         frames = list(reader.read())
     assert [(frame.rules, frame.count) for frame in frames] == [(0, 3), (2, 1), (0, 40)]
