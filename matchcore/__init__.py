@@ -38,7 +38,7 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.codec import encode, encode_all
 from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
-from .records.events import EVENT, fresh
+from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
 from .records.schema import (
     EventKind,
@@ -155,4 +155,5 @@ __all__ = [
     "encode_all",
     "fresh",
     "get_include",
+    "times_of",
 ]

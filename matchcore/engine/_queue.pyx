@@ -10,8 +10,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
+from ..machine.core.records cimport mc_command
 from ._bells cimport (FOR_EVER, GONE, PY_LOCK_ACQUIRED, PY_LOCK_INTR, RUNG, SILENT, Bell, PyLockStatus,
                      PyThread_acquire_lock_timed, PyThread_allocate_lock, PyThread_free_lock,
                      PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock, bell_hear,
@@ -266,20 +266,20 @@ cdef class Queue:
               bint block):
         """Matches one command, as the bytes of a `COMMAND` row, and queues it.
 
-        Its time is the clock's if it has none.  `way.result` gets the events as `records`.  False
+        Its time is the clock's if it has none.  `way.result` gets its `time` and `records`.  False
         when its directory has other ticks than `then`: then the record must be packed anew.
         Waits for the answer if `way` is a `Waiter`; raises what it raises.
         """
-        cdef int64_t now
-        cdef object stamped
+        cdef mc_command* command
         self.admit(block)
         try:
-            now = way.now = PyNumber_Index(clock())
+            way.now = PyNumber_Index(clock())
             if machine.instruments.then is not then:
                 return False
             stamped = PyBytes_FromStringAndSize(PyBytes_AS_STRING(record), PyBytes_GET_SIZE(record))
-            if (<int64_t*>PyBytes_AS_STRING(stamped))[0] == 0:
-                memcpy(PyBytes_AS_STRING(stamped), &now, sizeof(now))
+            command = <mc_command*>PyBytes_AS_STRING(stamped)
+            command.time = command.time or way.now
+            way.result.time = command.time
             way.records = stamped
             way.count = 1
             self.placing = True

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import Directory, Instrument, price_text
-from ..records.schema import EventKind, Field, Reason, Side, Status
+from ..records.schema import (
+    OPENING_EVENTS,
+    ORDER_EVENTS,
+    EventKind,
+    Field,
+    Reason,
+    Side,
+    Status,
+)
 from ..records.typed import Event, Trade, event_of
 
 
@@ -39,16 +47,22 @@ class Answer:
     """The events of one command, and what they mean for its order.
 
     Made of the bytes of its events; everything is worked out from them when asked for.
-    ``durability`` says what a crash can take of it.
+    ``durability`` says what a crash can take of it.  ``time``: of the command, in nanoseconds since
+    1970 UTC; of a repeat, not of the first, whose time is not known.  0: it has none.
     """
 
-    __slots__ = ("_events", "_repeated", "_rows", "_then", "durability", "records")
+    __slots__ = ("_events", "_repeated", "_rows", "_then", "durability", "records", "time")
 
     def __init__(
-        self, records: bytes, directory: Directory, durability: Durability = IN_MEMORY
+        self,
+        records: bytes,
+        directory: Directory,
+        durability: Durability = IN_MEMORY,
+        time: int = 0,
     ) -> None:
         self.durability = durability
         self.records = records
+        self.time = time
         self._then = directory.then
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
@@ -129,7 +143,7 @@ class Answer:
 
     @property
     def trades(self) -> list[Trade]:
-        """The fills, in order."""
+        """The fills, in order; in a repeat with time 0."""
         typed = (self._typed(row) for row in self.rows if row.kind == EventKind.TRADED)
         return [trade for trade in typed if isinstance(trade, Trade)]
 
@@ -151,7 +165,7 @@ class Answer:
         if last.kind == EventKind.TRADED:
             return last.taker_left
         # INSTRUMENT_ADDED and INSTRUMENT_CHANGED carry a limit in this field
-        return last.left if last.kind <= EventKind.REJECTED else 0
+        return last.left if last.kind in ORDER_EVENTS else 0
 
     @property
     def status(self) -> Status:
@@ -163,7 +177,7 @@ class Answer:
             return Status.CANCELLED
         if last == EventKind.TRADED:
             return Status.PARTLY_FILLED if self.left else Status.FILLED
-        if last in (EventKind.ACCEPTED, EventKind.AMENDED):
+        if last in OPENING_EVENTS:
             return Status.OPEN
         return Status.DONE
 
@@ -172,7 +186,8 @@ class Answer:
         return [self._typed(row) for row in self.rows]
 
     def _typed(self, row: EventRow) -> Event:
-        return event_of(row, self._then.with_ticks_of(row.sequence))
+        time = self.time if self._repeated is None else 0
+        return event_of(row, self._then.with_ticks_of(row.sequence), time)
 
 
 @dataclass(frozen=True, slots=True)

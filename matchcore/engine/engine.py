@@ -226,8 +226,9 @@ class Engine(Reads, Calls, Living):
         if self._log is None:
             with self._lock:
                 self._usable()
-                directory = self._machine.instruments
-                return Answer(self._machine.apply_one(pack(command, directory)), directory)
+                directory, now = self._machine.instruments, operator.index(self._clock())
+                events = self._machine.apply_one(pack(command, directory, now))
+                return Answer(events, directory, IN_MEMORY, operator.index(command.time or now))
         waiter = Waiter()
         self.place(command, waiter)
         answer: Answer = waiter.result

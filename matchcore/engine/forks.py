@@ -21,10 +21,10 @@ from ..machine import Machine
 from ..machine.state import State
 from ..records.arguments import UINT64_MAX, integer
 from ..records.codec import pack
-from ..records.commands import COMMAND, INSTRUMENT, checked, joined
+from ..records.commands import COMMAND, INSTRUMENT, among, checked, defines, joined
 from ..records.events import EVENT, fresh
 from ..records.instruments import read_instrument
-from ..records.schema import EventKind, Kind
+from ..records.schema import ORDER_KINDS, REPEATABLE_KINDS, EventKind, Kind
 from ..records.times import Moment, nanoseconds
 from ..records.typed import Command
 from .answers import Answer
@@ -82,7 +82,7 @@ class Fork(Reads, Calls):
     # ------------------------------------------------------------------ own commands
 
     def submit(self, command: Command) -> Answer:
-        """One own command; as `Engine.submit`.
+        """One own command; as `Engine.submit`, but its time is its own: a fork has no clock.
 
         `InvalidCommand` for an instrument command, because numbers of instruments are the log's,
         and for a new order with an id below 2^63 that is not 0.
@@ -90,7 +90,8 @@ class Fork(Reads, Calls):
         with self._lock:
             directory = self._machine.instruments
             commands = np.frombuffer(pack(command, directory), COMMAND)
-            return Answer(self._apply_own(commands).tobytes(), directory)
+            events, time = self._apply_own(commands), int(commands["time"][0])
+            return Answer(events.tobytes(), directory, time=time)
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         """Own commands as a `COMMAND` array; their `EVENT`s.  Raises as `submit` does."""
@@ -99,7 +100,7 @@ class Fork(Reads, Calls):
 
     def _apply_own(self, commands: NDArray[np.void]) -> NDArray[np.void]:
         kind, ids = commands["kind"], commands["order_id"]
-        if np.isin(kind, (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT)).any():
+        if defines(commands).any():
             raise InvalidCommand(
                 "a fork has the instruments of the log: none can be added or changed"
             )
@@ -193,7 +194,7 @@ class Fork(Reads, Calls):
         kind, next_one = commands["kind"], self._record.sequence + 1
         if len(commands) == 1 and kind[0] == Kind.CHANGE_INSTRUMENT:
             self._check_tick(commands.view(INSTRUMENT)[0], next_one)
-        about = np.where((kind >= Kind.NEW) & (kind <= Kind.REDUCE), commands["order_id"], 0)
+        about = np.where(among(kind, ORDER_KINDS), commands["order_id"], 0)
         for at, order_id in enumerate(about.tolist() if self._own_ids else ()):
             if order_id in self._own_ids:
                 raise InvalidCommand(
@@ -227,7 +228,4 @@ class Fork(Reads, Calls):
 
 def _requests(commands: NDArray[np.void]) -> NDArray[np.bool_]:
     """Which commands have a client order id, and so are done once only."""
-    kind = commands["kind"]
-    orders = (kind >= Kind.NEW) & (kind <= Kind.MASS_CANCEL)
-    named: NDArray[np.bool_] = orders & (commands["client_order_id"] > 0)
-    return named
+    return among(commands["kind"], REPEATABLE_KINDS) & (commands["client_order_id"] > 0)

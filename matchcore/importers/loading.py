@@ -25,7 +25,6 @@ from . import FORMATS, Importer
 
 ROWS = {"new_orders": Kind.NEW, "modifications": Kind.REDUCE, "cancels": Kind.CANCEL}
 _RECORD = struct.Struct(f"{COMMAND.itemsize}s")
-_TIME = struct.Struct("<q")  # of a command, which it begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def import_file(
     `InvalidCommand` if the log holds something else and `append` is not given, or if time would
     run backwards and `allow_earlier` is not given.
     """
-    kinds = np.zeros(len(Kind) + 1, np.int64)
+    kinds = np.zeros(max(Kind) + 1, np.int64)
     for commands, _ in source.rows(source.instruments):  # all of it, before anything is sent
         kinds += np.bincount(commands["kind"], minlength=len(kinds))
     total = int(kinds.sum())
@@ -160,15 +159,19 @@ def _held(frames: Iterable[Frame], parts: Iterator[NDArray[np.void]]) -> _Held:
             continue
         found.last_time = int(commands["time"][-1])
         found.ends_with_it = False
-        if wanted is None or not (commands["time"] == _TIME.unpack_from(wanted)[0]).any():
+        if wanted is None or not (commands["time"] == _time_of(wanted)).any():
             continue  # most frames of a long log
         for (record,) in _RECORD.iter_unpack(commands.tobytes()):
             found.ends_with_it = record == wanted
             if found.ends_with_it:
                 found.count += 1
                 wanted = next(ours, None)
-    found.next_time = None if wanted is None else _TIME.unpack_from(wanted)[0]
+    found.next_time = None if wanted is None else _time_of(wanted)
     return found
+
+
+def _time_of(record: bytes) -> int:
+    return int(np.frombuffer(record, COMMAND)["time"][0])
 
 
 def _known(engine: Engine, source: Source, append: bool, allow_earlier: bool) -> int:

@@ -91,7 +91,7 @@ cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* eve
     if command.instrument > exchange.count:
         emit_refusal(&exchange.core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
         return False
-    if command.kind == MASS_CANCEL and command.side > SELL:
+    if command.kind == MASS_CANCEL and command.side and not in_set(EVERY_SIDE, command.side):
         emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
         return False
     pending.command = command[0]

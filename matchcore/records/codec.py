@@ -16,7 +16,7 @@ from ..errors import InvalidCommand
 from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
 from .commands import COMMAND, INSTRUMENT
 from .instruments import Directory, Instrument, write_instrument
-from .schema import Flag, Kind, OrderType, Side, TimeInForce
+from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, Side, TimeInForce
 from .typed import (
     AddInstrument,
     Amend,
@@ -29,8 +29,14 @@ from .typed import (
     Reduce,
 )
 
-_COMMAND = struct.Struct("<qQQQqqqqqIBBBBBBHIQ")  # COMMAND, field by field
-assert _COMMAND.size == COMMAND.itemsize
+# Fields that are not named here are zero, also those that the record does not have yet.
+_pack_order = COMMAND_RECORD.packer(
+    "time", "order_id", "client_order_id", "account", "price", "quantity", "instrument", "kind",
+    "side", "order_type", "time_in_force", "flags",
+).pack  # fmt: skip
+_pack_cancel = COMMAND_RECORD.packer(
+    "time", "order_id", "client_order_id", "account", "instrument", "kind"
+).pack
 _NEW, _CANCEL = int(Kind.NEW), int(Kind.CANCEL)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
@@ -80,9 +86,9 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
     else:
         ticks, order_type, usual = directory.ticks_at(number - 1, price), _LIMIT, _GTC
     try:
-        return _COMMAND.pack(
-            time or now, order_id, client_order_id, account, ticks, 0, quantity, 0, 0, number,
-            _NEW, side, order_type, tif or usual, 0, 0, command.post_only, 0, 0,
+        return _pack_order(
+            time or now, order_id, client_order_id, account, ticks, quantity, number, _NEW, side,
+            order_type, tif or usual, command.post_only,
         )  # fmt: skip
     except struct.error:
         return None
@@ -99,10 +105,9 @@ def _quick_cancel(command: Cancel, directory: Directory, now: int) -> bytes | No
     ):
         return None
     try:
-        return _COMMAND.pack(
-            time or now, order_id, client_order_id, account, 0, 0, 0, 0, 0,
-            directory.number(symbol), _CANCEL, 0, 0, 0, 0, 0, 0, 0, 0,
-        )  # fmt: skip
+        return _pack_cancel(
+            time or now, order_id, client_order_id, account, directory.number(symbol), _CANCEL
+        )
     except struct.error:
         return None
 
@@ -171,29 +176,22 @@ def _record(
     tif: int = 0,
     flags: int = 0,
 ) -> bytes:
-    every = command.symbol is None and kind in (Kind.MASS_CANCEL, Kind.END_DAY)
+    every = command.symbol is None and kind in SWEEP_KINDS
     number = 0 if every else directory.number(command.symbol)
     price = getattr(command, "price", None)
-    return _COMMAND.pack(
+    return _pack_order(
         _whole(command, "time", INT64_MIN, INT64_MAX) or now,
         _whole(command, "order_id", 0, UINT64_MAX),
         _whole(command, "client_order_id", 0, UINT64_MAX),
         _whole(command, "account", 0, UINT64_MAX),
         directory[number].ticks(price) if price is not None else 0,
-        0,
         0 if flags & Flag.KEEP_QUANTITY else _whole(command, "quantity", INT64_MIN, INT64_MAX),
-        0,
-        0,
         number,
         kind,
         _within(command, "side", side, 0, 255),
         order_type,
         _within(command, "time_in_force", tif, 0, 255),
-        0,
-        0,
         flags,
-        0,
-        0,
     )
 
 

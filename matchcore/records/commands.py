@@ -8,7 +8,7 @@ every field at its full width does not fit into 64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,12 @@ def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
 
 def defines(commands: NDArray[np.void]) -> NDArray[np.bool_]:
     """Which of them add or change an instrument, and so are no orders."""
-    return np.isin(commands["kind"], [*INSTRUMENT_KINDS])
+    return among(commands["kind"], INSTRUMENT_KINDS)
+
+
+def among(codes: NDArray[np.uint8], members: Collection[int]) -> NDArray[np.bool_]:
+    """Which of the codes are in a set of the schema."""
+    return np.isin(codes, [*members])
 
 
 _dtype_seen: object = COMMAND  # equal to it: to compare takes as long as matching thirty commands

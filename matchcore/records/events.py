@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import UINT64_MAX, integer
+from .commands import checked
 from .schema import EVENT_RECORD, EventKind
 
 #: One event.  ``order_id``, ``client_order_id``, ``account``, ``side`` and ``left`` are of
@@ -73,3 +75,34 @@ def fresh(events: NDArray[np.void]) -> NDArray[np.void]:
     sequence = events["sequence"]
     kept: NDArray[np.void] = events[sequence == np.maximum.accumulate(sequence)]
     return kept
+
+
+def times_of(
+    events: NDArray[np.void], commands: NDArray[np.void], first_sequence: int | None = None
+) -> NDArray[np.int64]:
+    """The time of each event, in nanoseconds: that of its command, which the event names.
+
+    ``first_sequence``: of the commands; None: the events are all those of these commands, as
+    `Engine.submit_batch` gives them, and ValueError if they are not.  0 for an event of another
+    command, which a repeat tells again, and where the command has no time: only the log has what
+    the engine gave it then.  TypeError for another dtype of commands.
+
+    >>> import numpy as np
+    >>> from matchcore import COMMAND, Engine, Kind, times_of
+    >>> commands = np.zeros(2, COMMAND)
+    >>> commands["kind"], commands["time"] = Kind.END_DAY, [5, 7]
+    >>> times_of(Engine.memory().submit_batch(commands), commands).tolist()
+    [5, 7]
+    """
+    given = checked(commands)["time"]
+    sequences, are_all = events["sequence"], first_sequence is None
+    if first_sequence is None:  # the last command has an event, and none has a later sequence
+        first_sequence = max(0, int(sequences.max(initial=0)) + 1 - len(given))
+    at = sequences - np.uint64(integer(first_sequence, "first_sequence", 0, UINT64_MAX))
+    known = at < len(given)  # an earlier sequence wraps round to a large one
+    found = at[known].astype(np.intp)
+    if are_all and np.bincount(found, minlength=len(given)).min(initial=1) == 0:
+        raise ValueError("events: not all those of the commands; give first_sequence as well")
+    times = np.zeros(len(events), np.int64)
+    times[known] = given[found]
+    return times

@@ -13,7 +13,23 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .schema import CODES, RECORDS, SETS, Kind, OrderType, Side, TimeInForce, c_type
+from .schema import (
+    CODES,
+    COMMAND_RECORD,
+    EVENT_RECORD,
+    INSTRUMENT_RECORD,
+    LATER_FIELDS,
+    ORDER_RECORD,
+    RECORDS,
+    SETS,
+    Kind,
+    OrderType,
+    Record,
+    Side,
+    TimeInForce,
+    byte_size,
+    c_type,
+)
 
 ROOT = Path(__file__).parents[2]
 PLAIN = (Kind.NEW,), tuple(Side), (OrderType.LIMIT,), tuple(TimeInForce)
@@ -79,20 +95,60 @@ def _code_table() -> Iterator[str]:
         yield f"| {codes.__name__} | {members} |"
 
 
+#: What the page on the journal says of fields beside their names, by record.
+NOTES: dict[Record, dict[str, str]] = {
+    COMMAND_RECORD: {
+        "time": "nanoseconds since 1970",
+        "price": "ticks",
+        "quantity": "units",
+        "instrument": "number, from 1",
+        "kind": "these and the next codes: [Codes](commands-and-events.md#codes)",
+        "flags": "bits",
+        **dict.fromkeys(LATER_FIELDS, "0"),
+    },
+    INSTRUMENT_RECORD: {
+        "symbol": "ASCII, filled up with zeros",
+        "tick_mantissa": "the tick is mantissa \u00d7 10^exponent",
+        "lot": "units",
+        "max_quantity": "units",
+        "max_orders": "in its book",
+        "instrument": "number, from 1",
+        "kind": "at the same place as in COMMAND",
+        "tick_exponent": "-18 to 0",
+    },
+    ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
+    EVENT_RECORD: {
+        "sequence": "of the command",
+        "price": "ticks",
+        "quantity": "units",
+        "left": "units",
+        "taker_left": "units",
+        "instrument": "number",
+        "field": "which one was refused",
+    },
+}
+
+
 def _layouts() -> Iterator[str]:
-    for record in RECORDS:
-        yield f"**{record.name}**, {record.size} bytes"
+    for record, notes in NOTES.items():
+        yield f"**{record.name}**, {record.size} bytes:"
         yield ""
-        yield "| offset | field | type |"
-        yield "|---:|---|---|"
-        for name, kind, offset in record.fields():
-            yield f"| {offset} | `{name}` | {kind} |"
+        yield "| offset | type | field | |"
+        yield "|---|---|---|---|"
+        at = 0
+        for name, kind, offset in [*record.fields(), ("", "", record.size)]:
+            if offset > at:
+                yield f"| {at} | {offset - at} bytes | | 0 |"
+            if name:
+                size = byte_size(kind)
+                shown = kind if c_type(kind) else f"{size} bytes"
+                yield f"| {offset} | {shown} | `{name}` | {notes.get(name, '')} |"
+                at = offset + size
         yield ""
 
 
 def _event_row() -> Iterator[str]:
-    record = next(record for record in RECORDS if record.name == "EVENT")
-    yield from (f"    {name}: int" for name in record.names)
+    yield from (f"    {name}: int" for name in EVENT_RECORD.names)
 
 
 _Lines = Callable[[], Iterator[str]]

@@ -119,6 +119,10 @@ ORDER_EVENTS = frozenset(
 )
 #: Events that always name an instrument of the exchange; a refusal may name one that is none.
 BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
+#: Events that say what an order is from now on: `left` is open at `price`.
+OPENING_EVENTS = frozenset({EventKind.ACCEPTED, EventKind.AMENDED})
+#: Events about an instrument, whose parameters they carry.
+INSTRUMENT_EVENTS = frozenset({EventKind.INSTRUMENT_ADDED, EventKind.INSTRUMENT_CHANGED})
 
 
 class Reason(IntEnum):
@@ -156,6 +160,20 @@ class Reason(IntEnum):
     REDUCED_TO_NOTHING = 36
     MASS_CANCEL = 37
     END_OF_DAY = 38
+
+
+#: Why an order was cancelled; all others, but NONE, are why a command was refused.
+CANCEL_REASONS = frozenset(
+    {
+        Reason.REQUESTED,
+        Reason.IMMEDIATE_OR_CANCEL,
+        Reason.FILL_OR_KILL,
+        Reason.MARKET_REMAINDER,
+        Reason.REDUCED_TO_NOTHING,
+        Reason.MASS_CANCEL,
+        Reason.END_OF_DAY,
+    }
+)
 
 
 class Field(IntEnum):
@@ -276,8 +294,13 @@ class Record:
 
 
 def c_type(kind: str) -> str:
-    """The C type of a field's type."""
+    """The C type of a field's type; "" for text."""
     return _TYPES[kind][2]
+
+
+def byte_size(kind: str) -> int:
+    """How many bytes a field of this type has."""
+    return _TYPES[kind][3]
 
 
 COMMAND_RECORD = Record(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import InvalidCommand, InvalidEvent
+from .arguments import integer
 from .commands import INSTRUMENT
 from .events import EventRow
 from .instruments import (
@@ -25,10 +26,24 @@ from .instruments import (
     price_text,
     read_instrument,
 )
-from .schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
+from .schema import (
+    BOOK_EVENTS,
+    INSTRUMENT_KINDS,
+    LATER_FIELDS,
+    ORDER_EVENTS,
+    SWEEP_KINDS,
+    UNPRICED_TYPES,
+    EventKind,
+    Field,
+    Flag,
+    Kind,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+)
 
-_FOR_LATER = ("stop_price", "display_quantity", "expiry", "self_trade",
-              "reserved", "reserved_wide", "reserved_long")  # fmt: skip
+_SIDES: dict[int, Side] = {int(side): side for side in Side}
 _KEEPS = (Flag.KEEP_PRICE, Flag.KEEP_QUANTITY, Flag.KEEP_PRICE | Flag.KEEP_QUANTITY)
 Values = dict[str, int]  # of a record, by field
 Code = TypeVar("Code", bound=IntEnum)
@@ -143,12 +158,12 @@ def decode(row: np.void, directory: Directory) -> Command:
     `InvalidCommand`, with the field, for what no typed command can say.  An exchange refuses all
     of that, but its log has it.
     """
-    if int(row["kind"]) in (Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT):
+    if int(row["kind"]) in INSTRUMENT_KINDS:
         return _instrument_face(row, directory)
     values = _values(row)
     kind, symbol, time = values["kind"], None, values["time"]
     _expect(values, "kind", *Kind)
-    if values["instrument"] or kind not in (Kind.MASS_CANCEL, Kind.END_DAY):
+    if values["instrument"] or kind not in SWEEP_KINDS:
         symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
     if kind == Kind.END_DAY:
         return EndDay(symbol, time)
@@ -162,7 +177,7 @@ def decode(row: np.void, directory: Directory) -> Command:
         return Cancel(symbol, order_id, account, time, client)
     if kind == Kind.REDUCE:
         return Reduce(symbol, order_id, values["quantity"], account, time, client)
-    for name in _FOR_LATER:
+    for name in LATER_FIELDS:
         _expect(values, name, 0)
     price = directory[values["instrument"]].price(values["price"])
     face = _new_face if kind == Kind.NEW else _amend_face
@@ -171,16 +186,16 @@ def decode(row: np.void, directory: Directory) -> Command:
 
 def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
     _expect(values, "flags", 0, Flag.POST_ONLY)
-    market = (
-        _code("order_type", values["order_type"], OrderType, InvalidCommand) == OrderType.MARKET
+    unpriced = (
+        _code("order_type", values["order_type"], OrderType, InvalidCommand) in UNPRICED_TYPES
     )
-    if market:
+    if unpriced:
         _expect(values, "price", 0)
     return NewOrder(
         symbol,
         _code("side", values["side"], Side, InvalidCommand),
         values["quantity"],
-        None if market else price,
+        None if unpriced else price,
         _code("time_in_force", values["time_in_force"], TimeInForce, InvalidCommand),
         values["account"],
         values["order_id"],
@@ -239,7 +254,10 @@ def _known(number: int, instruments: Sequence[Instrument], error: type[Exception
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One fill, at the resting order's price.  ``side`` is the maker's."""
+    """One fill, at the resting order's price.  ``side`` is the maker's.
+
+    ``time``: of the command that traded, in nanoseconds since 1970 UTC; 0: not known.
+    """
 
     sequence: int
     symbol: str
@@ -253,6 +271,7 @@ class Trade:
     taker_order_id: int
     taker_account: int
     taker_left: int
+    time: int = 0
 
     @property
     def aggressor(self) -> Side:
@@ -262,7 +281,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """Any event but a trade; `kind` tells which, unused fields are zero or None."""
+    """Any event but a trade; `kind` tells which, unused fields are zero or None.
+
+    ``time``: of the command, in nanoseconds since 1970 UTC; 0: not known.
+    """
 
     sequence: int
     kind: EventKind
@@ -276,26 +298,28 @@ class OrderEvent:
     left: int
     reason: Reason
     field: Field
+    time: int = 0
 
 
 Event = Trade | OrderEvent
 
 
-def decode_event(row: np.void, directory: Directory) -> Event:
+def decode_event(row: np.void, directory: Directory, time: int = 0) -> Event:
     """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it.
 
+    ``time``: of its command, in nanoseconds, which no event holds; see `times_of`.
     Of an event that is told again the price is that of the tick at its sequence.
     """
     event = EventRow._make(row.item())
-    return event_of(event, directory.in_order(event.sequence))
+    return event_of(event, directory.in_order(event.sequence), integer(time, "time"))
 
 
-def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
+def event_of(row: EventRow, instruments: Sequence[Instrument], time: int = 0) -> Event:
     """As `decode_event`, with the instruments by number - 1."""
     kind = _code("kind", row.kind, EventKind, InvalidEvent)
     known = None
     # only a refusal may be about an instrument that is none
-    if kind < EventKind.REJECTED or 1 <= row.instrument <= len(instruments):
+    if kind in BOOK_EVENTS or 1 <= row.instrument <= len(instruments):
         known = _known(row.instrument, instruments, InvalidEvent)
     if kind == EventKind.TRADED:
         assert known is not None
@@ -312,6 +336,7 @@ def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
             row.taker_order_id,
             row.taker_account,
             row.taker_left,
+            time,
         )
     return OrderEvent(
         row.sequence,
@@ -320,12 +345,13 @@ def event_of(row: EventRow, instruments: Sequence[Instrument]) -> Event:
         row.order_id,
         row.client_order_id,
         row.account,
-        Side(row.side) if row.side in (1, 2) else None,
-        known.price(row.price) if known and kind <= EventKind.REJECTED else None,
+        _SIDES.get(row.side),
+        known.price(row.price) if known and kind in ORDER_EVENTS else None,
         row.quantity,
         row.left,
         _code("reason", row.reason, Reason, InvalidEvent),
         _code("field", row.field, Field, InvalidEvent),
+        time,
     )
 
 

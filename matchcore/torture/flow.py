@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -9,17 +10,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..machine import Machine, machine_class
-from ..records.commands import COMMAND, INSTRUMENT, joined
+from ..records.commands import COMMAND, INSTRUMENT, among, joined
 from ..records.events import EVENT, fresh
 from ..records.instruments import Instrument, write_instrument
-from ..records.schema import EventKind, Kind, OrderType, Side
+from ..records.schema import (
+    OPENING_EVENTS,
+    ORDER_KINDS,
+    SWEEP_KINDS,
+    UNPRICED_TYPES,
+    EventKind,
+    Flag,
+    Kind,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 Rows = NDArray[np.void]
+#: Kinds that a client sends about orders.
+SENT_KINDS = sorted(ORDER_KINDS | SWEEP_KINDS)
 WORLD = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5", lot=3, max_quantity=999))
-MIX = {
-    Kind.NEW: 0.62, Kind.CANCEL: 0.12, Kind.AMEND: 0.12, Kind.REDUCE: 0.09,
-    Kind.MASS_CANCEL: 0.02, Kind.END_DAY: 0.02, 0: 0.01,
+#: Of 100; a kind, type or time in force that is not named here has 1.
+KINDS = {
+    Kind.NEW: 62, Kind.CANCEL: 12, Kind.AMEND: 12, Kind.REDUCE: 9, Kind.MASS_CANCEL: 2,
+    Kind.END_DAY: 2,
 }  # fmt: skip
+TYPES = {OrderType.LIMIT: 95, OrderType.MARKET: 5}
+TIFS = {
+    TimeInForce.GTC: 65, TimeInForce.DAY: 15, TimeInForce.IOC: 10, TimeInForce.FOK: 10,
+}  # fmt: skip
+
+
+def drawn(
+    dice: np.random.Generator,
+    count: int,
+    codes: Sequence[int],
+    weights: Mapping[Any, float],
+) -> NDArray[np.int64]:
+    """Codes at random: all of an enumeration, so that a new one is met as soon as it is there.
+
+    A code without a weight has 1.
+    """
+    shares = np.array([weights.get(code, 1) for code in codes], float)
+    return dice.choice([int(code) for code in codes], count, p=shares / shares.sum())
 
 
 class Broken(Exception):
@@ -39,11 +72,11 @@ def commands(seed: int, count: int) -> Rows:
     """
     dice = np.random.default_rng(seed)
     rows = np.zeros(count, COMMAND)
-    rows["kind"] = dice.choice([int(kind) for kind in MIX], count, p=list(MIX.values()))
+    rows["kind"] = drawn(dice, count, [*SENT_KINDS, 0], KINDS)
     rows["instrument"] = dice.integers(1, len(WORLD) + 1, count)
     rows["side"] = dice.integers(1, 3, count)
-    rows["order_type"] = dice.choice([1, 2], count, p=[0.95, 0.05])
-    rows["time_in_force"] = dice.choice([1, 2, 3, 4], count, p=[0.65, 0.15, 0.1, 0.1])
+    rows["order_type"] = drawn(dice, count, [*OrderType], TYPES)
+    rows["time_in_force"] = drawn(dice, count, [*TimeInForce], TIFS)
     rows["order_id"] = dice.integers(0, 40, count)
     rows["order_id"][rows["kind"] == Kind.NEW] *= dice.random(count)[rows["kind"] == Kind.NEW] < 0.1
     again = dice.random(count) < 0.15  # some of these are seen before: an answer is repeated
@@ -52,10 +85,11 @@ def commands(seed: int, count: int) -> Rows:
     )
     rows["account"] = dice.integers(0, 4, count)
     rows["quantity"] = dice.integers(1, 30, count) * 3
-    market = rows["order_type"] == OrderType.MARKET
-    rows["price"] = np.where(market, 0, dice.integers(95, 106, count))
+    unpriced = among(rows["order_type"], UNPRICED_TYPES)
+    rows["price"] = np.where(unpriced, 0, dice.integers(95, 106, count))
     amend = rows["kind"] == Kind.AMEND
-    rows["flags"][amend] = dice.choice([0, 2, 4], count)[amend]
+    keeps = [0, Flag.KEEP_PRICE, Flag.KEEP_QUANTITY]
+    rows["flags"][amend] = dice.choice(keeps, count)[amend]
     defined = np.zeros(len(WORLD), INSTRUMENT)
     for row, instrument in zip(defined, WORLD, strict=True):
         write_instrument(row, instrument)
@@ -115,7 +149,7 @@ class Ledger:
             promise(self.sequence <= sequence <= self.sequence + 1, "a command without an answer")
             self.sequence = sequence
             kind, quantity = int(event["kind"]), int(event["quantity"])
-            if kind in (EventKind.ACCEPTED, EventKind.AMENDED):
+            if kind in OPENING_EVENTS:
                 self.open[number, key] = left
             elif kind == EventKind.CANCELLED:
                 promise(self.open.pop((number, key)) == quantity, "a quantity cancelled")

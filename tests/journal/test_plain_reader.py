@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import struct
 import zlib
@@ -18,8 +17,6 @@ from matchcore.bench import neutral
 from matchcore.journal import FileLog
 from matchcore.journal.format import CODEC_PLANES_LZ4
 from matchcore.journal.segments import segment_files
-from matchcore.records.commands import COMMAND, INSTRUMENT, ORDER
-from matchcore.records.events import EVENT
 
 MASTER = {"k1": bytes(range(32)), "k2": bytes(range(32, 64))}
 
@@ -80,18 +77,6 @@ def test_the_neutral_flow_takes_less_than_24_bytes_a_command(
     log.close()
     stored = sum(file.stat().st_size for file in segment_files(tmp_path))
     assert stored / len(commands) < 24, stored
-
-
-@pytest.mark.parametrize("name", ["COMMAND", "INSTRUMENT", "ORDER", "EVENT"])
-def test_the_page_has_the_offsets_of_every_record(name: str) -> None:
-    dtype = {"COMMAND": COMMAND, "INSTRUMENT": INSTRUMENT, "ORDER": ORDER, "EVENT": EVENT}[name]
-    page = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
-    table = page.partition(f"**{name}**, {dtype.itemsize} bytes:")[2].partition("\n\n**")[0]
-    rows = re.findall(r"^\| (\d+) \| ([\w ]+) \| `(\w+)` \|", table.partition("\n#")[0], re.M)
-    assert rows == [
-        (str(at), f"{t.kind}{8 * t.itemsize}" if t.kind in "iu" else f"{t.itemsize} bytes", field)
-        for field, (t, at) in dtype.fields.items()
-    ]
 
 
 def test_the_page_has_the_bytes_of_position(tmp_path: Path) -> None:

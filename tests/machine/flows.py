@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchcore import COMMAND, INSTRUMENT, Instrument, Kind, OrderType, TimeInForce
+from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
-from matchcore.records.schema import INSTRUMENT_KINDS, UNPRICED_TYPES
+from matchcore.records.schema import INSTRUMENT_KINDS, LATER_FIELDS, UNPRICED_TYPES
+from matchcore.torture.flow import drawn
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 KINDS = sorted(set(Kind) - INSTRUMENT_KINDS)
+UNKNOWN_KIND = next(code for code in range(1, 256) if code not in set(Kind))
 KIND_WEIGHTS: dict[Any, float] = {
     Kind.NEW: 58, Kind.CANCEL: 13, Kind.AMEND: 13, Kind.REDUCE: 10, Kind.MASS_CANCEL: 2,
     Kind.END_DAY: 2,
@@ -39,7 +42,7 @@ def flow(
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, COMMAND)
     rows["time"] = np.arange(1, count + 1)
-    rows["kind"] = drawn(rng, count, [*KINDS, 0, 9], KIND_WEIGHTS)
+    rows["kind"] = drawn(rng, count, [*KINDS, 0, UNKNOWN_KIND], KIND_WEIGHTS)
     rows["instrument"] = rng.integers(1, instruments + 1, count)
     rows["side"] = rng.integers(1, 3, count)
     rows["order_type"] = drawn(rng, count, [*OrderType], {OrderType.LIMIT: 11})
@@ -60,19 +63,8 @@ def flow(
     return rows
 
 
-def drawn(
-    rng: np.random.Generator, count: int, codes: list[int], weights: dict[Any, float]
-) -> NDArray:
-    """Codes at random: all of an enumeration, so that a new one is met as soon as it is there.
-
-    A code without a weight has 1.
-    """
-    shares = np.array([weights.get(code, 1) for code in codes], float)
-    return rng.choice([int(code) for code in codes], count, p=shares / shares.sum())
-
-
 def unpriced(rows: NDArray) -> NDArray:
-    return np.isin(rows["order_type"], [*UNPRICED_TYPES])
+    return among(rows["order_type"], UNPRICED_TYPES)
 
 
 def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
@@ -109,17 +101,13 @@ def _spoil(rng: np.random.Generator, rows: NDArray) -> None:
     wrong: dict[str, list[int]] = {
         "instrument": [0, 3, 2**32 - 1],
         "side": [0, 3, 255],
-        "order_type": [0, 3],
-        "time_in_force": [0, 5],
+        "order_type": [0, max(OrderType) + 1],
+        "time_in_force": [0, max(TimeInForce) + 1],
         "flags": [1, 2, 6, 8, 65535],
         "quantity": [0, -1, INT64_MIN, INT64_MAX],
         "price": [0, 5, INT64_MAX],
-        "stop_price": [1],
+        **{name: [1] for name in LATER_FIELDS},
         "display_quantity": [-1],
-        "expiry": [7],
-        "self_trade": [1],
-        "reserved": [1],
-        "reserved_wide": [1],
         "reserved_long": [2**63],
     }
     for name, values in wrong.items():

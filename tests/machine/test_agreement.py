@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine
+from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine, OrderType, TimeInForce
 from matchcore.machine.reference import Machine as Reference
 from matchcore.records.instruments import write_instrument
+from matchcore.records.schema import UNPRICED_TYPES
 
 WORLD = (
     Instrument("ONE", "0.01", max_orders=15),
@@ -98,8 +99,8 @@ class Exchange(RuleBasedStateMachine):
     @rule(
         instrument=st.integers(0, 3),
         side=st.integers(0, 3),
-        kind=st.integers(1, 2),
-        tif=st.integers(1, 4),
+        kind=st.sampled_from(OrderType),
+        tif=st.sampled_from(TimeInForce),
         price=prices,
         quantity=quantities,
         order_id=st.integers(0, 30),
@@ -115,7 +116,7 @@ class Exchange(RuleBasedStateMachine):
         row["kind"], row["instrument"], row["side"], row["order_type"] = 1, instrument, side, kind
         row["time_in_force"], row["price"], row["quantity"] = (
             tif,
-            price if kind == 1 else 0,
+            0 if kind in UNPRICED_TYPES else price,
             quantity,
         )
         row["order_id"], row["account"], row["flags"] = order_id, account, flags

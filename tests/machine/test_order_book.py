@@ -15,6 +15,7 @@ from rules_kit import Exchange, parsed, shown
 
 from matchcore import EVENT, LEVEL, ORDER, EventKind, Field, OrderBook, OrderRejected, Reason
 from matchcore import Side as Sides
+from matchcore.records.schema import RESTING_TIFS
 
 BUY, SELL = Sides.BUY, Sides.SELL
 GTC, DAY, IOC, FOK = 1, 2, 3, 4
@@ -340,7 +341,7 @@ class NaiveBook:
                 maker[3] -= fill
                 quantity -= fill
         self.orders = [order for order in self.orders if order[3]]
-        if quantity and price is not None and tif in (GTC, DAY):
+        if quantity and price is not None and tif in RESTING_TIFS:
             self.orders.append([order_id, side, price, quantity])
         return trades
 

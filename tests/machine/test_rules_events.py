@@ -8,6 +8,7 @@ from rules_kit import PLAIN, Exchange, on_both_machines, record_of
 
 import matchcore as mc
 from matchcore import COMMAND, INSTRUMENT, EventKind, Field, Kind, Reason
+from matchcore.records.schema import INSTRUMENT_KINDS
 
 FINE = mc.Instrument("FINE", tick="0.05", lot=5, max_quantity=50)
 LIMIT = {"kind": Kind.NEW, "instrument": 2, "order_type": 1, "time_in_force": 2}
@@ -92,7 +93,7 @@ STORY: list[tuple[dict[str, Any], list[dict[str, int]]]] = [
 def test_every_field_of_every_event(machine: str) -> None:
     exchange = Exchange(machine, PLAIN, FINE)
     for sequence, (command, expected) in enumerate(STORY, 3):
-        layout = INSTRUMENT if command["kind"] >= Kind.ADD_INSTRUMENT else COMMAND
+        layout = INSTRUMENT if command["kind"] in INSTRUMENT_KINDS else COMMAND
         events = exchange.submit(record_of({"instrument": 2, **command}, layout))
         shown = [
             {

@@ -12,6 +12,7 @@ from rules_kit import Exchange, on_both_machines
 
 import matchcore as mc
 from matchcore import COMMAND, EventKind, Kind, OrderType
+from matchcore.records.schema import OPENING_EVENTS
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 STATM = Path("/proc/self/statm")
@@ -197,7 +198,7 @@ def follow(events: np.ndarray, commands: np.ndarray, first: int) -> dict[tuple[i
     for event in events:
         number, kind = int(event["instrument"]), int(event["kind"])
         key, quantity = (number, int(event["order_id"])), int(event["quantity"])
-        if kind in (EventKind.ACCEPTED, EventKind.AMENDED):
+        if kind in OPENING_EVENTS:
             live[key] = quantity
             command = commands[int(event["sequence"]) - first]
             market = kind == EventKind.ACCEPTED and command["order_type"] == OrderType.MARKET

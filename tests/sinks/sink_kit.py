@@ -15,6 +15,7 @@ import matchcore as mc
 from matchcore.journal import LogReader, identity_of
 from matchcore.records.events import fresh
 from matchcore.records.instruments import read_instrument
+from matchcore.records.schema import INSTRUMENT_EVENTS
 from matchcore.sinks import TABLES, RowSink, open_sink
 
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))
@@ -120,7 +121,7 @@ class _Told:
                 **self.key, "kind": kind, "instrument": number, "orders": int(event["quantity"]),
                 "time_ns": self.time,
             })  # fmt: skip
-        elif kind in (mc.EventKind.INSTRUMENT_ADDED, mc.EventKind.INSTRUMENT_CHANGED):
+        elif kind in INSTRUMENT_EVENTS:
             self._instrument(number)
 
     def _instrument(self, number: int) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import matchcore as mc
 from matchcore import COMMAND, INSTRUMENT, Directory, Instrument, Side, TimeInForce
+from matchcore.records.schema import LATER_FIELDS, ORDER_KINDS, SWEEP_KINDS
 
 DIRECTORY = Directory([Instrument("ANA", "0.05"), Instrument("NANO", "1e-9", lot=3)])
 i64 = st.one_of(st.integers(-(2**63), 2**63 - 1), st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63)]))
@@ -229,15 +230,13 @@ def instrument_row(**fields: Any) -> np.void:
 
 LIMIT = {"kind": 1, "instrument": 1, "side": 1, "order_type": 1, "time_in_force": 1}
 AMEND = {"kind": 3, "instrument": 1}
-LATER = ("stop_price", "display_quantity", "expiry", "self_trade", "reserved", "reserved_wide",
-         "reserved_long")  # fmt: skip
 #: The field that no typed command can say, and a record.  An exchange refuses each of them, and
 #: keeps it in its log, where a reader may meet it.
 FACELESS: list[tuple[str, np.void]] = [
     ("kind 77", command_row(kind=77, instrument=1)),
     ("kind 0", command_row(instrument=1)),
-    *(("instrument 0", command_row(kind=kind)) for kind in (1, 2, 3, 4)),
-    *(("instrument 3", command_row(kind=kind, instrument=3)) for kind in range(1, 7)),
+    *(("instrument 0", command_row(kind=kind)) for kind in ORDER_KINDS),
+    *(("instrument 3", command_row(kind=kind, instrument=3)) for kind in ORDER_KINDS | SWEEP_KINDS),
     *((f"side {side}", command_row(**LIMIT | {"side": side})) for side in (0, 3)),
     ("side 3", command_row(kind=5, side=3)),
     *((f"order_type {t}", command_row(**LIMIT | {"order_type": t})) for t in (0, 7)),
@@ -245,7 +244,7 @@ FACELESS: list[tuple[str, np.void]] = [
     *((f"flags {flags}", command_row(**LIMIT, flags=flags)) for flags in (2, 3, 8, 65535)),
     *((f"flags {flags}", command_row(**AMEND, flags=flags)) for flags in (1, 7, 8, 65535)),
     ("price -5", command_row(**LIMIT | {"order_type": 2, "price": -5})),
-    *((f"{name} 1", command_row(**fields, **{name: 1})) for name in LATER
+    *((f"{name} 1", command_row(**fields, **{name: 1})) for name in LATER_FIELDS
       for fields in (LIMIT, AMEND)),
     *(("symbol", instrument_row(symbol=symbol)) for symbol in (b"", b"\xff", b"A B", b"A\0B")),
     *(("tick", instrument_row(**fields)) for fields in

@@ -290,7 +290,7 @@ class Machine:
         known = one <= len(self._books)
         require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
         mass = summary == EventKind.MASS_CANCELLED
-        require(not mass or row["side"] <= Side.SELL, Reason.BAD_SIDE, Field.SIDE)
+        require(not mass or row["side"] in SIDES | {0}, Reason.BAD_SIDE, Field.SIDE)
         count = 0
         for instrument in [one] if one else range(1, len(self._books) + 1):
             for order in list(self._books[instrument - 1].orders()):

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from ...errors import SinkError
 from ...records.arguments import INT64_MAX
-from ...records.commands import INSTRUMENT, joined
+from ...records.commands import INSTRUMENT, among, joined
 from ...records.events import fresh
-from ...records.schema import EventKind
+from ...records.schema import BOOK_EVENTS, INSTRUMENT_EVENTS, EventKind
 from .bars import Bars, wide_sum
 from .tables import CANCELLED, FILLED, MAKER, OPEN, TABLES, TAKER
 
 Array = NDArray[np.void]
 _ORDER = TABLES["orders"].dtype
-_ONE_ORDER = (EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.AMENDED)
-_INSTRUMENT = (EventKind.INSTRUMENT_ADDED, EventKind.INSTRUMENT_CHANGED)
+_ONE_ORDER = BOOK_EVENTS - {EventKind.TRADED}
 #: Reads rows of a table: all of them, or those whose column has one of some values.
 Reader = Callable[[str, str, Sequence[int]], Array]
 
@@ -154,7 +153,7 @@ class _Batch:
     def _versions(self, since: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The newest version of each instrument behind the batch, and that of each event."""
         number = self.events["instrument"]
-        defined = np.flatnonzero(np.isin(self.kind, _INSTRUMENT))
+        defined = np.flatnonzero(among(self.kind, INSTRUMENT_EVENTS))
         most = max(len(since), int(number[defined].max(initial=0)) + 1)
         after = np.zeros(most, np.int64)
         after[: len(since)] = since
@@ -198,7 +197,7 @@ class _Lives:
 
     def __init__(self, batch: _Batch, open_orders: OpenOrders) -> None:
         events, kind = batch.events, batch.kind
-        one = np.flatnonzero(np.isin(kind, _ONE_ORDER))
+        one = np.flatnonzero(among(kind, _ONE_ORDER))
         self.traded = np.flatnonzero(kind == EventKind.TRADED)
         at = np.concatenate([one, self.traded, self.traded])  # events, those of trades twice
         plain = at[: len(one) + len(self.traded)]

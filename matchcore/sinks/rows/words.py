@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from ...records.schema import OrderType, Reason, Side, TimeInForce
+from ...records.schema import CANCEL_REASONS, OrderType, Reason, Side, TimeInForce
 from .tables import CANCELLED, FILLED, MAKER, OPEN, TAKER
 
 
@@ -21,6 +21,6 @@ WORDS: dict[str, dict[int, str]] = {
     "order_type": _words(OrderType),
     "time_in_force": _words(TimeInForce),
     "status": {OPEN: "open", FILLED: "filled", CANCELLED: "cancelled"},
-    "reason": _words(one for one in Reason if one == Reason.NONE or one >= Reason.REQUESTED),
+    "reason": _words([Reason.NONE, *sorted(CANCEL_REASONS)]),
     "liquidity": {MAKER: "maker", TAKER: "taker"},
 }
