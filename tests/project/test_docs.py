@@ -70,7 +70,8 @@ def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
 
 
 DOCTESTS = [
-    "machine._orderbook", "records.instruments", "records.typed", "engine.engine", "engine.forks",
+    "machine._orderbook", "records.events", "records.instruments", "records.typed",
+    "engine.engine", "engine.forks",
 ]  # fmt: skip
 
 

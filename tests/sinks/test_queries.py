@@ -315,7 +315,9 @@ def test_prices_are_those_of_the_tick_then(ask: Queries) -> None:
         tick = Decimal(int(one["tick_mantissa"])).scaleb(int(one["tick_exponent"]))
         exact = Decimal(int(row["price_ticks"])) * tick
         assert abs(price - float(exact)) <= abs(float(exact)) * 2**-51
-    assert ask.prices(ask.trades("1970-01-02", "ONE"))[0] == 0.95
+    trades = ask.trades("1970-01-02", "ONE")  # cents, each the float that prints as it
+    cents = [float(Decimal(ticks).scaleb(-2)) for ticks in trades["price_ticks"].tolist()]
+    assert cents and ask.prices(trades).tolist() == cents
     foreign = rows[:1].copy()
     foreign["instrument_seq"] = 999
     with pytest.raises(mc.SinkError, match="whose rows are these"):
