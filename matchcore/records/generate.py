@@ -1,8 +1,10 @@
 """Writes what follows from `schema.py` into the files that hold a copy of it.
 
-    python -m matchcore.records.generate            rewrites them
-    python -m matchcore.records.generate --check    names those that differ, and exits with 1
+    python -m records.generate            rewrites them; in the folder `matchcore`
+    python -m records.generate --check    names those that differ, and exits with 1
 
+Not as `matchcore.records.generate`: that would import the package, which cannot be imported while
+a compiled module is missing or a copy differs.
 A copy stands between two lines that hold ``generated: NAME`` and ``generated: end``.  For a
 checkout: an installed matchcore has no documentation to write to.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,6 +69,23 @@ def test_what_is_generated_is_what_the_schema_says(capsys: pytest.CaptureFixture
     if not (generate.ROOT / "docs").exists():
         pytest.skip("no documentation beside an installed package")
     assert generate.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
+    """So it works after any change of the schema: the package cannot be imported then."""
+    if not (generate.ROOT / "docs").exists():
+        pytest.skip("no documentation beside an installed package")
+    for name in [*generate.FILES, "matchcore/records/generate.py", "matchcore/records/schema.py"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(generate.ROOT / name, tmp_path / name)
+    declared = tmp_path / "matchcore/records/schema.py"
+    text = declared.read_text().replace('"mc_event",\n    96,', '"mc_event",\n    104,')
+    declared.write_text(text.replace("reason:u8 field:u8", "reason:u8 field:u8 venue:u64"))
+    for arguments, code in (["--check"], 1), ([], 0), (["--check"], 0):
+        ran = [sys.executable, "-m", "records.generate", *arguments]
+        assert subprocess.run(ran, cwd=tmp_path / "matchcore").returncode == code
+    assert "uint64_t venue;" in (tmp_path / "matchcore/include/matchcore.h").read_text()
+    assert "| 96 | u64 | `venue` |" in (tmp_path / "docs/journal.md").read_text()
 
 
 def test_a_changed_copy_is_found_and_made_anew() -> None:
