@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from flows import flow
 
 import matchcore as mc
 from matchcore.records import commands, generate, schema
+from matchcore.torture import flow as torture
 
 HERE = Path(mc.__file__).parent
 RECORDS = {
@@ -113,6 +117,21 @@ def test_every_kind_is_of_one_sort() -> None:
         schema.ORDER_KINDS, schema.SWEEP_KINDS, schema.INSTRUMENT_KINDS, schema.ENGINE_KINDS,
     ]  # fmt: skip
     assert sorted(kind for sort in sorts for kind in sort) == sorted(schema.Kind)
+
+
+@pytest.mark.parametrize("made", [flow, torture.commands], ids=["tests", "fault bench"])
+def test_random_flows_have_every_code_that_a_client_can_send(made: Callable[..., Any]) -> None:
+    rows = made(1, 4000)
+    assert {*rows["kind"].tolist()} >= schema.ORDER_KINDS | schema.SWEEP_KINDS
+    orders = rows[rows["kind"] == schema.Kind.NEW]
+    for name, codes in (("order_type", schema.OrderType), ("time_in_force", schema.TimeInForce),
+                        ("side", schema.Side)):  # fmt: skip
+        assert {*orders[name].tolist()} >= set(codes), name
+
+
+def test_a_reason_is_of_a_cancel_or_of_a_refusal() -> None:
+    """The pages say that those of a cancel are from 32 on."""
+    assert {one for one in schema.Reason if one >= 32} == schema.CANCEL_REASONS
 
 
 def test_records_are_plain_bytes() -> None:
