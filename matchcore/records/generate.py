@@ -133,6 +133,7 @@ NOTES: dict[Record, dict[str, str]] = {
 
 def _layouts() -> Iterator[str]:
     for record, notes in NOTES.items():
+        assert notes.keys() <= set(record.names), f"{record.name}: a note on no field of it"
         yield f"**{record.name}**, {record.size} bytes:"
         yield ""
         yield "| offset | type | field | |"

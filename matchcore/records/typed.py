@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
@@ -256,7 +257,8 @@ def _known(number: int, instruments: Sequence[Instrument], error: type[Exception
 class Trade:
     """One fill, at the resting order's price.  ``side`` is the maker's.
 
-    ``time``: of the command that traded, in nanoseconds since 1970 UTC; 0: not known.
+    ``time``: of the command that traded, in nanoseconds since 1970 UTC; 0: not known.  Trades are
+    equal without it: one that is told again is the same trade.
     """
 
     sequence: int
@@ -271,7 +273,7 @@ class Trade:
     taker_order_id: int
     taker_account: int
     taker_left: int
-    time: int = 0
+    time: int = dataclass_field(default=0, compare=False)
 
     @property
     def aggressor(self) -> Side:
@@ -283,7 +285,8 @@ class Trade:
 class OrderEvent:
     """Any event but a trade; `kind` tells which, unused fields are zero or None.
 
-    ``time``: of the command, in nanoseconds since 1970 UTC; 0: not known.
+    ``time``: of the command, in nanoseconds since 1970 UTC; 0: not known.  Events are equal
+    without it.
     """
 
     sequence: int
@@ -298,7 +301,7 @@ class OrderEvent:
     left: int
     reason: Reason
     field: Field
-    time: int = 0
+    time: int = dataclass_field(default=0, compare=False)
 
 
 Event = Trade | OrderEvent

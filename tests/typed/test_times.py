@@ -62,7 +62,7 @@ def test_a_repeat_has_its_own_time_and_not_that_of_what_it_tells_again() -> None
     assert not first.repeat and again.repeat
     assert (first.time, first.trades[0].time) == (1002, 1002)
     assert again.trades[0].time == 0 and again.time == 1003  # whichever is asked first
-    assert again.typed()[0].time == 0
+    assert again.typed()[0].time == 0 and again.trades == first.trades
     times = np.concatenate([frame.commands["time"] for frame in log.frames()])
     assert times[again.first_sequence - 1] == first.time  # the log has it
 

@@ -117,10 +117,10 @@ def engine() -> mc.Engine:
 def test_the_events_of_an_engine_in_words() -> None:
     exchange = engine()
     exchange.submit(mc.NewOrder("ANA", Side.SELL, 74, "95.70", account=1, client_order_id=9))
-    answer = exchange.submit(mc.NewOrder("ANA", Side.BUY, 30, "95.75", account=2, time=7))
+    answer = exchange.submit(mc.NewOrder("ANA", Side.BUY, 30, "95.75", account=2))
     accepted, trade = answer.typed()
     assert (accepted.kind, accepted.price, accepted.left) == (1, Decimal("95.75"), 30)  # type: ignore[union-attr]
-    assert trade == mc.Trade(4, "ANA", 1, Decimal("95.70"), 30, Side.SELL, 1, 1, 44, 2, 2, 0, 7)
+    assert trade == mc.Trade(4, "ANA", 1, Decimal("95.70"), 30, Side.SELL, 1, 1, 44, 2, 2, 0)
     assert answer.trades == [trade] and trade.aggressor == Side.BUY  # type: ignore[union-attr]
 
 
