@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from matchcore.cli.output import json_option, progress_bar, show, show_rows
+from matchcore.cli.options import json_option
+from matchcore.cli.output import progress_bar, show, show_rows
 
 from .contest import compare, steps
 

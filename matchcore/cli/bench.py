@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from .output import failing_kindly, json_option, progress_bar, show, show_rows
+from .options import json_option
+from .output import failing_kindly, progress_bar, show, show_rows
 
 CHECKOUT = Path(__file__).parents[2]
 

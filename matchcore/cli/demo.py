@@ -19,11 +19,11 @@ from ..analysis import check_drawable, draw
 from ..engine.engine import Engine
 from ..engine.follower import Follower
 from ..errors import InvalidCommand, LogError
-from ..importers import sample_day
-from ..importers.loading import source_of
+from ..importers import sample_day, source_of
 from ..records.schema import EventKind
 from ..sinks import open_sink
-from .output import failing_kindly, json_option, out, progress_bar, show
+from .options import json_option
+from .output import failing_kindly, out, progress_bar, show
 
 MARK = "matchcore-demo"
 

@@ -6,19 +6,24 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
-from ..records.times import parse, zone_of
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 #: A database or the machine did not do what was asked; an error that no command expects; Ctrl-C.
@@ -34,37 +39,6 @@ CELLS_MAX = 1_000_000  # a width that nothing reaches
 _console = partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
 out = _console(width=CELLS_MAX)
 err = _console(stderr=True)  # as wide as the terminal, which its bars need
-
-
-class Moment(NamedTuple):
-    """Where in a log: behind a sequence, or behind the last command of a time (nanoseconds)."""
-
-    sequence: int | None = None
-    time: int | None = None
-
-
-def moment(text: str) -> Moment:
-    """A sequence in digits, or a time like 2019-05-21T09:00:00.123 (UTC unless it says other)."""
-    if text.isascii() and text.isdigit():
-        return Moment(sequence=int(text))
-    try:
-        return Moment(time=parse(text))
-    except ValueError as error:
-        raise click.BadParameter(f"{error}, and not a sequence number") from None
-
-
-def zone_name(_: object, __: object, text: str | None) -> str | None:
-    """For an option: the name of a time zone that there is."""
-    try:
-        return text if text is None else str(zone_of(text))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-directory_argument = click.argument(
-    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
 def show(result: Mapping[str, Any], as_json: bool, *, title: str = "") -> None:
@@ -107,11 +81,28 @@ def _human(value: Any) -> str:
     return str(value)
 
 
+class Bar:
+    """Takes steps done; without a terminal it shows nothing."""
+
+    def __init__(self, what: str, total: int | None, progress: Progress | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(what, total=total) if progress else TaskID(0)
+
+    def __call__(self, steps: float) -> None:
+        if self._progress:
+            self._progress.advance(self._task, steps)
+
+    def expect(self, total: int) -> None:
+        """Sets how many steps there will be, once that is known."""
+        if self._progress:
+            self._progress.update(self._task, total=total)
+
+
 @contextmanager
-def progress_bar(what: str, total: int | None) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, nothing in a pipe.  Yields a function that takes steps done."""
+def progress_bar(what: str, total: int | None) -> Iterator[Bar]:
+    """A bar on a terminal, nothing in a pipe; `total` None if it is not known yet."""
     if not sys.stderr.isatty():
-        yield lambda step: None
+        yield Bar(what, total, None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -120,8 +111,7 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[float], Non
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda step: bar.advance(task, step)
+        yield Bar(what, total, bar)
 
 
 @contextmanager

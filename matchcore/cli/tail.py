@@ -10,7 +10,8 @@ import click
 
 from ..journal import Keys
 from ..operations.tail import lines
-from .output import directory_argument, failing_kindly
+from .options import directory_argument
+from .output import failing_kindly
 
 COUNT = 20
 

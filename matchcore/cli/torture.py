@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import output
-from .output import json_option, progress_bar, show, show_rows
+from .options import json_option
+from .output import progress_bar, show, show_rows
 
 if TYPE_CHECKING:
     from ..torture.bench import Bench

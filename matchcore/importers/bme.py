@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImportFormatError, InvalidCommand, PriceError
-from ..records.arguments import INT64_MAX
+from ..records.arguments import INT64_MAX, UINT64_MAX
 from ..records.commands import COMMAND
 from ..records.instruments import Directory, Instrument, Price
 from ..records.schema import Kind, OrderType, Side, TimeInForce
@@ -30,7 +30,6 @@ KINDS = {"new": Kind.NEW, "modif": Kind.REDUCE, "cancel": Kind.CANCEL}
 SIDES = {"true": Side.BUY, "false": Side.SELL}
 USUAL_TICK = "0.05"
 LINE_BYTES_MAX = 256
-UINT64_MAX = 2**64 - 1
 _PRICE = re.compile(r"[!-^`-~]*")  # no spaces or underscores, which Decimal takes in a number
 _FILE_NAME = re.compile(r"orders-([A-Za-z0-9.]{1,24})-")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:\d\d|Z)?", re.ASCII)

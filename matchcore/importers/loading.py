@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cli.output import progress_bar
 from ..engine.engine import Engine
 from ..errors import InstrumentConflict, InvalidCommand
 from ..journal import Frame, Keys, first_sequence
 from ..records.commands import COMMAND, defines
 from ..records.events import fresh
-from ..records.instruments import Directory, Instrument
+from ..records.instruments import Directory, Instrument, Price
 from ..records.schema import EventKind, Kind, Reason
 from ..records.times import text_of
-from . import FORMATS, Importer
+from .interface import FORMATS, Importer
 
 ROWS = {"new_orders": Kind.NEW, "modifications": Kind.REDUCE, "cancels": Kind.CANCEL}
 _RECORD = struct.Struct(f"{COMMAND.itemsize}s")
@@ -48,50 +48,59 @@ class Source:
 
 def source_of(
     form: str,
-    file: Path,
+    file: str | os.PathLike[str],
     *,
     symbol: str | None = None,
-    tick: str | None = None,
+    tick: Price | None = None,
     timezone: str | None = None,
 ) -> Source:
-    """The importer of a format, and a file's instruments with what the user says of them."""
+    """A file of a format, with its instruments.
+
+    ``symbol``, ``tick``, ``timezone``: the file's and the format's unless given.  `InvalidCommand`
+    for an unknown format, `ImportFormatError` for a file that does not say what it trades.
+    """
     if form not in FORMATS:
         raise InvalidCommand(f"unknown format {form!r}: one of {', '.join(sorted(FORMATS))}")
-    importer = FORMATS[form]
-    instruments = importer.instruments(file, symbol=symbol, tick=tick)
-    return Source(importer, file, instruments, symbol, timezone)
+    importer, path = FORMATS[form], Path(file)
+    instruments = importer.instruments(path, symbol=symbol, tick=tick)
+    return Source(importer, path, instruments, symbol, timezone)
 
 
 def import_file(
     source: Source,
-    directory: Path,
+    directory: str | os.PathLike[str],
     *,
     batch: int = 4096,
     append: bool = False,
     allow_earlier: bool = False,
-    echo: bool = False,
+    keys: Keys | None = None,
+    expect: Callable[[int], None] = lambda total: None,
+    progress: Callable[[int], None] = lambda count: None,
+    sent: Callable[[int], None] = lambda sequence: None,
 ) -> dict[str, Any]:
-    """Sends what the log does not hold of a file; returns counts.
+    """Checks a whole file, then sends what the log does not hold of it; returns counts.
 
-    `InvalidCommand` if the log holds something else and `append` is not given, or if time would
-    run backwards and `allow_earlier` is not given.
+    ``batch``: commands made durable together.  ``expect`` receives the number of the file's
+    commands once, ``progress`` how many more are in the log, ``sent`` the sequence behind each
+    durable batch.  `ImportFormatError` for a wrong row, before anything is sent; `InvalidCommand`
+    if the log holds something else and `append` is not given, or if time would run backwards and
+    `allow_earlier` is not given; what `Engine.open` raises.
     """
     kinds = np.zeros(max(Kind) + 1, np.int64)
     for commands, _ in source.rows(source.instruments):  # all of it, before anything is sent
         kinds += np.bincount(commands["kind"], minlength=len(kinds))
     total = int(kinds.sum())
-    with Engine.open(directory, keys=Keys.from_environment()) as engine:
+    expect(total)
+    with Engine.open(directory, keys=keys) as engine:
         known = _known(engine, source, append, allow_earlier)
         engine.add_missing(source.instruments)
         tally = _Tally()
         started = time.perf_counter()
-        with progress_bar("importing", total) as progress:
-            progress(known)
-            for commands, quantities in _after(source.rows(engine.instruments, batch), known):
-                tally.count(commands, quantities, engine.submit_batch(commands))
-                progress(len(commands))
-                if echo:
-                    print(engine.sequence, flush=True)
+        progress(known)
+        for commands, quantities in _after(source.rows(engine.instruments, batch), known):
+            tally.count(commands, quantities, engine.submit_batch(commands))
+            progress(len(commands))
+            sent(engine.sequence)
         seconds = time.perf_counter() - started
         return {
             "commands": total,

@@ -20,7 +20,7 @@ from ..journal import DISK, Disk, check_past, has_log, identity_of, snapshots
 from ..journal.disk import PIECE_BYTES, READ, give_birth, refusals
 from ..journal.notes import DROPPED, note
 from ..journal.segments import Walk, check_follows, named_sequence, segment_files
-from ..machine.state import State
+from .snapshots import check
 
 KEEP_SNAPSHOTS = 2
 
@@ -120,14 +120,11 @@ def _oldest_kept(directory: Path, keep: int, needed: int | None, disk: Disk) -> 
 
 
 def _good(file: Path, directory: Path, disk: Disk) -> int:
-    """The sequence of a snapshot that can be opened with; raises what is wrong with it."""
-    snapshot = snapshots.read(file, disk, structure=True)
-    # Of encrypted files the stored bytes are checked: to archive them takes no key.
-    if snapshot.payload and State.from_bytes(snapshot.payload).sequence != snapshot.sequence:
-        raise SnapshotDamaged(f"{file}: holds another sequence")
-    identity = identity_of(directory, disk)
-    if snapshot.identity != identity:
-        raise SnapshotDamaged(f"{file}: {snapshots.of_another(snapshot, identity)}")
+    """The sequence of a snapshot that can be opened with; raises what is wrong with it.
+
+    Archiving takes no key: of encrypted files the stored bytes are checked.
+    """
+    snapshot = check(file, identity_of(directory, disk), disk=disk)
     check_past(directory, snapshot.sequence, snapshot.chain, structure=True, disk=disk)
     return snapshot.sequence
 

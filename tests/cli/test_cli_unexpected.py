@@ -23,10 +23,10 @@ def exchange(tmp_path: Path) -> Path:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def describe(_: Path) -> dict[str, Any]:
+    def describe(_: Path, **__: Any) -> dict[str, Any]:
         raise error
 
-    monkeypatch.setattr("matchcore.operations.verify.describe", describe)
+    monkeypatch.setattr("matchcore.operations.describe", describe)
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, UnicodeError, AssertionError, MemoryError])

@@ -30,9 +30,10 @@ from matchcore.journal.format import FILE_BYTES_MAX, FrameHeader
 from matchcore.journal.notes import read_note
 from matchcore.journal.segments import segment_files
 from matchcore.operations.archive import archive
+from matchcore.operations.describe import book, describe
 from matchcore.operations.repair import repair
 from matchcore.operations.tail import lines
-from matchcore.operations.verify import book_of, describe, verify_all
+from matchcore.operations.verify import verify as verify_all
 
 ONE = mc.Instrument("ONE", tick=1)
 
@@ -117,7 +118,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "verify": lambda path: verify_all(path),
     "look": lambda path: mc.Engine.at(path),
     "info": describe,
-    "book": lambda path: book_of(path, "ONE"),
+    "book": lambda path: book(path, "ONE"),
     "tail": lambda path: list(lines(path, count=5)),
     "follow": follow,
     "snapshot": take,

@@ -10,7 +10,8 @@ import click
 
 from ..records.arguments import SHARD_MAX
 from ..records.times import parse
-from .output import failing_kindly, json_option, show, show_rows
+from .options import json_option
+from .output import failing_kindly, show, show_rows
 
 if TYPE_CHECKING:
     from ..sinks.sql.queries import Array, Queries

@@ -1,4 +1,4 @@
-"""`archive` and `repair`: what changes an exchange's files, said before and after."""
+"""`matchcore repair`: a damaged log cut where it is still good; says what that loses first."""
 
 from __future__ import annotations
 
@@ -7,76 +7,11 @@ from pathlib import Path
 
 import click
 
-from ..journal import Keys, identity_of
+from ..journal import Keys
 from ..journal.position import POSITION_NAME
-from ..operations.archive import KEEP_SNAPSHOTS, archive
 from ..operations.repair import Plan, plan, repair
-from ..sinks import open_sink
-from .output import (
-    DAMAGED,
-    directory_argument,
-    failing_kindly,
-    json_option,
-    out,
-    progress_bar,
-    show,
-)
-
-
-@click.command(name="archive")
-@directory_argument
-@click.option("--to", "place", type=click.Path(file_okay=False, path_type=Path),
-              help="Directory that takes the segments; made if it is not there.")  # fmt: skip
-@click.option("--drop", is_flag=True, help="Remove them instead.")
-@click.option("--keep-snapshots", type=click.IntRange(1), default=KEEP_SNAPSHOTS,
-              show_default=True, help="How many good snapshots must lie behind them.")  # fmt: skip
-@click.option("--follower", "followers", multiple=True, metavar="URL",
-              help="A database that still follows: what it needs stays.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@json_option
-def archive_command(
-    directory: Path,
-    place: Path | None,
-    drop: bool,
-    keep_snapshots: int,
-    followers: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Move old segments out of an exchange, also while an engine has it open.
-
-    \b
-    Example:  matchcore archive exchange.d --to /backup/exchange
-    Only what lies before the oldest kept snapshot goes, each copy compared first.
-    To put segments back, copy them into the directory again.
-    """
-    if (place is None) != drop:
-        raise click.UsageError("either --to PLACE or --drop")
-    if place is not None and place.exists() and place.samefile(directory):
-        raise click.BadParameter(f"{place} is the exchange itself", param_hint="--to")
-    with failing_kindly(as_json), progress_bar("archiving", None) as progress:
-        result = archive(
-            directory, place, drop=drop, keep_snapshots=keep_snapshots,
-            needed=_slowest(directory, followers), dry_run=dry_run, progress=progress,
-        )  # fmt: skip
-    title = f"{'Would go' if dry_run else 'Gone'} from {directory}: {len(result.segments)} segments"
-    show(asdict(result), as_json, title=title)
-    if not as_json:
-        for name in result.segments:
-            out.print(f"  {name}")
-
-
-def _slowest(directory: Path, followers: tuple[str, ...]) -> int | None:
-    """The least position of these databases; 0 for one that has not begun."""
-    positions = []
-    for url in followers:
-        sink = open_sink(url, identity_of(directory))
-        try:
-            position = sink.position()
-        finally:
-            sink.close()
-        positions.append(position.sequence if position else 0)
-    return min(positions, default=None)
+from .options import directory_argument, json_option
+from .output import DAMAGED, failing_kindly, out, show
 
 
 @click.command(name="repair")

@@ -13,7 +13,8 @@ from ..errors import InvalidCommand
 from ..journal import Keys
 from ..operations.tail import last_sequence
 from ..records.times import parse, zone_of
-from .output import directory_argument, failing_kindly, json_option, progress_bar, show, zone_name
+from .options import directory_argument, json_option, zone_name
+from .output import failing_kindly, progress_bar, show
 
 
 @click.command(name="draw")

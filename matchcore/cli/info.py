@@ -1,0 +1,31 @@
+"""`matchcore info`: what a directory holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..journal import Keys
+from .options import directory_argument, json_option
+from .output import failing_kindly, show, show_rows
+
+
+@click.command()
+@directory_argument
+@json_option
+def info(directory: Path, as_json: bool) -> None:
+    """Say what a directory holds: identity, sequence, instruments, segments, snapshots.
+
+    \b
+    Example:  matchcore info exchange.d --json
+    """
+    from ..operations import describe
+
+    with failing_kindly(as_json):
+        result = describe(directory, keys=Keys.from_environment())
+    show(result, as_json, title=str(directory))
+    if not as_json:
+        show(result["opening"], False, title="An open now would")
+        rows = [list(row.values()) for row in result["instruments"]]
+        show_rows(["symbol", "tick", "lot", "orders", "best bid", "best ask"], rows)

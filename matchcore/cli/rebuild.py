@@ -1,0 +1,49 @@
+"""`matchcore rebuild`: the rows of an exchange dropped and written again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from ..journal import Keys
+from ..sinks.urls import shown
+from .options import archives_option, directory_argument, json_option, shard_option
+from .output import failing_kindly, progress_bar, show
+
+
+@click.command()
+@directory_argument
+@click.argument("url")
+@shard_option
+@archives_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def rebuild(
+    directory: Path, url: str, shard: int, archives: tuple[Path, ...], yes: bool, as_json: bool
+) -> None:
+    """Drop every row of an exchange from a database, and fill it again from the journal.
+
+    \b
+    Example:  matchcore rebuild exchange.d sqlite:///exchange.db --yes
+    The whole log is read and checked before anything is dropped.  Into an empty database
+    `matchcore follow` does the same.
+    """
+    from ..sinks.sql.rebuild import rebuild as rebuild_rows
+
+    if not yes:
+        click.confirm("Drop all rows of this exchange there and write them again?", abort=True)
+    started = time.perf_counter()
+    with failing_kindly(as_json), progress_bar("rebuilding", None) as progress:
+        position = rebuild_rows(
+            directory, url, shard=shard, archives=archives, keys=Keys.from_environment(),
+            expect=progress.expect, progress=progress,
+        )  # fmt: skip
+    result = {
+        "last_sequence": position.sequence,
+        "epoch": position.epoch,
+        "seconds": round(time.perf_counter() - started, 3),
+        "database": shown(url),
+    }
+    show(result, as_json, title=f"Rebuilt from {directory}")

@@ -1,0 +1,32 @@
+"""`matchcore snapshot`: a snapshot from the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..journal import Keys
+from ..journal.snapshots import sequence_of
+from .options import directory_argument, json_option
+from .output import failing_kindly, progress_bar, show
+
+
+@click.command()
+@directory_argument
+@click.option("--at", "sequence", type=click.IntRange(0), metavar="SEQUENCE",
+              help="Behind the last batch up to this command (default: the end).")  # fmt: skip
+@json_option
+def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
+    """Write a snapshot from the log, also while an engine has it open.
+
+    \b
+    Example:  matchcore snapshot exchange.d
+    The engine is not stopped: this follows the log from the newest snapshot on.
+    """
+    from ..engine.snapshotting import take
+
+    with failing_kindly(as_json), progress_bar("following", None) as progress:
+        file = take(directory, sequence=sequence, keys=Keys.from_environment(), progress=progress)
+    show({"sequence": sequence_of(file), "path": str(file), "bytes": file.stat().st_size}, as_json,
+         title=f"Snapshot of {directory}")  # fmt: skip
