@@ -19,10 +19,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from matchcore.bench import neutral, sql
+from matchcore.bench import neutral
 from matchcore.bench.suite import stamp
 from matchcore.bench.throughput import BATCH, INSTRUMENT
 from matchcore.engine.engine import Engine
+
+from .suites import sql
 
 ROUNDS = 7
 MESSAGES, SENT = 200_000, 3_000_000

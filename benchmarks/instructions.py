@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from matchcore import Kind, Side, TimeInForce
 from matchcore.bench._loops import Rig
-from matchcore.bench.scale import resting_orders
+from matchcore.bench.resting import resting_orders
 from matchcore.bench.suite import stamp
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)

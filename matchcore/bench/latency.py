@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from . import neutral
 from ._loops import Rig, first_touches
+from .resting import resting_orders
 
 RATES = (125_000, 250_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000, 5_000_000)
 PERCENTILES = (50, 99, 99.99, 100)
@@ -95,8 +96,6 @@ def open_loop(commands: NDArray[np.void], rate: float, reserve: int = 0) -> NDAr
 
 def growing(reserve: int = 0) -> NDArray[np.int64]:
     """Nanoseconds of every command while a book grows from nothing to five million orders."""
-    from .scale import resting_orders
-
     return Rig(reserve=reserve).each(resting_orders(ORDERS))
 
 

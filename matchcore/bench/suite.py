@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import VERSION
-from . import journal, latency, scale, snapshot, sql, throughput, worst
+from . import journal, latency, throughput
 
 MILLION_A_SECOND = "million/s"
 
@@ -37,24 +37,27 @@ class Figure:
 Group = list[Figure]
 
 #: name -> the groups of figures of a flow of `count` new orders, and whether one core is enough
-SUITES: dict[str, tuple[Callable[[int], Iterable[list[tuple[Any, ...]]]], bool]] = {
+Suites = dict[str, tuple[Callable[[int], Iterable[list[tuple[Any, ...]]]], bool]]
+
+SUITES: Suites = {
     "neutral": (throughput.groups, True),
     "journal": (journal.groups, False),
     "latency": (latency.groups, True),
-    "scale": (scale.groups, False),
-    "snapshot": (snapshot.groups, False),
-    "sql": (sql.groups, False),
-    "worst": (worst.groups, True),
 }
 
 
 def run_suite(
-    *, names: Iterable[str], count: int, rounds: int, progress: Callable[[int], None]
+    *,
+    names: Iterable[str],
+    count: int,
+    rounds: int,
+    progress: Callable[[int], None],
+    suites: Suites = SUITES,
 ) -> dict[str, Any]:
-    """Takes every figure of the suites `rounds` times."""
+    """Takes every figure of the suites of these names `rounds` times."""
     figures = []
     for name in names:
-        groups, single = SUITES[name]
+        groups, single = suites[name]
         with _on_one_core() if single else nullcontext():
             for group in groups(count):
                 for figure, values in _taken([Figure(*one) for one in group], rounds):

@@ -249,11 +249,6 @@ class Payload:
 NOTHING = Payload(False, b"", 0)
 
 
-def unpack_commands(codec: int, payload: Bytes, count: int) -> NDArray[np.void]:
-    """The `COMMAND` array of a payload; `BadBytes` when it does not hold `count` of them."""
-    return Payload.checked(codec, payload, count).commands()
-
-
 def _decompress(payload: Bytes, at_most: int) -> bytes:
     """LZ4 with its size in front; ValueError if it claims or gives more than there can be."""
     if len(payload) < _SIZE.size or _SIZE.unpack_from(payload)[0] > at_most:

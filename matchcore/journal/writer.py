@@ -71,7 +71,6 @@ class Recovered:
     frames: int = 0
     commands: int = 0
     cut_bytes: int = 0
-    cut_path: str = ""
     not_there: tuple[int, int] | None = None
 
 
@@ -259,7 +258,6 @@ class FileLog:
         self._miss(walk.header.identity, walk.sequence - 1)
         if torn:
             self.recovered.cut_bytes = walk.size() - walk.offset
-            self.recovered.cut_path = str(walk.path)
         if walk.size() > walk.offset:
             self._disk.ftruncate(walk.fd, walk.offset)
         # Frames that no crash tore are accepted, and must stay.  After a failed sync the kernel

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import matchcore as mc
-from matchcore.bench import latency, neutral, scale, worst
+from matchcore.bench import latency, neutral
 from matchcore.bench._loops import Rig, pauses
-from matchcore.bench.suite import run_suite
+from matchcore.bench.suite import SUITES, Suites, run_suite
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def ours(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`benchmarks.suites`, which the checkout only has."""
+    if not (ROOT / "benchmarks" / "suites").is_dir():
+        pytest.skip("these suites are in the checkout only")
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import suites
+
+    return suites
 
 
 @pytest.fixture
@@ -29,40 +45,67 @@ def test_a_suite_says_its_figures(name: str, tmp_path: Path) -> None:
         assert 0 < figure["least"] <= figure["median"] <= figure["most"]
 
 
-def test_latency_and_scale_on_a_small_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latency_on_a_small_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "RATES", (500_000,))
     monkeypatch.setattr(latency, "ORDERS", 5000)
-    monkeypatch.setattr(scale, "RESTING", 20_000)
-    monkeypatch.setattr(scale, "FLOW", 4000)
-    monkeypatch.setattr(scale, "INSTRUMENTS", 100)
-    monkeypatch.setattr(scale, "RESERVE", 1 << 24)
     monkeypatch.setattr(latency, "RESERVE", 1 << 22)
     monkeypatch.setattr(latency, "GROWING_RESERVE", 1 << 24)
-    found = run_suite(names=["latency", "scale"], count=2000, rounds=1, progress=lambda step: None)
-    what = [figure["what"] for figure in found["figures"]]
+    what = [figure["what"] for figure in taken("latency", 2000)]
     assert len(what) == len(set(what)) and any("p99.99" in one for one in what)
 
 
-def test_worst_cases_of_small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def taken(name: str, count: int, suites: Suites = SUITES) -> list[dict[str, Any]]:
+    found = run_suite(
+        names=[name], count=count, rounds=1, progress=lambda step: None, suites=suites
+    )
+    figures: list[dict[str, Any]] = found["figures"]
+    return figures
+
+
+def test_scale_on_a_small_flow(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"RESTING": 20_000, "FLOW": 4000, "INSTRUMENTS": 100, "RESERVE": 1 << 24}
+    for name, value in small.items():
+        monkeypatch.setattr(ours.scale, name, value)
+    what = [figure["what"] for figure in taken("scale", 2000, ours.SUITES)]
+    assert len(what) == len(set(what)) > 7
+
+
+def test_worst_cases_of_small_sizes(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"FAR": 300, "IDS": 500, "QUEUE": 1000, "SIDE_LEVELS": 20, "SWEEPS": 2}
     for name, value in (small | {"PAUSES_SECONDS": 0.01}).items():
-        monkeypatch.setattr(worst, name, value)
-    found = run_suite(names=["worst"], count=1000, rounds=1, progress=lambda step: None)
-    what = [figure["what"] for figure in found["figures"]]
+        monkeypatch.setattr(ours.worst, name, value)
+    figures = taken("worst", 1000, ours.SUITES)
+    what = [figure["what"] for figure in figures]
     assert len(what) == len(set(what)) and len(what) > 20
-    assert all(f["median"] > 0 for f in found["figures"] if f["unit"] == "million/s")
+    assert all(f["median"] > 0 for f in figures if f["unit"] == "million/s")
+
+
+def test_the_command_of_the_checkout_prints_json(
+    ours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.suites.__main__ import suites
+
+    def groups(count: int) -> list[list[tuple[str, Any, str]]]:
+        return [[("a figure", lambda: float(count), "bytes")]]
+
+    monkeypatch.setitem(ours.SUITES, "scale", (groups, False))
+    result = CliRunner().invoke(suites, ["scale", "--count", "1234", "--json"])
+    assert result.exit_code == 0, result.output
+    (figure,) = json.loads(result.stdout)["figures"]
+    assert (figure["suite"], figure["median"]) == ("scale", 1234)
+    assert CliRunner().invoke(suites, ["neutral"]).exit_code == 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
-def test_a_queue_from_its_middle_is_the_whole_queue(count: int) -> None:
-    places = worst.from_the_middle(count)
+def test_a_queue_from_its_middle_is_the_whole_queue(ours: Any, count: int) -> None:
+    places = ours.worst.from_the_middle(count)
     assert sorted(places) == list(range(count))
     assert (np.diff(np.abs(places - (count - 1) / 2)) >= 0).all()
 
 
-def test_a_large_command_is_done_to_its_end_by_every_loop() -> None:
-    resting, count = worst.orders(1000), 1000
-    sweep = worst.orders(1, kind=mc.Kind.MASS_CANCEL)
+def test_a_large_command_is_done_to_its_end_by_every_loop(ours: Any) -> None:
+    resting, count = ours.worst.orders(1000), 1000
+    sweep = ours.worst.orders(1, kind=mc.Kind.MASS_CANCEL)
     for end in ("run", "each", "calls"):
         rig = Rig(batch=1)
         rig.run(resting, 1)

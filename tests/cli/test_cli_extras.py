@@ -86,3 +86,13 @@ def test_the_command_line_does_not_load_what_it_may_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["Queries", "reconcile", "to_frame"])
+def test_what_needs_a_database_names_its_extra(name: str) -> None:
+    code = f"import matchcore.sinks\ntry: matchcore.sinks.{name}\nexcept ImportError as e: print(e)"
+    for block in (HALTED, HOOKED):
+        done = without(["sqlalchemy"], code, block)
+        assert done.stdout.endswith("optional dependency: pip install 'matchcore[sql]'\n"), done
+    code = "import matchcore.sinks\nprint(hasattr(matchcore.sinks, 'nothing'))"
+    assert without(["sqlalchemy"], code, HOOKED).stdout == "False\n"

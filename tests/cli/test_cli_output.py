@@ -119,7 +119,7 @@ def test_text_in_a_pipe_has_no_escapes_and_no_bar(
 
 def test_bench_prints_json_and_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matchcore.bench.suite.run_suite", small_suite)
-    code, found = run_json("bench", "--count", 1000, "--rounds", 1, "--suite", "scale")
+    code, found = run_json("bench", "--count", 1000, "--rounds", 1, "--suite", "latency")
     assert code == 0 and found["figures"][0]["what"] == "1000 by 1"
     result = run("bench", "--count", 1000, "--rounds", 1)
     assert "1000 by 1" in result.stdout and "12.500" in result.stdout
@@ -127,7 +127,7 @@ def test_bench_prints_json_and_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def small_suite(
-    *, names: tuple[str, ...], count: int, rounds: int, progress: object
+    *, names: tuple[str, ...], count: int, rounds: int, progress: object, suites: object
 ) -> dict[str, object]:
     figure = {"suite": names[0], "what": f"{count} by {rounds}", "median": 12.5, "least": 1}
     figure |= {"most": 13, "unit": "million/s", "note": ""}

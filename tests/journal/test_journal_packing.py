@@ -17,8 +17,8 @@ from matchcore.journal.format import (
     CODEC_RAW,
     RAW_COMMANDS_MAX,
     BadBytes,
+    Payload,
     pack_commands,
-    unpack_commands,
 )
 
 EDGES = st.sampled_from([0, 1, 255, 256, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1])
@@ -46,11 +46,15 @@ def records(draw: st.DrawFn, most: int = 300) -> NDArray:
     return words.reshape(-1).view(COMMAND)
 
 
+def unpacked(codec: int, payload: bytes, count: int) -> NDArray:
+    return Payload.checked(codec, payload, count).commands()
+
+
 @given(records())
 @settings(max_examples=150, deadline=None)
 def test_commands_come_back_bit_for_bit(commands: NDArray) -> None:
     codec, payload = pack_commands(commands)
-    assert same(unpack_commands(codec, payload, len(commands)), commands)
+    assert same(unpacked(codec, payload, len(commands)), commands)
     assert len(payload) <= commands.nbytes
 
 
@@ -74,7 +78,7 @@ def test_larger_frames_are_columns_and_smaller_than_raw(count: int) -> None:
     codec, payload = pack_commands(commands)
     assert codec == CODEC_PLANES
     assert len(payload) < commands.nbytes // 3
-    assert same(unpack_commands(codec, payload, count), commands)
+    assert same(unpacked(codec, payload, count), commands)
 
 
 def test_what_does_not_shrink_stays_raw() -> None:
@@ -87,7 +91,7 @@ def test_a_plane_with_a_sector_of_zeros_goes_behind_lz4() -> None:
     commands["account"] = np.arange(4096) == 4095  # one byte in a plane of zeros
     codec, payload = pack_commands(commands)
     assert codec == CODEC_PLANES_LZ4
-    assert same(unpack_commands(codec, payload, 4096), commands)
+    assert same(unpacked(codec, payload, 4096), commands)
 
 
 @given(records(most=2000))
@@ -105,7 +109,7 @@ def test_where_there_is_no_time_now_is_packed(commands: NDArray, now: int, bare:
     codec, payload = pack_commands(commands, now)
     wanted = commands.copy()
     wanted["time"][commands["time"] == 0] = now
-    assert same(unpack_commands(codec, payload, len(commands)), wanted)
+    assert same(unpacked(codec, payload, len(commands)), wanted)
     assert commands.tobytes() == before  # it is the caller's
 
 
@@ -209,7 +213,7 @@ def test_a_mutated_payload_gives_commands_or_bad_bytes(data: st.DataObject, whic
     wanted = data.draw(st.sampled_from([count, 0, 1, count - 1, count + 1, 65536]))
     codec = data.draw(st.sampled_from([codec, CODEC_RAW, CODEC_PLANES, CODEC_PLANES_LZ4]))
     try:
-        got = unpack_commands(codec, bytes(mutated[:cut]) + tail, wanted)
+        got = unpacked(codec, bytes(mutated[:cut]) + tail, wanted)
     except BadBytes:
         return
     assert got.dtype == COMMAND and len(got) == wanted
@@ -219,7 +223,7 @@ def test_a_mutated_payload_gives_commands_or_bad_bytes(data: st.DataObject, whic
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_give_commands_or_bad_bytes(codec: int, payload: bytes, count: int) -> None:
     try:
-        got = unpack_commands(codec, payload, count)
+        got = unpacked(codec, payload, count)
     except BadBytes:
         return
     assert got.dtype == COMMAND and len(got) == count
@@ -230,9 +234,9 @@ def test_lz4_that_claims_a_huge_size_is_refused(claim: int) -> None:
     codec, payload, count = payloads()[3]
     assert codec == CODEC_PLANES_LZ4
     with pytest.raises(BadBytes, match="impossible size"):
-        unpack_commands(codec, claim.to_bytes(4, "little") + payload[4:], count)
+        unpacked(codec, claim.to_bytes(4, "little") + payload[4:], count)
 
 
 def test_a_raw_payload_of_another_length_is_refused() -> None:
     with pytest.raises(BadBytes, match="191 bytes for 2 commands"):
-        unpack_commands(CODEC_RAW, bytes(191), 2)
+        unpacked(CODEC_RAW, bytes(191), 2)

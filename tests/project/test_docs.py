@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md",
-         "docs/queries.md", "docs/what-if.md")  # fmt: skip
+         "docs/queries.md", "docs/what-if.md", "docs/operations.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Parts of the compiled machine, inlined into it: `.pxd` files only."""

@@ -23,9 +23,6 @@ class Order:
     flags: int
 
 
-Level = OrderedDict[int, Order]  # order id -> order, oldest first
-
-
 class Book:
     """One instrument: per side price -> queue, and every live order by id."""
 

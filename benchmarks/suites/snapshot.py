@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine.engine import Engine
-from ..records.schema import Side
-from ..records.typed import Cancel, NewOrder
-from ._loops import pauses
-from .scale import resting_orders
-from .throughput import BATCH, INSTRUMENT, feed
+from matchcore.bench._loops import pauses
+from matchcore.bench.resting import resting_orders
+from matchcore.bench.throughput import BATCH, INSTRUMENT, feed
+from matchcore.engine.engine import Engine
+from matchcore.records.schema import Side
+from matchcore.records.typed import Cancel, NewOrder
 
 RESTING = 1_000_000
 QUIET_SECONDS = 2.0

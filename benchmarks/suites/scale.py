@@ -9,17 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.commands import COMMAND
-from ..records.schema import Kind, OrderType, Side, TimeInForce
-from . import neutral
-from ._loops import Rig
-from .throughput import BATCH
+from matchcore.bench import neutral
+from matchcore.bench._loops import Rig
+from matchcore.bench.resting import resting_orders, zipf
+from matchcore.bench.throughput import BATCH
+from matchcore.records.commands import COMMAND
+from matchcore.records.schema import Kind, Side
 
+CHECKOUT = Path(__file__).parents[2]
 INSTRUMENTS = 10_000
 RESTING = 4_000_000
 RESERVE = 1 << 30
@@ -45,28 +48,6 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
         ("the same, memory reserved", partial(two_threads, one, RESERVE), "times"),
         ("two machines in two processes, to one", two_processes, "times"),
     ]
-
-
-def resting_orders(count: int, instruments: int = 1, seed: int = 7) -> NDArray[np.void]:
-    """New orders that all rest: buys below and sells above a mid, ids in no order."""
-    rng = np.random.default_rng(seed)
-    made = np.zeros(count, COMMAND)
-    made["kind"], made["order_type"] = Kind.NEW, OrderType.LIMIT
-    made["time_in_force"] = TimeInForce.GTC
-    made["order_id"] = rng.permutation(count) + 1
-    made["instrument"] = zipf(rng, count, instruments)
-    made["side"] = rng.integers(Side.BUY, Side.SELL + 1, count)
-    far = rng.geometric(0.01, count)
-    made["price"] = np.where(made["side"] == Side.BUY, 100_000 - far, 100_000 + far)
-    made["quantity"] = rng.integers(1, 101, count)
-    return made
-
-
-def zipf(rng: np.random.Generator, count: int, instruments: int) -> NDArray[np.int64]:
-    """Instrument numbers, the n-th as often as 1 / n."""
-    weights = np.cumsum(1 / np.arange(1, instruments + 1))
-    numbers: NDArray[np.int64] = np.searchsorted(weights, rng.random(count) * weights[-1])
-    return numbers + 1
 
 
 def churn(resting: NDArray[np.void], count: int, seed: int = 8) -> NDArray[np.void]:
@@ -118,7 +99,7 @@ def resident_bytes() -> int:
 
 CHILD_BYTES = """
 import sys
-from matchcore.bench import scale
+from benchmarks.suites import scale
 print(scale.{}())
 """
 
@@ -134,7 +115,8 @@ def order_bytes() -> float:
 
 def _alone(what: str) -> float:
     child = [sys.executable, "-c", CHILD_BYTES.format(what)]
-    return float(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(child, cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def _empty_book_bytes() -> float:
@@ -185,7 +167,8 @@ def _together(commands: NDArray[np.void], threads: int, reserve: int) -> float:
 
 CHILD = """
 import sys
-from matchcore.bench import neutral, scale
+from matchcore.bench import neutral
+from benchmarks.suites import scale
 flow = neutral.commands(neutral.messages("normal", 300_000))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -201,7 +184,11 @@ def two_processes() -> float:
 def _processes(count: int) -> list[float]:
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", CHILD],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(count)
     ]

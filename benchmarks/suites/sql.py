@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.engine import Engine
-from ..journal import Position
-from ..sinks import Rows, RowSink, open_store
-from . import loaders, neutral
-from .throughput import BATCH, INSTRUMENT
+from matchcore.bench import neutral
+from matchcore.bench.throughput import BATCH, INSTRUMENT
+from matchcore.engine.engine import Engine
+from matchcore.journal import Position
+from matchcore.sinks import Rows, RowSink, open_store
+
+from . import loaders
 
 IDENTITY = bytes(16)
 COMMANDS_MAX = 100_000
@@ -61,7 +63,7 @@ def batches_of(count: int) -> Batches:
 
 def fresh(url: str) -> Any:
     """A store of new tables."""
-    from ..sinks.sql.schema import METADATA
+    from matchcore.sinks.sql.schema import METADATA
 
     store: Any = open_store(url, IDENTITY)
     with store._speaking() as connection:

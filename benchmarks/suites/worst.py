@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.commands import COMMAND
-from ..records.schema import Kind, OrderType, Side, TimeInForce
-from ._loops import Rig, pauses
-from .latency import Taken
+from matchcore.bench._loops import Rig, pauses
+from matchcore.bench.latency import Taken
+from matchcore.bench.throughput import BATCH
+from matchcore.records.commands import COMMAND
+from matchcore.records.schema import Kind, OrderType, Side, TimeInForce
+
 from .scale import resident_bytes
-from .throughput import BATCH
 
 Commands = NDArray[np.void]
 

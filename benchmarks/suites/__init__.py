@@ -1,0 +1,14 @@
+"""Suites of figures for who develops matchcore; the others are `matchcore bench`."""
+
+from __future__ import annotations
+
+from matchcore.bench.suite import Suites
+
+from . import scale, snapshot, sql, worst
+
+SUITES: Suites = {
+    "scale": (scale.groups, False),
+    "snapshot": (snapshot.groups, False),
+    "sql": (sql.groups, False),
+    "worst": (worst.groups, True),
+}

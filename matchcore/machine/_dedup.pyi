@@ -1,1 +1,0 @@
-# Nothing here for Python: `_machine.Machine` is the face.

@@ -1,1 +1,0 @@
-# Nothing here for Python: `_machine.Machine` and `_orderbook.OrderBook` are the faces.
