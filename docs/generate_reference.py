@@ -27,7 +27,7 @@ where an integer is given, times in nanoseconds since 1970 UTC. [Glossary](gloss
 SECTIONS = {
     "Exchange": ["Engine", "AsyncEngine", "OrderBook", "Machine", "Follower", "Sink", "MemoryLog"],
     "Commands": ["NewOrder", "Cancel", "Amend", "Reduce", "MassCancel", "EndDay", "AddInstrument",
-                 "ChangeInstrument", "Instrument", "Keys"],
+                 "ChangeInstrument", "UpgradeRules", "Instrument", "Keys"],
     "Answers and events": ["Answer", "Trade", "OrderEvent"],
 }  # fmt: skip
 

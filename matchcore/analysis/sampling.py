@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.recovery import Start, look, of_this_log, starts
+from ..engine.recovery import Start, look, of_this_log, replay, starts
 from ..errors import NotInTheLog
-from ..journal import Frame, Keys, LogReader, despite_archiving, first_sequence, snapshots
+from ..journal import Keys, LogReader, batches, despite_archiving, first_sequence, snapshots
 from ..machine import Machine, machine_class
-from ..records.commands import defines, joined
+from ..records.commands import defines
 from ..records.events import fresh
 from ..records.schema import EventKind, Side
 from ..records.times import text_of
@@ -183,8 +183,11 @@ class _Reading:
         found: _Extent | None = None
         self._progress(self._earliest)
         with LogReader(self._directory, after=self._earliest, keys=self._keys) as reader:
-            for sequence, commands in _bundles(reader.read(), self._earliest):
+            for batch in batches(reader.read(), BUNDLE_COMMANDS):
+                sequence, commands = batch.first_sequence, batch.commands
                 self._progress(len(commands))
+                if batch.rules:
+                    continue
                 times, mine = commands["time"], self._mine(commands)
                 if first is not None:
                     mine &= times >= first
@@ -216,12 +219,14 @@ class _Reading:
         with LogReader(
             self._directory, after=start.sequence, chain=start.chain, keys=self._keys
         ) as reader:
-            for sequence, commands in _bundles(reader.read(), start.sequence):
-                self._progress(len(commands))
-                before = min(max(0, extent.first_sequence - sequence), len(commands))
-                if before:
-                    machine.replay(commands[:before])
-                commands = commands[before : extent.last_sequence + 1 - sequence]
+            for batch in batches(reader.read(), BUNDLE_COMMANDS):
+                self._progress(len(batch.commands))
+                replay(machine, batch, upto=extent.first_sequence - 1)
+                if batch.rules:
+                    replay(machine, batch, upto=extent.last_sequence)
+                at, end = (one + 1 - batch.first_sequence
+                           for one in (machine.sequence, extent.last_sequence))  # fmt: skip
+                commands = batch.commands[at:end]
                 columns = self._columns(samples, commands, column)
                 for part, there in zip(*_parts(commands, columns), strict=True):
                     if there != column:
@@ -259,21 +264,6 @@ class _Reading:
         if len(events):
             at = (events["sequence"] - np.uint64(sequence)).astype(np.int64)
             samples.add_trades(commands["time"][at], events, price)
-
-
-def _bundles(frames: Iterable[Frame], after: int) -> Iterator[tuple[int, NDArray[np.void]]]:
-    """Commands beyond `after` with the sequence of the first, small frames put together."""
-    waiting: list[NDArray[np.void]] = []
-    size = 0
-    for frame in frames:
-        commands = frame.commands[max(0, after + 1 - frame.first_sequence) :]
-        waiting.append(commands)
-        size += len(commands)
-        if size >= BUNDLE_COMMANDS:
-            yield after + 1, joined(waiting)
-            after, size, waiting = after + size, 0, []
-    if size:
-        yield after + 1, joined(waiting)
 
 
 def _parts(

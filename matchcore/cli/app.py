@@ -23,6 +23,7 @@ from .replay import replay
 from .snapshot import snapshot
 from .tail import tail
 from .torture import torture
+from .upgrade_rules import upgrade_rules_command
 from .verify import verify
 
 
@@ -43,6 +44,7 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    follow, reconcile, rebuild, query, ddl_command, draw_command, bench, torture,
+    upgrade_rules_command, follow, reconcile, rebuild, query, ddl_command, draw_command, bench,
+    torture,
 ):  # fmt: skip
     app.add_command(command)

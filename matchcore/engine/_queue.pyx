@@ -43,6 +43,7 @@ cdef class Submission:
     cdef public bint to_disk        # whatever the policy
     cdef public bint is_borrowed    # the records are the caller's array
     cdef public bint rings_later    # whoever places it rings for the log's thread
+    cdef public int rules           # 0, or the version of the rules that its one command changes to
 
     def __cinit__(self, *given):
         self.records = b""
@@ -475,12 +476,10 @@ cdef class Queue:
     cdef void ring_soon(self, Waiter waiter) noexcept:
         """When this thread gives back the GIL, which the waiter needs."""
         waiter.is_done = True
-        if self.first is None:
-            self.first = waiter
-        else:
+        if self.last is not None:
             self.last.after = waiter
             self.last.bell.next = &waiter.bell
-        self.last = waiter
+        self.first, self.last = self.first or waiter, waiter
 
     def ring_now(self):
         """Wakes the threads that were answered."""

@@ -52,6 +52,10 @@ class AsyncEngine:
         """As `Engine.submit_batch`; the array may be written to as soon as this is awaited."""
         return self._send(commands)
 
+    async def upgrade_rules(self) -> Answer | None:
+        """As `Engine.upgrade_rules`, in another thread."""
+        return await asyncio.get_running_loop().run_in_executor(None, self.engine.upgrade_rules)
+
     async def _send(self, commands: Any) -> Any:
         loop = asyncio.get_running_loop()
         box = self._box

@@ -33,6 +33,7 @@ from ..journal import (
     snapshots,
 )
 from ..machine import Machine, machine_class
+from ..machine.state import newer_rules
 from ..records.arguments import integer
 from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
@@ -47,9 +48,10 @@ from .forks import Fork, Frames
 from .lifetime import Living
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
-from .recovery import Recovery, at_durable, look, open_for_writing, recorded, sequence_at
+from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .submissions import Commit, Promise
+from .upgrading import Upgrading
 
 #: what a crash can take, by policy; "interval" has a bound of its own
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
@@ -172,7 +174,7 @@ class Engine(Reads, Calls, Living):
         wanted = distinct(instruments)
         driven = machine_class(machine)(reserve)
         for frame in log.frames() if log is not None else ():
-            driven.replay(frame.commands)
+            replay(driven, frame)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
 
     @classmethod
@@ -291,6 +293,28 @@ class Engine(Reads, Calls, Living):
             way.result = Answer(b"", directory, self.durability)
             record = pack(commands, directory)
             placed = pipeline.place(machine, way, record, then, self._clock, block)
+
+    def upgrade_rules(self) -> Answer | None:
+        """Changes to the newest version of the rules that this matchcore knows, for good.
+
+        It is a command in the log, answered as others are, and raises what they raise.  None if
+        the exchange has that version: nothing is written then.  Ctrl-C while it gets its place
+        may end the engine.
+        """
+        with self._lock:
+            self._usable()
+            machine, directory = self._seen(), self._machine.instruments
+            version = newer_rules(machine.rules)
+            if version is None:
+                return None
+            if self._log is None:
+                return Answer(machine.upgrade(version).tobytes(), directory)
+        self._pipeline.start()
+        step = Upgrading(machine, version, operator.index(self._clock()))
+        self._pipeline.place_batch(step, step.way, step.way.records, None, False, True)
+        if not step.way.count:
+            return None
+        return Answer(step.way.result.tobytes(), directory, self.durability)
 
     def ring(self) -> None:
         """Has the log's thread take what was placed by ways with `rings_later`."""
@@ -449,6 +473,9 @@ class Engine(Reads, Calls, Living):
         try:
             if where is not None and self.path is not None:
                 self.persistence = Persistence(self.path, where, lambda: self.durable)
+            if not self.sequence:
+                self.upgrade_rules()
+            self.recovery.note_rules(self._machine)
             self.add_missing(wanted)  # last: what is refused has added none
         except BaseException:
             self.close()

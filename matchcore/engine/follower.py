@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
-from ..errors import LogDamaged, SinkError
-from ..journal import Keys, LogReader, Position
+from ..errors import SinkError
+from ..journal import Keys, LogReader, Position, batches
 from ..machine import machine_class
-from ..records.commands import joined
-from .recovery import of_this_log, starts
+from .recovery import apply, of_this_log, replay, starts
 
 POLL_SECONDS = 0.02
 LOOK_SECONDS = 1.0  # between two looks at where an idle sink stands
@@ -83,7 +82,7 @@ class Follower(Closing):
     ) -> None:
         self._directory, self._sink, self._keys = Path(path), sink, keys
         self._made, self._went_back = machine_class(machine), went_back
-        self._refused = ""  # what the sink said when it did not take a bundle
+        self._refused = ""  # what the sink said when it did not take a batch
         self._told = False  # whether the sink has ever said a position
         self._begin(sink.position() or Position(0, 0))
 
@@ -134,49 +133,27 @@ class Follower(Closing):
 
     def _deliver(self) -> int:
         delivered = 0
-        for epoch, commands in self._bundles():
-            known = max(0, self._behind - self._machine.sequence)
-            self._machine.apply(commands[:known])
-            if known < len(commands):
-                events = self._machine.apply(commands[known:])
-                position = Position(epoch, self._machine.sequence)
+        for batch in batches(self._reader.read(), BUNDLE_COMMANDS):
+            replay(self._machine, batch, upto=self._behind)
+            commands = batch.commands[self._machine.sequence + 1 - batch.first_sequence :]
+            if len(commands):
+                events = apply(self._machine, batch)
+                position = Position(batch.epoch, self._machine.sequence)
                 try:
-                    self._sink.write(position, commands[known:], events)
+                    self._sink.write(position, commands, events)
                 except SinkBehind:
                     raise
                 except BaseException as error:
                     self._refused = str(error) or type(error).__name__
                     raise
                 self.position = position
-                delivered += len(commands) - known
+                delivered += len(commands)
         if not delivered and self._machine.sequence < self._behind:
             raise SinkError(
                 f"the sink stands at sequence {self._behind}, the log ends at"
                 f" {self._machine.sequence}: it belongs to another history"
             )
         return delivered
-
-    def _bundles(self) -> Iterator[tuple[int, NDArray[np.void]]]:
-        """What the machine has not seen, frames put together: one transaction for many commands.
-
-        Damage is raised only behind everything that came before it.
-        """
-        waiting: list[NDArray[np.void]] = []
-        epoch, reached, size = 0, self._machine.sequence, 0
-        try:
-            for frame in self._reader.read():
-                commands = frame.commands[max(0, reached + 1 - frame.first_sequence) :]
-                if waiting and size + len(commands) > BUNDLE_COMMANDS:
-                    yield epoch, joined(waiting)
-                    waiting, size = [], 0
-                waiting.append(commands)
-                epoch, reached, size = frame.epoch, reached + len(commands), size + len(commands)
-        except LogDamaged:
-            if waiting:
-                yield epoch, joined(waiting)
-            raise
-        if waiting:
-            yield epoch, joined(waiting)
 
     def run(
         self,

@@ -30,6 +30,7 @@ from ..records.typed import Command
 from .answers import Answer
 from .calls import Calls
 from .reads import Reads
+from .recovery import upgrade
 
 Frames = Callable[[int], Iterator[Frame]]  # those of a log behind a sequence
 OWN_IDS = 2**63  # the first id of an own order
@@ -143,7 +144,11 @@ class Fork(Reads, Calls):
             for frame in self._frames(self.recorded) if upto != self.recorded else ():
                 start = self.recorded + 1 - frame.first_sequence
                 end = None if upto is None else upto + 1 - frame.first_sequence
-                told.append(self.feed(frame.commands[start:end]))
+                if frame.rules:
+                    upgrade(self._record, frame)
+                    told.append(upgrade(self._machine, frame))
+                else:
+                    told.append(self.feed(frame.commands[start:end]))
                 if self.recorded == upto:
                     break
             if upto is not None and self.recorded < upto:
@@ -166,6 +171,7 @@ class Fork(Reads, Calls):
         `InvalidCommand` before the first one that no fork can follow; `recorded` tells how far it
         came: one with the order id, or the account and client order id, of an own command, which
         would be taken for it; and a change of tick while only in this fork orders rest there.
+        UPGRADE_RULES is refused as UNKNOWN_KIND here: only `replay` sees the mark of its frame.
         """
         commands = joined([checked(commands)])  # a copy: ids are written into it
         changes = np.flatnonzero(commands["kind"] == Kind.CHANGE_INSTRUMENT)

@@ -149,8 +149,8 @@ class Pipeline(Queue):
         group.trouble = self._trouble
         try:
             if group.trouble is None:
-                for commands, now in frames(group.submissions):
-                    self.log.append(commands, now)
+                for commands, now, rules in frames(group.submissions):
+                    self.log.append(commands, now, rules=rules)
         except BaseException as error:
             group.trouble = self.fail(error)
             if not isinstance(error, Exception):

@@ -32,6 +32,12 @@ class Reads:
         with self._lock:
             return self._seen().sequence
 
+    @property
+    def rules(self) -> int:
+        """The version of the rules that commands are applied under."""
+        with self._lock:
+            return self._seen().rules
+
     def book(self, symbol: str | bytes) -> BookView:
         """A look into one instrument's book; `UnknownInstrument` if there is none."""
         return BookView(self._seen, self.instruments.number(symbol), self._lock)

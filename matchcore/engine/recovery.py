@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged
+from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged, UnknownRules
 from ..journal import (
     DISK,
+    Batch,
     Disk,
     FileLog,
     Frame,
@@ -37,7 +38,7 @@ from ..journal import (
 )
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
-from ..machine.state import State
+from ..machine.state import State, newer_rules
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import COMMAND
 from ..records.times import Moment, nanoseconds, text_of
@@ -52,7 +53,8 @@ class Recovery:
 
     ``snapshot_sequence``: of the snapshot it began with, 0 for none; ``skipped``: snapshots that
     were bad, and why; ``commands``: replayed from the log; ``not_there``: first and last sequence
-    that are missing though they were on disk, as far as `position` tells.
+    that are missing though they were on disk, as far as `position` tells; ``rules``: the version
+    of the rules; ``rules_possible``: a newer one that `Engine.upgrade_rules` would change to.
     """
 
     segments: int = 0
@@ -63,6 +65,12 @@ class Recovery:
     skipped: list[str] = field(default_factory=list)
     not_there: tuple[int, int] | None = None
     seconds: float = 0.0
+    rules: int = 1
+    rules_possible: int | None = None
+
+    def note_rules(self, machine: Machine) -> None:
+        """Takes over the version that a machine has."""
+        self.rules, self.rules_possible = machine.rules, newer_rules(machine.rules)
 
 
 @dataclass(slots=True)
@@ -92,7 +100,8 @@ def starts(
     """The newest snapshot that is good and not beyond `at_most`, or an empty machine.
 
     `accept` says what is wrong with a snapshot that is good in itself, or "", or raises it.  One
-    whose key is refused is not bad: `KeyRefused`.
+    whose key is refused is not bad: `KeyRefused`.  Neither is one that needs a newer version of
+    the rules, and no older one is taken instead: `UnknownRules`.
     """
     skipped: list[str] = []
     for file in snapshots.listing(path, disk):
@@ -102,9 +111,7 @@ def starts(
                 continue
             if wrong := accept(snapshot):
                 raise SnapshotDamaged(f"{file}: {wrong}")
-            machine = made.from_state(State.from_bytes(snapshot.payload), reserve)
-            if machine.sequence != snapshot.sequence:
-                raise SnapshotDamaged(f"{file}: holds sequence {machine.sequence}")
+            machine = made.from_state(state_in(snapshot, file), reserve)
         except SnapshotDamaged as error:
             skipped.append(str(error))
             continue
@@ -112,17 +119,54 @@ def starts(
     return Start(made(reserve), None, skipped, 0)
 
 
-def replay(machine: Machine, frame: Frame, *, upto: int | None = None) -> int:
-    """Applies what a machine has not seen of a frame, but nothing behind `upto`; returns the
-    number of events."""
-    known = machine.sequence + 1 - frame.first_sequence
+def state_in(snapshot: snapshots.Snapshot, file: Path) -> State:
+    """The state that a snapshot holds; `SnapshotDamaged` if it is of another sequence.
+
+    `UnknownRules` if it needs a newer version of the rules.
+    """
+    try:
+        state = State.from_bytes(snapshot.payload)
+    except UnknownRules as error:
+        raise UnknownRules(f"{file}: {error}") from None
+    if state.sequence != snapshot.sequence:
+        raise SnapshotDamaged(f"{file}: holds sequence {state.sequence}")
+    return state
+
+
+def replay(machine: Machine, part: Frame | Batch, *, upto: int | None = None) -> int:
+    """Applies what a machine has not seen of a part of a log, but nothing behind `upto`; returns
+    the number of events.
+
+    `UnknownRules` if it changes to a version of the rules that this matchcore does not know.
+    """
+    commands = _unseen(machine, part, upto)
+    return len(upgrade(machine, part)) if part.rules and len(commands) else machine.replay(commands)
+
+
+def apply(machine: Machine, part: Frame | Batch, *, upto: int | None = None) -> NDArray[np.void]:
+    """As `replay`; returns the events, an `EVENT` array."""
+    commands = _unseen(machine, part, upto)
+    return upgrade(machine, part) if part.rules and len(commands) else machine.apply(commands)
+
+
+def upgrade(machine: Machine, part: Frame | Batch) -> NDArray[np.void]:
+    """Changes to the version of the rules that a marked frame names; returns its one event."""
+    try:
+        return machine.upgrade(part.rules)
+    except UnknownRules as error:
+        place = f"{part.path} at byte {part.offset}, sequence {part.first_sequence}"
+        raise UnknownRules(f"{place}: {error}") from None
+
+
+def _unseen(machine: Machine, part: Frame | Batch, upto: int | None) -> NDArray[np.void]:
+    known = machine.sequence + 1 - part.first_sequence
     if known < 0:
-        raise _missing(frame)
-    end = None if upto is None else max(0, upto + 1 - frame.first_sequence)
-    return machine.replay(frame.commands[known:end])
+        raise _missing(part)
+    end = None if upto is None else max(0, upto + 1 - part.first_sequence)
+    return part.commands[known:end]
 
 
-def _missing(frame: Frame) -> LogDamaged:
+def _missing(frame: Frame | Batch) -> LogDamaged:
     what = "commands are missing before"
     return LogDamaged(what, frame.path, frame.offset, frame.first_sequence)
 
@@ -149,6 +193,12 @@ class Replaying:
         """Replays a frame behind those it was given before, soon."""
         if frame.first_sequence != self._next:  # a snapshot stands between two frames
             raise _missing(frame)
+        if frame.rules:
+            self._finish()
+            upgrade(self._machine, frame)
+            self._progress(1)
+            self._next += 1
+            return
         end = self._count + frame.count
         if end > len(self._room):
             self._hand_over()
@@ -180,16 +230,21 @@ class Replaying:
         self._machine.replay(commands)
         return len(commands)
 
+    def _finish(self) -> None:
+        """Returns when all that was taken is replayed."""
+        while self._under_way:
+            self._wait()
+        if self._count:
+            self._progress(self._apply(self._room[: self._count]))
+            self._count = 0
+
     def __enter__(self) -> Replaying:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
             if kind is None:
-                while self._under_way:
-                    self._wait()
-                if self._count:
-                    self._progress(self._apply(self._room[: self._count]))
+                self._finish()
         finally:
             if self._thread is not None:
                 self._thread.shutdown(cancel_futures=True)
@@ -301,6 +356,7 @@ def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys
         raise NotInTheLog(f"sequence {sequence}: the log in {directory} ends with {ends}")
     found.segments, found.commands = len(seen), driven.sequence - at
     found.seconds = time.perf_counter() - began
+    found.note_rules(driven)
     return Look(driven, Position(epoch, driven.sequence), found)
 
 

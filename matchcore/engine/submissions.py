@@ -84,14 +84,17 @@ def not_answered(failure: BaseException) -> LogFailed:
     return error
 
 
-def frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int]]:
-    """What to append, and its time: small submissions side by side are one."""
+def frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed, int, int]]:
+    """What to append, its time, and the version of the rules that it changes to (0: none).
+
+    Small submissions side by side are one.
+    """
     small: list[Any] = []
     now = 0
     for submission in group:
         if not submission.count:  # somebody waits for those before
             continue
-        if submission.count < LARGE_COMMANDS:
+        if submission.count < LARGE_COMMANDS and not submission.rules:
             now = now if small else submission.now
             records = submission.records
             if isinstance(records, np.ndarray):
@@ -99,8 +102,8 @@ def frames(group: list[Submission]) -> Iterator[tuple[NDArray[np.void] | Packed,
             small.append(records)
             continue
         if small:
-            yield np.frombuffer(b"".join(small), COMMAND), now
+            yield np.frombuffer(b"".join(small), COMMAND), now, 0
             small = []
-        yield submission.records, submission.now
+        yield submission.records, submission.now, submission.rules
     if small:
-        yield np.frombuffer(b"".join(small), COMMAND), now
+        yield np.frombuffer(b"".join(small), COMMAND), now, 0

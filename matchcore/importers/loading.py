@@ -150,6 +150,7 @@ class _Held:
     next_time: int | None = None  # of the file's first command that is not there
     last_time: int | None = None  # of the log's last command about orders
     ends_with_it: bool = False  # that last command is of the file
+    upgrades: int = 0  # of the rules, by the engine: in the log, and nobody's commands
 
 
 def _held(frames: Iterable[Frame], parts: Iterator[NDArray[np.void]]) -> _Held:
@@ -162,6 +163,9 @@ def _held(frames: Iterable[Frame], parts: Iterator[NDArray[np.void]]) -> _Held:
     ours = (record for part in parts for (record,) in _RECORD.iter_unpack(part.tobytes()))
     wanted = next(ours, None)
     for frame in frames:
+        if frame.rules:
+            found.upgrades += 1
+            continue
         commands = frame.commands
         commands = commands[~defines(commands)]
         if not len(commands):
@@ -197,7 +201,8 @@ def _known(engine: Engine, source: Source, append: bool, allow_earlier: bool) ->
         missing = [one for one in source.instruments if one not in there]
         rows = source.rows([*engine.instruments, *missing])
         found = _held(engine.log.frames(archived), (commands for commands, _ in rows))
-    if not append and (differing or engine.sequence != len(there) + found.count):
+    expected = len(there) + found.count + found.upgrades
+    if not append and (differing or engine.sequence != expected):
         raise InvalidCommand(
             f"the log holds {engine.sequence} commands that are not the beginning of this import:"
             " choose an empty directory, or --append"

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .batches import Batch, batches
 from .crypto.keys import Keys
 from .disk import DISK, Disk, take_lock
 from .memory import MemoryLog
@@ -89,6 +90,7 @@ __all__ = [
     "DISK",
     "INTERVAL_MS_DEFAULT",
     "POLICIES",
+    "Batch",
     "Disk",
     "FileLog",
     "Finding",
@@ -101,6 +103,7 @@ __all__ = [
     "Position",
     "Recovered",
     "Report",
+    "batches",
     "bytes_there",
     "check_past",
     "despite_archiving",

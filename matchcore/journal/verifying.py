@@ -54,7 +54,7 @@ class Report:
     against the chain, but not looked into, because there were no keys.
 
     ``gone_meanwhile``: segments that were archived before they could be read.  All counts are of
-    what is left behind them.
+    what is left behind them.  ``rules``: the newest version of the rules that a frame changes to.
     """
 
     identity: str = ""
@@ -67,6 +67,7 @@ class Report:
     torn_bytes: int = 0
     first_sequence: int = 0
     last_sequence: int = 0
+    rules: int = 1
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -94,6 +95,7 @@ class Walked:
     commands: int = 0
     problem: str = ""
     torn: bool = False
+    rules: int = 1
     gone: bool = False  # it was listed, and not there any more
 
 
@@ -218,11 +220,13 @@ def walked(file: Path, keys: Keys | None = None, disk: Disk = DISK) -> Walked:
         return Walked(file, finding=_finding(error), gone=gone)
     with walk:
         frames = commands = 0
+        rules = 1
         looked = -1
         while True:
             while (frame := walk.next()) is not None:
                 frames += 1
                 commands += frame.count
+                rules = max(rules, frame.rules)
             problem = walk.trailing_problem()
             torn = bool(problem) and walk.can_be_torn()
             if not problem or torn or looked == walk.offset:
@@ -230,7 +234,7 @@ def walked(file: Path, keys: Keys | None = None, disk: Disk = DISK) -> Walked:
             looked = walk.offset
         return Walked(
             file, walk.header, None, walk.size(), walk.offset, walk.sequence, walk.chain,
-            frames, commands, problem, torn,
+            frames, commands, problem, torn, rules,
         )  # fmt: skip
 
 
@@ -255,6 +259,7 @@ def _join(
     report.frames += here.frames
     report.commands += here.commands
     report.bytes += here.offset
+    report.rules = max(report.rules, here.rules)
     if here.problem and last and here.torn:
         report.torn_bytes = here.size - here.offset
     elif here.problem:

@@ -47,6 +47,11 @@ def checked_rules(version: int, now: int = 0) -> int:
     return version
 
 
+def newer_rules(now: int) -> int | None:
+    """The newest version that this matchcore knows, if it comes after `now`."""
+    return RULES_LATEST if now < RULES_LATEST else None
+
+
 def reserved(reserve: SupportsIndex) -> int:
     """The bytes that a machine is to take beforehand."""
     return integer(reserve, "reserve", 0, None)

@@ -20,7 +20,7 @@ def describe(path: str | os.PathLike[str], *, keys: Keys | None = None) -> dict[
     """
     directory = Path(path)
     found = look(directory, keys=keys)
-    machine, recovery = found.machine, found.recovery
+    machine, opening = found.machine, asdict(found.recovery)
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
         view = BookView(lambda: machine, number)
@@ -47,7 +47,9 @@ def describe(path: str | os.PathLike[str], *, keys: Keys | None = None) -> dict[
         "bytes": bytes_there(segments),
         "snapshots": len(snapshots.listing(directory)),
         "digest": machine.digest(),
-        "opening": asdict(recovery),
+        "rules": opening.pop("rules"),
+        "rules_possible": opening.pop("rules_possible"),
+        "opening": opening,
         "instruments": instruments,
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..engine.recovery import state_in
 from ..errors import SnapshotDamaged
 from ..journal import DISK, Disk, Keys, check_past, despite_archiving, first_sequence, snapshots
-from ..machine.state import State
 
 
 def check(
@@ -16,13 +16,11 @@ def check(
     """Reads a snapshot that is good in itself and of the exchange `identity` (empty: of any).
 
     Of an encrypted one without keys, only the stored bytes are checked.  `SnapshotDamaged` for
-    one that is not good, `KeyRefused` for a wrong key.
+    one that is not good, `KeyRefused` for a wrong key, `UnknownRules` for newer rules.
     """
     snapshot = snapshots.read(file, disk, keys=keys, structure=True)
     if snapshot.payload:
-        held = State.from_bytes(snapshot.payload).sequence
-        if held != snapshot.sequence:
-            raise SnapshotDamaged(f"{file}: holds sequence {held}")
+        state_in(snapshot, file)
     if identity and snapshot.identity != identity:
         raise SnapshotDamaged(f"{file}: {snapshots.of_another(snapshot, identity)}")
     return snapshot

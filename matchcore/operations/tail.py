@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.recovery import look
+from ..engine.recovery import look, replay
 from ..errors import InvalidCommand, LogDamaged, NotInTheLog
 from ..journal import Frame, Keys, LogReader, despite_archiving, segments_of
 from ..machine import Machine
 from ..records.commands import defines
 from ..records.instruments import Instrument
+from ..records.schema import Kind
 from ..records.times import text_of
 from ..records.typed import Amend, Command, NewOrder, as_plain, decode
 
@@ -118,15 +119,18 @@ def _lines(frame: Frame, after: int, machine: Machine | None) -> Iterator[Line]:
     commands = frame.commands[skipped:]
     for part in np.split(commands, np.flatnonzero(defines(commands)) + 1):
         for row in part:
-            yield _line(row, at, frame.epoch, machine)
+            yield _line(row, at, frame, machine)
             at += 1
-        if machine is not None:
+        if machine is not None and not frame.rules:
             machine.replay(part)
+    if machine is not None and frame.rules:
+        replay(machine, frame)
 
 
-def _line(row: np.void, sequence: int, epoch: int, machine: Machine | None) -> Line:
-    moment = int(row["time"])
-    if machine is not None:
+def _line(row: np.void, sequence: int, frame: Frame, machine: Machine | None) -> Line:
+    epoch, moment = frame.epoch, int(row["time"])
+    # of the same kind in an ordinary frame nothing came: it was refused
+    if machine is not None and bool(frame.rules) == (row["kind"] == Kind.UPGRADE_RULES):
         try:
             return Line(sequence, epoch, moment, decode(row, machine.instruments), {})
         except InvalidCommand:
@@ -142,7 +146,7 @@ def _text(command: Command) -> str:
     instrument = getattr(command, "instrument", None)
     if isinstance(instrument, Instrument):
         plain = {**plain.pop("instrument"), "type": plain["type"]}
-    parts = [f"{plain.pop('type'):<16}", f"{plain.pop('symbol') or 'all':<8}"]
+    parts = [f"{plain.pop('type'):<16}", f"{plain.pop('symbol', None) or 'all':<8}"]
     side = plain.pop("side", None)
     if side is not None:
         parts.append(f"{side:<4}")

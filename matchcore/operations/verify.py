@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..errors import LogDamaged, SnapshotDamaged
+from ..errors import LogDamaged, SnapshotDamaged, UnknownRules
 from ..journal import (
     Keys,
     Report,
@@ -19,6 +19,7 @@ from ..journal import (
     snapshots,
 )
 from ..journal import verify as verify_log
+from ..machine.state import checked_rules
 from .replay import replay
 from .snapshots import check_if_there, is_on_log
 
@@ -41,6 +42,7 @@ def verify(
     directory = Path(path)
     hint = published(directory)  # first: an engine at work goes on
     report = verify_log(directory, progress, keys=keys, jobs=jobs)
+    _check_rules(directory, report)
     late = settled = False
     while not settled:  # an engine may take other snapshots meanwhile, and segments be archived
         there = first_sequence(directory), snapshots.listing(directory)
@@ -72,6 +74,14 @@ def verify(
         "snapshots": checked,
         "findings": findings,
     }
+
+
+def _check_rules(directory: Path, report: Report) -> None:
+    """`UnknownRules` for a log that this matchcore cannot open."""
+    try:
+        checked_rules(report.rules)
+    except UnknownRules as error:
+        raise UnknownRules(f"{directory}: {error}") from None
 
 
 def verify_states(

@@ -27,6 +27,7 @@ from .typed import (
     MassCancel,
     NewOrder,
     Reduce,
+    UpgradeRules,
 )
 
 # Fields that are not named here are zero, also those that the record does not have yet.
@@ -144,7 +145,16 @@ def _pack(command: Command, directory: Directory, now: int) -> bytes:
             return _record(directory, command, now, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
             return _instrument_record(directory, command, now)
+        case UpgradeRules():
+            raise InvalidCommand("UpgradeRules cannot be sent: call engine.upgrade_rules()")
     raise InvalidCommand(f"{shown(command)} is not a command")
+
+
+def upgrade_record(version: int, now: int) -> NDArray[np.void]:
+    """The command UPGRADE_RULES, for a marked frame of its own; `now` in nanoseconds."""
+    record = np.zeros(1, COMMAND)
+    record["kind"], record["quantity"], record["time"] = Kind.UPGRADE_RULES, version, now
+    return record
 
 
 def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:

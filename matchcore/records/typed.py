@@ -148,9 +148,21 @@ class ChangeInstrument:
     time: int = 0
 
 
+@dataclass(slots=True, unsafe_hash=True)
+class UpgradeRules:
+    """A change of the rules to a version, as a log has it.
+
+    Only `Engine.upgrade_rules` makes one: sent like other commands it is refused.
+    """
+
+    version: int
+    time: int = 0
+
+
 Command = (
     NewOrder | Cancel | Amend | Reduce | MassCancel | EndDay | AddInstrument | ChangeInstrument
-)
+    | UpgradeRules
+)  # fmt: skip
 
 
 def decode(row: np.void, directory: Directory) -> Command:
@@ -164,6 +176,8 @@ def decode(row: np.void, directory: Directory) -> Command:
     values = _values(row)
     kind, symbol, time = values["kind"], None, values["time"]
     _expect(values, "kind", *Kind)
+    if kind == Kind.UPGRADE_RULES:
+        return UpgradeRules(values["quantity"], time)
     if values["instrument"] or kind not in SWEEP_KINDS:
         symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
     if kind == Kind.END_DAY:

@@ -7,7 +7,7 @@ made of it that a follower writes.  Digests say which chunks differ; only their 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,10 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from ...engine.recovery import apply
 from ...errors import SinkError
-from ...journal import Keys, LogReader, Position, identity_of
+from ...journal import Keys, LogReader, Position, batches, identity_of
 from ...machine import machine_class
-from ...records.commands import joined
 from ..rows.rows import RowMaker
 from ..rows.tables import TABLES
 from .access import as_stored, open_existing, replace, snapshot, transaction
@@ -194,20 +194,22 @@ class _Comparison:
 
         machine, maker = machine_class("cython")(), RowMaker(self._shard, read)
         end = epoch = 0
-        for frame_epoch, first, commands in _bundles(self._path, self._keys):
-            end = first + len(commands) - 1
-            self._progress(len(commands))
-            if first > last:
-                continue
-            epoch = frame_epoch
-            commands = commands[: last - first + 1]
-            rows = maker.make(first, commands, machine.apply(commands))
-            maker.accept()
-            for name, new in rows.new.items():
-                if name == "daily_bars":
-                    bars.update(zip(new["seq"].tolist(), new.copy(), strict=True))
-                elif name != "open_orders":
-                    take(name, new)
+        with LogReader(self._path, keys=self._keys) as reader:
+            for batch in batches(reader.read(), BUNDLE_COMMANDS):
+                first = batch.first_sequence
+                end = first + len(batch.commands) - 1
+                self._progress(len(batch.commands))
+                if first > last:
+                    continue
+                epoch = batch.epoch
+                events = apply(machine, batch, upto=last)
+                rows = maker.make(first, batch.commands[: last - first + 1], events)
+                maker.accept()
+                for name, new in rows.new.items():
+                    if name == "daily_bars":
+                        bars.update(zip(new["seq"].tolist(), new.copy(), strict=True))
+                    elif name != "open_orders":
+                        take(name, new)
         take("open_orders", maker.open_orders.rows())
         take("daily_bars", np.array(list(bars.values()), TABLES["daily_bars"].dtype))
         return end, epoch
@@ -305,20 +307,3 @@ def _difference(
         (name, a, b) for name, a, b in zip(names, mine, theirs, strict=True) if a != b
     )
     return Difference(table, place, "different", column, one, other)
-
-
-def _bundles(path: Path, keys: Keys | None) -> Iterator[tuple[int, int, Array]]:
-    """Epoch, first sequence and commands of frames put together, as long as the epoch stays."""
-    waiting: list[Array] = []
-    epoch = first = size = 0
-    with LogReader(path, keys=keys) as reader:
-        for frame in reader.read():
-            if waiting and (frame.epoch != epoch or size + frame.count > BUNDLE_COMMANDS):
-                yield epoch, first, joined(waiting)
-                waiting, size = [], 0
-            if not waiting:
-                first = frame.first_sequence
-            waiting.append(frame.commands)
-            epoch, size = frame.epoch, size + frame.count
-    if waiting:
-        yield epoch, first, joined(waiting)

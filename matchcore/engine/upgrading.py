@@ -1,0 +1,29 @@
+"""A change to the newest version of the rules, as a command on its way into the log."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..machine import Machine
+from ..machine.state import newer_rules
+from ..records.codec import upgrade_record
+from ..records.events import EVENT
+from ._queue import Waiter
+
+
+class Upgrading:
+    """What `Queue.place_batch` takes as the machine: `Machine.apply` does not know the command."""
+
+    def __init__(self, machine: Machine, version: int, now: int) -> None:
+        self._machine, self._version = machine, version
+        self.way = way = Waiter()
+        way.records = upgrade_record(version, now)
+        way.count, way.size, way.now, way.rules = 1, way.records.nbytes, now, version
+
+    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+        """Under the queue's lock: the event, or none if another thread was quicker."""
+        if newer_rules(self._machine.rules) is None:
+            self.way.count = 0  # then nothing is queued
+            return np.empty(0, EVENT)
+        return self._machine.upgrade(self._version)
