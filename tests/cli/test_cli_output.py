@@ -44,6 +44,7 @@ COMMANDS = [
     "snapshot",
     "tail",
     "torture",
+    "upgrade-rules",
     "verify",
 ]
 

@@ -350,3 +350,22 @@ def test_the_backend_of_the_caller_stays(tmp_path: Path) -> None:
         assert matplotlib.get_backend().lower() == "svg"
     finally:
         matplotlib.use(before)
+
+
+def test_a_change_of_the_rules_is_no_command_of_a_symbol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = flow(3, 400, instruments=1)
+    parts["time"] = START + np.arange(400) * MINUTE
+    plain = logged(tmp_path / "plain", parts[:200], parts[200:])
+    upgraded = logged(tmp_path / "upgraded", parts[:200])
+    monkeypatch.setattr("matchcore.machine.state.RULES_LATEST", 2)
+    with mc.Engine.open(upgraded, clock=lambda: START + 10**6 * MINUTE) as engine:
+        assert engine.upgrade_rules() is not None
+        engine.submit_batch(parts[200:])
+    one, other = (
+        sampled(path, "ANA", first=None, end=None, levels=3, keys=None, progress=lambda step: None)
+        for path in (plain, upgraded)
+    )
+    assert (one.last, one.trades, one.traded) == (other.last, other.trades, other.traded)
+    np.testing.assert_array_equal(one.near, other.near)
