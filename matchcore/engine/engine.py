@@ -138,7 +138,8 @@ class Engine(Reads, Calls, Living):
         ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
         `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
         if bytes before the end differ, or the end is missing, or files of another exchange are
-        beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file.
+        beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file,
+        `UnknownRules` if the log needs a newer matchcore.
         """
         wanted, directory, place = distinct(instruments), Path(path), place_of(persistence)
         depth, size = integer(queue_depth, "queue_depth", 1), integer(queue_bytes, "queue_bytes", 1)

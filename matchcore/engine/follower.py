@@ -68,7 +68,8 @@ class Follower(Closing):
 
     Starts at the sink's position, from the newest snapshot before it; does so again when the sink
     was set back, and `went_back` hears from which position to which.  Not for two threads.
-    Raises `SinkError` when the sink is ahead of the log, `LogDamaged` as recovery does.
+    Raises `SinkError` when the sink is ahead of the log, `LogDamaged` as recovery does,
+    `UnknownRules` behind all that came before a version that this matchcore does not know.
     """
 
     def __init__(

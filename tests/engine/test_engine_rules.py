@@ -5,6 +5,7 @@ A build that knows a version more is this one with another `RULES_LATEST`, and t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -221,7 +222,9 @@ def test_nothing_that_needs_an_unknown_version_is_read_or_changed(
     for ask in asks:
         with pytest.raises(UnknownRules, match=r"version 2 .*knows up to version 1"):
             ask()
-    assert files(tmp_path) == before
+    after = files(tmp_path)
+    assert after.pop("snapshot-lock") == b""  # `take` waits for others there
+    assert after == before
     assert mc.Engine.at(tmp_path, sequence=AT - 1).rules == 1
 
 
@@ -320,6 +323,28 @@ def test_many_threads_upgrade_once_among_orders(tmp_path: Path, knows: Knows) ->
     assert marked == [made.sequence]
     with opened(tmp_path) as engine:
         assert (engine.rules, engine.digest()) == (2, digest)
+
+
+def test_an_upgrade_that_the_log_did_not_take_was_not_made(knows: Knows) -> None:
+    log = mc.MemoryLog(max_bytes=600)
+    engine = mc.Engine.memory(instruments=WORLD, log=log)
+    before = engine.digest()
+    knows(2)
+    with pytest.raises(mc.LogFailed, match="max_bytes"):
+        engine.upgrade_rules()
+    assert (engine.rules, engine.digest()) == (1, before)
+    with pytest.raises(mc.LogFailed):
+        engine.upgrade_rules()
+
+
+def test_it_can_be_awaited(knows: Knows) -> None:
+    async def upgraded() -> tuple[mc.Answer | None, mc.Answer | None]:
+        async with mc.AsyncEngine(mc.Engine.memory(log=mc.MemoryLog())) as engine:
+            knows(2)
+            return await engine.upgrade_rules(), await engine.upgrade_rules()
+
+    first, second = asyncio.run(upgraded())
+    assert first is not None and first.sequence == 1 and second is None
 
 
 def test_only_the_engine_sends_it() -> None:

@@ -54,9 +54,7 @@ def test_a_database_that_stands_beside_it_goes_on(
     """A bundle of 1 has the database stand on every batch in turn."""
     monkeypatch.setattr("matchcore.engine.follower.BUNDLE_COMMANDS", 1)
     database = tmp_path / "x.db"
-    with mc.Follower(upgraded, Stopping(sink_of(upgraded, database), at)) as follower:
-        with pytest.raises(InterruptedError):
-            follower.run()
+    stop_at(at, upgraded, database)
     followed(upgraded, database)
     whole = followed(upgraded, tmp_path / "whole.db")
     assert contents(upgraded, database) == contents(upgraded, whole)
@@ -76,11 +74,16 @@ class Stopping:
         self.sink.write(position, commands, events)  # type: ignore[arg-type]
 
 
+def stop_at(sequence: int, exchange: Path, database: Path) -> None:
+    """Follows an exchange up to a sequence, or to the last batch before it."""
+    follower = mc.Follower(exchange, Stopping(sink_of(exchange, database), sequence))
+    with follower, pytest.raises(InterruptedError):
+        follower.run()
+
+
 def test_reconcile_stops_where_the_database_does(upgraded: Path, tmp_path: Path) -> None:
     database = tmp_path / "x.db"
-    with mc.Follower(upgraded, Stopping(sink_of(upgraded, database), AT)) as follower:
-        with pytest.raises(InterruptedError):
-            follower.run()
+    stop_at(AT, upgraded, database)
     report = reconcile(upgraded, f"sqlite:///{database}")
     assert report.equal and report.behind == 603 - report.position.sequence > 0
 
