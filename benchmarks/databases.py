@@ -23,6 +23,7 @@ from matchcore.bench import neutral
 from matchcore.bench.suite import stamp
 from matchcore.bench.throughput import BATCH, INSTRUMENT
 from matchcore.engine.engine import Engine
+from matchcore.sinks import FollowerProcess
 
 from .suites import sql
 
@@ -110,10 +111,11 @@ def emptied(url: str) -> None:
 def throughput(commands: Any, url: str | None) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="matchcore-bench-") as place:
         on(DATABASE)
-        engine = Engine.open(Path(place) / "e", instruments=[INSTRUMENT], persistence=url)
+        exchange = Path(place) / "e"
+        engine = Engine.open(exchange, instruments=[INSTRUMENT])
+        follower = FollowerProcess(exchange, url) if url is not None else None
         on(ENGINE)
         try:
-            follower = engine.persistence
             if follower is not None:
                 engine.submit_batch(commands[:BATCH])
                 until = time.monotonic() + 60
@@ -128,8 +130,9 @@ def throughput(commands: Any, url: str | None) -> tuple[float, float]:
             came = (follower.sequence - before) / seconds / 1e3 if follower else 0.0
             if follower is not None:
                 assert not follower.error, follower.error
-                follower.close(0.0)
         finally:
+            if follower is not None:
+                follower.close(0.0)
             engine.close()
         return (len(commands) - BATCH) / seconds / 1e6, came
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._version import VERSION
-from .engine.aio import AsyncEngine
 from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, RestingOrder, Top
 from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
@@ -69,7 +70,24 @@ from .records.typed import (
     decode_event,
 )
 
+if TYPE_CHECKING:
+    from .engine.aio import AsyncEngine
+
 __version__ = VERSION
+
+
+def __getattr__(name: str) -> object:
+    """`AsyncEngine` brings in asyncio, which most programs do without."""
+    if name != "AsyncEngine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .engine.aio import AsyncEngine
+
+    globals()[name] = AsyncEngine
+    return AsyncEngine
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def get_include() -> str:

@@ -64,9 +64,9 @@ class AsyncEngine:
         while True:
             letter = _Letter(box)
             if not box.rings:
-                box.ring_soon(self.engine.ring)
+                box.ring_soon(self.engine._ring)
             try:
-                self.engine.place(commands, letter, block=False)
+                self.engine._place(commands, letter, block=False)
             except QueueFull:
                 if box.under_way:
                     await box.answered()

@@ -96,7 +96,7 @@ class Calls:
             raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
         return int(answer.events["instrument"][0])
 
-    def add_missing(self, instruments: Iterable[Instrument]) -> None:
+    def _add_missing(self, instruments: Iterable[Instrument]) -> None:
         """Adds the instruments that are not there; `InstrumentConflict` if one there differs, and
         then none is added."""
         missing = [one for one in instruments if not self._has(one)]

@@ -40,7 +40,6 @@ from ..records.commands import COMMAND, checked, joined
 from ..records.instruments import Instrument, distinct
 from ..records.times import Moment
 from ..records.typed import Command
-from ..sinks.process import Persistence, place_of
 from ._queue import LARGE_COMMANDS, Submission, Waiter
 from .answers import IN_MEMORY, Answer, Durability
 from .calls import Calls
@@ -79,24 +78,41 @@ class Engine(Reads, Calls, Living):
         machine: Machine,
         log: Log | None,
         *,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """For a machine that stands where the log ends; see `open` and `memory`."""
+        self._begin(machine, log, Pipeline(log), clock=clock)
+
+    def _begin(
+        self,
+        machine: Machine,
+        log: Log | None,
+        pipeline: Pipeline,
+        *,
+        clock: Callable[[], int] = time.time_ns,
         path: Path | None = None,
         recovery: Recovery | None = None,
-        clock: Callable[[], int] = time.time_ns,
         disk: Disk = DISK,
-        pipeline: Pipeline | None = None,
     ) -> None:
         self._machine = machine
         self._log = log
         self._disk = disk
         self._clock = clock
-        self._pipeline = pipeline or Pipeline(log)
+        self._pipeline = pipeline
         self._lock = self._pipeline
         self._keys: Keys | None = None  # of a log to read only
         self._aside: Aside | None = None  # the last snapshot that was started
         self.durability = durability_of(log)
         self.path, self.recovery = path, recovery or Recovery()
         weakref.finalize(self, self._pipeline.let_go).atexit = False
-        self.watch()
+        self._register()
+
+    @classmethod
+    def _of(cls, machine: Machine, log: Log | None, pipeline: Pipeline, **more: Any) -> Engine:
+        """An engine of given parts; ``more`` as `_begin` takes it."""
+        engine = cls.__new__(cls)
+        engine._begin(machine, log, pipeline, **more)
+        return engine
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -118,9 +134,7 @@ class Engine(Reads, Calls, Living):
         hash: str | None = None,
         keys: Keys | None = None,
         accept_loss: bool = False,
-        disk: Disk = DISK,
         reserve: int = 0,
-        persistence: str | tuple[str, int] | None = None,
     ) -> Engine:
         """Opens the exchange in a directory, making it if it is not there.
 
@@ -132,31 +146,40 @@ class Engine(Reads, Calls, Living):
         and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
         sync, before its answers: it must be quick.  ``clock`` gives nanoseconds for
         commands without a time.  ``progress`` is told how many commands each step of the replay
-        has applied.  ``persistence``: URL of a database that a process of its own keeps equal to
-        the log; or it and this log's shard there.  ``disk``: what files go through.
-        ``reserve``: bytes of memory for books and orders, taken beforehand.
+        has applied.  ``reserve``: bytes of memory for books and orders, taken beforehand.
         ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
         `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
         if bytes before the end differ, or the end is missing, or files of another exchange are
         beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file,
         `UnknownRules` if the log needs a newer matchcore.
         """
-        wanted, directory, place = distinct(instruments), Path(path), place_of(persistence)
+        wanted, directory = distinct(instruments), Path(path)
         depth, size = integer(queue_depth, "queue_depth", 1), integer(queue_bytes, "queue_bytes", 1)
         pipeline = Pipeline(None, depth=depth, size=size, metrics=metrics)
-        log, driven, recovery = open_for_writing(
-            directory, machine_class(machine), policy=policy,
+        engine = cls._open(
+            directory, machine=machine, pipeline=pipeline, clock=clock, policy=policy,
             interval_ms=integer(interval_ms, "interval_ms"),
             segment_bytes=integer(segment_bytes, "segment_bytes"), progress=progress, hash=hash,
-            keys=keys, disk=disk, reserve=integer(reserve, "reserve", None, None),
-            accept_loss=accept_loss,
+            keys=keys, reserve=integer(reserve, "reserve", None, None), accept_loss=accept_loss,
         )  # fmt: skip
+        return engine._with_instruments(wanted)
+
+    @classmethod
+    def _open(
+        cls,
+        path: Path,
+        *,
+        disk: Disk = DISK,
+        machine: str = "cython",
+        pipeline: Pipeline | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        **options: Any,
+    ) -> Engine:
+        """As `open`, through a disk and with a pipeline that may be simulated ones."""
+        log, driven, recovery = open_for_writing(path, machine_class(machine), disk=disk, **options)
+        pipeline = pipeline or Pipeline(None)
         pipeline.log = log
-        engine = cls(
-            driven, log, path=directory, recovery=recovery, clock=clock, disk=disk,
-            pipeline=pipeline,
-        )  # fmt: skip
-        return engine._with_instruments(wanted, place)
+        return cls._of(driven, log, pipeline, clock=clock, path=path, recovery=recovery, disk=disk)
 
     @classmethod
     def memory(
@@ -202,7 +225,9 @@ class Engine(Reads, Calls, Living):
                 raise ValueError("sequence or time, not both")
             sequence = sequence_at(directory, time, keys=keys)
         found = look(directory, machine, sequence=sequence, keys=keys)
-        engine = cls(found.machine, None, path=directory, recovery=found.recovery)
+        engine = cls._of(
+            found.machine, None, Pipeline(None), path=directory, recovery=found.recovery
+        )
         engine._keys = keys
         engine._pipeline.failure = ReadOnly(
             f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
@@ -211,13 +236,11 @@ class Engine(Reads, Calls, Living):
         return engine
 
     def close(self) -> None:
-        """Answers what was taken, closes the log, and lets the database catch up for 10 s."""
+        """Answers what was taken, and closes the log."""
         self._pipeline.stop(LogError("this engine is closed"))
         with self._lock:
             if self._log is not None:
                 self._log.close()
-        if self.persistence is not None:
-            self.persistence.close()
 
     def submit(self, command: Command) -> Answer:
         """Sends one typed command (`NewOrder`, `Cancel`, …) and waits for its answer.
@@ -233,7 +256,7 @@ class Engine(Reads, Calls, Living):
                 events = self._machine.apply_one(pack(command, directory, now))
                 return Answer(events, directory, IN_MEMORY, operator.index(command.time or now))
         waiter = Waiter()
-        self.place(command, waiter)
+        self._place(command, waiter)
         answer: Answer = waiter.result
         return answer
 
@@ -270,10 +293,10 @@ class Engine(Reads, Calls, Living):
         ``block`` raises `QueueFull`.
         """
         promise = Promise()
-        self.place(commands, promise, block=block)
+        self._place(commands, promise, block=block)
         return promise.future
 
-    def place(
+    def _place(
         self, commands: Command | NDArray[np.void], way: Submission, *, block: bool = True
     ) -> None:
         """Gives commands their sequence and matches them; ``way`` is done when they are safe.
@@ -317,7 +340,7 @@ class Engine(Reads, Calls, Living):
             return None
         return Answer(step.way.result.tobytes(), directory, self.durability)
 
-    def ring(self) -> None:
+    def _ring(self) -> None:
         """Has the log's thread take what was placed by ways with `rings_later`."""
         self._pipeline.ring()
 
@@ -453,14 +476,12 @@ class Engine(Reads, Calls, Living):
         return machine
 
     @property
-    def has_thread(self) -> bool:
+    def _has_thread(self) -> bool:
         return self._pipeline.has_thread
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """In a child of the process that opened this: the log is the parent's."""
         self._pipeline.renew()
-        if self.persistence is not None:
-            self.persistence.abandon()
         if isinstance(self._log, FileLog):
             why = "this engine belongs to the process that opened it, and this is a fork"
             self._pipeline.fail(LogFailed(why))
@@ -468,16 +489,12 @@ class Engine(Reads, Calls, Living):
             self._pipeline.has_diverged = True  # another thread may have been inside the machine
             self._log.abandon(why)
 
-    def _with_instruments(
-        self, wanted: Sequence[Instrument], where: tuple[str, int] | None = None
-    ) -> Engine:
+    def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
-            if where is not None and self.path is not None:
-                self.persistence = Persistence(self.path, where, lambda: self.durable)
             if not self.sequence:
                 self.upgrade_rules()
             self.recovery.note_rules(self._machine)
-            self.add_missing(wanted)  # last: what is refused has added none
+            self._add_missing(wanted)  # last: what is refused has added none
         except BaseException:
             self.close()
             raise

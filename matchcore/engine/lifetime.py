@@ -1,4 +1,4 @@
-"""What must happen to engines when their process forks or ends."""
+"""What must happen to an engine, and to a process beside one, when its process forks or ends."""
 
 from __future__ import annotations
 
@@ -7,31 +7,24 @@ import os
 import weakref
 from abc import abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from .._closing import Closing
 from ..errors import LogError
 
-if TYPE_CHECKING:
-    from ..sinks.process import Persistence
-
 
 class Living(Closing):
-    """Closed at the end of a `with`, and at the interpreter's if its thread still runs."""
-
-    #: The process that keeps a database equal to the log, with its `lag`; None without one.
-    persistence: Persistence | None = None
+    """Closed at the end of a `with`, and when the interpreter ends if its thread still runs."""
 
     @property
     @abstractmethod
-    def has_thread(self) -> bool: ...
+    def _has_thread(self) -> bool: ...
 
     @abstractmethod
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """Called in the child, where no other thread lives."""
 
-    def watch(self) -> None:
-        """From now on, as long as somebody else holds it."""
+    def _register(self) -> None:
+        """From now on, as long as anything else refers to it."""
         _alive.add(self)
 
 
@@ -40,15 +33,15 @@ _alive: weakref.WeakSet[Living] = weakref.WeakSet()
 
 def _close_all() -> None:
     """Before the interpreter ends: what was taken is answered, and no thread is left."""
-    for engine in list(_alive):
-        if engine.has_thread:
+    for one in list(_alive):
+        if one._has_thread:
             with suppress(LogError):
-                engine.close()
+                one.close()
 
 
 def _forked_all() -> None:
-    for engine in list(_alive):
-        engine.forked()
+    for one in list(_alive):
+        one._forked()
 
 
 atexit.register(_close_all)

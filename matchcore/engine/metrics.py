@@ -92,7 +92,7 @@ def export(
     """Shows a meter to Prometheus, with ``engine`` as a label; needs the extra `metrics`.
 
     ``lag``: asked for the commands that a database has not got yet, such as
-    ``lambda: engine.persistence.lag``; while it says None it is not shown.
+    ``lambda: beside.lag`` of a `FollowerProcess`; while it says None it is not shown.
     All engines of one registry are one collector, because a metric has one description.
     ValueError if the name is taken.
     """

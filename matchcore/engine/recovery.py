@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged, UnknownRules
 from ..journal import (
+    DEFAULT_SEGMENT_BYTES,
     DISK,
+    INTERVAL_MS_DEFAULT,
     Batch,
     Disk,
     FileLog,
@@ -254,10 +256,10 @@ def open_for_writing(
     path: Path,
     made: type[Machine],
     *,
-    policy: str,
-    interval_ms: int,
-    segment_bytes: int,
-    progress: Callable[[int], None],
+    policy: str = "sync",
+    interval_ms: int = INTERVAL_MS_DEFAULT,
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+    progress: Callable[[int], None] = lambda step: None,
     hash: str | None = None,
     keys: Keys | None = None,
     accept_loss: bool = False,

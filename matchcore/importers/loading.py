@@ -93,7 +93,7 @@ def import_file(
     expect(total)
     with Engine.open(directory, keys=keys) as engine:
         known = _known(engine, source, append, allow_earlier)
-        engine.add_missing(source.instruments)
+        engine._add_missing(source.instruments)
         tally = _Tally()
         started = time.perf_counter()
         progress(known)

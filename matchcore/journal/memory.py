@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +26,7 @@ class MemoryLog:
     """Keeps packed frames, up to `max_bytes`; then `LogFailed`."""
 
     def __init__(self, *, max_bytes: int = MEMORY_BYTES_MAX) -> None:
-        self.identity = uuid.uuid4().bytes
+        self.identity = os.urandom(16)
         self.epoch = 1
         self.sequence = 0
         self.durable = 0

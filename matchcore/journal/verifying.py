@@ -7,13 +7,10 @@ same however many processes walked.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -180,6 +177,10 @@ def _walks(files: list[Path], disk: Disk, keys: Keys | None, jobs: int) -> Itera
             f"{jobs} jobs: other processes have only the system's disk, and only keys of a file"
             f" (Keys.from_file, or {KEYS_VARIABLE})"
         )
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     walk = partial(_walked_aside, None if keys is None else keys.file)
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(files)), spawn, initializer=_settle_in)
@@ -198,6 +199,8 @@ def _settle_in() -> None:
 
 
 def _end_with_parent() -> None:
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

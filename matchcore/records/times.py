@@ -6,7 +6,6 @@ import re
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import SupportsIndex
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -122,6 +121,8 @@ def _second(text: str, zone: tzinfo) -> int:
 
 def zone_of(name: str) -> tzinfo:
     """The time zone of a name like ``Europe/Madrid`` or ``UTC``; ValueError for an unknown one."""
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # by what the name makes of a path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MissingExtra
 from .interface import SinkAway, Store
 from .opening import RowSink, open_sink, open_store
+from .process import FollowerProcess
 from .rows import TABLES, Rows
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "TABLES",
+    "FollowerProcess",
     "Queries",
     "RowSink",
     "Rows",

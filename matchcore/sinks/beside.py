@@ -1,7 +1,8 @@
-"""The follower beside an engine: ``python -m matchcore.sinks.beside DIRECTORY SHARD``.
+"""What a `FollowerProcess` starts: ``python -m matchcore.sinks.beside DIRECTORY SHARD``.
 
-The URL of the database is the first line of its input; the end of its input says that no engine
-writes any more: it delivers what the log has and ends.  What it says is JSON lines.
+The URL of the database is the first line of its input.  At the second line, or the end of its
+input, it delivers what is durable then, and ends.  The line is the seconds that it has for that.
+Its output is JSON lines.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _say_set_back(before: Position, now: Position) -> None:
 
 
 def say(**what: object) -> None:
-    with suppress(BrokenPipeError):  # the engine's process is gone; the work is not
+    with suppress(BrokenPipeError):  # the process that started this is gone; the work is not
         print(json.dumps(what), flush=True)
 
 
@@ -64,8 +65,9 @@ def main(arguments: list[str]) -> int:
         sink = TellingSink(store, shard, patience=math.inf, waiting=_say_away)
         with Follower(directory, sink, keys=keys, went_back=_say_set_back) as follower:
             while True:
-                last = ended.is_set()  # before the look: what came until then is delivered
-                if not follower.step() and last:
+                last = ended.is_set()  # before the step: what came until then is delivered
+                follower.step()
+                if last:
                     return 0
                 ended.wait(0.02)
     except MatchcoreError as error:
@@ -74,10 +76,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _until_the_end(ended: threading.Event) -> None:
-    """Waits for the end of the input; then this process has so long, and no longer."""
-    sys.stdin.read()
+    """Waits for the second line of the input; then this process has so long, and no longer."""
+    seconds = float(sys.stdin.readline() or CATCH_UP_SECONDS)
     ended.set()
-    threading.Event().wait(CATCH_UP_SECONDS)
+    threading.Event().wait(seconds)
     os._exit(3)  # at whatever it waits for: transactions are whole, or not there
 
 

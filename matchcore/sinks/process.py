@@ -1,7 +1,7 @@
 """A database beside an engine: a follower in a process of its own, started and watched.
 
-The engine never waits for it.  What it has not delivered yet is in the log, and the next one
-goes on from there.
+No engine waits for it, or knows of it.  What it has not delivered yet is in the log, and the next
+one goes on from there.
 """
 
 from __future__ import annotations
@@ -11,49 +11,53 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .._children import environment
+from ..engine.lifetime import Living
 from ..errors import InvalidArgument
+from ..journal import identity_of, published
 from ..records.arguments import shard_number
 
-FOLLOWER = "matchcore.sinks.beside"  # a program, not an import: it lives on a floor above
+FOLLOWER = "matchcore.sinks.beside"
 CATCH_UP_SECONDS = 10.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 10.0
 REFUSED = 2  # exit code of a follower that must not be started again
-IMPORTS = str(Path(__file__).parents[1])  # the child runs this very matchcore
 
 
-def place_of(where: str | tuple[str, int] | None) -> tuple[str, int] | None:
-    """The URL and shard of what `Engine.open(persistence=)` is given; else `InvalidArgument`."""
-    url, *rest = where if isinstance(where, tuple) and where else (where,)
-    if where is not None and (not isinstance(url, str) or len(rest) > 1):
-        raise InvalidArgument("persistence: a URL, or a URL and the number of a shard")
-    return None if url is None else (url, shard_number(*rest) if rest else 0)
+class FollowerProcess(Living):
+    """A process that keeps the database of a URL equal to a log, started and watched.
 
-
-class Persistence:
-    """The follower of an engine's log into the database of a URL.
-
-    It is started again when it dies, with pauses that grow to 10 seconds, but not when it refuses
-    for a reason that lasts: then `error` says why, and a new engine may try again.
+    It needs no engine: whichever process has the log open, it delivers what is durable there.  It
+    is started again when it dies, with pauses that grow to 10 seconds, but not when it refuses for
+    a reason that lasts: then `error` says why.  It ends with `close`, and with this process.
+    `InvalidArgument` for a wrong URL or shard; `LogError` without a log in the directory.
     """
 
-    def __init__(self, directory: Path, where: tuple[str, int], durable: Callable[[], int]) -> None:
-        """``where``: a URL, and the number of this log's shard there."""
-        self._url, self.shard = where
-        self._directory, self._durable = directory, durable
+    def __init__(self, path: str | os.PathLike[str], url: str, shard: int = 0) -> None:
+        """``url`` may hold a password: it is in no list of processes; ``shard``: the number of
+        this log, where several share the database."""
+        if not isinstance(url, str):
+            raise InvalidArgument(f"url: the URL of a database is text, not {type(url).__name__}")
+        self._url, self.shard = url, shard_number(shard)
+        self._directory = Path(path).absolute()
+        identity_of(self._directory)
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
-        self.sequence = 0  # of the last command that the database is known to have
+        #: of the last command that the database is known to have
+        self.sequence = 0
         self._known = False  # whether the database has said that
+        #: why it waits or has ended; "" when all is well
         self.error = ""
-        self.set_back = ""  # how far the database was set back, the last time that it was
+        #: how far the database was set back, the last time that it was
+        self.set_back = ""
+        #: how many processes there were
         self.starts = 0
         self._start()
         self._watcher = threading.Thread(target=self._watch, name="matchcore-follow", daemon=True)
         self._watcher.start()
+        self._register()
 
     @property
     def lag(self) -> int | None:
@@ -61,7 +65,9 @@ class Persistence:
 
         None until the database has said where it stands.
         """
-        return max(0, self._durable() - self.sequence) if self._known else None
+        if not self._known:
+            return None
+        return max(0, published(self._directory).durable - self.sequence)
 
     @property
     def pid(self) -> int | None:
@@ -70,18 +76,20 @@ class Persistence:
         return child.pid if child is not None and child.returncode is None else None
 
     def _start(self) -> None:
-        paths = [IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])]
         child = subprocess.Popen(
-            [sys.executable, "-m", FOLLOWER, str(self._directory.absolute()), str(self.shard)],
+            [sys.executable, "-m", FOLLOWER, str(self._directory), str(self.shard)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=environment(),
         )  # fmt: skip
-        assert child.stdin is not None
-        with suppress(OSError):  # one that died at once is seen by the watcher
-            child.stdin.write(self._url + "\n")  # it may hold a password: no place for arguments
-            child.stdin.flush()
         self._child = child
+        self._say(self._url)  # not as an argument, which all users of the machine can read
         self.starts += 1
+
+    def _say(self, line: str) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        with suppress(OSError, ValueError):  # one that died is seen by the watcher
+            self._child.stdin.write(line + "\n")
+            self._child.stdin.flush()
 
     def _watch(self) -> None:
         pause, code = PAUSE_SECONDS_MIN, 0
@@ -118,11 +126,15 @@ class Persistence:
         self.error = str(said.get("error", ""))
 
     def close(self, seconds: float = CATCH_UP_SECONDS) -> None:
-        """Lets it deliver what the log has, for so long at most; the rest is for the next start."""
+        """Lets it deliver what is durable now, for so long at most, and ends it.
+
+        What is left then is delivered by the next one.
+        """
         self._closing.set()
         child = self._child
         if child is None:
             return
+        self._say(str(seconds))
         self._let_go()
         try:
             child.wait(seconds)
@@ -130,13 +142,18 @@ class Persistence:
             child.kill()
         self._watcher.join(seconds)
 
-    def abandon(self) -> None:
-        """In a child of a fork: the follower belongs to the parent."""
+    @property
+    def _has_thread(self) -> bool:
+        return not self._closing.is_set() and self._watcher.is_alive()
+
+    def _forked(self) -> None:
+        """The process and the thread that watches it are the parent's."""
         self._let_go()
-        self._child = None
+        self._child, self._closing = None, threading.Event()
+        self.error = "this follower belongs to the process that started it, and this is a fork"
 
     def _let_go(self) -> None:
-        """The end of its input tells the follower that no engine writes any more."""
+        """The end of its input tells the follower to deliver what is there, and to end."""
         if self._child is not None and self._child.stdin is not None:
             with suppress(OSError):
                 self._child.stdin.close()

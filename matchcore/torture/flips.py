@@ -51,7 +51,7 @@ class Target:
         self._keys = keys
         self.stream: Rows = commands(seed, sum(sizes))
         disk = SimulatedDisk(seed)
-        with Engine.open(
+        with Engine._open(
             PLACE, disk=disk, segment_bytes=segment_bytes, clock=disk.clock, hash=hash, keys=keys
         ) as engine:
             at = 0
@@ -157,7 +157,7 @@ class Target:
         disk.load({file: bytes(node.live) for file, node in self._node.items()})
         wanted, digest = len(self.stream), self.digest
         try:
-            with Engine.open(PLACE, disk=disk, keys=self._keys) as engine:
+            with Engine._open(PLACE, disk=disk, keys=self._keys) as engine:
                 if prefix is not None:
                     wanted, digest = prefix, digest_of(self.stream[:prefix])
                 promise(engine.sequence == wanted, f"{what}: {engine.sequence} of {wanted}")

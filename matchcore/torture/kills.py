@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from .._children import environment
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..engine.recovery import read
@@ -255,7 +256,7 @@ def _filled(command: list[str], made: Path, seed: int, limit: int) -> int:
     policy = ("sync", "os")[seed % 2]
     done = subprocess.run(
         [*command, "full", str(made), str(seed), policy, str(limit)],
-        capture_output=True, text=True, check=False, env=_environment(),
+        capture_output=True, text=True, check=False, env=environment(),
     )  # fmt: skip
     promise(done.returncode == 0, f"a full disk: {done.stderr.strip()[-500:]}")
     found = json.loads(done.stdout)
@@ -264,12 +265,6 @@ def _filled(command: list[str], made: Path, seed: int, limit: int) -> int:
     promise(says_why and found["shows"], f"a full disk is not named, or nothing shown: {found}")
     promise(found["as_given"] and found["same_state"], f"a full disk: {found}")
     return 1
-
-
-def _environment(**more: str) -> dict[str, str]:
-    package = str(Path(__file__).parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
 
 def digests(seed: int) -> tuple[int, list[str]]:
@@ -312,7 +307,7 @@ def _elsewhere(path: Path, count: int, events: Rows, left_out: list[str]) -> dic
     for command, seed in runs:
         done = subprocess.run(
             [*command, "digest", str(path)],
-            capture_output=True, text=True, check=False, env=_environment(PYTHONHASHSEED=seed),
+            capture_output=True, text=True, check=False, env=environment(PYTHONHASHSEED=seed),
         )  # fmt: skip
         if done.returncode and command != CHILD:
             continue  # that version has no matchcore

@@ -18,11 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.engine import Engine
-from ..engine.recovery import open_for_writing
 from ..errors import InvalidCommand, LogDamaged, LogError, MatchcoreError
 from ..journal import Frame, LogReader, snapshots, verify
 from ..journal.segments import Walk, named_sequence, segment_files
-from ..machine import machine_class
 from ..operations.archive import archive
 from ..records.codec import pack
 from ..records.commands import COMMAND, joined
@@ -169,15 +167,11 @@ class Run:
 
     def _open(self) -> Engine:
         plan = self.plan
-        log, machine, recovery = open_for_writing(
-            PLACE, machine_class("cython"), policy=plan.policy, interval_ms=INTERVAL_MS,
-            segment_bytes=plan.segment_bytes, progress=lambda step: None, hash=plan.hash,
-            keys=self.keys, disk=self.disk,
-        )  # fmt: skip
-        self.stages = Stages(log)
-        engine = Engine(
-            machine, log, path=PLACE, recovery=recovery, clock=self.disk.clock, disk=self.disk,
-            pipeline=self.stages,
+        self.stages = Stages(None)
+        engine = Engine._open(
+            PLACE, disk=self.disk, pipeline=self.stages, clock=self.disk.clock,
+            policy=plan.policy, interval_ms=INTERVAL_MS, segment_bytes=plan.segment_bytes,
+            hash=plan.hash, keys=self.keys,
         )  # fmt: skip
         self.outcome.opened += 1
         self.disk.said.append(f"-- opened at {engine.sequence}")

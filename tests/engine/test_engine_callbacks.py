@@ -83,9 +83,9 @@ def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
             super().sync()
 
     log = Held()
-    engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, depth=2))
+    engine = mc.Engine._of(mc.Machine(), log, Pipeline(log, depth=2))
     free.set()
-    engine.add_missing(WORLD)
+    engine._add_missing(WORLD)
     free.clear()
     shared, later = flow(0, 600), []
     wanted = [flow(n, 600) for n in range(1, 7)]

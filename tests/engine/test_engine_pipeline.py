@@ -167,8 +167,8 @@ def test_what_the_caller_does_to_his_array_later_changes_nothing() -> None:
 def test_a_full_queue_blocks_or_raises(limits: dict[str, int]) -> None:
 
     log = HeldLog()
-    engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, **limits))
-    engine.add_missing(WORLD)
+    engine = mc.Engine._of(mc.Machine(), log, Pipeline(log, **limits))
+    engine._add_missing(WORLD)
     log.free.clear()
     futures = []
     with pytest.raises(mc.QueueFull, match="wait for the log"):
@@ -335,8 +335,8 @@ def test_tasks_share_syncs_and_wake_the_loop_once_for_each(tmp_path: Path) -> No
 def test_a_cancelled_task_leaves_its_command_and_a_full_queue_keeps_no_loop() -> None:
 
     log = HeldLog()
-    engine = mc.Engine(mc.Machine(), log, pipeline=Pipeline(log, depth=2))
-    engine.add_missing(WORLD)
+    engine = mc.Engine._of(mc.Machine(), log, Pipeline(log, depth=2))
+    engine._add_missing(WORLD)
     log.free.clear()
 
     async def work() -> list[int]:

@@ -153,7 +153,7 @@ def test_closing_answers_what_was_taken(tmp_path: Path, policy: str) -> None:
     engine.close()
     for thread in threads:
         thread.join(20)
-    assert not engine.has_thread
+    assert not engine._has_thread
     assert all(future.done() for future in chain.from_iterable(kept))
     sequences = sorted(future.result().sequence for future in chain.from_iterable(kept))
     assert sequences == list(range(3, 3 + len(sequences)))
@@ -259,7 +259,7 @@ def test_a_hook_that_raises_is_left_out_and_trading_goes_on(tmp_path: Path) -> N
 
 def test_the_world_is_added_once_by_many_threads(tmp_path: Path) -> None:
     engine = mc.Engine.open(tmp_path)
-    threads = [threading.Thread(target=engine.add_missing, args=(WORLD,)) for _ in range(8)]
+    threads = [threading.Thread(target=engine._add_missing, args=(WORLD,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -95,13 +95,6 @@ def test_instruments_of_which_one_conflicts_are_not_added(tmp_path: Path) -> Non
     assert len(logged(tmp_path)) == 2
 
 
-def test_a_refused_persistence_adds_no_instrument(tmp_path: Path) -> None:
-    with pytest.raises((ValueError, TypeError, mc.MatchcoreError)):
-        mc.Engine.open(tmp_path, instruments=WORLD, persistence=("one", 2, 3))  # type: ignore[arg-type]
-    with mc.Engine.open(tmp_path) as engine:
-        assert engine.sequence == 0
-
-
 def test_an_answer_that_cannot_be_made_sends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

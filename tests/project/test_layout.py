@@ -16,7 +16,7 @@ LINES_MAX, FUNCTION_LINES_MAX = 500, 60
 #: Floor -> rooms.  A file imports from its own room and from floors below.  Floor 3 is for rule
 #: tables of venues, which there are none of yet.
 FLOORS = {
-    0: {"errors", "_closing", "_version"},
+    0: {"errors", "_children", "_closing", "_version"},
     1: {"records"},
     2: {"_book", "machine", "capi"},
     4: {"journal"},

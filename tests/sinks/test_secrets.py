@@ -13,6 +13,7 @@ from sink_kit import filled, sink_of
 
 import matchcore as mc
 from matchcore.cli.app import app
+from matchcore.sinks import FollowerProcess
 from matchcore.sinks.opening import built_in
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.reconcile import reconcile
@@ -105,14 +106,14 @@ def test_no_exception_says_a_secret(exchange: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
-def test_no_engine_says_a_secret(
+def test_no_follower_process_says_a_secret(
     tmp_path: Path, scheme: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The follower beside one is a process of its own, whose errors come back as text."""
+    """Its errors come back as text."""
     for at, url in enumerate((URLS[1], URLS[15])):
-        with mc.Engine.open(tmp_path / str(at), persistence=url.format(scheme)) as engine:
-            beside = engine.persistence
-            assert beside is not None
+        exchange = tmp_path / str(at)
+        mc.Engine.open(exchange).close()
+        with FollowerProcess(exchange, url.format(scheme)) as beside:
             beside._watcher.join(60)  # what is refused is not started again
             assert beside.error and not SECRET.search(beside.error + repr(beside))
     out, err = capfd.readouterr()

@@ -21,7 +21,7 @@ import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.engine import follower
 from matchcore.journal import Position, identity_of
-from matchcore.sinks import Rows, RowSink, SinkAway
+from matchcore.sinks import FollowerProcess, Rows, RowSink, SinkAway
 
 
 def copied(database: Path, target: Path) -> None:
@@ -312,12 +312,13 @@ def until(true: Callable[[], object]) -> None:
     raise AssertionError("it did not happen within 30 seconds")
 
 
-def test_an_engine_says_how_far_its_database_was_set_back(tmp_path: Path) -> None:
+def test_a_follower_process_says_how_far_its_database_was_set_back(tmp_path: Path) -> None:
     exchange, database, backup = filled(tmp_path / "e"), tmp_path / "x.db", tmp_path / "b.db"
     copied(followed(exchange, database), backup)
-    with mc.Engine.open(exchange, policy="os", persistence=f"sqlite:///{database}") as engine:
-        beside = engine.persistence
-        assert beside is not None
+    with (
+        mc.Engine.open(exchange, policy="os") as engine,
+        FollowerProcess(exchange, f"sqlite:///{database}") as beside,
+    ):
         engine.submit_batch(flow(2, 500))
         until(lambda: beside.lag == 0)
         copied(backup, database)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from ..._children import environment
 from ...errors import KeyRefused, LogFailed, NotInTheLog
 from ...journal import Keys, LogReader, durable_end, identity_of, snapshots
 from ...journal.crypto.keys import KEYS_VARIABLE
@@ -23,7 +24,6 @@ from ...records.arguments import UINT64_MAX, integer
 from ..recovery import of_this_log, replay, starts
 
 SNAPSHOTS_KEPT = 3
-IMPORTS = str(Path(__file__).parents[2])  # the child runs this very matchcore
 
 
 def take(
@@ -88,10 +88,10 @@ class Aside:
     """
 
     def __init__(self, directory: Path, sequence: int, keys: Keys | None = None) -> None:
-        environment = {**os.environ}
+        place: dict[str, str] = {}
         if keys is not None and keys.file is not None:
-            environment[KEYS_VARIABLE] = str(keys.file)
-        elif keys is not None and not environment.get(KEYS_VARIABLE):
+            place[KEYS_VARIABLE] = str(keys.file)
+        elif keys is not None and not os.environ.get(KEYS_VARIABLE):
             raise KeyRefused(
                 f"start_snapshot of {directory}: its process can not call the keys= of this one."
                 f" Give Keys.from_file(...), or name such a file in {KEYS_VARIABLE} before, or"
@@ -100,11 +100,10 @@ class Aside:
         self.sequence = sequence
         self.result: Future[Path] = Future()
         self.result.set_running_or_notify_cancel()
-        paths = [IMPORTS, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(directory.absolute()), str(sequence)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+            env=environment(**place),
         )  # fmt: skip
         threading.Thread(target=self._wait, name="matchcore-snapshot", daemon=True).start()
 
