@@ -2,7 +2,7 @@
 
 The URL of the database is the first line of its input.  At the second line, or the end of its
 input, it delivers what is durable then, and ends.  The line is the seconds that it has for that.
-Its output is JSON lines.
+Both are JSON, and so are the lines of its output.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def say(**what: object) -> None:
 
 def main(arguments: list[str]) -> int:
     name, number = arguments
-    directory, shard, url = Path(name), int(number), sys.stdin.readline().strip()
+    directory, shard = Path(name), int(number)
+    url: str = json.loads(sys.stdin.readline() or '""')
     ended = threading.Event()
     threading.Thread(target=_until_the_end, args=(ended,), daemon=True).start()
     try:
@@ -77,7 +78,7 @@ def main(arguments: list[str]) -> int:
 
 def _until_the_end(ended: threading.Event) -> None:
     """Waits for the second line of the input; then this process has so long, and no longer."""
-    seconds = float(sys.stdin.readline() or CATCH_UP_SECONDS)
+    seconds: float = json.loads(sys.stdin.readline() or str(CATCH_UP_SECONDS))
     ended.set()
     threading.Event().wait(seconds)
     os._exit(3)  # at whatever it waits for: transactions are whole, or not there

@@ -18,6 +18,7 @@ from .._children import environment
 from ..engine.lifetime import Living
 from ..errors import InvalidArgument
 from ..journal import identity_of, published
+from ..journal.position import NO_HINT
 from ..records.arguments import shard_number
 
 FOLLOWER = "matchcore.sinks.beside"
@@ -63,11 +64,13 @@ class FollowerProcess(Living):
     def lag(self) -> int | None:
         """How many durable commands the database has not got yet; waits for nothing.
 
-        None until the database has said where it stands.
+        None until the database has said where it stands, and while the log's directory has no
+        file ``position``, which an engine writes there.
         """
-        if not self._known:
+        hint = published(self._directory)
+        if not self._known or hint == NO_HINT:
             return None
-        return max(0, published(self._directory).durable - self.sequence)
+        return max(0, hint.durable - self.sequence)
 
     @property
     def pid(self) -> int | None:
@@ -82,14 +85,8 @@ class FollowerProcess(Living):
             env=environment(),
         )  # fmt: skip
         self._child = child
-        self._say(self._url)  # not as an argument, which all users of the machine can read
+        _say(child, self._url)  # not as an argument, which all users of the machine can read
         self.starts += 1
-
-    def _say(self, line: str) -> None:
-        assert self._child is not None and self._child.stdin is not None
-        with suppress(OSError, ValueError):  # one that died is seen by the watcher
-            self._child.stdin.write(line + "\n")
-            self._child.stdin.flush()
 
     def _watch(self) -> None:
         pause, code = PAUSE_SECONDS_MIN, 0
@@ -101,7 +98,7 @@ class FollowerProcess(Living):
                     pause = PAUSE_SECONDS_MIN
                 code = child.wait()
                 child.stdout.close()
-                self._let_go()
+                _let_go(child)
             if code == REFUSED or self._closing.wait(pause):
                 return
             self.error = self.error or f"the follower ended with {code} and is started again"
@@ -111,7 +108,7 @@ class FollowerProcess(Living):
             except OSError as error:  # no memory or no process free now
                 self._child, self.error = None, f"the follower cannot be started: {error}"
             if self._closing.is_set():  # `close` may have seen the one before
-                self._let_go()
+                _let_go(self._child)
 
     def _hear(self, line: str) -> None:
         try:
@@ -134,8 +131,8 @@ class FollowerProcess(Living):
         child = self._child
         if child is None:
             return
-        self._say(str(seconds))
-        self._let_go()
+        _say(child, seconds)
+        _let_go(child)
         try:
             child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -148,12 +145,20 @@ class FollowerProcess(Living):
 
     def _forked(self) -> None:
         """The process and the thread that watches it are the parent's."""
-        self._let_go()
+        _let_go(self._child)
         self._child, self._closing = None, threading.Event()
         self.error = "this follower belongs to the process that started it, and this is a fork"
 
-    def _let_go(self) -> None:
-        """The end of its input tells the follower to deliver what is there, and to end."""
-        if self._child is not None and self._child.stdin is not None:
-            with suppress(OSError):
-                self._child.stdin.close()
+
+def _say(child: subprocess.Popen[str], what: object) -> None:
+    assert child.stdin is not None
+    with suppress(OSError, ValueError):  # one that died is seen by the watcher
+        child.stdin.write(json.dumps(what) + "\n")
+        child.stdin.flush()
+
+
+def _let_go(child: subprocess.Popen[str] | None) -> None:
+    """The end of its input tells a follower to deliver what is there, and to end."""
+    if child is not None and child.stdin is not None:
+        with suppress(OSError):
+            child.stdin.close()
