@@ -1,4 +1,4 @@
-"""Puts the recorded figures into the tables of docs/benchmarks.md and README.md.
+"""Puts the recorded figures into the tables of docs/benchmarks.md and the pages of PAGES.
 
     matchcore bench --suite journal --json > benchmarks/recorded/journal.json
     python -m benchmarks.page
@@ -21,7 +21,7 @@ DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "benchmarks" / "recorded"
 PAGES = (
-    ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md", ROOT / "README.md",
+    ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md",
     *(ROOT / "docs" / "databases").glob("*.md"),
 )  # fmt: skip
 

@@ -1,13 +1,15 @@
 """Writes docs/reference.md: every public name, with its signature and its docstring.
 
-    python docs/generate_reference.py            rewrites the page
-    python docs/generate_reference.py --check    exits with 1 if it is not what it would write
+python docs/generate_reference.py            rewrites the page
+python docs/generate_reference.py --check    exits with 1 if the page is out of date
 """
 
 from __future__ import annotations
 
+import ast
 import enum
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -50,12 +52,11 @@ def public_names() -> dict[str, list[str]]:
     return found
 
 
-def signature(value: Any) -> str:
-    """The arguments of a callable as they are written; "(…)" where Python cannot tell."""
-    try:
-        found = inspect.signature(value)
-    except (TypeError, ValueError):
-        return "(…)"
+def signature(value: Any, stub: ast.FunctionDef | None = None) -> str:
+    """The arguments and the result of a callable; of a compiled one as its stub states them."""
+    if stub is not None:
+        return stub_signature(stub)
+    found = inspect.signature(value)
     parts, only = [], False
     for name, argument in found.parameters.items():
         if name in ("self", "cls"):
@@ -76,12 +77,33 @@ def signature(value: Any) -> str:
     return f"({', '.join(parts)}){arrow}"
 
 
+def stub_signature(stub: ast.FunctionDef) -> str:
+    arguments = stub.args
+    arguments.args = [one for one in arguments.args if one.arg not in ("self", "cls")]
+    gives = ast.unparse(stub.returns) if stub.returns else "None"
+    arrow = "" if gives == "None" else f" -> {gives}"
+    return f"({ast.unparse(arguments).replace('=...', '=…')}){arrow}"
+
+
+def stubs(kind: type) -> dict[str, ast.FunctionDef]:
+    """Methods in the .pyi file of a compiled class, by name."""
+    source = Path(inspect.getfile(sys.modules[kind.__module__]))
+    stub = source.with_name(source.name.partition(".")[0] + ".pyi")
+    if source.suffix == ".py" or not stub.exists():
+        return {}
+    for node in ast.parse(stub.read_text()).body:
+        if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+            return {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}
+    return {}
+
+
 def annotation(value: Any) -> str:
+    value = getattr(value, "__forward_arg__", value)
     return value if isinstance(value, str) else getattr(value, "__name__", str(value))
 
 
 def members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties of a class, as defined in it or a base of ours."""
+    """Public methods and properties of a class, defined in it or in a base of matchcore."""
     for name in sorted(dir(kind)):
         if name.startswith("_"):
             continue
@@ -89,6 +111,11 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
         owner = next((base for base in kind.__mro__ if name in vars(base)), kind)
         if owner.__module__.startswith("matchcore"):
             yield name, value
+
+
+def is_property(raw: Any) -> bool:
+    """Of a Python class or a compiled one."""
+    return isinstance(raw, property) or inspect.isgetsetdescriptor(raw)
 
 
 def _text(value: Any) -> str:
@@ -119,28 +146,29 @@ def entry(name: str) -> Iterator[str]:
         yield ""
         return
     if callable(value) and not (isinstance(value, type) and issubclass(value, Exception)):
-        yield f"```python\n{name}{wrapped(signature(value))}\n```"
+        stub = stubs(value).get("__init__") if isinstance(value, type) else None
+        yield f"```python\n{name}{wrapped(signature(value, stub))}\n```"
         yield ""
     if isinstance(value, type) or callable(value):
         yield from _quoted(_text(value))
         yield ""
     if isinstance(value, type) and not issubclass(value, Exception):
+        known = stubs(value)
         for member, raw in members(value):
-            yield from _member(name, member, raw)
+            yield from _member(name, member, raw, known.get(member))
 
 
-def _member(owner: str, name: str, raw: Any) -> Iterator[str]:
-    if isinstance(raw, property):
+def _member(owner: str, name: str, raw: Any, stub: ast.FunctionDef | None) -> Iterator[str]:
+    if is_property(raw):
         yield f"**`{name}`** {_text(raw)}".rstrip()
         yield ""
         return
     function = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
     if not callable(function):
         return
-    shown = signature(function)
     yield f"#### {owner}.{name}"
     yield ""
-    yield f"```python\n{name}{wrapped(shown)}\n```"
+    yield f"```python\n{name}{wrapped(signature(function, stub))}\n```"
     yield ""
     yield from _quoted(_text(function))
     yield ""
@@ -163,30 +191,41 @@ def page() -> str:
 
 
 def undocumented() -> list[str]:
-    """Arguments that the docstring of their callable, or of its class, does not name."""
+    """Callables and properties without a docstring, and arguments that it does not name.
+
+    The docstring of a class may name the arguments of its methods.
+    """
     found = []
-    for names in public_names().values():
-        for name in names:
-            value = getattr(matchcore, name)
-            if not isinstance(value, type) or issubclass(value, Exception | enum.Enum):
-                continue
-            for member, raw in members(value):
-                function = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
-                if isinstance(raw, property) or not callable(function):
-                    if isinstance(raw, property) and not raw.__doc__:
-                        found.append(f"{name}.{member}")
-                    continue
-                try:
-                    arguments = list(inspect.signature(function).parameters)
-                except (TypeError, ValueError):
-                    continue
-                doc = _text(function) + " " + _text(value)
-                if not _text(function):
-                    found.append(f"{name}.{member}")
-                for argument in arguments:
-                    if argument not in ("self", "cls") and argument not in doc:
-                        found.append(f"{name}.{member}: {argument}")
+    for name in (name for names in public_names().values() for name in names):
+        value = getattr(matchcore, name)
+        is_class = isinstance(value, type)
+        if (is_class or inspect.isfunction(value)) and (
+            not _text(value) or _text(value).startswith(f"{name}(")  # of a dataclass, made
+        ):
+            found.append(name)
+        if inspect.isfunction(value):
+            words = set(re.findall(r"\w+", _text(value)))
+            found += [
+                f"{name}: {at}" for at in inspect.signature(value).parameters if at not in words
+            ]
+        if is_class and not issubclass(value, Exception | enum.Enum):
+            found += [f"{name}.{missing}" for missing in _undocumented_members(value)]
     return found
+
+
+def _undocumented_members(kind: type) -> Iterator[str]:
+    for member, raw in members(kind):
+        function = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
+        words = set(re.findall(r"\w+", _text(function) + " " + _text(kind)))
+        if is_property(raw) or not callable(function):
+            if is_property(raw) and not _text(raw) and member not in words:
+                yield member
+            continue
+        if not _text(function):
+            yield member
+        for argument in inspect.signature(function).parameters:
+            if argument not in ("self", "cls") and argument not in words:
+                yield f"{member}: {argument}"
 
 
 def main(arguments: list[str]) -> int:

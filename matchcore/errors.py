@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class MatchcoreError(Exception):
-    """Base of all errors below.  Each can be handed to another process, with all it says."""
+    """Base of all errors of matchcore.  Errors keep their attributes between processes."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _again, (type(self), self.args, self.__dict__)
@@ -23,19 +23,19 @@ def _again(kind: type[MatchcoreError], args: tuple[object, ...], said: dict[str,
 
 
 class InvalidArgument(MatchcoreError, ValueError, TypeError):
-    """An argument has a type or a value that the call does not take: the message names it."""
+    """An argument has a wrong type or value; the message names the argument."""
 
 
 class InvalidCommand(MatchcoreError, ValueError):
-    """A typed command cannot be written as a record, or a record shown as a typed command.
+    """A typed command has no form as a record, or a record none as a typed command.
 
-    When sending: nothing was sent or logged.  When reading a log: the exchange has refused
-    the command, and the record is all there is to see of it.
+    When it is sent: nothing was sent or logged.  When a log is read: the exchange refused the
+    command; only its record exists.
     """
 
 
 class InvalidEvent(MatchcoreError, ValueError):
-    """An `EVENT` record is none that an exchange says: the message names the field."""
+    """No exchange emits this `EVENT` record; the message names the field at fault."""
 
 
 class PriceError(InvalidCommand):
@@ -50,11 +50,11 @@ class UnknownInstrument(MatchcoreError, KeyError):
 
 
 class InstrumentConflict(MatchcoreError):
-    """An instrument is defined twice, or differs from what the log says of it."""
+    """An instrument is defined twice, or differs from the one in the log."""
 
 
 class OrderRejected(MatchcoreError):
-    """`OrderBook` refused an order; `reason` and `field` say why (see `Reason`, `Field`)."""
+    """`OrderBook` refused an order for a `reason` (`Reason`) about a `field` (`Field`)."""
 
     def __init__(self, reason: object, field: object) -> None:
         super().__init__(f"refused: {reason!r} (field {field!r})")
@@ -71,18 +71,18 @@ class MissingExtra(MatchcoreError, ImportError):
 
 
 class LogError(MatchcoreError):
-    """Base of what can be wrong with a log or its files."""
+    """Base of the errors of a log and its files."""
 
 
 class LogLocked(LogError):
-    """Another process writes this log; there is one writer at a time."""
+    """Another engine has this log open; a log has one writer at a time."""
 
 
 class LogDamaged(LogError):
-    """Bytes of the log are not what was written.
+    """Bytes of the log differ from what was written.
 
-    `path`, `offset` (bytes) and `sequence` (first command of the damaged frame, or the
-    last good one plus one) name the place.
+    ``path``, ``offset`` in bytes, and ``sequence`` (first command of the damaged frame, or the last
+    good one plus one) name the place.
     """
 
     def __init__(self, what: str, path: str, offset: int, sequence: int) -> None:
@@ -94,9 +94,9 @@ class LogDamaged(LogError):
 
 
 class KeyRefused(LogError):
-    """Files are encrypted, and the key for them is missing or another one; nothing was changed.
+    """The key of an encrypted file is missing or wrong; nothing was changed.
 
-    The message has the key's id, never the key.
+    The message contains the id of the key, never the key.
     """
 
 
@@ -105,38 +105,38 @@ class UnknownRules(LogError):
 
 
 class LogFailed(LogError):
-    """The system refused a file; the message has its path and the reason.
+    """The system refused an operation on a file; the message has path and reason.
 
-    A log whose write or sync failed takes nothing more until it is opened again.
+    After a failed write or sync, a log accepts no commands until it is opened again.
     """
 
 
 class NotInTheLog(MatchcoreError, LookupError):
-    """A sequence or a time that a log does not hold; the message says where it begins or ends."""
+    """The log does not have this sequence or time; the message says where it begins or ends."""
 
 
 class ReadOnly(LogError):
-    """An engine to look at only, as `Engine.at` gives it: it takes no commands."""
+    """An engine of `Engine.at` is read-only and accepts no commands."""
 
 
 class QueueFull(LogError):
-    """More waits for the log than the engine's limits allow: nothing was sent, send it again."""
+    """The queue of the engine is full; nothing was sent, so send it again."""
 
 
 class SnapshotDamaged(LogError):
-    """A snapshot file is not what was written; recovery then uses an older one or the log."""
+    """A snapshot differs from what was written; recovery uses an older one, or the log."""
 
 
 class SinkError(MatchcoreError):
-    """A sink refuses to take part: foreign, ahead of the log, or of another schema."""
+    """A sink cannot follow the log: it belongs to another one, is ahead, or has another schema."""
 
 
 class TooManyRows(MatchcoreError, ValueError):
-    """A question to a database has more rows as its answer than are given at once."""
+    """A query has more rows than its limit."""
 
 
 class ImportFormatError(MatchcoreError, ValueError):
-    """A row of a market data file makes no sense; `line` counts from 1."""
+    """A row of a market data file is invalid; ``line`` counts from 1."""
 
     def __init__(self, path: str, line: int, what: str) -> None:
         super().__init__(f"{path}, line {line}: {what}")

@@ -1,4 +1,4 @@
-"""The engine from asyncio: the same calls, awaited."""
+"""The engine for asyncio: the same calls, awaited."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from .submissions import Bell
 
 
 class AsyncEngine:
-    """An `Engine` for the tasks of an event loop, or of several.
+    """An `Engine` for the tasks of one or several event loops.
 
-    `submit` and `submit_batch` are awaited, and tasks share syncs as threads do; matching itself
-    runs in the loop's thread.  A loop is woken once for each sync, whatever that answered.
-    A task that is cancelled no longer waits, but its command stays sent.  While the queue is
-    full a submit waits without keeping the loop.  Looks (`engine.book`, …) are the engine's own
-    and may wait for a sync.
+    `submit` and `submit_batch` are awaited, and tasks share syncs.  Matching runs in the thread of
+    the loop.  Each sync wakes a loop once.  A cancelled task stops waiting; its command stays sent.
+    While the queue is full a submit waits without blocking the loop.  Reads (`engine.book`, …) are
+    those of ``engine``, and may block for a sync.
 
     >>> import asyncio
     >>> from matchcore import AsyncEngine, Engine, Instrument, NewOrder, Side
@@ -45,11 +44,14 @@ class AsyncEngine:
         self._boxes: dict[asyncio.AbstractEventLoop, _Box] = {}
 
     def submit(self, command: Command) -> Coroutine[Any, Any, Answer]:
-        """As `Engine.submit`."""
+        """Sends one typed ``command``; awaited, it returns and raises as `Engine.submit`."""
         return self._send(command)
 
     def submit_batch(self, commands: NDArray[np.void]) -> Coroutine[Any, Any, NDArray[np.void]]:
-        """As `Engine.submit_batch`; the array may be written to as soon as this is awaited."""
+        """Sends ``commands``, a `COMMAND` array; returns and raises as `Engine.submit_batch`.
+
+        The array may be changed as soon as the call is awaited.
+        """
         return self._send(commands)
 
     async def upgrade_rules(self) -> Answer | None:
@@ -89,7 +91,7 @@ class AsyncEngine:
         return box
 
     async def close(self) -> None:
-        """As `Engine.close`, in another thread: it may wait for the disk."""
+        """Calls `Engine.close` in another thread, because it may wait for the disk."""
         await asyncio.get_running_loop().run_in_executor(None, self.engine.close)
 
     async def __aenter__(self) -> AsyncEngine:
@@ -105,7 +107,7 @@ class AsyncEngine:
 
 
 class _Box:
-    """Where answers for one loop lie until it is woken."""
+    """Collects the answers for one loop until it is woken."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -116,7 +118,7 @@ class _Box:
         self.rings = False  # as soon as the loop has gone round
 
     def ring_soon(self, ring: Callable[[], None]) -> None:
-        """What all tasks of one round send is one group, and their loop not disturbed meanwhile."""
+        """Submissions of one iteration of the loop form one group, without waking it between."""
         self.rings = True
         self.loop.call_soon(self._ring_now, ring)
 
@@ -141,14 +143,14 @@ class _Box:
             self._next = None
 
     async def answered(self) -> None:
-        """Returns when something was."""
+        """Returns when at least one submission was answered."""
         if self._next is None:
             self._next = self.loop.create_future()
         await asyncio.shield(self._next)
 
 
 class _Letter(Submission):
-    """For a task."""
+    """The submission of a task."""
 
     __slots__ = ("box", "future")
 

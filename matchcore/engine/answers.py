@@ -1,4 +1,4 @@
-"""What an engine answers to people: the outcome of one command, and a look into a book."""
+"""Answers of an engine with names and decimal prices: results of commands, and books."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from ..records.typed import Event, Trade, event_of
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What an answer is worth.
+    """What a crash can lose.
 
-    ``loss_ms_max``: when the machine dies, the answers lost were all given within this many
-    milliseconds; 0: none is lost, None: there is no bound.  ``survives_the_process``: none is lost
-    when only the process dies.
+    - ``policy``: "sync", "interval", "os" or "memory".
+    - ``loss_ms_max``: if the machine dies, all answers that are lost were given within this many
+      milliseconds. 0: none is lost. None: no bound.
+    - ``survives_the_process``: True if no answer is lost when only the process dies.
     """
 
     policy: str
@@ -44,11 +45,15 @@ IN_MEMORY = Durability("memory", None, False)
 
 
 class Answer:
-    """The events of one command, and what they mean for its order.
+    """The result of one command: its events, and what they mean for its order.
 
-    Made of the bytes of its events; everything is worked out from them when asked for.
-    ``durability`` says what a crash can take of it.  ``time``: of the command, in nanoseconds since
-    1970 UTC; of a repeat, not of the first, whose time is not known.  0: it has none.
+    - ``records``: the bytes of its events.
+    - ``directory``: the instruments, for symbols and prices.
+    - ``durability``: what a crash can lose.
+    - ``time``: of the command, in nanoseconds since 1970 UTC; of a repeat, that of the repeat. 0: the
+      command has none.
+
+    Properties are computed from the events when they are read.
     """
 
     __slots__ = ("_events", "_repeated", "_rows", "_then", "durability", "records", "time")
@@ -78,14 +83,14 @@ class Answer:
 
     @property
     def events(self) -> NDArray[np.void]:
-        """`EVENT` array, at least one; read-only."""
+        """The events, a read-only `EVENT` array with at least one."""
         if self._events is None:
             self._events = np.frombuffer(self.records, EVENT)
         return self._events
 
     @property
     def rows(self) -> list[EventRow]:
-        """The events as Python integers; without REPEATED, so of a repeat those of the first."""
+        """The events as Python integers; of a repeat the events of the first answer."""
         if self._rows is None:
             rows = event_rows(self.records)
             self._repeated = rows[0] if rows[0].kind == EventKind.REPEATED else None
@@ -94,51 +99,51 @@ class Answer:
 
     @property
     def sequence(self) -> int:
-        """Of the command in the log; of a repeat, not of the first."""
+        """Sequence of this command in the log; of a repeat, that of the repeat."""
         first = self.first_sequence
         return first if self._repeated is None else self._repeated.sequence
 
     @property
     def repeat(self) -> bool:
-        """True when the command was sent before and changed nothing now: this is what it was
-        told then."""
+        """True if the command was sent before; it changed nothing, and this is the first answer."""
         return bool(self.rows) and self._repeated is not None
 
     @property
     def first_sequence(self) -> int:
-        """Of the command that did what this answer says: of a repeat, the first one's."""
+        """Sequence of the command that was executed; of a repeat, that of the first."""
         return self.rows[0].sequence
 
     @property
     def durable(self) -> bool:
-        """True if the command was on disk when this was given: no crash takes it."""
+        """True if the command was on disk when this answer was given."""
         return self.durability.loss_ms_max == 0
 
     @property
     def events_missing(self) -> int:
-        """How many events of a long first answer are not told again: those before its last.
+        """Of a repeat: number of events of the first answer that are left out, before the last.
 
-        `status`, `left`, `filled` and `order_id` are right all the same; `trades` are not all.
+        `status`, `left`, `filled` and `order_id` are complete; `trades` are not.
         """
         return self._repeated.left if self.repeat and self._repeated is not None else 0
 
     @property
     def order_id(self) -> int:
-        """Of the order the command was about; 0 for commands about many."""
+        """Id of the order of the command; 0 for commands on many orders."""
         return self.rows[0].order_id
 
     @property
     def rejected(self) -> bool:
+        """True if the exchange refused the command; see `reason` and `field`."""
         return self.rows[0].kind == EventKind.REJECTED
 
     @property
     def reason(self) -> Reason:
-        """Why the command was refused or the order cancelled; NONE (false) otherwise."""
+        """The reason why the command was refused or the order cancelled; otherwise NONE."""
         return Reason(self.rows[-1].reason)
 
     @property
     def field(self) -> Field:
-        """The field that a refusal is about."""
+        """The field at fault of a refused command; otherwise NONE."""
         return Field(self.rows[-1].field)
 
     @property
@@ -149,7 +154,7 @@ class Answer:
 
     @property
     def filled(self) -> int:
-        """Quantity traded by this command."""
+        """Quantity traded by this command, in units."""
         if self.events_missing:  # what it began with, less what was left or taken off at its end
             last = self.rows[-1]
             if last.kind == EventKind.MASS_CANCELLED:
@@ -160,7 +165,7 @@ class Answer:
 
     @property
     def left(self) -> int:
-        """Quantity of the order still open after this command; 0 if it was not about one."""
+        """Open quantity of the order after this command, in units; 0 if there is no order."""
         last = self.rows[-1]
         if last.kind == EventKind.TRADED:
             return last.taker_left
@@ -169,7 +174,7 @@ class Answer:
 
     @property
     def status(self) -> Status:
-        """Where the order stands; DONE for commands about many orders or an instrument."""
+        """Status of the order; DONE for commands on many orders or on an instrument."""
         last = self.rows[-1].kind
         if last == EventKind.REJECTED:
             return Status.REJECTED
@@ -182,7 +187,7 @@ class Answer:
         return Status.DONE
 
     def typed(self) -> list[Event]:
-        """All events with names and decimal prices; of a repeat those of the first."""
+        """All events with names and decimal prices; of a repeat those of the first answer."""
         return [self._typed(row) for row in self.rows]
 
     def _typed(self, row: EventRow) -> Event:
@@ -192,7 +197,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PriceLevel:
-    """One price of a book: open quantity in units, and how many orders make it up."""
+    """One price of a book: ``price``, open ``quantity`` in units, number of ``orders``."""
 
     price: Decimal
     quantity: int
@@ -203,7 +208,7 @@ class PriceLevel:
 
 
 class Top(NamedTuple):
-    """The best level of each side at one moment; None for a side on which nothing rests."""
+    """The best level of each side at one moment: ``bid``, ``ask``; None for an empty side."""
 
     bid: PriceLevel | None
     ask: PriceLevel | None
@@ -213,19 +218,21 @@ class Top(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """Levels of both sides at one moment, best first."""
+    """Levels of both sides at one moment, best first: ``bids``, ``asks``."""
 
     bids: list[PriceLevel]
     asks: list[PriceLevel]
 
     @property
     def top(self) -> Top:
-        """The first of each."""
+        """The best level of each side."""
         return Top(next(iter(self.bids), None), next(iter(self.asks), None))
 
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
+    """A resting order: decimal price, open quantity in units."""
+
     order_id: int
     client_order_id: int
     account: int
@@ -235,10 +242,10 @@ class RestingOrder:
 
 
 class BookView:
-    """One instrument's book as it is now.  Every call reads anew, at one moment.
+    """The book of one instrument.  Every call reads the current book, at one moment.
 
-    Two calls are two moments: what belongs together comes from one (`top`, `depth`).  ``look``
-    gives the machine to read, and is called under ``lock``.
+    Two calls read two moments; `top` and `depth` read both sides at one.  Made by `Engine.book`:
+    ``look`` returns the machine and is called under ``lock``; ``number`` is the instrument's.
     """
 
     __slots__ = ("_lock", "_look", "_number")
@@ -255,37 +262,38 @@ class BookView:
 
     @property
     def instrument(self) -> Instrument:
+        """The instrument of the book."""
         with self._lock:
             return self._look().instruments[self._number]
 
     @property
     def best_bid(self) -> PriceLevel | None:
-        """O(log of the price range).  For both sides use `top`."""
+        """The highest buy level, or None.  For both sides use `top`.  O(log of the price range)."""
         return next(iter(self.bids(1)), None)
 
     @property
     def best_ask(self) -> PriceLevel | None:
-        """O(log of the price range).  For both sides use `top`."""
+        """The lowest sell level, or None.  For both sides use `top`.  O(log of the price range)."""
         return next(iter(self.asks(1)), None)
 
     def top(self) -> Top:
-        """Best bid and best ask of one moment.  O(log of the price range)."""
+        """Best bid and best ask at one moment.  O(log of the price range)."""
         return self._sides(1)[1].top
 
     def depth(self, levels: int | None = None) -> Depth:
-        """Both sides of one moment, best first: so many levels, or all."""
+        """The best ``levels`` of both sides at one moment, best first; None: all levels."""
         return self._sides(levels)[1]
 
     def bids(self, depth: int | None = None) -> list[PriceLevel]:
-        """Buy levels, best first; all of them without a depth."""
+        """The best ``depth`` buy levels, best first; None: all."""
         return self._sides(depth, [Side.BUY])[1].bids
 
     def asks(self, depth: int | None = None) -> list[PriceLevel]:
-        """Sell levels, best first; all of them without a depth."""
+        """The best ``depth`` sell levels, best first; None: all."""
         return self._sides(depth, [Side.SELL])[1].asks
 
     def levels(self, side: Side, depth: int | None = None) -> NDArray[np.void]:
-        """The same as a `LEVEL` array, prices in ticks."""
+        """The best ``depth`` levels of ``side`` as a `LEVEL` array, prices in ticks."""
         with self._lock:
             return self._look().levels(self._number, side, depth)
 
@@ -296,7 +304,7 @@ class BookView:
             return self._look().orders(self._number)
 
     def order(self, order_id: int) -> RestingOrder | None:
-        """One resting order, or None.  O(1)."""
+        """The resting order with the id ``order_id``, or None.  O(1)."""
         with self._lock:
             machine = self._look()
             row = machine.order(self._number, order_id)
@@ -332,7 +340,7 @@ class BookView:
         return f"<book of {instrument.symbol}: {sides.top}>"
 
     def as_plain(self, depth: int | None = None) -> dict[str, Any]:
-        """Both sides of one moment as JSON-ready values, prices as text."""
+        """The best ``depth`` levels of both sides as values for JSON, prices as text."""
         instrument, sides = self._sides(depth)
         plain = {
             name: [

@@ -1,4 +1,4 @@
-"""Calls that send one typed command: what an engine offers besides `submit`."""
+"""Methods of an engine that send one typed command each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from .answers import Answer
 
 
 class Calls:
-    """One method a command; each is `submit` of it.
+    """One method for each typed command; each calls `submit`.
 
-    A command with a ``client_order_id`` may be sent again: it is done once (docs/idempotence.md).
+    A command with a ``client_order_id`` may be sent again; it is executed once
+    (docs/idempotence.md).
     """
 
     @property
@@ -38,6 +39,12 @@ class Calls:
     def cancel(
         self, symbol: str, order_id: int, *, account: int = 0, client_order_id: int = 0
     ) -> Answer:
+        """Cancels a resting order.
+
+        - ``symbol``, ``order_id``: the order.
+        - ``account``: if not 0, it must be the account of the order.
+        - ``client_order_id``: if not 0, the command can be sent again.
+        """
         return self.submit(Cancel(symbol, order_id, account, client_order_id=client_order_id))
 
     def amend(
@@ -50,8 +57,16 @@ class Calls:
         account: int = 0,
         client_order_id: int = 0,
     ) -> Answer:
-        """A new open quantity and/or price.  The same price and no more quantity keep the
-        place in the queue; anything else goes to the back and may trade."""
+        """Changes the open quantity, the price, or both.
+
+        With the same price and no larger quantity the order keeps its place in the queue.
+        Otherwise it becomes the last of its new level and may trade.
+
+        - ``symbol``, ``order_id``: the order.
+        - ``quantity``: the new open quantity in units; None: unchanged.
+        - ``price``: a string, Decimal, int or float on a tick; None: unchanged.
+        - ``account``, ``client_order_id``: as for `cancel`.
+        """
         return self.submit(
             Amend(symbol, order_id, quantity, price, account, client_order_id=client_order_id)
         )
@@ -65,7 +80,13 @@ class Calls:
         account: int = 0,
         client_order_id: int = 0,
     ) -> Answer:
-        """Takes a quantity off; the order keeps its place."""
+        """Subtracts ``quantity`` units from an order, which keeps its place in the queue.
+
+        An order with no more open quantity than that is cancelled.
+
+        - ``symbol``, ``order_id``: the order.
+        - ``account``, ``client_order_id``: as for `cancel`.
+        """
         return self.submit(
             Reduce(symbol, order_id, quantity, account, client_order_id=client_order_id)
         )
@@ -78,27 +99,41 @@ class Calls:
         side: Side | None = None,
         client_order_id: int = 0,
     ) -> Answer:
-        """Cancels every order that matches; without arguments, all there are."""
+        """Cancels all orders that match; without arguments, all orders of the exchange.
+
+        - ``symbol``: of one instrument; None: of all.
+        - ``account``: of one account; 0: of all.
+        - ``side``: one side; None: both.
+        - ``client_order_id``: as for `cancel`.
+        """
         return self.submit(MassCancel(symbol, account, side, client_order_id=client_order_id))
 
     def end_day(self, symbol: str | None = None) -> Answer:
-        """Cancels the DAY orders of one instrument, or of all."""
+        """Cancels the DAY orders of the instrument ``symbol``, or of all with None."""
         return self.submit(EndDay(symbol))
 
     def change_instrument(self, instrument: Instrument) -> Answer:
-        """New parameters for a symbol.  Another tick is refused while orders rest."""
+        """Gives the instrument of a symbol the parameters of ``instrument``.
+
+        The exchange refuses another tick while orders of the instrument rest.
+        """
         return self.submit(ChangeInstrument(instrument))
 
     def add_instrument(self, instrument: Instrument) -> int:
-        """Adds an instrument; returns its number.  `InstrumentConflict` if the symbol is taken."""
+        """Adds ``instrument`` and returns its number, from 1.
+
+        `InstrumentConflict` if the exchange refuses it, for example because the symbol exists.
+        """
         answer = self.submit(AddInstrument(instrument))
         if answer.rejected:
             raise InstrumentConflict(f"{instrument.symbol}: refused, {answer.reason.name}")
         return int(answer.events["instrument"][0])
 
     def _add_missing(self, instruments: Iterable[Instrument]) -> None:
-        """Adds the instruments that are not there; `InstrumentConflict` if one there differs, and
-        then none is added."""
+        """Adds those of ``instruments`` whose symbol does not exist.
+
+        `InstrumentConflict` if an existing one differs; then none is added.
+        """
         missing = [one for one in instruments if not self._has(one)]
         for instrument in missing:
             with suppress(InstrumentConflict):  # another thread was quicker

@@ -1,7 +1,7 @@
-"""The engine: gives each command its place in the log, and answers when it is safe there.
+"""The engine: gives each command its place in the log, and answers when it is durable.
 
-Open is the only way in, for a new exchange, after a clean close and after a disaster alike:
-newest good snapshot, then the rest of the log.
+`Engine.open` loads the newest good snapshot and then the rest of the log.  It is the same for a
+new exchange, after a clean close and after a crash.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from ..journal import (
     snapshots,
 )
 from ..machine import Machine, machine_class
-from ..machine.state import newer_rules
 from ..records.arguments import integer
 from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
@@ -50,18 +49,37 @@ from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .submissions import Commit, Promise
-from .upgrading import Upgrading
 
-#: what a crash can take, by policy; "interval" has a bound of its own
+#: what a crash can lose, by policy; the bound of "interval" is its interval
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
 
 
 class Engine(Reads, Calls, Living):
     """One exchange: instruments, books and their log.
 
-    All methods may be called from any thread; commands get their sequence in turn, and share
-    syncs.  An answer is given when its command is as durable as the log's policy says, and in
-    the order of the log; a look (book, state, digest, sequence) waits until all it shows is so.
+    All methods may be called from any thread.  Answers are given in log order, each when its
+    command is as durable as the log's policy requires.  Reads (`book`, `state`, `digest`,
+    `sequence`) wait until everything they show is that durable.  ``durability``: what a crash can
+    lose; ``path``: the directory, None in memory; ``recovery``: what opening found.
+
+    Arguments of `open`, `memory` and `at`:
+
+    - ``path``: the directory of the exchange.
+    - ``instruments``: instruments to add if the log does not have them.
+    - ``machine``: "cython", or "reference" for the implementation in plain Python.
+    - ``policy``: what an answer means. "sync": fdatasync has returned. "interval": everything
+      older than ``interval_ms`` milliseconds is synced. "os": the operating system has it.
+    - ``queue_depth``, ``queue_bytes``: limits of the submissions, and of the bytes of commands and
+      events, that wait for their answer; beyond them `submit` waits.
+    - ``metrics``: called with a `Commit` after each sync and before its answers; must be quick.
+    - ``segment_bytes``: size at which the log starts a new file.
+    - ``clock``: returns nanoseconds since 1970 UTC, for commands with time 0.
+    - ``progress``: called with the number of commands of each step of the replay.
+    - ``hash``: "sha256" or "sm3"; fixed when the log is created.
+    - ``keys``: `Keys` of encrypted files; everything written is encrypted with them.
+    - ``accept_loss``: opens a log whose end is missing, or that has files of another exchange.
+    - ``disk``: all file access goes through it.
+    - ``reserve``: bytes of memory for books and orders, allocated at the start.
 
     >>> from matchcore import Engine, Instrument, NewOrder, Side
     >>> engine = Engine.memory(instruments=[Instrument("ANA", tick="0.05")])
@@ -136,22 +154,16 @@ class Engine(Reads, Calls, Living):
         accept_loss: bool = False,
         reserve: int = 0,
     ) -> Engine:
-        """Opens the exchange in a directory, making it if it is not there.
+        """Opens the exchange in a directory, or creates it.  `Engine` lists the arguments.
 
-        ``instruments`` that the log does not know are added to it; one that differs from the
-        log raises `InstrumentConflict` (use `change_instrument`).  ``policy``: "sync" (an answer
-        means fdatasync has returned), "interval" (everything older than ``interval_ms`` was
-        synced) or "os" (handed to the operating system); `durability` says what that is worth.
-        At most ``queue_depth`` submissions, or ``queue_bytes`` of commands and events, are taken
-        and not answered; then `submit` waits.  ``metrics`` is called with a `Commit` after each
-        sync, before its answers: it must be quick.  ``clock`` gives nanoseconds for
-        commands without a time.  ``progress`` is told how many commands each step of the replay
-        has applied.  ``reserve``: bytes of memory for books and orders, taken beforehand.
-        ``hash``: "sha256" or "sm3", for life.  ``keys``: encrypts all that is written from now on.
-        `KeyRefused` if one is missing, `LogLocked` while another engine has it open, `LogDamaged`
-        if bytes before the end differ, or the end is missing, or files of another exchange are
-        beside the log (``accept_loss``: goes on without), `LogFailed` if the system refuses a file,
-        `UnknownRules` if the log needs a newer matchcore.
+        - `InstrumentConflict`: one of ``instruments`` differs from the log; use
+          `change_instrument`.
+        - `LogLocked`: another engine has the log open.
+        - `LogDamaged`: bytes before the end differ from what was written; or, without
+          ``accept_loss``, the end is missing or files of another exchange are beside the log.
+        - `KeyRefused`: a key is missing or wrong.
+        - `UnknownRules`: the log needs newer rules than this matchcore has.
+        - `LogFailed`: the system refuses a file.
         """
         wanted, directory = distinct(instruments), Path(path)
         depth, size = integer(queue_depth, "queue_depth", 1), integer(queue_bytes, "queue_bytes", 1)
@@ -191,9 +203,10 @@ class Engine(Reads, Calls, Living):
         clock: Callable[[], int] = time.time_ns,
         reserve: int = 0,
     ) -> Engine:
-        """An engine for tests and simulation: its log is in memory, or nowhere with None.
+        """An engine without files, for tests and simulation.
 
-        A `MemoryLog` that holds something is replayed first.
+        ``log``: a `MemoryLog`, whose commands are replayed first; None: commands are not stored.
+        `Engine` lists the other arguments.
         """
         wanted = distinct(instruments)
         driven = machine_class(machine)(reserve)
@@ -211,18 +224,21 @@ class Engine(Reads, Calls, Living):
         machine: str = "cython",
         keys: Keys | None = None,
     ) -> Engine:
-        """The exchange as it was, to look at: also while another engine has it open.
+        """A read-only engine with the exchange at an earlier moment; another may have it open.
 
-        ``sequence``: behind this command; ``time``: behind the last command whose time is at
-        or before it; neither: the durable end.  A time is nanoseconds, a datetime or pandas
-        Timestamp with a time zone, a datetime64 (UTC) or a text like 2019-05-21T09:00+02:00.
-        From the newest snapshot before it, then the log.  A command raises `ReadOnly`;
-        `NotInTheLog` for what is beyond the log's end, or no longer in it.
+        - ``path``: the directory; ``machine``, ``keys``: as for `open`.
+        - ``sequence``: the state after this command.
+        - ``time``: the state after the last command whose time is at or before it. Nanoseconds, a
+          datetime or pandas Timestamp with a time zone, a datetime64 (UTC), or a text such as
+          2019-05-21T09:00+02:00. Without ``sequence`` and ``time``: the durable end.
+
+        Commands raise `ReadOnly`.  `NotInTheLog` for a moment after the log's end, or before its
+        beginning if segments were archived.  ValueError for both ``sequence`` and ``time``.
         """
         directory = Path(path)
         if time is not None:
             if sequence is not None:
-                raise ValueError("sequence or time, not both")
+                raise ValueError("give sequence or time, not both")
             sequence = sequence_at(directory, time, keys=keys)
         found = look(directory, machine, sequence=sequence, keys=keys)
         engine = cls._of(
@@ -230,24 +246,24 @@ class Engine(Reads, Calls, Living):
         )
         engine._keys = keys
         engine._pipeline.failure = ReadOnly(
-            f"this is {directory} at sequence {engine.sequence}, to look at only: commands are"
-            " for an engine of Engine.open"
+            f"this engine shows {directory} at sequence {engine.sequence} and is read-only: send"
+            " commands to an engine of Engine.open"
         )
         return engine
 
     def close(self) -> None:
-        """Answers what was taken, and closes the log."""
+        """Answers all pending commands and closes the log.  Later commands raise `LogError`."""
         self._pipeline.stop(LogError("this engine is closed"))
         with self._lock:
             if self._log is not None:
                 self._log.close()
 
     def submit(self, command: Command) -> Answer:
-        """Sends one typed command (`NewOrder`, `Cancel`, …) and waits for its answer.
+        """Sends one typed ``command`` (`NewOrder`, `Cancel`, …) and waits for its answer.
 
-        Raises `InvalidCommand`, `PriceError` or `UnknownInstrument` for what can not be written
-        as a record: nothing was sent then.  A refusal by the rules is an answer, not an error.
-        Ctrl-C ends the wait: the command stays sent, or was not sent at all.
+        `InvalidCommand`, `PriceError` or `UnknownInstrument` if it has no form as a record; then
+        nothing was sent.  `LogFailed` if the log failed.  A refusal by the rules is an answer, not
+        an error.  Ctrl-C ends the wait; the command is either in the log or was not sent.
         """
         if self._log is None:
             with self._lock:
@@ -261,10 +277,11 @@ class Engine(Reads, Calls, Living):
         return answer
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Sends a 1-D `COMMAND` array; its events as an `EVENT` array, when all are durable.
+        """Sends ``commands``, a 1-D `COMMAND` array; returns its events, an `EVENT` array.
 
-        Time 0 becomes that of the call.  TypeError or ValueError for another dtype or shape;
-        `LogFailed` when the log can not take them: opening again shows which of them it has.
+        Waits until all are durable.  Commands with time 0 get the time of the call.  TypeError or
+        ValueError for another dtype or shape.  `LogFailed` if the log failed; opening it again
+        shows which of the commands it has.
         """
         checked(commands)
         if self._log is None:
@@ -285,12 +302,12 @@ class Engine(Reads, Calls, Living):
     ) -> Future[NDArray[np.void]]: ...
 
     def submit_async(self, commands: Any, *, block: bool = True) -> Future[Any]:
-        """As `submit` or `submit_batch`, but returns when the commands have their place.
+        """As `submit` or `submit_batch`, but returns a future as soon as the command is queued.
 
-        The future has the result when it may be given; futures are set in the order of the log,
-        by a thread of the log, so a callback must be quick and must not wait for other threads
-        that submit.  A future can not be cancelled.  Waits while the queue is full, or without
-        ``block`` raises `QueueFull`.
+        ``commands``: a typed command or a `COMMAND` array.  While the queue is full it waits, or
+        without ``block`` raises `QueueFull`.  A thread of the log completes futures in log order: a
+        callback must be quick and must not wait for other threads that submit.  A future cannot be
+        cancelled.
         """
         promise = Promise()
         self._place(commands, promise, block=block)
@@ -299,11 +316,12 @@ class Engine(Reads, Calls, Living):
     def _place(
         self, commands: Command | NDArray[np.void], way: Submission, *, block: bool = True
     ) -> None:
-        """Gives commands their sequence and matches them; ``way`` is done when they are safe.
+        """Gives ``commands`` their sequence and matches them; all submit methods call it.
 
-        What the submits are made of.  Returns when a `Waiter` is done, any other way at once.
-        Ctrl-C comes before the commands have their place or after it.  Only the plain-Python
-        machine, and commands that define instruments, run bytecode between: it may end the engine.
+        ``way``: the submission that is completed when the commands are durable.  ``block``: as for
+        `submit_async`.  Returns when a `Waiter` is completed, for any other submission at once.
+        Ctrl-C takes effect before the commands are queued or after.  Only the plain-Python machine,
+        and commands that define instruments, run bytecode between; there it may end the engine.
         """
         if isinstance(commands, np.ndarray):
             self._place_batch(checked(commands), way, block)
@@ -318,30 +336,8 @@ class Engine(Reads, Calls, Living):
             record = pack(commands, directory)
             placed = pipeline.place(machine, way, record, then, self._clock, block)
 
-    def upgrade_rules(self) -> Answer | None:
-        """Changes to the newest version of the rules that this matchcore knows, for good.
-
-        It is a command in the log, answered as others are, and raises what they raise.  None if
-        the exchange has that version: nothing is written then.  Ctrl-C while it gets its place
-        may end the engine.
-        """
-        with self._lock:
-            self._usable()
-            machine, directory = self._seen(), self._machine.instruments
-            version = newer_rules(machine.rules)
-            if version is None:
-                return None
-            if self._log is None:
-                return Answer(machine.upgrade(version).tobytes(), directory)
-        self._pipeline.start()
-        step = Upgrading(machine, version, operator.index(self._clock()))
-        self._pipeline.place_batch(step, step.way, step.way.records, None, False, True)
-        if not step.way.count:
-            return None
-        return Answer(step.way.result.tobytes(), directory, self.durability)
-
-    def _ring(self) -> None:
-        """Has the log's thread take what was placed by ways with `rings_later`."""
+    def ring(self) -> None:
+        """Wakes the log's thread for submissions with `rings_later`."""
         self._pipeline.ring()
 
     def _place_batch(self, commands: NDArray[np.void], way: Submission, block: bool) -> None:
@@ -367,28 +363,29 @@ class Engine(Reads, Calls, Living):
 
     @property
     def durable(self) -> int:
-        """Sequence of the last command as safe as the policy says; waits for nothing."""
+        """Sequence of the last command that is as safe as the policy requires; does not wait."""
         return self._machine.sequence if self._log is None else self._log.durable
 
     @property
     def on_disk(self) -> int:
-        """Sequence of the last command that fdatasync has returned for; waits for nothing."""
+        """Sequence of the last command that fdatasync has returned for; does not wait."""
         return 0 if self._log is None else self._log.on_disk
 
     @property
     def log(self) -> Log | None:
+        """The log, for its attributes; None without one.  Do not append to it."""
         return self._log
 
     @property
     def identity(self) -> bytes:
-        """16 bytes that name this exchange for good; empty without a log."""
+        """The 16 bytes that name this exchange permanently; empty without a log."""
         return self._log.identity if self._log is not None else b""
 
     def fork(self) -> Fork:
-        """A what-if: an exchange in memory that goes on from here, with own orders in it.
+        """Makes an exchange in memory that continues from this state with own orders.
 
-        It takes commands also where this engine takes none (`Engine.at`), and leaves this one and
-        its log as they are.  See `Fork.replay` for what the log recorded next.
+        This engine and its log do not change.  An engine of `Engine.at` can be forked too.
+        `Fork.replay` executes the commands that the log recorded next.
         """
         log, path = self._log, self.path
         frames: Frames | None = log.frames if log is not None else None
@@ -400,14 +397,15 @@ class Engine(Reads, Calls, Living):
         return Fork(type(machine), state, frames)
 
     def snapshot(self) -> Path:
-        """Writes a snapshot beside the log, and keeps the newest few; returns its file.
+        """Writes a snapshot beside the log, deletes the oldest ones, and returns the new file.
 
-        Nothing is matched meanwhile: `start_snapshot` is for an exchange at work.
+        No command is matched meanwhile; use `start_snapshot` while trading goes on.  `LogError` in
+        memory, `LogFailed` if the system refuses the file.
         """
         with self._lock:
             self._usable()
             if self.path is None or self._log is None:
-                raise LogError("an engine in memory has no directory for a snapshot; use state()")
+                raise LogError("an engine in memory has no directory for a snapshot: use state()")
             self._all_to_disk(self._log)  # else a power cut could leave the log behind its snapshot
             with snapshots.turn(self.path, self._disk):
                 log, data = self._log, self._machine.state().to_bytes()
@@ -428,11 +426,11 @@ class Engine(Reads, Calls, Living):
         self._usable()
 
     def start_snapshot(self) -> Future[Path]:
-        """Has another process write a snapshot of this moment, while trading goes on.
+        """Starts another process that writes a snapshot of this moment, while trading goes on.
 
-        It replays the log from the newest snapshot on; the future gets the file, or `LogFailed`,
-        which leaves this engine as it is.  `LogError` while the one before is being written;
-        `KeyRefused` if that process could not have the keys: they must come from a file.
+        The process replays the log from the newest snapshot.  The future has the file, or
+        `LogFailed`, which does not affect this engine.  `LogError` in memory, and while another
+        snapshot is being written.  `KeyRefused` unless the keys are those of `Keys.from_file`.
         """
         with self._lock:
             self._usable()
@@ -455,9 +453,9 @@ class Engine(Reads, Calls, Living):
             raise self._pipeline.refusal()
 
     def _seen(self) -> Machine:
-        """The machine, when the log has all that it shows; under the lock.
+        """The machine, once the log has all that it shows; called under the lock.
 
-        After a failure it may be ahead for good.  Then the log's durable part makes a new one.
+        After a failure it may stay ahead of the log.  Then a new one is built from the log.
         """
         machine, log, pipeline = self._machine, self._log, self._pipeline
         if log is None:
@@ -471,19 +469,20 @@ class Engine(Reads, Calls, Living):
             try:
                 machine = at_durable(log, type(machine), self.path, self._disk)
             except (LogError, OSError) as error:
-                raise LogFailed(f"the log failed and can not be read either: {error}") from error
+                raise LogFailed(f"the log failed and cannot be read either: {error}") from error
             self._machine, pipeline.has_diverged = machine, False
         return machine
 
     @property
-    def _has_thread(self) -> bool:
+    def has_thread(self) -> bool:
+        """True while the threads of the log run."""
         return self._pipeline.has_thread
 
-    def _forked(self) -> None:
-        """In a child of the process that opened this: the log is the parent's."""
+    def forked(self) -> None:
+        """Called in a forked child: gives up the log, which belongs to the parent."""
         self._pipeline.renew()
         if isinstance(self._log, FileLog):
-            why = "this engine belongs to the process that opened it, and this is a fork"
+            why = "this engine belongs to the parent process: open the exchange in this one"
             self._pipeline.fail(LogFailed(why))
             self._pipeline.has_ended = True
             self._pipeline.has_diverged = True  # another thread may have been inside the machine

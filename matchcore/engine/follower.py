@@ -1,8 +1,8 @@
-"""A follower: reads a log, drives its own machine, and hands both to a sink, each thing once.
+"""A follower reads a log, applies it to its own machine, and delivers to a sink exactly once.
 
-The sink keeps the position in the same transaction as its rows, so a follower can die anywhere:
-the next one asks the sink where it stood and goes on from there.  A sink that is set back, such as
-a database restored from a backup, is followed from its earlier position again.
+The sink stores the position in the transaction of its rows.  A follower may die at any moment: the
+next one reads the position from the sink and continues there.  If the sink was set back, for
+example a database restored from a backup, delivery continues from its earlier position.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ BUNDLE_COMMANDS = 4096  # handed on together, when that many are waiting
 
 
 class SinkBehind(SinkError):
-    """A sink stands at an earlier `position` than what it was given would follow.
+    """A sink is at an earlier ``position`` than the commands that it was given.
 
-    A `Follower` goes back there by itself.
+    ``first``: the first sequence that it was given.  A `Follower` continues from ``position``.
     """
 
     def __init__(self, position: Position, first: int) -> None:
@@ -39,24 +39,29 @@ class SinkBehind(SinkError):
 
 
 class Sink(Protocol):
-    """Where a follower delivers.  `write` is one transaction: the rows and the position.
-
-    `write` raises `SinkBehind` when the sink was set back since it took what came before.
-    """
+    """The destination of a follower.  Each `write` is one transaction of rows and position."""
 
     def position(self) -> Position | None:
-        """The last position written, None when there is none yet."""
+        """The last position written; None if there is none yet."""
 
     def write(
         self, position: Position, commands: NDArray[np.void], events: NDArray[np.void]
     ) -> None:
-        """Takes the commands up to and including a position (`COMMAND`) and their `EVENT`s."""
+        """Stores commands and events, and the position, in one transaction.
 
-    def close(self) -> None: ...
+        - ``position``: epoch and sequence of the last command.
+        - ``commands``: a `COMMAND` array, ending with that command.
+        - ``events``: their events, an `EVENT` array.
+
+        Raises `SinkBehind` if the sink was set back since the last write.
+        """
+
+    def close(self) -> None:
+        """Releases what the sink holds."""
 
 
 def set_back(before: Position, now: Position) -> str:
-    """How far back a sink was set, as people read it."""
+    """A message about how far a sink was set back."""
     return (
         f"the database stands at sequence {now.sequence}, and stood at {before.sequence} before:"
         f" {before.sequence - now.sequence} commands are delivered again"
@@ -64,12 +69,19 @@ def set_back(before: Position, now: Position) -> str:
 
 
 class Follower(Closing):
-    """Follows the log in a directory into a sink, also while an engine writes it.
+    """Delivers the log of an exchange to a sink, also while an engine writes the log.
 
-    Starts at the sink's position, from the newest snapshot before it; does so again when the sink
-    was set back, and `went_back` hears from which position to which.  Not for two threads.
-    Raises `SinkError` when the sink is ahead of the log, `LogDamaged` as recovery does,
-    `UnknownRules` behind all that came before a version that this matchcore does not know.
+    It starts at the sink's position, with the newest snapshot before it, and again when the sink
+    was set back.  Only one thread may use it.
+
+    - ``path``: the directory of the exchange.
+    - ``sink``: a `Sink`.
+    - ``machine``, ``keys``: as for `Engine.open`.
+    - ``went_back``: called with the earlier and the new position when the sink was set back.
+
+    `SinkError` if the sink is ahead of the log; `LogDamaged`, `KeyRefused` as `Engine.open`;
+    `UnknownRules` at a version of the rules that this matchcore does not know, after everything
+    before it was delivered.
     """
 
     def __init__(
@@ -88,7 +100,7 @@ class Follower(Closing):
         self._begin(sink.position() or Position(0, 0))
 
     def _begin(self, at: Position) -> None:
-        """Takes the machine and the reader to where the sink stands."""
+        """Moves machine and reader to the position of the sink."""
         accept = of_this_log(self._directory, accept_loss=True)  # the sink knows the exchange
         start = starts(self._directory, self._made, at.sequence, accept, keys=self._keys)
         self._machine = start.machine
@@ -101,9 +113,9 @@ class Follower(Closing):
         self._looks_at = time.monotonic() + LOOK_SECONDS
 
     def step(self) -> int:
-        """Delivers what the log has now; returns the number of commands (0: up to date)."""
+        """Delivers the commands that the log has now; returns their number, 0 if there are none."""
         if self._refused:
-            raise SinkError(f"stopped behind {self.position}: {self._refused}; make a new follower")
+            raise SinkError(f"stopped after {self.position}: {self._refused}; make a new follower")
         while True:
             try:
                 delivered = self._deliver()
@@ -123,7 +135,7 @@ class Follower(Closing):
         self._refused = ""
 
     def _look(self) -> None:
-        """`SinkBehind` if an idle sink was set back; one that keeps no position never is."""
+        """`SinkBehind` if an idle sink was set back; ignores sinks that keep no position."""
         if time.monotonic() < self._looks_at:
             return
         at = self._sink.position() or Position(0, 0)
@@ -151,8 +163,8 @@ class Follower(Closing):
                 delivered += len(commands)
         if not delivered and self._machine.sequence < self._behind:
             raise SinkError(
-                f"the sink stands at sequence {self._behind}, the log ends at"
-                f" {self._machine.sequence}: it belongs to another history"
+                f"the sink is at sequence {self._behind}, but the log ends at"
+                f" {self._machine.sequence}: the sink belongs to another exchange or log"
             )
         return delivered
 
@@ -163,7 +175,14 @@ class Follower(Closing):
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[int], None] = lambda step: None,
     ) -> Position:
-        """Delivers until the log's end, or with `forever` until `stop()`; returns where it is."""
+        """Delivers up to the log's end and returns the position.
+
+        - ``forever``: continues at the log's end and waits for more, until ``stop``.
+        - ``stop``: called before each step; True ends the run.
+        - ``progress``: called after each step with the number of commands delivered.
+
+        Raises what `step` raises.
+        """
         while not stop():
             step = self.step()
             progress(step)

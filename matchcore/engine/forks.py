@@ -1,10 +1,10 @@
-"""What-if: an exchange in memory that goes its own way from a state of another one.
+"""What-if: an exchange in memory that continues from a state of another one.
 
-It takes own commands and the ones that the log recorded, in any mixture.  The exchange assigns
-ids by counting, so an own order would shift the ids of all that were recorded behind it, and a
-recorded cancel would hit another order.  Here a second machine, the record, takes the recorded
-commands alone: the id that it assigns is the one in the log, and is given to the fork with the
-order.  Own orders get ids from `OWN_IDS` on, to which no exchange counts.
+It executes own commands and recorded ones in any order.  An exchange assigns ids by counting, so
+an own order would shift the ids of all later recorded orders, and a recorded cancel would reach
+another order.  Therefore a second machine, the record, executes the recorded commands alone.  It
+assigns the ids that the log's exchange assigned, and the fork gives them to the recorded orders.
+Own orders get ids from `OWN_IDS` on, which no exchange reaches by counting.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from .calls import Calls
 from .reads import Reads
 from .recovery import upgrade
 
-Frames = Callable[[int], Iterator[Frame]]  # those of a log behind a sequence
+Frames = Callable[[int], Iterator[Frame]]  # the frames of a log after a sequence
 OWN_IDS = 2**63  # the first id of an own order
 
 
 class Fork(Reads, Calls):
-    """An `Engine.fork`: reads and calls as an engine has them, in memory, for any thread.
+    """An exchange in memory, made by `Engine.fork`, with the reads and calls of an engine.
 
-    Own commands (`submit`, `submit_batch`, `cancel`, …) may be about own and recorded orders.
-    `replay` gives it what the log recorded behind the moment of the fork, `feed` the same from an
-    array.  Recorded orders keep their ids; own orders get theirs from 2^63 on.  Sequences and
-    trade ids are the fork's own; ``recorded`` is the log's sequence that it has come to.
+    Any thread may use it.  Own commands (`submit`, `submit_batch`, `cancel`, …) may refer to own
+    and recorded orders.  `replay` executes the commands that the log recorded after the fork,
+    `feed` does the same with an array.  Recorded orders keep their ids; own orders get ids from
+    2^63 on.  Sequences and trade ids are those of the fork; `recorded` is the log's sequence.
 
     >>> from matchcore import Engine, Instrument, MemoryLog, NewOrder, Side
     >>> engine = Engine.memory(instruments=[Instrument("ANA", "0.05")], log=MemoryLog())
@@ -60,9 +60,9 @@ class Fork(Reads, Calls):
         state: State,
         frames: Frames | None = None,
     ) -> None:
-        """``frames``: of the log that the state is of; None if there is none."""
+        """Use `Engine.fork`.  ``frames``: reads the log after a sequence; None without a log."""
         if state.next_order_id >= OWN_IDS:
-            raise LogError(f"ids from {OWN_IDS} on are assigned already: none is left for a fork")
+            raise LogError(f"order ids from {OWN_IDS} are in use: this exchange cannot be forked")
         self._lock = threading.RLock()
         self._record = made.from_state(state)
         state.next_order_id = OWN_IDS
@@ -76,17 +76,19 @@ class Fork(Reads, Calls):
 
     @property
     def recorded(self) -> int:
-        """The log's sequence of the last recorded command that this has taken."""
+        """The log's sequence of the last recorded command that was executed."""
         with self._lock:
             return self._record.sequence
 
     # ------------------------------------------------------------------ own commands
 
     def submit(self, command: Command) -> Answer:
-        """One own command; as `Engine.submit`, but its time is its own: a fork has no clock.
+        """Executes one own ``command``; returns and raises as `Engine.submit`.
 
-        `InvalidCommand` for an instrument command, because numbers of instruments are the log's,
-        and for a new order with an id below 2^63 that is not 0.
+        A fork has no clock: a command with time 0 keeps it.
+
+        Also `InvalidCommand` for `AddInstrument` and `ChangeInstrument`, because the log defines
+        the instruments, and for a new order with an ``order_id`` below 2^63 other than 0.
         """
         with self._lock:
             directory = self._machine.instruments
@@ -95,7 +97,10 @@ class Fork(Reads, Calls):
             return Answer(events.tobytes(), directory, time=time)
 
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Own commands as a `COMMAND` array; their `EVENT`s.  Raises as `submit` does."""
+        """Executes own ``commands``, a `COMMAND` array; returns their events, an `EVENT` array.
+
+        Raises as `submit`.
+        """
         with self._lock:
             return self._apply_own(checked(commands))
 
@@ -103,12 +108,12 @@ class Fork(Reads, Calls):
         kind, ids = commands["kind"], commands["order_id"]
         if defines(commands).any():
             raise InvalidCommand(
-                "a fork has the instruments of the log: none can be added or changed"
+                "a fork has the instruments of its log: they cannot be added or changed"
             )
         low = ids[(kind == Kind.NEW) & (ids > 0) & (ids < OWN_IDS)]
         if len(low):
             raise InvalidCommand(
-                f"order_id {low[0]}: own orders of a fork have ids from {OWN_IDS} on; 0 assigns one"
+                f"order_id {low[0]}: own orders of a fork have ids from {OWN_IDS}; 0 assigns one"
             )
         events = self._machine.apply(commands)
         told, first = fresh(events), self._machine.sequence + 1 - len(commands)
@@ -123,17 +128,20 @@ class Fork(Reads, Calls):
     def replay(
         self, *, sequence: int | None = None, time: Moment | None = None
     ) -> NDArray[np.void]:
-        """Feeds what the log recorded behind `recorded`; returns its events in this fork.
+        """Executes the log's commands after `recorded`; returns their `EVENT`s in this fork.
 
-        ``sequence``: up to this command of the log; ``time``: up to the last command whose time is
-        at or before it (see `Engine.at`); neither: to the log's durable end.  96 bytes an event:
-        go through a long log in steps.  `NotInTheLog` beyond its end, with all before it fed;
-        `LogError` without a log; else as `feed`.
+        - ``sequence``: up to this command of the log.
+        - ``time``: up to the last command whose time is at or before it, in a form of `Engine.at`.
+          Without both: up to the log's durable end.
+
+        Events take 96 bytes each in memory: replay a long log in steps.  `NotInTheLog` for a
+        sequence beyond the log's end, after all commands were executed.  `LogError` without a log.
+        ValueError for both arguments.  Otherwise raises as `feed`.
         """
         if sequence is not None and time is not None:
-            raise ValueError("sequence or time, not both")
+            raise ValueError("give sequence or time, not both")
         if self._frames is None:
-            raise LogError("this fork has no log: give recorded commands to feed")
+            raise LogError("this fork has no log: pass recorded commands to feed")
         with self._lock:
             upto = None
             if sequence is not None:
@@ -156,7 +164,7 @@ class Fork(Reads, Calls):
             return joined(told)
 
     def _sequence_at(self, limit: int) -> int:
-        """The last command at or before a time, in nanoseconds; `recorded` if none is later."""
+        """Sequence of the last command at or before a time in nanoseconds; at least `recorded`."""
         assert self._frames is not None
         found = self.recorded
         for frame in self._frames(found):
@@ -166,12 +174,12 @@ class Fork(Reads, Calls):
         return found
 
     def feed(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Takes the log's next commands, a `COMMAND` array; returns their events in this fork.
+        """Executes the log's next ``commands``, a `COMMAND` array; returns their `EVENT`s here.
 
-        `InvalidCommand` before the first one that no fork can follow; `recorded` tells how far it
-        came: one with the order id, or the account and client order id, of an own command, which
-        would be taken for it; and a change of tick while only in this fork orders rest there.
-        UPGRADE_RULES is refused as UNKNOWN_KIND here: only `replay` sees the mark of its frame.
+        `InvalidCommand` at a command with the order id, or with account and client order id, of an
+        own command; and at a change of tick if orders of the instrument rest only in this fork or
+        only in the log.  `recorded` shows how far it came.  UPGRADE_RULES is refused as
+        UNKNOWN_KIND: only `replay` reads the mark of its frame.
         """
         commands = joined([checked(commands)])  # a copy: ids are written into it
         changes = np.flatnonzero(commands["kind"] == Kind.CHANGE_INSTRUMENT)
@@ -196,7 +204,7 @@ class Fork(Reads, Calls):
         return events
 
     def _check_apart(self, commands: NDArray[np.void]) -> None:
-        """`InvalidCommand` for recorded commands that this fork would take for other ones."""
+        """`InvalidCommand` for recorded commands that this fork would mistake for own ones."""
         kind, next_one = commands["kind"], self._record.sequence + 1
         if len(commands) == 1 and kind[0] == Kind.CHANGE_INSTRUMENT:
             self._check_tick(commands.view(INSTRUMENT)[0], next_one)
@@ -204,8 +212,8 @@ class Fork(Reads, Calls):
         for at, order_id in enumerate(about.tolist() if self._own_ids else ()):
             if order_id in self._own_ids:
                 raise InvalidCommand(
-                    f"sequence {next_one + at} of the log is about order {order_id}, and so is an"
-                    " own order of this fork: fork again and give own orders other ids"
+                    f"sequence {next_one + at} of the log uses order id {order_id}, and so does an"
+                    " own order of this fork: fork again and use other ids for own orders"
                 )
         named = _requests(commands)
         pairs = commands[["account", "client_order_id"]].tolist() if self._own_requests else ()
@@ -213,7 +221,7 @@ class Fork(Reads, Calls):
             if named[at] and pair in self._own_requests:
                 raise InvalidCommand(
                     f"sequence {next_one + at} of the log has client order id {pair[1]} of account"
-                    f" {pair[0]}, and so has an own command of this fork: fork again without that"
+                    f" {pair[0]}, and so has an own command of this fork: fork again and use others"
                 )
 
     def _check_tick(self, row: np.void, sequence: int) -> None:
@@ -226,12 +234,11 @@ class Fork(Reads, Calls):
             return  # refused, with or without orders
         if bool(len(self._machine.orders(number))) != bool(len(self._record.orders(number))):
             raise InvalidCommand(
-                f"sequence {sequence} of the log is another tick of {known.symbol}, which an empty"
-                " book takes only: in this fork orders rest there, and in the log they do not, or"
-                " the other way round"
+                f"sequence {sequence} of the log changes the tick of {known.symbol}, which needs an"
+                " empty book: orders rest in this fork and not in the log, or the other way round"
             )
 
 
 def _requests(commands: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Which commands have a client order id, and so are done once only."""
+    """Which commands have a client order id, and so are executed once only."""
     return among(commands["kind"], REPEATABLE_KINDS) & (commands["client_order_id"] > 0)

@@ -1,4 +1,4 @@
-"""What can be read of an exchange, each answer as of one moment."""
+"""Reads of an exchange; each shows one moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .answers import BookView
 
 
 class Reads:
-    """Reads what `_seen` gives, under the lock; a read may wait for what it shows to be safe."""
+    """Reads the machine of `_seen` under the lock; a read may wait until it is durable."""
 
     _lock: AbstractContextManager[object]
 
@@ -22,13 +22,13 @@ class Reads:
 
     @property
     def instruments(self) -> Directory:
-        """By symbol and by number; change them through commands only."""
+        """The instruments, by symbol and by number; only commands change them."""
         with self._lock:
             return self._seen().instruments
 
     @property
     def sequence(self) -> int:
-        """Of the last command; 0 before the first."""
+        """Sequence of the last command; 0 before the first."""
         with self._lock:
             return self._seen().sequence
 
@@ -39,14 +39,14 @@ class Reads:
             return self._seen().rules
 
     def book(self, symbol: str | bytes) -> BookView:
-        """A look into one instrument's book; `UnknownInstrument` if there is none."""
+        """A view of the book of the instrument ``symbol``; `UnknownInstrument` if none has it."""
         return BookView(self._seen, self.instruments.number(symbol), self._lock)
 
     def state(self) -> State:
-        """The whole state as fresh arrays."""
+        """The whole state, as new arrays."""
         with self._lock:
             return self._seen().state()
 
     def digest(self) -> str:
-        """SHA-256 of the whole state: equal for live, replayed, restored and reference."""
+        """SHA-256 of the whole state in hexadecimal; equal after the same commands."""
         return self.state().digest()

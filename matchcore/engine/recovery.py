@@ -51,12 +51,16 @@ REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a
 
 @dataclass(slots=True)
 class Recovery:
-    """What opening found and did.
+    """What opening an exchange found and did.
 
-    ``snapshot_sequence``: of the snapshot it began with, 0 for none; ``skipped``: snapshots that
-    were bad, and why; ``commands``: replayed from the log; ``not_there``: first and last sequence
-    that are missing though they were on disk, as far as `position` tells; ``rules``: the version
-    of the rules; ``rules_possible``: a newer one that `Engine.upgrade_rules` would change to.
+    - ``segments``, ``frames``: read from the log; ``commands``: replayed from it.
+    - ``cut_bytes``: of an incomplete last write, truncated.
+    - ``snapshot_sequence``: of the snapshot that was loaded; 0: none.
+    - ``skipped``: bad snapshots, with reasons.
+    - ``not_there``: first and last sequence that were on disk and are missing; None: none.
+    - ``rules``: version of the rules; ``rules_possible``: a newer one that
+      `Engine.upgrade_rules` would change to, None if there is none.
+    - ``seconds``: duration.
     """
 
     segments: int = 0

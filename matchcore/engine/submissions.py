@@ -36,7 +36,12 @@ class Promise(Submission):
 
 
 class Commit(NamedTuple):
-    """What one sync did, for the `metrics` hook: counts, bytes of the log, nanoseconds."""
+    """The result of one sync, for a ``metrics`` hook.
+
+    - ``submissions``, ``commands``: numbers of those that it answered.
+    - ``bytes``: appended to the log. ``write_ns``, ``sync_ns``: nanoseconds of writing and syncing.
+    - ``waiting``: number of submissions that arrived meanwhile.
+    """
 
     submissions: int
     commands: int

@@ -23,7 +23,10 @@ MEMORY_BYTES_MAX = 1 << 30
 
 
 class MemoryLog:
-    """Keeps packed frames, up to `max_bytes`; then `LogFailed`."""
+    """A log in memory for `Engine.memory`, up to ``max_bytes`` of packed frames.
+
+    Beyond that, commands raise `LogFailed`.
+    """
 
     def __init__(self, *, max_bytes: int = MEMORY_BYTES_MAX) -> None:
         self.identity = os.urandom(16)
@@ -39,9 +42,10 @@ class MemoryLog:
         self.appended_bytes = 0
 
     def append(self, commands: NDArray[np.void] | Packed, now: int, *, rules: int = 0) -> None:
-        """Keeps commands; `now`: nanoseconds, and the time of those that have none.
+        """Appends ``commands``, a `COMMAND` array.
 
-        ``rules``: the version that the one command changes to.
+        ``now``: nanoseconds since 1970 UTC, for commands with time 0.  ``rules``: the version of
+        the rules that the only command changes to.  `LogFailed` beyond ``max_bytes``.
         """
         for codec, count, payload in packed(commands, now).frames:
             header = FrameHeader(
@@ -56,11 +60,11 @@ class MemoryLog:
             self.sequence += count
 
     def sync(self, *, to_disk: bool = False) -> None:
-        """Nothing to wait for."""
+        """Makes all commands durable at once; ``to_disk`` has no effect."""
         self.durable = self.sequence
 
     def frames(self, after: int = 0) -> Iterator[Frame]:
-        """The frames that hold sequences beyond `after`."""
+        """The frames with sequences above ``after``."""
         for header, payload in self._frames:
             if header.last_sequence > after:
                 yield Frame(
@@ -70,4 +74,4 @@ class MemoryLog:
                 )  # fmt: skip
 
     def close(self) -> None:
-        """Nothing: what is in memory stays readable."""
+        """Does nothing; the frames stay readable."""

@@ -47,7 +47,7 @@ TAIL_BYTES = 8  # zeros at the end of a frame: a write cut off, more than a byte
 
 
 class Position(NamedTuple):
-    """A place in a log: which writer, and the sequence of the last command."""
+    """A place in a log: ``epoch`` of the writer and ``sequence`` of the last command."""
 
     epoch: int
     sequence: int

@@ -20,7 +20,7 @@ MACHINES = {"cython": "matchcore.machine._machine", "reference": "matchcore.mach
 
 
 class Machine(Protocol):
-    """What an engine drives: the compiled machine, or the reference in plain Python."""
+    """The interface of the compiled machine and of the reference in plain Python."""
 
     def __init__(self, reserve: int = 0) -> None: ...
     @property
@@ -48,7 +48,7 @@ class Machine(Protocol):
 
 
 def machine_class(name: str) -> type[Machine]:
-    """The class behind a machine's name: "cython" or "reference"."""
+    """The class of the machine ``name``: "cython" or "reference"; ValueError for others."""
     if name not in MACHINES:
         raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
     return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]

@@ -219,11 +219,11 @@ cdef object _one_after_the_other(list parts):
 
 
 cdef class Machine:
-    """Deterministic: the same commands give the same events, byte for byte.
+    """All books of an exchange.  The same commands give the same events, byte for byte.
 
-    Not for two threads at once: a call while another is under way raises RuntimeError.
-    `reserve` bytes of memory are taken and touched beforehand, in pages of 2 MiB where the
-    system has them: MemoryError if it refuses so many at once.
+    Only one thread at a time may use it; a second call meanwhile raises RuntimeError.  ``reserve``
+    bytes of memory are allocated and touched at the start, in pages of 2 MiB where the system has
+    them; MemoryError if it refuses.  ``instruments``: a `Directory`; only commands change it.
     """
 
     def __cinit__(self, reserve=0):
@@ -241,15 +241,17 @@ cdef class Machine:
 
     @property
     def sequence(self):
-        """Of the last command applied; 0 at the start."""
+        """Sequence of the last command; 0 before the first."""
         return self.exchange.core.sequence
 
     @property
     def next_order_id(self):
+        """The lowest id that the next order without one can get."""
         return self.exchange.core.next_order_id
 
     @property
     def next_trade_id(self):
+        """The id of the next trade."""
         return self.exchange.core.next_trade_id
 
     @property
@@ -258,9 +260,9 @@ cdef class Machine:
         return self.exchange.rules
 
     def upgrade(self, version):
-        """Applies the command UPGRADE_RULES; returns its one event, an `EVENT` array.
+        """Applies the command UPGRADE_RULES to ``version``; returns its event, an `EVENT` array.
 
-        `UnknownRules` for a version that is not known, or not newer: nothing has changed then.
+        `UnknownRules` for a version that is unknown or not newer; then nothing has changed.
         """
         cdef u32 before = self.exchange.rules
         self.enter()
@@ -275,12 +277,12 @@ cdef class Machine:
             self.busy = False
 
     def apply(self, commands, out=None):
-        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
+        """Applies ``commands``, a 1-D `COMMAND` array; returns their events, an `EVENT` array.
 
-        With `out`, a writable `EVENT` array of at least 4, the events are written there and a
-        slice of it is returned; if they do not fit, a new array is.  Releases the GIL: no other
-        thread may write to the commands meanwhile.
-        O(1) per command and fill, but for price moves beyond 64 levels, O(log of the distance).
+        ``out``: a writable `EVENT` array of at least 4, for the events.  A slice of it is returned,
+        or a new array if they do not fit.  Releases the GIL; no other thread may write to the
+        commands meanwhile.  TypeError or ValueError for another dtype or shape.  O(1) per command
+        and fill, except price moves beyond 64 levels: O(log of the distance).
         """
         commands = _in_one_row(commands)
         if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
@@ -295,7 +297,7 @@ cdef class Machine:
             self.busy = False
 
     def replay(self, commands):
-        """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
+        """Applies ``commands``, a 1-D `COMMAND` array; returns the number of events only."""
         cdef mc_event said[REPLAY_EVENTS]
         cdef size_t count, done = 0, step = 0, total = 0
         cdef Py_buffer source
@@ -329,9 +331,9 @@ cdef class Machine:
         return total
 
     def apply_one(self, bytes record not None):
-        """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows.
+        """Applies ``record``, the bytes of one `COMMAND` row; returns the bytes of its `EVENT` rows.
 
-        For single commands, where two NumPy arrays would cost more than the matching.
+        For one command this is faster than two NumPy arrays.  ValueError for another length.
         """
         cdef const mc_command* command = <const mc_command*>PyBytes_AS_STRING(record)
         cdef mc_event said[ONE_EVENTS]
@@ -457,21 +459,27 @@ cdef class Machine:
         return self.exchange.books[<u32>at - 1]
 
     def orders(self, number):
-        """Resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
+        """Resting orders of instrument ``number`` as an `ORDER` array.
+
+        Buys, then sells; best price to worst; oldest first.
+        """
         return orders_array(self.book(number))
 
     def levels(self, number, side, depth=None):
-        """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
+        """The best ``depth`` levels (None: all) of instrument ``number`` and ``side``, best first.
+
+        A `LEVEL` array.
+        """
         return levels_array(self.book(number), side, depth)
 
     def order(self, number, order_id):
-        """The live order of this id as an `ORDER` row, or None.  O(1)."""
+        """The live order ``order_id`` of instrument ``number`` as an `ORDER` row, or None.  O(1)."""
         order_id = integer(order_id, "order_id", None, None)
-        # id 0 is nobody's, and so is what 64 bits can not hold
+        # no order has id 0, or one beyond 64 bits
         return order_row(self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
 
     def state(self):
-        """Everything, as a `State` of fresh arrays."""
+        """The whole state, a `State` of new arrays."""
         answers, told = answers_arrays(&self.exchange.repeats)
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
@@ -481,7 +489,10 @@ cdef class Machine:
 
     @classmethod
     def from_state(cls, state, reserve=0):
-        """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
+        """A machine with ``state``; ``reserve`` as for a new one.
+
+        `SnapshotDamaged` if the state breaks a rule.
+        """
         cdef Machine machine
         cdef Py_buffer source
         cdef Book* book
@@ -510,7 +521,7 @@ cdef class Machine:
         return machine
 
     def digest(self):
-        """SHA-256 of the whole state, the same for every implementation."""
+        """SHA-256 of the whole state in hexadecimal, equal for both implementations."""
         return self.state().digest()
 
     def _check(self):

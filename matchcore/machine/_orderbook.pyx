@@ -77,9 +77,16 @@ cdef class OrderBook:
     >>> book.trades["price"].tolist(), book.best_ask, book.quantity_at(Side.SELL, 1914)
     ([1914], 1914, 44)
 
-    ``lot``, ``max_quantity`` and ``max_orders`` are as for an `Instrument`.  Numbers may be of
-    any integer type, NumPy's too: `InvalidArgument` names one that is a float or a bool, or that
-    its field cannot hold, and nothing has changed then.  Not for two threads at once.
+    ``lot``, ``max_quantity`` and ``max_orders`` are those of an `Instrument`.  Arguments of the
+    methods:
+
+    - ``order_id``, ``account``, ``client_order_id``: unsigned 64-bit numbers.
+    - ``side``: a `Side`.
+    - ``price``: in ticks; ``quantity``: in units; both signed 64-bit numbers.
+    - ``time_in_force``: a `TimeInForce`.
+
+    Any integer type is accepted, also NumPy's.  `InvalidArgument` names an argument that is a float
+    or a bool, or too large for its field; then nothing has changed.  Only one thread may use a book.
     """
 
     cdef Core core
@@ -153,8 +160,9 @@ cdef class OrderBook:
             post_only=False, account=0, client_order_id=0):
         """Enters an order; returns the quantity that traded at once.
 
-        `price` None makes it a market order, whose rest is cancelled.  `order_id` 0 lets the
-        book assign one: see `last_order_id`.  Raises `OrderRejected`.  O(1) and O(1) per fill.
+        ``price`` None makes a market order; its remaining quantity is cancelled.  ``order_id`` 0
+        lets the book assign an id, which `last_order_id` returns.  A ``post_only`` order is refused
+        if it would trade.  Raises `OrderRejected`.  O(1), and O(1) per fill.
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
@@ -179,7 +187,7 @@ cdef class OrderBook:
         return self.traded()
 
     def cancel(self, order_id):
-        """Takes an order off; returns the quantity it still had, 0 if it is not live.  O(1)."""
+        """Cancels ``order_id``; returns its open quantity, 0 if it is not live.  O(1)."""
         cdef mc_command command
         memset(&command, 0, sizeof(command))
         try:
@@ -195,10 +203,11 @@ cdef class OrderBook:
         return self.buffer.quantity
 
     def amend(self, order_id, quantity=None, price=None):
-        """A new open quantity and/or price; returns the quantity that traded at once.
+        """Changes the open quantity, the price, or both; returns the quantity that traded at once.
 
-        The same price and no more quantity keep the place in the queue; anything else goes to
-        the back and may trade.  Raises `OrderRejected`.
+        None leaves a value unchanged.  With the same price and no larger quantity the order keeps
+        its place in the queue.  Otherwise it becomes the last of its new level and may trade.
+        Raises `OrderRejected`.
         """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
@@ -220,7 +229,10 @@ cdef class OrderBook:
         return self.traded()
 
     def reduce(self, order_id, quantity):
-        """Takes a quantity off an order, which keeps its place; returns what is left of it."""
+        """Subtracts ``quantity`` from ``order_id``, which keeps its place; returns the rest.
+
+        Raises `OrderRejected`.
+        """
         cdef mc_command command
         memset(&command, 0, sizeof(command))
         try:
@@ -235,12 +247,12 @@ cdef class OrderBook:
 
     @property
     def last_order_id(self):
-        """The order that the last call was about; 0 if it did nothing."""
+        """Id of the order of the last call; 0 if the call changed nothing."""
         return self.buffer.order_id if self.written else 0
 
     @property
     def events(self):
-        """What the last call caused, an `EVENT` array."""
+        """The events of the last call, an `EVENT` array."""
         cdef Py_buffer target
         array = np.empty(self.written, EVENT)
         if self.written:
@@ -271,7 +283,7 @@ cdef class OrderBook:
         return <i64>(self.book.sides[side].best ^ self.book.sides[side].flip)
 
     def quantity_at(self, side, price):
-        """Open quantity at one price; 0 when nobody is there.  O(1) near the last price used."""
+        """Open quantity of ``side`` at ``price``; 0 without orders.  O(1) near the last price used."""
         cdef u32 number = side_code(side)
         cdef i64 ticks = integer(price, "price")
         cdef Ladder* ladder
@@ -281,7 +293,7 @@ cdef class OrderBook:
         return level.quantity if level != NULL else 0
 
     def levels(self, side, depth=None):
-        """Up to `depth` levels (None: all) as a `LEVEL` array, best first."""
+        """The best ``depth`` levels of ``side`` (None: all) as a `LEVEL` array, best first."""
         return levels_array(&self.book, side, depth)
 
     def orders(self):
@@ -289,7 +301,7 @@ cdef class OrderBook:
         return orders_array(&self.book)
 
     def order(self, order_id):
-        """The live order of this id as an `ORDER` row, or None.  O(1)."""
+        """The live order with the id ``order_id`` as an `ORDER` row, or None.  O(1)."""
         return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
 
     def __len__(self):

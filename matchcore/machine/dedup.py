@@ -71,7 +71,7 @@ def _check_events(
     allowed = np.zeros(len(goes_on), bool)
     for kind, followers in _FOLLOWERS.items():
         allowed |= (before == kind) & np.isin(after, followers)
-    _require((allowed | ~goes_on).all(), "an event that can not follow the one before it")
+    _require((allowed | ~goes_on).all(), "an event that cannot follow the one before it")
     trades = kinds == EventKind.TRADED
     _require(((events["trade_id"] > 0) == trades).all(), "a trade without id, or an id without one")
     head = np.repeat(np.flatnonzero(first), kept.astype(np.int64))

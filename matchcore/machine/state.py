@@ -61,9 +61,11 @@ def reserved(reserve: SupportsIndex) -> int:
 class State:
     """The whole state of an exchange.
 
-    Counters, the version of the rules, instruments by number, each book's orders (`ORDER`, in queue
-    order), the answers remembered for commands that are sent again, oldest first, with their events
-    in turn, and what instruments were when these were first told, if they have another tick now.
+    - ``sequence``, ``next_order_id``, ``next_trade_id``: counters.
+    - ``instruments``: by number; ``orders``: an `ORDER` array for each, in queue order.
+    - ``answers``, ``answer_events``: remembered answers, oldest first, and their `EVENT`s.
+    - ``former``: instruments with the earlier ticks of these events.
+    - ``rules``: the version of the rules.
     """
 
     sequence: int = 0
@@ -77,7 +79,7 @@ class State:
     rules: int = 1
 
     def to_bytes(self) -> bytes:
-        """The canonical bytes: equal for equal states, whatever holds them."""
+        """The canonical bytes, equal for equal states (docs/commands-and-events.md)."""
         return self._digested() + self._former()
 
     def _digested(self) -> bytes:
@@ -108,7 +110,7 @@ class State:
     def check(self) -> None:
         """`SnapshotDamaged` for counters, instruments or answers that no exchange can have.
 
-        Every machine calls this before it takes a state; what rests in the books it checks itself.
+        Machines call it before they use a state, and check the resting orders themselves.
         """
         for name, least in (("sequence", 0), ("next_order_id", 1), ("next_trade_id", 1)):
             if not least <= getattr(self, name) <= UINT64_MAX:
@@ -137,9 +139,10 @@ class State:
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview) -> State:
-        """The state of these bytes; `SnapshotDamaged` unless `to_bytes` could have written them.
+        """The state of ``data``; `SnapshotDamaged` unless `to_bytes` could have written it.
 
-        What rests in the books is left to the machine that takes the state.
+        `UnknownRules` for rules that this matchcore does not know.  The machine that uses the state
+        checks the resting orders.
         """
         if len(data) < _HEAD.size:
             raise SnapshotDamaged(f"state of {len(data)} bytes: shorter than its head")
@@ -186,7 +189,7 @@ class State:
         return state
 
     def digest(self) -> str:
-        """SHA-256 of the canonical bytes without the former instruments, in hexadecimal."""
+        """SHA-256 of the canonical bytes without ``former``, in hexadecimal."""
         return hashlib.sha256(self._digested()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Typed commands as records: what a record can not hold is refused here, and nothing else.
+"""Typed commands as records: what a record cannot hold is refused here, and nothing else.
 
 The rules of the exchange are the machine's, and its refusals are in the log.
 """
@@ -44,16 +44,17 @@ _GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
 
 
 def encode(command: Command, directory: Directory) -> NDArray[np.void]:
-    """One typed command as a `COMMAND` array of length 1; `InvalidCommand` when it can not be.
+    """The typed ``command`` as a `COMMAND` array of length 1.
 
-    Only what a record can not hold is refused here (types, 64 bits, ticks, unknown symbols).
-    All rules of the exchange are the machine's, and its refusals are in the log.
+    ``directory``: the instruments.  `InvalidCommand`, `PriceError` or `UnknownInstrument` if the
+    record cannot hold the command: wrong types, more than 64 bits, a price off the tick, an unknown
+    symbol.  The machine checks the rules of the exchange, and the log has its refusals.
     """
     return np.frombuffer(pack(command, directory), COMMAND)
 
 
 def pack(command: Command, directory: Directory, now: int = 0) -> bytes:
-    """The bytes of what `encode` makes, with `now` as the time of a command without one."""
+    """The bytes of `encode`, with ``now`` as the time of a command with time 0."""
     kind = type(command)
     if kind is NewOrder:
         record = _quick_new(command, directory, now)  # type: ignore[arg-type]
@@ -158,9 +159,10 @@ def upgrade_record(version: int, now: int) -> NDArray[np.void]:
 
 
 def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.void]:
-    """Typed commands as one `COMMAND` array, for `Engine.submit_batch`.
+    """The typed ``commands`` as one `COMMAND` array, for `Engine.submit_batch`.
 
-    Instruments must be known beforehand: an AddInstrument takes effect when it is applied.
+    ``directory``: the instruments.  It must have those of all commands: an `AddInstrument` takes
+    effect when it is applied.  Raises as `encode`.
     """
     records = bytearray().join(pack(command, directory) for command in commands)
     return np.frombuffer(records, COMMAND) if records else np.empty(0, COMMAND)

@@ -63,12 +63,12 @@ def event_rows(records: bytes) -> list[EventRow]:
 
 
 def fresh(events: NDArray[np.void]) -> NDArray[np.void]:
-    """What happened: an `EVENT` array without what repeats tell again; itself if none does.
+    """Returns ``events`` without the repeated events of earlier answers.
 
-    ``events`` are those of whole commands, in order.  A REPEATED stays, with the sequence of the
-    repeat; the events behind it are older ones, which keep the sequence of the first command.
-    In REPEATED ``trade_id`` is that sequence, ``quantity`` the number of events that the first
-    answer had and ``left`` how many of them are not told again.
+    ``events``: an `EVENT` array of whole commands in order; returned itself if nothing is repeated.
+    REPEATED stays and has the sequence of the repeat.  The events after it have the sequence of the
+    first command and are removed.  In REPEATED ``trade_id`` is the first sequence, ``quantity`` the
+    number of events of the first answer, and ``left`` the number of those that are left out.
     """
     if not (events["kind"] == EventKind.REPEATED).any():
         return events

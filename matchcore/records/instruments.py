@@ -1,7 +1,7 @@
-"""What can be traded: symbol, tick, lot, limits; and the only place where prices change form.
+"""Instruments (symbol, tick, lot, limits), and the conversion of prices.
 
-Inside the exchange a price is a whole number of ticks and a quantity a whole number of
-units, both 64-bit signed.  `Instrument.ticks` and `Instrument.price` are the two doors.
+Inside the exchange a price is a whole number of ticks and a quantity a whole number of units, both
+64-bit signed.  `Instrument.ticks` and `Instrument.price` convert prices.
 """
 
 from __future__ import annotations
@@ -43,12 +43,15 @@ SYMBOL = re.compile(f"[!-~]{{1,{SYMBOL_BYTES_MAX}}}")
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One tradable thing.
+    """A tradable security or contract.
 
-    ``symbol``: 1 to 24 printable ASCII characters without spaces.  ``tick``: the smallest
-    price step, as string or Decimal (at most 18 decimals).  ``lot``: quantities of orders
-    are multiples of it.  ``max_quantity``: of one order.  ``max_orders``: resting at once;
-    one more is refused, which bounds memory.
+    - ``symbol``: 1 to 24 printable ASCII characters without spaces.
+    - ``tick``: the smallest price step, above 0, with at most 18 decimals.
+    - ``lot``: quantities of orders are multiples of it, in units.
+    - ``max_quantity``: the largest quantity of an order, in units.
+    - ``max_orders``: the largest number of resting orders; it bounds memory.
+
+    `InvalidCommand` or `PriceError` for other values.
 
     >>> ana = Instrument("ANA", tick="0.05")
     >>> ana.ticks("95.70"), ana.price(1914)
@@ -93,10 +96,10 @@ class Instrument:
         object.__setattr__(self, "max_orders", max_orders)
 
     def ticks(self, price: Price) -> int:
-        """The price as a whole number of ticks.  Never rounds: `PriceError` off a tick.
+        """``price`` as a whole number of ticks; `PriceError` off the tick: it never rounds.
 
-        A float counts as the decimal number that Python prints for it, so 95.7 is on a
-        tick of 0.05 and 0.1 + 0.2 is not on one of 0.1.
+        A float stands for the decimal number that Python prints for it: 95.7 is on a tick of 0.05,
+        0.1 + 0.2 is not on a tick of 0.1.
         """
         mantissa, exponent = _parts(exact(price, f"{self.symbol}: price"))
         tick_mantissa, tick_exponent = _parts(self.tick)
@@ -120,14 +123,14 @@ class Instrument:
         return _parts(self.tick)
 
     def price(self, ticks: SupportsIndex) -> Decimal:
-        """The price of a number of ticks, with as many decimals as the tick has."""
+        """The price of a number of ``ticks``, with as many decimals as the tick."""
         if type(ticks) is not int or not INT64_MIN <= ticks <= INT64_MAX:
             ticks = integer(ticks, f"{self.symbol}: ticks")
         return _EXACT.multiply(self.tick, ticks)
 
 
 def price_text(price: Decimal) -> str:
-    """A price as text, in digits: 0.000000001 where `str` would say 1E-9."""
+    """A price as text in digits: 0.000000001, where `str` returns 1E-9."""
     return format(price, "f")
 
 
@@ -173,7 +176,7 @@ class Directory:
             self.add(instrument)
 
     def add(self, instrument: Instrument) -> int:
-        """Append; returns the number.  `InstrumentConflict` when the symbol is taken."""
+        """Appends ``instrument``; returns its number.  `InstrumentConflict` for a known symbol."""
         if not isinstance(instrument, Instrument):
             raise InvalidArgument(f"instrument {shown(instrument)}: an Instrument")
         if instrument.symbol in self._numbers:
@@ -190,10 +193,10 @@ class Directory:
         sequence: int = 0,
         told: Callable[[], NDArray[np.void]] | None = None,
     ) -> None:
-        """New parameters for a number; the symbol stays.
+        """Replaces the instrument of ``number`` by ``instrument``, which has the same symbol.
 
-        ``sequence``: of the command that changes them, for `in_order`; ``told``: gives the events
-        that may be told again, which say what must be kept for that.
+        ``sequence``: of the command that changes it, for `in_order`.  ``told``: returns the events
+        of remembered answers, whose ticks must be kept.  `InstrumentConflict` for another symbol.
         """
         at = self._at(number)
         known = self._by_number[at]
@@ -213,23 +216,26 @@ class Directory:
             self.then = Then(self._by_number, self._former)
 
     def former(self, told: NDArray[np.void]) -> list[Former]:
-        """Those that events which may be told again need for their prices."""
+        """The earlier instruments whose ticks the events ``told`` of remembered answers need."""
         return needed(self._former, told)
 
     def restore(self, former: Iterable[Former]) -> None:
-        """What `former` gave."""
+        """Restores the result ``former`` of that method."""
         self._former = list(former)
         self.then = Then(self._by_number, self._former)
 
     def ticks(self, key: SupportsIndex | str | bytes, price: Price) -> int:
-        """`Instrument.ticks` of a symbol or number."""
+        """``price`` in ticks of the instrument ``key``, a symbol or number.
+
+        Raises as `Instrument.ticks` and `number`.
+        """
         return self.ticks_at(self._at(key), price)
 
     def ticks_at(self, at: int, price: Price) -> int:
-        """The same by number - 1, unchecked, and remembered: prices come back, and exact
-        arithmetic takes its time.
+        """As `ticks`: ``price`` in ticks, with ``at``, the number - 1, which is not checked.
 
-        Remembered as text or int, and by exact type only: 1 == True == Decimal(1) for a dict.
+        Results are cached, because exact arithmetic is slow, by text or int of the exact type only:
+        1 == True == Decimal(1) for a dict.
         """
         kind = type(price)
         if kind is str or kind is int:
@@ -249,21 +255,21 @@ class Directory:
         return ticks
 
     def number(self, symbol: str | bytes) -> int:
-        """The number of a symbol; `UnknownInstrument` if there is none."""
+        """The number of ``symbol``; `UnknownInstrument` if no instrument has it."""
         try:
             return self._numbers[symbol if type(symbol) is str else symbol_text(symbol) or ""]
         except KeyError:
             raise UnknownInstrument(f"unknown instrument {shown(symbol)}") from None
 
     def in_order(self, sequence: int | None = None) -> Sequence[Instrument]:
-        """The instruments by number - 1, with the ticks of now, or of the events of a sequence.
+        """The instruments by number - 1, with current ticks, or those of events of ``sequence``.
 
-        In what is handed out a symbol keeps its tick for good.
+        The returned list never changes the tick of an instrument.
         """
         return self._by_number if sequence is None else self.then.with_ticks_of(sequence)
 
     def get(self, key: SupportsIndex | str | bytes) -> Instrument | None:
-        """The instrument of a symbol or number, None if there is none."""
+        """The instrument of ``key``, a symbol or number; None if there is none."""
         try:
             return self[key]
         except UnknownInstrument:

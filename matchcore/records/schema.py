@@ -52,11 +52,15 @@ ENGINE_KINDS = frozenset({Kind.UPGRADE_RULES})
 
 
 class Side(IntEnum):
+    """The side of an order."""
+
     BUY = 1
     SELL = 2
 
 
 class OrderType(IntEnum):
+    """Whether an order has a limit price."""
+
     LIMIT = 1
     MARKET = 2
 
@@ -68,7 +72,7 @@ UNPRICED_TYPES = frozenset({OrderType.MARKET})
 
 
 class TimeInForce(IntEnum):
-    """How long an order may rest: until cancelled, to the end of the day, not at all."""
+    """How long an order may rest: GTC until cancelled, DAY until END_DAY, IOC and FOK never."""
 
     GTC = 1
     DAY = 2
@@ -83,7 +87,7 @@ DAY_TIFS = frozenset({TimeInForce.DAY})
 
 
 class Flag(IntFlag):
-    """Bits of ``flags``: POST_ONLY on NEW; the KEEP bits on AMEND leave a value as it is."""
+    """Bits of ``flags``: POST_ONLY for NEW; KEEP_PRICE and KEEP_QUANTITY for AMEND."""
 
     POST_ONLY = 1
     KEEP_PRICE = 2
@@ -94,6 +98,8 @@ class Flag(IntFlag):
 
 
 class EventKind(IntEnum):
+    """What an event reports."""
+
     ACCEPTED = 1
     TRADED = 2
     CANCELLED = 3
@@ -177,7 +183,7 @@ CANCEL_REASONS = frozenset(
 
 
 class Field(IntEnum):
-    """The field of the command that a refusal is about."""
+    """The field at fault of a refused command."""
 
     NONE = 0
     KIND = 1
@@ -203,7 +209,7 @@ class Field(IntEnum):
 
 
 class Status(str, Enum):
-    """Where an order stands after a command; DONE: the command was about more than one order."""
+    """Status of an order after a command; DONE: the command was not about one order."""
 
     OPEN = "open"
     PARTLY_FILLED = "partly filled"
@@ -344,9 +350,7 @@ ORDER_RECORD = Record(
     " flags:u16 reserved:u32",
 )
 LEVEL_RECORD = Record("LEVEL", "mc_level", 24, "price:i64 quantity:i64 orders:i64")
-ANSWER_RECORD = Record(
-    "ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64"
-)
+ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
     COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
 )  # fmt: skip

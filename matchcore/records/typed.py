@@ -1,7 +1,7 @@
-"""Commands and events with names, enumerations and decimal prices, for people.
+"""Typed commands and events, with names, enumerations and decimal prices.
 
-Records turn into these faces here only (`decode`, `decode_event`), and faces into records in
-`encoding.py` only.  Machines and logs know records only.
+`decode` and `decode_event` make them of records; `codec.py` makes records of commands.  Machines
+and logs use records only.
 """
 
 from __future__ import annotations
@@ -55,10 +55,18 @@ Code = TypeVar("Code", bound=IntEnum)
 
 @dataclass(slots=True, unsafe_hash=True)
 class NewOrder:
-    """A new order.  Without a price it is a MARKET order, and IOC unless told otherwise.
+    """A new order.
 
-    ``quantity`` in units; ``order_id`` 0 lets the exchange assign one; ``time`` in
-    nanoseconds since 1970 UTC, 0: the engine's clock.
+    - ``symbol``: of the instrument.
+    - ``side``: a `Side`.
+    - ``quantity``: in units.
+    - ``price``: a string, Decimal, int or float on a tick; None: a MARKET order.
+    - ``time_in_force``: None: GTC with a price, IOC without.
+    - ``account``: the owner; 0: none.
+    - ``order_id``: 0: the exchange assigns one.
+    - ``client_order_id``: if not 0, the command can be sent again.
+    - ``post_only``: the order is refused if it would trade.
+    - ``time``: nanoseconds since 1970 UTC; 0: the engine's clock.
 
     >>> from matchcore import Directory, Instrument, NewOrder, Side, decode, encode
     >>> directory = Directory([Instrument("ANA", tick="0.05")])
@@ -81,7 +89,7 @@ class NewOrder:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Cancel:
-    """Takes a resting order off.  A nonzero account must be the order's own."""
+    """Cancels a resting order.  ``account``: if not 0, it must be the order's."""
 
     symbol: str
     order_id: int
@@ -92,7 +100,7 @@ class Cancel:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Amend:
-    """A new open quantity and/or price; None leaves a value as it is."""
+    """Changes the open ``quantity``, the ``price``, or both; None: unchanged."""
 
     symbol: str
     order_id: int
@@ -105,7 +113,7 @@ class Amend:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Reduce:
-    """Takes a quantity off an order, which keeps its place."""
+    """Subtracts ``quantity`` from an order, which keeps its place in the queue."""
 
     symbol: str
     order_id: int
@@ -117,7 +125,7 @@ class Reduce:
 
 @dataclass(slots=True, unsafe_hash=True)
 class MassCancel:
-    """Cancels all orders that match; None and 0 match everything."""
+    """Cancels all orders of ``symbol``, ``account`` and ``side``; None and 0: of all."""
 
     symbol: str | None = None
     account: int = 0
@@ -128,7 +136,7 @@ class MassCancel:
 
 @dataclass(slots=True, unsafe_hash=True)
 class EndDay:
-    """Ends the day of an instrument (None: of all): DAY orders are cancelled."""
+    """Cancels the DAY orders of the instrument ``symbol`` (None: of all)."""
 
     symbol: str | None = None
     time: int = 0
@@ -136,13 +144,15 @@ class EndDay:
 
 @dataclass(slots=True, unsafe_hash=True)
 class AddInstrument:
+    """Adds ``instrument``, whose symbol must be new."""
+
     instrument: Instrument
     time: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class ChangeInstrument:
-    """New parameters for the instrument of that symbol."""
+    """Gives the instrument with the symbol of ``instrument`` its parameters."""
 
     instrument: Instrument
     time: int = 0
@@ -166,10 +176,10 @@ Command = (
 
 
 def decode(row: np.void, directory: Directory) -> Command:
-    """The typed command of a `COMMAND` row; fields that its kind does not read are not looked at.
+    """The typed command of ``row``, of a `COMMAND` array; ignores fields its kind does not read.
 
-    `InvalidCommand`, with the field, for what no typed command can say.  An exchange refuses all
-    of that, but its log has it.
+    ``directory``: the instruments.  `InvalidCommand`, with the field, if no typed command can
+    express the record.  An exchange refuses such records, but its log contains them.
     """
     if int(row["kind"]) in INSTRUMENT_KINDS:
         return _instrument_face(row, directory)
@@ -269,10 +279,10 @@ def _known(number: int, instruments: Sequence[Instrument], error: type[Exception
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One fill, at the resting order's price.  ``side`` is the maker's.
+    """One fill, at the price of the resting order.  ``side`` is the maker's.
 
-    ``time``: of the command that traded, in nanoseconds since 1970 UTC; 0: not known.  Trades are
-    equal without it: one that is told again is the same trade.
+    ``time``: of the command that traded, in nanoseconds since 1970 UTC; 0: unknown.  Comparison
+    ignores it.
     """
 
     sequence: int
@@ -291,16 +301,15 @@ class Trade:
 
     @property
     def aggressor(self) -> Side:
-        """The side whose order came second and took."""
+        """The side of the taker."""
         return Side.SELL if self.side == Side.BUY else Side.BUY
 
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """Any event but a trade; `kind` tells which, unused fields are zero or None.
+    """Any event except a trade, by ``kind``; unused fields are zero or None.
 
-    ``time``: of the command, in nanoseconds since 1970 UTC; 0: not known.  Events are equal
-    without it.
+    ``time``: of the command, in nanoseconds since 1970 UTC; 0: unknown.  Comparison ignores it.
     """
 
     sequence: int
@@ -322,10 +331,11 @@ Event = Trade | OrderEvent
 
 
 def decode_event(row: np.void, directory: Directory, time: int = 0) -> Event:
-    """The typed event of an `EVENT` row; `InvalidEvent`, with the field, if no exchange says it.
+    """The typed event of ``row``, of an `EVENT` array; ``directory``: the instruments.
 
-    ``time``: of its command, in nanoseconds, which no event holds; see `times_of`.
-    Of an event that is told again the price is that of the tick at its sequence.
+    ``time``: of its command, in nanoseconds since 1970 UTC, which events do not have; see
+    `times_of`.  The price uses the tick at the sequence of the event.  `InvalidEvent`, with the
+    field, if no exchange emits such an event.
     """
     event = EventRow._make(row.item())
     return event_of(event, directory.in_order(event.sequence), integer(time, "time"))
@@ -373,9 +383,9 @@ def event_of(row: EventRow, instruments: Sequence[Instrument], time: int = 0) ->
 
 
 def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
-    """A typed face as JSON-ready values: prices and enumerations as text.
+    """The typed object ``face`` as values for JSON, with prices and enumerations as text.
 
-    A price that is text already stays as it was written; `PriceError` for what is no price.
+    A price that is a text is not changed.  `PriceError` for an invalid price.
     """
     plain: dict[str, Any] = {"type": type(face).__name__}
     for item in fields(face):

@@ -56,7 +56,7 @@ def test_it_is_for_looking_only(tmp_path: Path) -> None:
             lambda: at.add_instrument(mc.Instrument("NEW", 1)),
             at.snapshot,
         ):
-            with pytest.raises(mc.ReadOnly, match=r"at sequence 30, to look at only.*Engine\.open"):
+            with pytest.raises(mc.ReadOnly, match=r"at sequence 30 and is read-only.*Engine\.open"):
                 refused()
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 

@@ -168,7 +168,7 @@ def test_a_sink_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
     sink = Kept(mc.Position(1, 303))
     with (
         mc.Follower(tmp_path, sink) as follower,
-        pytest.raises(mc.SinkError, match="stands at sequence 303, the log ends at 302"),
+        pytest.raises(mc.SinkError, match="is at sequence 303, but the log ends at 302"),
     ):
         follower.run()
     assert not sink.commands

@@ -151,7 +151,7 @@ MIXED: dict[str, tuple[Wrong, Wrong, str]] = {
     "order id": (
         lambda fork: fork.submit(mc.NewOrder("ANA", BUY, 1, "1.00")),
         lambda engine: engine.cancel("ANA", OWN_IDS),
-        f"sequence 3 of the log is about order {OWN_IDS}"),
+        f"sequence 3 of the log uses order id {OWN_IDS}"),
     "client order id": (
         lambda fork: fork.submit(mc.NewOrder("ANA", BUY, 1, "1.00", account=4, client_order_id=8)),
         lambda engine: engine.submit(mc.MassCancel(account=4, client_order_id=8)),
@@ -159,7 +159,7 @@ MIXED: dict[str, tuple[Wrong, Wrong, str]] = {
     "tick": (
         lambda fork: fork.submit(mc.NewOrder("ANA", BUY, 1, "1.00")),
         lambda engine: engine.change_instrument(mc.Instrument("ANA", "0.01")),
-        "sequence 3 of the log is another tick of ANA"),
+        "sequence 3 of the log changes the tick of ANA"),
 }  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def test_what_would_be_taken_for_another_is_refused_before_it_is_done(what: str)
 def test_own_commands_that_a_fork_does_not_take() -> None:
     fork = exchange().fork()
     for command in (mc.AddInstrument(WORLD[0]), mc.ChangeInstrument(ANA)):
-        with pytest.raises(mc.InvalidCommand, match="none can be added or changed"):
+        with pytest.raises(mc.InvalidCommand, match="cannot be added or changed"):
             fork.submit(command)
     for order_id in (1, OWN_IDS - 1):
         with pytest.raises(mc.InvalidCommand, match=f"order_id {order_id}: own orders"):

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,14 +32,34 @@ def test_python_on_the_page_runs(
         exec(compile(blocks("README.md")[0], "README.md", "exec"), {})
     names: dict[str, object] = {}
     for number, block in enumerate(blocks(page)):
-        # A page shows the engine in a with-statement once, and goes on with it.
-        code = re.sub(r"^with (mc\.Engine\.open\(.*\)) as engine:", r"engine = \1\nif 1:", block,
-                      flags=re.MULTILINE)  # fmt: skip
-        if page == "docs/quickstart.md":
-            code = code.replace("exchange.d", "quickstart.d")
-        exec(compile(code, f"{page}, block {number}", "exec"), names)
-        if page == "README.md":
-            names.pop("engine").close()  # type: ignore[attr-defined]
+        exec(compile(block, f"{page}, block {number}", "exec"), names)
+
+
+def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("generate_reference")
+
+
+def test_the_reference_is_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = generator(monkeypatch).page()
+    assert page == (ROOT / "docs" / "reference.md").read_text()
+    assert not re.search(r" at 0x|ForwardRef|/site-packages/", page)
+
+
+def test_every_public_name_and_argument_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert generator(monkeypatch).undocumented() == []
+
+
+def test_every_example_is_linked_from_a_page() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    linked = {
+        (page.parent / target).resolve()
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    }
+    for example in (ROOT / "examples").glob("[!_]*"):
+        inside = set(example.rglob("*.py")) if example.is_dir() else set()
+        assert linked & {example, *inside}, f"no page links {example.name}"
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)

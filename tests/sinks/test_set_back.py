@@ -179,7 +179,7 @@ def test_a_database_ahead_of_the_log_stays_refused(tmp_path: Path) -> None:
     filled(exchange, 2)
     followed(exchange, database)
     before = dumped(database)
-    with pytest.raises(mc.SinkError, match="stands at sequence 1202, the log ends at 602"):
+    with pytest.raises(mc.SinkError, match="is at sequence 1202, but the log ends at 602"):
         followed(tmp_path / "old", database)
     assert dumped(database) == before
 

@@ -76,7 +76,7 @@ def test_a_database_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
     filled(exchange, 2, 300)
     database = followed(exchange, tmp_path / "x.db")
     before = dumped(database)
-    with pytest.raises(mc.SinkError, match="stands at sequence 602, the log ends at 302"):
+    with pytest.raises(mc.SinkError, match="is at sequence 602, but the log ends at 302"):
         followed(tmp_path / "old", database)
     assert dumped(database) == before
 

@@ -34,7 +34,7 @@ KEY_FILE_BYTES_MAX = 1 << 20
 
 
 class Encryption(NamedTuple):
-    """What a header says of its file.  ``check`` tells a wrong key before anything is read."""
+    """The encryption that a file's header names.  ``check`` detects a wrong key."""
 
     cipher: int = 0
     key_id: str = ""
@@ -99,13 +99,14 @@ class FileCipher:
 
 
 class Keys:
-    """Where the keys of an exchange's files come from, and which one is for new files.
+    """The source of the keys of an exchange's files, and the key for new files.
 
-    ``source``: gives the master key of a key id, as bytes; KeyError if it has none.  It is asked
-    once for every file that is opened or made, and what it gives is not kept.
-    ``key_id``: of the key for new files, up to 16 ASCII letters; or a callable that says it
-    each time.  Readers need none.  ``cipher``: for new files, "aes-256-gcm" (master keys of at
-    least 32 bytes) or "sm4-gcm" (16).
+    - ``source``: returns the master key of a key id, as bytes; KeyError if there is none. It is
+      called once for each file that is opened or created; the key is not kept.
+    - ``key_id``: of the key for new files, up to 16 ASCII letters or digits; or a callable that
+      returns it. Readers need none.
+    - ``cipher``: for new files, "aes-256-gcm" (master keys of at least 32 bytes) or "sm4-gcm" (16).
+      ValueError for others.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Keys:
         self._source = source
         self._key_id = key_id
         self._cipher = CIPHERS.index(cipher)
-        #: Where `from_file` read them, None otherwise: what another process can be told.
+        #: The file of `from_file`, which another process can read; otherwise None.
         self.file: Path | None = None
 
     def __repr__(self) -> str:
@@ -127,10 +128,11 @@ class Keys:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Keys:
-        """Keys of a text file: a line is a key id, a cipher and the key in hexadecimal digits.
+        """The keys in the text file ``path``.
 
-        The last line is for new files; empty lines and those that begin with # are nothing.
-        `KeyRefused` if others may read the file, or for a line that is none of these.
+        Each line has a key id, a cipher and the key in hexadecimal digits.  The last line is the
+        key for new files.  Empty lines and lines that begin with # are ignored.  `KeyRefused` if
+        other users may read the file, and for any other line.
         """
         ciphers: dict[str, str] = {}
         found: dict[str, bytes] = {}
@@ -156,16 +158,22 @@ class Keys:
 
     @classmethod
     def from_environment(cls) -> Keys | None:
-        """Keys of the file that MATCHCORE_KEYS names; None if it is not set."""
+        """The keys in the file that MATCHCORE_KEYS names, as `from_file`; None if it is not set."""
         path = os.environ.get(KEYS_VARIABLE)
         return cls.from_file(path) if path else None
 
     def check(self, hash_number: int) -> None:
-        """Raises what making a file would: `KeyRefused`, `MissingExtra`, LogError."""
+        """Raises what creating a file would: `KeyRefused`, `MissingExtra`, `LogError`.
+
+        ``hash_number``: the hash of the log, as its header has it.
+        """
         self.encrypt(self.new_file(os.urandom), hash_number, b"")
 
     def new_file(self, random: Callable[[int], bytes]) -> Encryption:
-        """For a new header: which cipher and key, and a new salt; its check is still missing."""
+        """The `Encryption` of a new file, without its check.
+
+        ``random``: returns so many random bytes, for the salt.  `KeyRefused` for a bad key id.
+        """
         key_id = self._key_id if isinstance(self._key_id, str) else self._key_id()
         if not _is_key_id(key_id.encode("ascii", "replace")):
             raise KeyRefused(
@@ -174,13 +182,17 @@ class Keys:
         return Encryption(self._cipher, key_id, random(SALT_BYTES))
 
     def is_for_new_files(self, said: Encryption) -> bool:
-        """True if a file is encrypted as a new one would be."""
+        """True if ``said``, the `Encryption` of a file, has cipher and key of new files."""
         return said[:2] == self.new_file(os.urandom)[:2]
 
     def encrypt(self, said: Encryption, hash_number: int, head: bytes) -> tuple[FileCipher, bytes]:
         """The cipher of a file, and the check that its header must have.
 
-        ``head``: the bytes of the header before its check.
+        - ``said``: the `Encryption` of the file.
+        - ``hash_number``: the hash of the log, as its header has it.
+        - ``head``: the bytes of the file's header before the check.
+
+        `KeyRefused` for a missing or short key; `MissingExtra` without the extra `gm`.
         """
         try:
             from .gm import Gcm, derived

@@ -412,7 +412,7 @@ class Machine:
             for identity, client, account, price, left, side, tif, flags, _ in orders.tolist():
                 order = Order(identity, client, account, side, price, left, tif, flags)
                 if identity in machine._books[-1].live or side not in (Side.BUY, Side.SELL):
-                    raise SnapshotDamaged(f"{instrument.symbol}: order {identity} can not be there")
+                    raise SnapshotDamaged(f"{instrument.symbol}: order {identity} cannot be there")
                 machine._books[-1].put(order)
             if machine.orders(len(machine._books)).tobytes() != orders.tobytes():
                 raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
