@@ -50,8 +50,8 @@ class Answer:
     - ``records``: the bytes of its events.
     - ``directory``: the instruments, for symbols and prices.
     - ``durability``: what a crash can lose.
-    - ``time``: of the command, in nanoseconds since 1970 UTC; of a repeat, that of the repeat. 0: the
-      command has none.
+    - ``time``: of the command, in nanoseconds since 1970 UTC; of a repeat, that of the repeat. 0:
+      the command has none.
 
     Properties are computed from the events when they are read.
     """
