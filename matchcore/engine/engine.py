@@ -33,6 +33,7 @@ from ..journal import (
     snapshots,
 )
 from ..machine import Machine, machine_class
+from ..machine.state import newer_rules
 from ..records.arguments import integer
 from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
@@ -49,6 +50,7 @@ from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .submissions import Commit, Promise
+from .upgrading import Upgrading
 
 #: what a crash can lose, by policy; the bound of "interval" is its interval
 DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
@@ -78,7 +80,6 @@ class Engine(Reads, Calls, Living):
     - ``hash``: "sha256" or "sm3"; fixed when the log is created.
     - ``keys``: `Keys` of encrypted files; everything written is encrypted with them.
     - ``accept_loss``: opens a log whose end is missing, or that has files of another exchange.
-    - ``disk``: all file access goes through it.
     - ``reserve``: bytes of memory for books and orders, allocated at the start.
 
     >>> from matchcore import Engine, Instrument, NewOrder, Side
@@ -336,7 +337,29 @@ class Engine(Reads, Calls, Living):
             record = pack(commands, directory)
             placed = pipeline.place(machine, way, record, then, self._clock, block)
 
-    def ring(self) -> None:
+    def upgrade_rules(self) -> Answer | None:
+        """Changes to the newest version of the rules that this matchcore knows, permanently.
+
+        It is a command in the log.  Returns its answer, or None if the exchange has that version;
+        then nothing is written.  Raises what `submit` raises.  Ctrl-C while it is being queued may
+        end the engine.
+        """
+        with self._lock:
+            self._usable()
+            machine, directory = self._seen(), self._machine.instruments
+            version = newer_rules(machine.rules)
+            if version is None:
+                return None
+            if self._log is None:
+                return Answer(machine.upgrade(version).tobytes(), directory)
+        self._pipeline.start()
+        step = Upgrading(machine, version, operator.index(self._clock()))
+        self._pipeline.place_batch(step, step.way, step.way.records, None, False, True)
+        if not step.way.count:
+            return None
+        return Answer(step.way.result.tobytes(), directory, self.durability)
+
+    def _ring(self) -> None:
         """Wakes the log's thread for submissions with `rings_later`."""
         self._pipeline.ring()
 
@@ -474,11 +497,11 @@ class Engine(Reads, Calls, Living):
         return machine
 
     @property
-    def has_thread(self) -> bool:
+    def _has_thread(self) -> bool:
         """True while the threads of the log run."""
         return self._pipeline.has_thread
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """Called in a forked child: gives up the log, which belongs to the parent."""
         self._pipeline.renew()
         if isinstance(self._log, FileLog):
