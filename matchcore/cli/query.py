@@ -14,7 +14,8 @@ from .options import json_option
 from .output import failing_kindly, show, show_rows
 
 if TYPE_CHECKING:
-    from ..sinks.sql.queries import Array, Queries
+    from ..sinks.rows.rows import Array
+    from ..sinks.sql.queries import Queries
 
 SHOWN = 20  # rows, unless said
 _FOR_MACHINES = ("shard", "instrument", "instrument_seq")

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ...errors import MissingExtra
 from ...records.instruments import price_text
 from ...records.times import text_of
+from ..rows.rows import Array
 from ..rows.words import WORDS
-from .queries import Array, Queries, as_prices
+from .queries import Queries, as_prices
 
 
 def to_frame(queries: Queries, rows: Array) -> Any:

@@ -28,6 +28,7 @@ from ...records.arguments import (
     whole,
 )
 from ...records.instruments import SYMBOL
+from ..rows.rows import Array
 from ..rows.tables import DAY_NS, TABLES, VERSION
 
 try:
@@ -39,7 +40,6 @@ from .access import open_existing
 from .minutes import MINUTE_BAR, minutes
 from .schema import POSITIONS, SQL_TABLES
 
-Array = NDArray[np.void]
 Symbol = str | bytes  # bytes, as the arrays of answers hold them
 #: a date, its text, a datetime64 of days, or days since 1970, as bars have them
 Day = date | str | np.datetime64 | SupportsIndex

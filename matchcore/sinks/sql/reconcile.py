@@ -21,7 +21,7 @@ from ...engine.recovery import apply
 from ...errors import SinkError
 from ...journal import Keys, LogReader, Position, batches, identity_of
 from ...machine import machine_class
-from ..rows.rows import RowMaker
+from ..rows.rows import Array, RowMaker
 from ..rows.tables import TABLES
 from .access import as_stored, open_existing, replace, snapshot, transaction
 from .digests import CHUNK_BITS, Digests, add, digested, query
@@ -29,7 +29,6 @@ from .schema import POSITIONS, SQL_TABLES
 from .store import SqlStore
 from .whole import whole_log
 
-Array = NDArray[np.void]
 BUNDLE_COMMANDS = 8192
 CHUNKS_MAX = 32  # whose rows are held at a time
 SHOWN_MAX = 20
