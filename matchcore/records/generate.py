@@ -1,10 +1,10 @@
 """Writes what follows from `schema.py` into the files that hold a copy of it.
 
-    python -m records.generate            rewrites them; in the folder `matchcore`
-    python -m records.generate --check    names those that differ, and exits with 1
+    python matchcore/records/generate.py            rewrites them
+    python matchcore/records/generate.py --check    names those that differ, and exits with 1
 
-Not as `matchcore.records.generate`: that would import the package, which cannot be imported while
-a compiled module is missing or a copy differs.
+As a file, not as a module: that would import the package, which cannot be imported while a
+compiled module is missing or a copy differs.
 A copy stands between two lines that hold ``generated: NAME`` and ``generated: end``.  For a
 checkout: an installed matchcore has no documentation to write to.
 """
@@ -15,41 +15,28 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .schema import (
-    CODES,
-    COMMAND_RECORD,
-    EVENT_RECORD,
-    INSTRUMENT_RECORD,
-    LATER_FIELDS,
-    ORDER_RECORD,
-    RECORDS,
-    SETS,
-    Kind,
-    OrderType,
-    Record,
-    Side,
-    TimeInForce,
-    byte_size,
-    c_type,
-)
+if __package__:
+    from . import schema
+else:  # run as a file
+    import schema  # type: ignore[import-not-found, no-redef]
 
 ROOT = Path(__file__).parents[2]
-PLAIN = (Kind.NEW,), tuple(Side), (OrderType.LIMIT,), tuple(TimeInForce)
+PLAIN = (schema.Kind.NEW,), tuple(schema.Side), (schema.OrderType.LIMIT,), tuple(schema.TimeInForce)
 
 
 def _c_structs() -> Iterator[str]:
-    for record in RECORDS:
+    for record in schema.RECORDS:
         if record.c_name:
             yield "typedef struct {"
             for kind, names in record.c_fields():
-                yield f"    {c_type(kind)} {', '.join(names)};"
+                yield f"    {schema.c_type(kind)} {', '.join(names)};"
             yield f"}} {record.c_name};"
             yield f'static_assert(sizeof({record.c_name}) == {record.size}, "{record.name}");'
             yield ""
 
 
 def _cython_structs() -> Iterator[str]:
-    for record in RECORDS:
+    for record in schema.RECORDS:
         if record.c_name:
             yield f"    ctypedef struct {record.c_name}:"
             for kind, names in record.c_fields():
@@ -69,15 +56,15 @@ def _byte_test(values: Iterable[int]) -> tuple[int, int]:
 
 
 def _cython_codes() -> Iterator[str]:
-    for codes, prefix in CODES.items():
+    for codes, prefix in schema.CODES.items():
         yield f"cdef enum {codes.__name__}:" if prefix else "cdef enum:"
         yield from (f"    {prefix}{member.name} = {int(member)}" for member in codes)
         yield ""
     yield "# Sets of codes: bit n stands for code n."
     yield "cdef enum:"
-    for name, members in SETS.items():
+    for name, members in schema.SETS.items():
         yield f"    {name} = {sum(1 << int(member) for member in members):#x}"
-    for codes in (Side, OrderType, TimeInForce):
+    for codes in (schema.Side, schema.OrderType, schema.TimeInForce):
         every = sum(1 << int(member) for member in codes)
         yield f"    EVERY_{codes.__name__.upper()} = {every:#x}"
     yield ""
@@ -92,23 +79,23 @@ def _cython_codes() -> Iterator[str]:
 def _code_table() -> Iterator[str]:
     yield "| enumeration | values |"
     yield "|---|---|"
-    for codes in CODES:
+    for codes in schema.CODES:
         members = ", ".join(f"{int(member)} {member.name}" for member in codes)
         yield f"| {codes.__name__} | {members} |"
 
 
 #: What the page on the journal says of fields beside their names, by record.
-NOTES: dict[Record, dict[str, str]] = {
-    COMMAND_RECORD: {
+NOTES: dict[schema.Record, dict[str, str]] = {
+    schema.COMMAND_RECORD: {
         "time": "nanoseconds since 1970",
         "price": "ticks",
         "quantity": "units",
         "instrument": "number, from 1",
         "kind": "these and the next codes: [Codes](commands-and-events.md#codes)",
         "flags": "bits",
-        **dict.fromkeys(LATER_FIELDS, "0"),
+        **dict.fromkeys(schema.LATER_FIELDS, "0"),
     },
-    INSTRUMENT_RECORD: {
+    schema.INSTRUMENT_RECORD: {
         "symbol": "ASCII, filled up with zeros",
         "tick_mantissa": "the tick is mantissa \u00d7 10^exponent",
         "lot": "units",
@@ -118,8 +105,8 @@ NOTES: dict[Record, dict[str, str]] = {
         "kind": "at the same place as in COMMAND",
         "tick_exponent": "-18 to 0",
     },
-    ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
-    EVENT_RECORD: {
+    schema.ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
+    schema.EVENT_RECORD: {
         "sequence": "of the command",
         "price": "ticks",
         "quantity": "units",
@@ -143,15 +130,15 @@ def _layouts() -> Iterator[str]:
             if offset > at:
                 yield f"| {at} | {offset - at} bytes | | 0 |"
             if name:
-                size = byte_size(kind)
-                shown = kind if c_type(kind) else f"{size} bytes"
+                size = schema.byte_size(kind)
+                shown = kind if schema.c_type(kind) else f"{size} bytes"
                 yield f"| {offset} | {shown} | `{name}` | {notes.get(name, '')} |"
                 at = offset + size
         yield ""
 
 
 def _event_row() -> Iterator[str]:
-    yield from (f"    {name}: int" for name in EVENT_RECORD.names)
+    yield from (f"    {name}: int" for name in schema.EVENT_RECORD.names)
 
 
 _Lines = Callable[[], Iterator[str]]

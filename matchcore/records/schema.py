@@ -2,9 +2,9 @@
 
 Everything else that has to know a layout or a number takes it from here: NumPy dtypes, `struct`
 formats and event rows at import; the C structs, the constants of the compiled modules and the
-code tables of the documentation by `python -m records.generate`, which writes them into their
-files (a test compares them).  Only the standard library is imported, so that the generator runs
-before anything is compiled.
+code tables of the documentation by `python matchcore/records/generate.py`, which writes them into
+their files (a test compares them).  Only the standard library is imported, so that the generator
+runs before anything is compiled.
 
 A new code is one line in its enumeration, and a member of the sets below it that it belongs to.
 A new field is one line in its record.

@@ -79,15 +79,16 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
     """So it works after any change of the schema: the package cannot be imported then."""
     if not (generate.ROOT / "docs").exists():
         pytest.skip("no documentation beside an installed package")
-    for name in [*generate.FILES, "matchcore/records/generate.py", "matchcore/records/schema.py"]:
+    package = [f"matchcore/records/{name}.py" for name in ("__init__", "generate", "schema")]
+    for name in [*generate.FILES, *package]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(generate.ROOT / name, tmp_path / name)
     declared = tmp_path / "matchcore/records/schema.py"
     text = declared.read_text().replace('"mc_event",\n    96,', '"mc_event",\n    104,')
     declared.write_text(text.replace("reason:u8 field:u8", "reason:u8 field:u8 venue:u64"))
     for arguments, code in (["--check"], 1), ([], 0), (["--check"], 0):
-        ran = [sys.executable, "-m", "records.generate", *arguments]
-        assert subprocess.run(ran, cwd=tmp_path / "matchcore").returncode == code
+        ran = [sys.executable, "matchcore/records/generate.py", *arguments]
+        assert subprocess.run(ran, cwd=tmp_path).returncode == code
     assert "uint64_t venue;" in (tmp_path / "matchcore/include/matchcore.h").read_text()
     assert "| 96 | u64 | `venue` |" in (tmp_path / "docs/journal.md").read_text()
 
