@@ -21,7 +21,7 @@ DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "benchmarks" / "recorded"
 PAGES = (
-    ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "queries.md",
+    ROOT / "docs" / "benchmarks.md",
     *(ROOT / "docs" / "databases").glob("*.md"),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A sink of one's own: volume by minute, from an exchange's log, also while it is being written."""
+"""A custom sink: volume by minute from an exchange's log, also while an engine writes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINUTE_NS = 60 * 10**9
 
 
 class Volume:
-    """Quantity traded by minute.  Its position lives as long as its counts do: in memory."""
+    """Quantity traded by minute.  Counts and position are kept in memory only."""
 
     def __init__(self) -> None:
         self.by_minute: Counter[int] = Counter()
@@ -28,7 +28,7 @@ class Volume:
         self, position: mc.Position, commands: NDArray[np.void], events: NDArray[np.void]
     ) -> None:
         first = position.sequence - len(commands) + 1
-        events = mc.fresh(events)  # what a repeat tells again was counted the first time
+        events = mc.fresh(events)  # without the answers to repeated commands
         trades = events[events["kind"] == mc.EventKind.TRADED]
         times = commands["time"][(trades["sequence"] - np.uint64(first)).astype(np.int64)]
         for minute, quantity in zip(

@@ -1,4 +1,4 @@
-"""A durable exchange in ten lines; run it twice, and the second run finds what the first left."""
+"""A durable exchange in ten lines; a second run continues where the first one ended."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def make_environment(directory: Path) -> Path:
 
 
 def install(python: Path, requirement: str) -> str:
-    """Installs one requirement; why it can not be, in pip's words, or nothing."""
+    """Installs one requirement; why it cannot be, in pip's words, or nothing."""
     command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     try:
         done = subprocess.run(

@@ -83,7 +83,7 @@ def least(take: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def own_pause() -> float:
-    """The longest; one run of a call can not be told from it when it is no longer."""
+    """The longest; one run of a call cannot be told from it when it is no longer."""
     gaps = pauses(PAUSES_SECONDS)
     return float(gaps[0]) / 1e3 if len(gaps) else 0.0
 

@@ -33,12 +33,12 @@ from .verify import verify
 )
 @click.version_option(__version__, prog_name="matchcore")
 def app() -> None:
-    """An exchange core: look into exchange directories, feed them, follow them.
+    """Inspect, fill, verify and follow exchange directories.
 
     \b
     Example:  matchcore demo
-    Exit codes: 0 good, 1 damaged or refused data, 2 wrong usage, 3 a database or the machine
-    failed, 4 an error that nothing expects, 130 stopped.
+    Exit codes: 0 success, 1 damaged or refused data, 2 wrong usage, 3 a database or the machine
+    failed, 4 an unexpected error, 130 stopped with Ctrl-C.
     """
 
 

@@ -17,13 +17,13 @@ from .output import failing_kindly, out, progress_bar, show
 @click.command(name="archive")
 @directory_argument
 @click.option("--to", "place", type=click.Path(file_okay=False, path_type=Path),
-              help="Directory that takes the segments; made if it is not there.")  # fmt: skip
-@click.option("--drop", is_flag=True, help="Remove them instead.")
+              help="Directory for the segments; created if missing.")  # fmt: skip
+@click.option("--drop", is_flag=True, help="Delete the segments instead.")
 @click.option("--keep-snapshots", type=click.IntRange(1), default=KEEP_SNAPSHOTS,
-              show_default=True, help="How many good snapshots must lie behind them.")  # fmt: skip
+              show_default=True, help="Good snapshots to keep.")  # fmt: skip
 @click.option("--follower", "followers", multiple=True, metavar="URL",
-              help="A database that still follows: what it needs stays.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+              help="A database that follows the log; keep the segments it needs.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only show which segments would go.")
 @json_option
 def archive_command(
     directory: Path,
@@ -34,12 +34,12 @@ def archive_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Move old segments out of an exchange, also while an engine has it open.
+    """Archive or delete the segments that no kept snapshot needs.
 
     \b
     Example:  matchcore archive exchange.d --to /backup/exchange
-    Only what lies before the oldest kept snapshot goes, each copy compared first.
-    To put segments back, copy them into the directory again.
+    Works while an engine has the exchange open.  Each copy is compared before its segment is
+    removed.  To restore segments, copy them into the directory.
     """
     if (place is None) != drop:
         raise click.UsageError("either --to PLACE or --drop")

@@ -20,24 +20,24 @@ count_option = click.option(
 )  # fmt: skip
 rounds_option = click.option(
     "--rounds", type=click.IntRange(1), default=3, show_default=True,
-    help="How often each figure is taken.",
+    help="Times that each figure is measured.",
 )  # fmt: skip
 
 
 @click.command()
 @click.option("--suite", "names", type=click.Choice(SUITES), multiple=True,
               default=("neutral", "journal"), show_default=True,
-              help="What to measure; give it again for more.")  # fmt: skip
+              help="Suite to run; can be repeated.")  # fmt: skip
 @count_option
 @rounds_option
 @json_option
 def bench(names: tuple[str, ...], count: int, rounds: int, as_json: bool) -> None:
-    """Measure matchcore on this machine: medians, with the least and the most.
+    """Measure matchcore on this machine; show medians, minima and maxima.
 
     \b
     Example:  matchcore bench --suite neutral --rounds 5 --json > figures.json
-    Hashes of the neutral workload are checked for the default count.  Machines are
-    noisy: compare figures of one run only.
+    With the default count the hashes of the neutral workload are checked.  Compare figures of
+    one run only.
     """
     measure(None, names, count, rounds, as_json)
 

@@ -18,20 +18,20 @@ from .output import failing_kindly, out, show, show_rows
 @directory_argument
 @click.argument("symbol")
 @click.option(
-    "--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels a side."
+    "--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels per side."
 )
 @click.option(
-    "--at", type=moment, metavar="SEQUENCE|TIME", help="Where in the log (default: its end)."
+    "--at", type=moment, metavar="SEQUENCE|TIME", help="Place in the log (default: its end)."
 )
 @json_option
 def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: bool) -> None:
-    """Show an instrument's book as a depth table, at the end of the log or as it once was.
+    """Show an instrument's book at the end of the log or at an earlier place.
 
     \b
     Example:  matchcore book exchange.d ANA --depth 5
               matchcore book exchange.d ANA --at 120000
               matchcore book exchange.d ANA --at 2019-05-21T09:00:00.123456
-    A time stands for the last command whose time is at or before it; UTC without an offset.
+    A time selects the last command at or before it; it is UTC without an offset.
     """
     from ..operations.describe import book as book_at
 

@@ -1,4 +1,4 @@
-"""`matchcore demo`: a real day, a kill in the middle, and what is left: everything, once."""
+"""`matchcore demo`: a real trading day with a crash in the middle."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ MARK = "matchcore-demo"
 @click.command()
 @click.option(
     "--dir", "place", type=click.Path(file_okay=False, path_type=Path), default=Path("demo.d"),
-    show_default=True, help="Working directory; an earlier demo's is replaced.",
+    show_default=True, help="Working directory; replaces that of an earlier demo.",
 )  # fmt: skip
 @json_option
 def demo(place: Path, as_json: bool) -> None:
-    """Run a real trading day through a durable exchange, kill it half-way, recover, and prove it.
+    """Trade a real day, kill the engine half-way, recover, and check that nothing is lost.
 
     \b
     Example:  matchcore demo --dir demo.d
-    Exit 0 if nothing was lost or doubled, 1 otherwise.
+    Exit 0 if nothing was lost or duplicated, 1 otherwise.
     """
     with failing_kindly(as_json):
         result = run_demo(place, quiet=as_json)
-    show(result, as_json, title="The day, and what became of it")
+    show(result, as_json, title="Result of the day")
     raise SystemExit(0 if result["nothing_lost_or_doubled"] else 1)
 
 
@@ -75,7 +75,7 @@ def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:
         f" torn bytes cut {recovery.cut_bytes:,}"
     )
 
-    say("4. the rest of the day, from where the log ends")
+    say("4. the rest of the day, from the end of the log")
     _run_child(day, exchange, len(commands), kill_at=None)
 
     say("5. orders and trades into SQLite, and a picture of the day")

@@ -21,13 +21,13 @@ from .output import failing_kindly, progress_bar, show
 @directory_argument
 @click.argument("symbol")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="PNG, SVG, PDF: what the suffix says (default: SYMBOL.png).")  # fmt: skip
-@click.option("--from", "first", metavar="TIME", help="Only commands from this time on.")
-@click.option("--to", "end", metavar="TIME", help="Only commands before this time.")
+              help="File; its suffix selects PNG, SVG or PDF (default: SYMBOL.png).")  # fmt: skip
+@click.option("--from", "first", metavar="TIME", help="Draw commands from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Draw commands before this time.")
 @click.option("--timezone", metavar="ZONE", default="UTC", show_default=True, callback=zone_name,
-              help="Of the time axis, and of --from and --to without an offset.")  # fmt: skip
+              help="Zone of the time axis, and of --from and --to without an offset.")  # fmt: skip
 @click.option("--levels", type=click.IntRange(1, 1000), default=LEVELS, show_default=True,
-              help="Price levels a side that count as near the touch.")  # fmt: skip
+              help="Price levels per side in the depth panel.")  # fmt: skip
 @json_option
 def draw_command(
     directory: Path,
@@ -39,7 +39,7 @@ def draw_command(
     levels: int,
     as_json: bool,
 ) -> None:
-    """Draw best bid and ask, trades, volume and the depth near the touch, from a log.
+    """Draw best bid and ask, trades, volume and depth of a symbol.
 
     \b
     Example:  matchcore draw exchange.d ANA --timezone Europe/Madrid
@@ -66,7 +66,7 @@ def _drawn(
     except ValueError as error:
         raise InvalidCommand(str(error)) from None
     if begin is not None and before is not None and begin >= before:
-        raise InvalidCommand(f"from {first} to {end}: the end is not behind the beginning")
+        raise InvalidCommand(f"from {first} to {end}: the end must be after the beginning")
     picture = out or Path(re.sub(r"[^A-Za-z0-9._-]", "-", symbol) + ".png")
     with progress_bar("drawing", 2 * last_sequence(directory)) as progress:
         counts = draw(

@@ -24,25 +24,24 @@ from .output import err, failing_kindly, progress_bar, show
 @click.command()
 @directory_argument
 @click.option("--to", "url", required=True, envvar="MATCHCORE_SINK_URL",
-              help="Where to, e.g. sqlite:///exchange.db.")  # fmt: skip
+              help="Database URL, e.g. sqlite:///exchange.db.")  # fmt: skip
 @click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
-              help="Number of this log, where several share a database.")  # fmt: skip
-@click.option("--forever", is_flag=True, help="Go on as the log grows, until interrupted.")
+              help="Number of this log if several share the database.")  # fmt: skip
+@click.option("--forever", is_flag=True, help="Continue as the log grows, until Ctrl-C.")
 @json_option
 def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) -> None:
-    """Keep a database equal to the log; each row is written once, whatever dies when.
+    """Write the log's orders and trades into a database, each row exactly once.
 
     \b
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
-    Also mysql://user@host/database and postgresql://user@host/database; the URL may be in the
-    environment, as MATCHCORE_SINK_URL, where no list of processes shows its password.
-    Ctrl-C ends it well: what was delivered is said, and the next one goes on from there.
+    Other URLs: mysql://user@host/database and postgresql://user@host/database.  Put a URL with a
+    password into the environment variable MATCHCORE_SINK_URL, so that no list of processes shows
+    it.  Ctrl-C ends with exit 0 and prints the position; the next run continues there.
 
-    What is known to last ends it with exit 2: a wrong password, missing rights, an unknown
-    database, foreign tables, another exchange, damage, a certificate.  Everything else is tried
-    again with --forever, on a new connection and with growing pauses, and the reason is printed to
-    stderr.  A database that stands earlier than before (a backup, a standby) is followed from its
-    position again.
+    Permanent errors end it with exit 2: a wrong password, missing rights, an unknown database,
+    foreign tables, another exchange, damage, a bad certificate.  With --forever all other errors
+    are retried on a new connection, with growing pauses; stderr shows the reason.  If the database
+    goes back to an earlier position (a backup, a standby), following continues from there.
     """
     with failing_kindly(as_json), progress_bar("following", None) as progress:
         result = _follow_into(directory, url, shard=shard, forever=forever, progress=progress)
@@ -93,12 +92,12 @@ class _Waiting:
     def __call__(self, error: SinkAway) -> None:
         if str(error) != self._said:
             self._said = str(error)
-            err.print(f"matchcore: {error}; asking again")
+            err.print(f"matchcore: {error}; retrying")
 
     def passed(self) -> None:
         if self._said:
             self._said = ""
-            err.print("matchcore: the database takes it again")
+            err.print("matchcore: the database accepts rows again")
 
 
 def _say_set_back(before: Position, now: Position) -> None:

@@ -17,15 +17,15 @@ from .output import failing_kindly, out, progress_bar, show
 @click.argument("form", metavar="FORMAT")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--symbol", help="Symbol of the instrument (default: from the file's name).")
+@click.option("--symbol", help="Symbol of the instrument (default: from the file name).")
 @click.option("--tick", help="Smallest price step, e.g. 0.05 (default: the format's).")
 @click.option("--batch", type=click.IntRange(1, 65536), default=4096, show_default=True,
-              help="Commands made durable together.")  # fmt: skip
+              help="Commands per sync.")  # fmt: skip
 @click.option("--timezone", metavar="ZONE", callback=zone_name,
-              help="Of times without an offset, e.g. UTC (default: the market's).")  # fmt: skip
-@click.option("--append", is_flag=True, help="Add to a log that holds something else already.")
+              help="Zone of times without an offset (default: the market's).")  # fmt: skip
+@click.option("--append", is_flag=True, help="Add to a log that holds other commands.")
 @click.option("--allow-earlier", is_flag=True,
-              help="Add commands that are earlier than the log's last.")  # fmt: skip
+              help="Allow commands earlier than the log's last.")  # fmt: skip
 @click.option("--echo", is_flag=True, hidden=True)
 @json_option
 def import_(
@@ -41,16 +41,15 @@ def import_(
     echo: bool,
     as_json: bool,
 ) -> None:
-    """Send a file of real orders through a durable exchange.
+    """Import a file of orders into an exchange.
 
-    The whole file is checked first: a wrong row stops everything before anything is sent.
-    What the log holds of the file already is not sent again: an import that was killed is
-    simply started again, and one that is complete adds nothing.
+    The whole file is checked before the first command is sent.  Commands of the file that the log
+    has are not sent again: after an interruption run the import again.
 
     \b
     Example:  matchcore import bme orders-ana-2019-5-21.csv exchange.d
               matchcore import bme orders-ana-2019-5-22.csv exchange.d --append
-    Formats: bme (one CSV of new / modif / cancel rows, plain or gzipped, times of Madrid).
+    Formats: bme (CSV with new, modif and cancel rows, plain or gzipped, times of Madrid).
     """
     from ..importers import import_file, source_of
 
@@ -63,4 +62,4 @@ def import_(
         )  # fmt: skip
     show(result, as_json, title=f"Import of {file.name}")
     if not as_json and result["already_there"] and not result["sent"]:
-        out.print("  nothing was sent: the log holds the whole file already")
+        out.print("  nothing was sent: the log has the whole file")

@@ -15,7 +15,7 @@ from .output import failing_kindly, show, show_rows
 @directory_argument
 @json_option
 def info(directory: Path, as_json: bool) -> None:
-    """Say what a directory holds: identity, sequence, instruments, segments, snapshots.
+    """Show an exchange's identity, sequence, instruments, segments, snapshots and digest.
 
     \b
     Example:  matchcore info exchange.d --json
@@ -26,6 +26,6 @@ def info(directory: Path, as_json: bool) -> None:
         result = describe(directory, keys=Keys.from_environment())
     show(result, as_json, title=str(directory))
     if not as_json:
-        show(result["opening"], False, title="An open now would")
+        show(result["opening"], False, title="The next open would")
         rows = [list(row.values()) for row in result["instruments"]]
         show_rows(["symbol", "tick", "lot", "orders", "best bid", "best ask"], rows)

@@ -25,7 +25,7 @@ def moment(text: str) -> Moment:
     try:
         return Moment(time=parse(text))
     except ValueError as error:
-        raise click.BadParameter(f"{error}, and not a sequence number") from None
+        raise click.BadParameter(f"{error}; it is not a sequence number either") from None
 
 
 def zone_name(_: object, __: object, text: str | None) -> str | None:
@@ -39,12 +39,12 @@ def zone_name(_: object, __: object, text: str | None) -> str | None:
 directory_argument = click.argument(
     "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 shard_option = click.option(
     "--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
-    help="The number of this log where several share a database.",
+    help="Number of this log if several share the database.",
 )  # fmt: skip
 archives_option = click.option(
     "--archive", "archives", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True, metavar="PLACE", help="Where archived segments are; may be given again.",
+    multiple=True, metavar="PLACE", help="Directory of archived segments; can be repeated.",
 )  # fmt: skip

@@ -44,7 +44,7 @@ def _day(_: object, __: object, text: str | None) -> date | None:
         day = date.fromisoformat(text)
         parse(day.isoformat())
     except ValueError as error:
-        raise click.BadParameter(f"{error}: a day like 2019-05-21") from None
+        raise click.BadParameter(f"{error}: must be a day like 2019-05-21") from None
     return day
 
 
@@ -75,18 +75,18 @@ QUESTIONS: dict[str, Callable[[Queries, Asked], Array]] = {
 @click.command()
 @click.argument("what", type=click.Choice(list(QUESTIONS)))
 @click.option("--from", "url", required=True, envvar="MATCHCORE_SINK_URL",
-              help="The database, e.g. sqlite:///exchange.db.")  # fmt: skip
-@click.option("--day", callback=_day, help="A day of UTC, e.g. 2019-05-21.")
-@click.option("--symbol", help="One instrument instead of all.")
-@click.option("--account", type=click.IntRange(0, 2**64 - 1), help="Whose.")
-@click.option("--order", type=click.IntRange(0, 2**64 - 1), help="An order's id.")
+              help="Database URL, e.g. sqlite:///exchange.db.")  # fmt: skip
+@click.option("--day", callback=_day, help="UTC day, e.g. 2019-05-21.")
+@click.option("--symbol", help="Only this instrument.")
+@click.option("--account", type=click.IntRange(0, 2**64 - 1), help="Only this account.")
+@click.option("--order", type=click.IntRange(0, 2**64 - 1), help="Order id.")
 @click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
-              help="The number of the log where several share a database.")  # fmt: skip
+              help="Number of the log if several share the database.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=SHOWN, show_default=True,
-              help="Rows at most.")  # fmt: skip
+              help="Maximum number of rows.")  # fmt: skip
 @json_option
 def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
-    """Ask a database that follows a log; shows the first rows of the answer.
+    """Query a database that follows a log.
 
     Prices are exact, times are in UTC, and sides, kinds, statuses and reasons are words.
 
@@ -94,8 +94,8 @@ def query(what: str, url: str, shard: int, as_json: bool, **given: Any) -> None:
     Example:  matchcore query trades --day 2019-05-21 --from sqlite:///exchange.db
               matchcore query executions --account 7 --limit 1000 --json
               matchcore query order --symbol ANA --order 1234
-    The URL may be in the environment, as MATCHCORE_SINK_URL, where no list of processes shows its
-    password.  Nothing is written or locked.
+    Put a URL with a password into the environment variable MATCHCORE_SINK_URL, so that no list of
+    processes shows it.  Queries write and lock nothing.
     """
     with failing_kindly(as_json):
         from ..sinks.sql.frames import TEXTS, readable

@@ -18,22 +18,22 @@ from .output import failing_kindly, progress_bar, show
 @click.argument("url")
 @shard_option
 @archives_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def rebuild(
     directory: Path, url: str, shard: int, archives: tuple[Path, ...], yes: bool, as_json: bool
 ) -> None:
-    """Drop every row of an exchange from a database, and fill it again from the journal.
+    """Delete all rows of an exchange from a database and write them again from the log.
 
     \b
     Example:  matchcore rebuild exchange.d sqlite:///exchange.db --yes
-    The whole log is read and checked before anything is dropped.  Into an empty database
-    `matchcore follow` does the same.
+    The whole log is read and checked before anything is deleted.  For an empty database use
+    `matchcore follow`.
     """
     from ..sinks.sql.rebuild import rebuild as rebuild_rows
 
     if not yes:
-        click.confirm("Drop all rows of this exchange there and write them again?", abort=True)
+        click.confirm("Delete all rows of this exchange there and write them again?", abort=True)
     started = time.perf_counter()
     with failing_kindly(as_json), progress_bar("rebuilding", None) as progress:
         position = rebuild_rows(

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 @click.argument("url")
 @shard_option
 @archives_option
-@click.option("--repair", is_flag=True, help="Rewrite what differs from the journal.")
+@click.option("--repair", is_flag=True, help="Rewrite the rows that differ from the log.")
 @json_option
 def reconcile(
     directory: Path, url: str, shard: int, archives: tuple[Path, ...], repair: bool, as_json: bool
 ) -> None:
-    """Compare a database with the journal, row by row, up to the database's position.
+    """Compare a database with the log, row by row, up to the database's position.
 
     \b
     Example:  matchcore reconcile exchange.d sqlite:///exchange.db
-    Exit 0 equal or repaired, 1 different, with the first differences shown, 2 wrong usage.
+    Exit 0 equal or repaired, 1 different (the first differences are shown), 2 wrong usage.
     """
     from ..sinks.sql.reconcile import reconcile as compare
 

@@ -16,20 +16,20 @@ from .output import DAMAGED, failing_kindly, out, show
 
 @click.command(name="repair")
 @directory_argument
-@click.option("--dry-run", is_flag=True, help="Only say what a cut would lose.")
+@click.option("--dry-run", is_flag=True, help="Only show what a cut would lose.")
 @click.option("--lose-acknowledged", is_flag=True,
-              help="Cut also what somebody may have been answered.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask, with --lose-acknowledged.")
+              help="Also cut commands that may have been acknowledged.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With --lose-acknowledged: do not ask for confirmation.")
 @json_option
 def repair_command(
     directory: Path, dry_run: bool, lose_acknowledged: bool, yes: bool, as_json: bool
 ) -> None:
-    """Cut a damaged log where it is still good, when no copy is left to restore.
+    """Cut a damaged log before the damage, if no good copy exists.
 
     \b
     Example:  matchcore repair exchange.d --dry-run
-    What is cut is never deleted: it goes into DIR/cut-SEQUENCE-N.
-    Exit 0 good or repaired, 1 damaged (also after --dry-run) or refused.
+    Nothing is deleted: the rest goes into DIR/cut-SEQUENCE-N.
+    Exit 0 good or repaired, 1 damaged (also with --dry-run) or refused.
     """
     with failing_kindly(as_json):
         keys = Keys.from_environment()
@@ -42,7 +42,7 @@ def repair_command(
                 _confirm(found)
             found = repair(directory, lose_acknowledged=lose_acknowledged, keys=keys)
             if not as_json:
-                out.print(f"Cut. What lay behind is in {found.set_aside}")
+                out.print(f"Cut.  The rest is in {found.set_aside}")
     if as_json:
         show({**asdict(found), "good": found.good, "acknowledged": found.acknowledged}, True)
     raise SystemExit(DAMAGED if dry_run and not found.good else 0)
@@ -51,9 +51,9 @@ def repair_command(
 def _confirm(found: Plan) -> None:
     """The number must be typed: a habit of pressing y must not lose orders."""
     first = str(found.kept + 1)
-    typed = click.prompt(f"Type {first}, the first sequence that is lost, to go on", err=True)
+    typed = click.prompt(f"Type {first}, the first lost sequence, to continue", err=True)
     if typed.strip() != first:
-        raise click.UsageError("not typed: nothing was changed")
+        raise click.UsageError("another number was typed: nothing was changed")
 
 
 def _explained(found: Plan, directory: Path) -> list[str]:
@@ -74,7 +74,7 @@ def _explained(found: Plan, directory: Path) -> list[str]:
     if found.acknowledged:
         lines.append("  these commands may have been answered:")
         lines += [f"    {reason}" for reason in found.reasons]
-        lines.append("  restore the file from a copy if there is one; else --lose-acknowledged")
+        lines.append("  restore the file from a good copy; without one use --lose-acknowledged")
     else:
-        lines.append("  a write that a crash cut off: nobody was answered, and an open cuts it")
+        lines.append("  a write cut off by a crash: it was never acknowledged, and an open cuts it")
     return lines

@@ -15,14 +15,14 @@ from .output import DAMAGED, failing_kindly, out, progress_bar, show
 @click.command()
 @directory_argument
 @click.option("--machine", type=click.Choice(list(MACHINES)), default="cython", show_default=True,
-              help="Which implementation of the rules runs.")  # fmt: skip
+              help="Implementation of the rules.")  # fmt: skip
 @json_option
 def replay(directory: Path, machine: str, as_json: bool) -> None:
-    """Replay a whole log from its first command, and compare with its snapshots.
+    """Replay a log from its first command and compare the state with its snapshots.
 
     \b
     Example:  matchcore replay exchange.d
-    Exit 1 if the log is damaged, or a snapshot differs from the replay or is not of this log.
+    Exit 1 if the log is damaged, or a snapshot differs or belongs to another log.
     """
     from ..operations.replay import replay as replay_log
 

@@ -15,14 +15,14 @@ from .output import failing_kindly, progress_bar, show
 @click.command()
 @directory_argument
 @click.option("--at", "sequence", type=click.IntRange(0), metavar="SEQUENCE",
-              help="Behind the last batch up to this command (default: the end).")  # fmt: skip
+              help="After the last batch up to this command (default: the end).")  # fmt: skip
 @json_option
 def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
-    """Write a snapshot from the log, also while an engine has it open.
+    """Write a snapshot from the log.
 
     \b
     Example:  matchcore snapshot exchange.d
-    The engine is not stopped: this follows the log from the newest snapshot on.
+    Works while an engine has the exchange open, without stopping it.
     """
     from ..engine.snapshotting import take
 

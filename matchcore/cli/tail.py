@@ -18,19 +18,20 @@ COUNT = 20
 
 @click.command()
 @directory_argument
-@click.option("-n", "--count", type=click.IntRange(0), help=f"How many [default: {COUNT}].")
-@click.option("--sequence", type=click.IntRange(1), help="From this command on, not from the end.")
-@click.option("--follow", is_flag=True, help="Go on as the log grows, until interrupted.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("-n", "--count", type=click.IntRange(0), help=f"Commands to show [default: {COUNT}].")
+@click.option("--sequence", type=click.IntRange(1), help="Start at this command.")
+@click.option("--follow", is_flag=True, help="Continue as the log grows, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tail(
     directory: Path, count: int | None, sequence: int | None, follow: bool, as_json: bool
 ) -> None:
-    """Print the commands of a log, one a line, also while an engine writes it.
+    """Print the last commands of a log, one a line.
 
     \b
     Example:  matchcore tail exchange.d -n 5 --follow
               matchcore tail exchange.d --sequence 1000 --json
-    Times are UTC.  A record that no order could be is shown with its fields.
+    Works while an engine writes the log.  Times are UTC.  An unusable record is shown with its
+    fields.
     """
     if count is None and sequence is None:
         count = COUNT

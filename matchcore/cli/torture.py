@@ -1,4 +1,4 @@
-"""`matchcore torture`: the fault bench, for whoever has to believe in the journal."""
+"""`matchcore torture`: the fault bench."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ COLUMNS = ("kind", "cases", "of", "crashes", "errors", "cuts", "flips", "kills",
 
 @click.command()
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1),
-              help="Everything follows from it (default: a fresh one, which is said).")  # fmt: skip
+              help="Determines everything (default: a random one, which is printed).")  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=1.0,
-              show_default=True, help="How long to go on.")  # fmt: skip
-@click.option("--case", "case", metavar="KIND-NUMBER", help="Only this case of the seed.")
+              show_default=True, help="Duration.")  # fmt: skip
+@click.option("--case", "case", metavar="KIND-NUMBER", help="Run only this case of the seed.")
 @click.option("--plan", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Only the plan.json that a broken promise left.")  # fmt: skip
+              help="Run only the plan.json of a broken promise.")  # fmt: skip
 @json_option
 def torture(
     seed: int | None, minutes: float, case: str | None, plan: Path | None, as_json: bool
 ) -> None:
-    """Break disks, bytes and processes under the exchange, and check every promise.
+    """Inject faults into disks, bytes and processes and check every promise.
 
     \b
     Example:  matchcore torture --seed 1 --minutes 5
     Exit 0 if every promise was kept, 1 if one was broken, 2 for wrong usage.
-    A broken promise is shown with the command line that repeats it; what it left is kept.
-    What this machine can not do (mount a small disk) is named as left out.
+    A broken promise is shown with the command line that repeats it; its files are kept.
+    Cases that this machine cannot run (mounting a small disk) are listed as left out.
     """
     from ..torture.bench import Bench
 
@@ -63,7 +63,7 @@ def _plan(file: Path) -> Any:
     try:
         return Plan.from_plain(json.loads(file.read_text()))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise click.UsageError(f"{file} is no plan: {error}") from None
+        raise click.UsageError(f"{file} is not a plan: {error}") from None
 
 
 def _one(bench: Bench, case: str) -> None:
@@ -71,7 +71,7 @@ def _one(bench: Bench, case: str) -> None:
 
     kind, _, number = case.partition("-")
     if kind not in KINDS or not number.isdecimal():
-        raise click.UsageError(f"--case {case}: KIND-NUMBER, a kind of {', '.join(KINDS)}")
+        raise click.UsageError(f"--case {case}: must be KIND-NUMBER; kinds are {', '.join(KINDS)}")
     bench.one(kind, int(number))
 
 
@@ -87,7 +87,7 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
     for what in result["left_out"]:
         output.out.print(f"  left out: {what}")
     if result["interrupted"]:
-        output.out.print("  interrupted: this is what was done so far")
+        output.out.print("  interrupted: results so far")
     for failure in result["failures"]:
         output.out.print(f"  BROKEN: {failure['what']}")
         output.out.print(f"    again: {failure['repeat']}")

@@ -16,12 +16,12 @@ from .output import failing_kindly, out, show
 @directory_argument
 @json_option
 def upgrade_rules_command(directory: Path, as_json: bool) -> None:
-    """Change an exchange to the newest version of the rules, for good.
+    """Upgrade an exchange to the newest version of the rules, permanently.
 
     \b
     Example:  matchcore upgrade-rules exchange.d
-    No engine may have it open. `info` says whether there is a newer version; without one,
-    nothing is written.
+    No engine may have it open.  `info` shows whether a newer version exists; without one nothing
+    is written.
     """
     with failing_kindly(as_json):
         identity_of(directory)  # an open would make what is not there

@@ -14,18 +14,18 @@ from .output import DAMAGED, GOOD, failing_kindly, out, progress_bar, show
 @click.command()
 @directory_argument
 @click.option("--replay", "replaying", is_flag=True,
-              help="Then replay the log and compare the state at each snapshot.")  # fmt: skip
+              help="Also replay the log and compare the state at each snapshot.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N",
-              help="Processes that read at once (default: as many as are worth it).")  # fmt: skip
+              help="Processes to read with (default: one for every 128 MiB).")  # fmt: skip
 @json_option
 def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) -> None:
-    """Check every byte of a log and its snapshots, without changing any.
+    """Check every byte of a log and its snapshots; change nothing.
 
     \b
     Example:  matchcore verify exchange.d && echo good
               matchcore verify exchange.d --replay --jobs 4
-    A log whose beginning is archived is replayed from its oldest snapshot on.
-    Exit 0 good (a torn tail is good: it was never acknowledged), 1 damaged, 2 wrong usage.
+    If the beginning of the log is archived, the replay starts at the oldest usable snapshot.
+    Exit 0 good (also with a torn tail, which was never acknowledged), 1 damaged, 2 wrong usage.
     """
     from ..operations.verify import verify as verify_all
     from ..operations.verify import verify_states
@@ -46,8 +46,8 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
             )
         if result["not_there"] and result["good"]:
             out.print(
-                f"  missing: {result['not_there']:,} commands more were answered, and not synced:"
-                " a power cut took them under os or interval"
+                f"  missing: {result['not_there']:,} more commands were answered and not synced;"
+                " a power cut lost them (policy os or interval)"
             )
         for finding in result["findings"]:
             place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"

@@ -368,7 +368,7 @@ cdef class Queue:
         """Under the lock: returns when the log has all that was taken, or never will.
 
         With `to_disk` when that is on disk, whatever the policy; raises `LogFailed` then.  Others
-        can not submit meanwhile, but callbacks can.
+        cannot submit meanwhile, but callbacks can.
         """
         cdef Waiter barrier = Waiter()
         if self.has_ended:

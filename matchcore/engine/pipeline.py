@@ -104,7 +104,7 @@ class Pipeline(Queue):
         if isinstance(failure, ReadOnly):
             return failure
         assert failure is not None
-        error = LogFailed(f"nothing is taken any more: {reason(failure)}")
+        error = LogFailed(f"the log accepts no more commands: {reason(failure)}")
         error.__cause__ = failure
         return error
 

@@ -75,7 +75,7 @@ def has_zeros(const uint8_t[::1] data not None, size_t length):
 
 
 def check(const uint8_t[::1] payload not None, size_t count):
-    """ValueError if these can not be the planes of so many records."""
+    """ValueError if these cannot be the planes of so many records."""
     cdef size_t planes = 0, size = payload.shape[0]
     cdef int c
     if size >= PL_HEAD:
@@ -89,7 +89,7 @@ def unpack(const uint8_t[::1] payload not None, uint64_t[:, ::1] words not None,
            int lanes=_lanes_max):
     """Writes the records that `pack` was given into an array of their shape.  Releases the GIL.
 
-    ValueError if the payload can not hold so many.
+    ValueError if the payload cannot hold so many.
     """
     cdef size_t count = words.shape[0]
     if words.shape[1] != PL_WORDS:
@@ -102,7 +102,7 @@ def unpack(const uint8_t[::1] payload not None, uint64_t[:, ::1] words not None,
 
 cdef int _check_lanes(int lanes) except -1:
     if lanes not in LANES:
-        raise ValueError(f"{lanes} lanes: one of {LANES}")
+        raise ValueError(f"{lanes} lanes: must be one of {LANES}")
     return 0
 
 

@@ -203,7 +203,7 @@ def write_all(disk: Disk, fd: int, data: bytes | memoryview, offset: int) -> Non
     while at < len(view):
         written = disk.pwrite(fd, view[at : at + PIECE_BYTES], offset + at)
         if not written:
-            raise OSError(f"{at} of {len(view)} bytes were written, and the system gave no reason")
+            raise OSError(f"{at} of {len(view)} bytes were written; the system reported no error")
         at += written
 
 

@@ -97,7 +97,7 @@ class SegmentHeader:
         if (header, record, zero) != (HEADER_BYTES, RECORD_BYTES, 0):
             raise BadBytes("segment header with values that version 1 does not know")
         if hash_number >= len(HASHES):
-            raise BadBytes(f"hash {hash_number}: not known here")
+            raise BadBytes(f"hash {hash_number}: unknown to this version")
         if max(epoch, first) > NUMBER_MAX or number == 2**32 - 1:
             raise BadBytes(f"segment {number}, epoch {epoch}, sequence {first}: beyond all limits")
         try:
@@ -165,7 +165,7 @@ class FrameHeader:
             raise BadBytes("frame header with a wrong checksum")
         chain, zeros = _FRAME_TAIL.unpack_from(data, at + _FRAME.size)
         if version != VERSION or codec > CODEC_PLANES_LZ4 or zero:
-            raise BadBytes(f"frame of version {version}, codec {codec}: not known here")
+            raise BadBytes(f"frame of version {version}, codec {codec}: unknown to this version")
         if (
             count > FRAME_COMMANDS_MAX
             or payload > _payload_bytes_max(raw)
@@ -256,5 +256,5 @@ def _decompress(payload: Bytes, at_most: int) -> bytes:
     try:
         unpacked: bytes = lz4.block.decompress(payload)
     except lz4.block.LZ4BlockError as error:
-        raise ValueError(f"a payload that LZ4 does not know: {error}") from None
+        raise ValueError(f"a payload that LZ4 cannot decompress: {error}") from None
     return unpacked

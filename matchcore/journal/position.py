@@ -16,7 +16,7 @@ from .disk import CREATE, DISK, READ, Disk
 
 POSITION_NAME = "position"
 GO_ON = (
-    " (put the right files back; accept_loss=True or matchcore repair --lose-acknowledged goes on"
+    " (restore the right files; accept_loss=True or matchcore repair --lose-acknowledged continues"
     " without them)"
 )
 REOPEN_SECONDS = 0.1  # somebody may have put another file in its place
@@ -105,7 +105,7 @@ def missed(hint: Hint, directory: Path, identity: bytes, end: int) -> LogDamaged
     if hint.on_disk <= end:
         return None
     return LogDamaged(
-        f"sequences {end + 1} to {hint.on_disk} are missing, which were on disk: the end of the"
-        " log was cut or taken away" + GO_ON,
+        f"sequences {end + 1} to {hint.on_disk} were on disk and are missing: the end of the"
+        " log was cut or removed" + GO_ON,
         *place,
     )

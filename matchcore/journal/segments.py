@@ -197,7 +197,7 @@ class Walk(Closing):
         if self.header.encryption.cipher:
             if self.cipher is None:
                 if len(payload) < ENCRYPTED_BYTES:
-                    raise BadBytes(f"{len(payload)} bytes are no encrypted piece")
+                    raise BadBytes(f"{len(payload)} bytes are not an encrypted payload")
                 return NOTHING
             try:
                 payload = self.cipher.decrypt(payload, self.chain + header.fixed())
@@ -233,13 +233,13 @@ class Walk(Closing):
     def trailing_problem(self) -> str:
         """What is wrong where the frames end: `problem`, or bytes behind the zeros there."""
         if not self.problem and self._last_nonzero() is not None:
-            self.problem = "bytes behind the end of the log"
+            self.problem = "bytes after the end of the log"
         return self.problem
 
     def can_be_torn(self) -> bool:
         """True if the bad frame here can be the last write of a crash, which nobody was told of.
 
-        It can not when a later frame says that this place was on disk already, or when all of
+        It cannot when a later frame says that this place was on disk already, or when all of
         its sectors are there: a tear leaves at least one of them unwritten, which is zeros, or
         the end of the frame, which never is zeros otherwise.
         """
@@ -352,19 +352,19 @@ def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
             raise LogDamaged("a segment of another exchange", *where)
         if header.hash != before.hash:
             raise LogDamaged(
-                f"a segment with hash {HASHES[header.hash]} behind {HASHES[before.hash]}", *where
+                f"a segment with hash {HASHES[header.hash]} after {HASHES[before.hash]}", *where
             )
         if header.number != before.number + 1:
             raise LogDamaged(
-                f"segment number {header.number} behind number {before.number}", *where
+                f"segment number {header.number} after number {before.number}", *where
             )
 
 
 def begins_late(file: Path, begins: int, needed: int) -> LogDamaged:
     """The error for a log whose first segment is not early enough."""
     return LogDamaged(
-        f"the log begins with sequence {begins}, but {needed} is needed: put the segments before"
-        " it back, or a snapshot that reaches it" + where(file.parent, needed),
+        f"the log begins with sequence {begins}, but {needed} is needed: restore the segments"
+        " before it, or a snapshot that reaches it" + where(file.parent, needed),
         str(file), 0, needed,
     )  # fmt: skip
 
@@ -374,7 +374,7 @@ def check_snapshot(directory: Path, walk: Walk, sequence: int, chain: bytes) -> 
     if walk.sequence <= sequence:
         raise LogDamaged("the log ends before its snapshot", str(directory), 0, sequence)
     if walk.sequence != sequence + 1 or walk.chain != chain:
-        what = "the log and its snapshot tell different histories"
+        what = "the log and its snapshot have different histories"
         raise LogDamaged(what, str(directory), 0, sequence)
 
 

@@ -155,7 +155,7 @@ def _read(file: Path, disk: Disk, fd: int, keys: Keys | None, structure: bool) -
     digest = disk.pread(fd, DIGEST_BYTES, HEADER_BYTES)
     size = disk.size(fd)
     if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
-        raise SnapshotDamaged(f"{file}: {size} bytes are no snapshot")
+        raise SnapshotDamaged(f"{file}: {size} bytes are not a snapshot")
     header = _checked(file, head, size)
     stored = _pieces(disk, fd, header.stored_bytes)
     if header.digests_stored:
@@ -191,7 +191,7 @@ def _compare(file: Path, header: _Header, payload: Iterable[Bytes], digest: byte
     for piece in payload:
         made.update(piece)
     if made.digest() != digest:
-        raise SnapshotDamaged(f"{file}: the payload is not what was written")
+        raise SnapshotDamaged(f"{file}: the payload does not match its digest")
 
 
 def _checked(file: Path, head: bytes, size: int) -> _Header:
@@ -212,7 +212,7 @@ def _checked(file: Path, head: bytes, size: int) -> _Header:
     ):
         raise SnapshotDamaged(f"{file}: {size} bytes, not what the header says")
     if hash_number >= len(HASHES):
-        raise SnapshotDamaged(f"{file}: hash {hash_number}: not known here")
+        raise SnapshotDamaged(f"{file}: hash {hash_number}: unknown to this version")
     try:
         said = Encryption.from_bytes(cipher, encryption)
     except ValueError as error:

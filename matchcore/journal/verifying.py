@@ -174,7 +174,7 @@ def _walks(files: list[Path], disk: Disk, keys: Keys | None, jobs: int) -> Itera
         return
     if disk is not DISK or (keys is not None and keys.file is None):
         raise ValueError(
-            f"{jobs} jobs: other processes have only the system's disk, and only keys of a file"
+            f"{jobs} jobs: other processes can use only the system's disk and keys from a file"
             f" (Keys.from_file, or {KEYS_VARIABLE})"
         )
     import multiprocessing
@@ -187,7 +187,7 @@ def _walks(files: list[Path], disk: Disk, keys: Keys | None, jobs: int) -> Itera
     try:
         yield from pool.map(walk, files)
     except BrokenProcessPool as error:
-        raise LogError(f"{files[0].parent}: a process that verified was ended: {error}") from None
+        raise LogError(f"{files[0].parent}: a verifying process ended: {error}") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -159,12 +159,12 @@ class FileLog:
         needed is missing or wrong.
         """
         if policy not in POLICIES:
-            raise ValueError(f"policy {policy!r}: one of {', '.join(POLICIES)}")
+            raise ValueError(f"policy {policy!r}: must be one of {', '.join(POLICIES)}")
         if interval_ms < 1:
-            raise ValueError(f"interval_ms {interval_ms}: at least 1")
+            raise ValueError(f"interval_ms {interval_ms}: must be at least 1")
         if not SEGMENT_BYTES_MIN <= segment_bytes <= SEGMENT_BYTES_MAX:
             least, most = SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX
-            raise ValueError(f"segment_bytes {segment_bytes}: at least {least}, at most {most}")
+            raise ValueError(f"segment_bytes {segment_bytes}: must be {least} to {most}")
         wanted = SHA256 if hash is None else hash_number(hash)
         hash_maker(wanted)
         if keys is not None:
@@ -191,8 +191,8 @@ class FileLog:
         self.hash = header_of(files[-1], self._disk).hash
         if wanted is not None and hash_number(wanted) != self.hash:
             raise LogError(
-                f"{self.directory}: made with hash {HASHES[self.hash]!r}, which is for the life of"
-                f" an exchange; it can not be opened with hash {wanted!r}"
+                f"{self.directory}: created with hash {HASHES[self.hash]!r}, which cannot"
+                f" change; it cannot be opened with hash {wanted!r}"
             )
 
     def _recover(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> None:
@@ -469,7 +469,7 @@ class FileLog:
 
     def _usable(self) -> None:
         if self._failure is not None:
-            raise LogFailed(f"{self.directory}: nothing is taken any more: {self._failure}")
+            raise LogFailed(f"{self.directory}: the log accepts no more commands: {self._failure}")
 
     def _end(self, error: BaseException) -> None:
         """Nobody knows how far it came: no frame follows, no sync passes it over, no seal."""
@@ -491,8 +491,8 @@ class _Fatal:
         if isinstance(error, OSError):
             self._log._failure = f"{self._what} failed: {error}"
             raise LogFailed(
-                f"{self._log.directory}: {self._log._failure}; nothing more is taken. Mend the"
-                " cause and open the directory again: that decides what the disk really has"
+                f"{self._log.directory}: {self._log._failure}; the log accepts no more commands."
+                " Remove the cause and open the directory again to see what the disk has"
             ) from error
         if error is not None:
             self._log._end(error)

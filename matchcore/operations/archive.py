@@ -58,9 +58,9 @@ def archive(
     """
     directory, target = Path(path), None if place is None else Path(place)
     if (target is None) != drop:
-        raise ValueError("either a place to archive to, or drop")
+        raise ValueError("give either a place to archive to, or drop")
     if keep_snapshots < 1:
-        raise ValueError(f"keep_snapshots {keep_snapshots}: at least 1")
+        raise ValueError(f"keep_snapshots {keep_snapshots}: must be at least 1")
     if target is not None and _same(target, directory):
         raise ValueError(f"{target} is the exchange itself")
     with refusals(directory), snapshots.turn(directory, disk):

@@ -115,7 +115,7 @@ def _plan(directory: Path, disk: Disk, keys: Keys | None) -> Plan:
     if found.good and missing is not None:
         found.what, found.path = missing.what, missing.path
         if hint.identity != identity:
-            found.reasons.append("the position beside the log is of another exchange")
+            found.reasons.append("the position beside the log belongs to another exchange")
     found.lost_to = found.kept
     if not found.good:
         found.position = hint.durable > found.kept or hint.identity not in (b"", identity)
@@ -160,7 +160,7 @@ def _walk_all(found: Plan, files: list[Path], disk: Disk) -> bytes:
 
 
 def _stop(found: Plan, error: LogDamaged, files: list[Path], at: int, before: Walk | None) -> None:
-    """A segment that can not follow: it and what lies behind it is set aside whole."""
+    """A segment that cannot follow: it and what lies behind it is set aside whole."""
     found.what, found.path = error.what, str(files[at])
     found.segments = [file.name for file in files[at:]]
     found.kept = before.sequence - 1 if before is not None else named_sequence(files[0]) - 1
@@ -178,7 +178,7 @@ def _weigh(found: Plan, directory: Path, answered: int, disk: Disk) -> None:
         found.lost_to = max([found.lost_to, *(header.last_sequence for header in headers)])
         durable = max((header.durable for header in headers), default=0)
         if any(header.count == 0 and header.first_sequence > first for header in headers):
-            found.reasons.append("the log was closed behind it: a seal certifies what lies before")
+            found.reasons.append("the log was closed after it: a seal certifies everything before")
     for name in found.segments:
         headers = _headers(directory / name, 0, disk)
         last = max((header.last_sequence for header in headers), default=0)
@@ -196,15 +196,15 @@ def _weigh(found: Plan, directory: Path, answered: int, disk: Disk) -> None:
     ]
     found.snapshots += behind
     if behind:
-        found.reasons.append(f"{len(behind)} snapshots stand behind it")
+        found.reasons.append(f"{len(behind)} snapshots are newer than the cut")
     found.lost_to = max(found.lost_to, answered, durable,
                         *(snapshots.sequence_of(directory / name) for name in found.snapshots),
                         0)  # fmt: skip
     if found.reasons:
         found.torn = False
     elif not found.torn:
-        found.reasons.append("all its sectors were written: it is no torn write, so an answer"
-                             " may have been given")  # fmt: skip
+        found.reasons.append("all its sectors were written, so it is not a torn write"
+                             " and may have been answered")  # fmt: skip
 
 
 def _headers(file: Path, start: int, disk: Disk) -> list[FrameHeader]:
@@ -250,7 +250,7 @@ def repair(
             if found.acknowledged and not lose_acknowledged:
                 raise LogError(
                     f"{directory}: sequences {found.kept + 1} to {found.lost_to} may have been"
-                    " answered: restore a copy, or say lose_acknowledged"
+                    " answered: restore a copy, or pass lose_acknowledged"
                 )
             aside = _new_directory(directory, found.kept + 1, disk)
             _set_aside(directory, aside, found, disk)

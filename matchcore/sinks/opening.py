@@ -64,10 +64,10 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     shard = shard_number(shard)
     scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme in _plugins():
-        raise SinkError(f"{shown(url)!r} is a plug-in's: only a follower writes there")
+        raise SinkError(f"{shown(url)!r} belongs to a plug-in, which supports followers only")
     if scheme not in BUILT_IN:
         known = ", ".join(f"{name}://" for name in (*BUILT_IN, *_plugins()))
-        raise SinkError(f"{shown(url)!r}: a URL with one of these schemes: {known}")
+        raise SinkError(f"{shown(url)!r}: the scheme must be one of these: {known}")
     if scheme != "sqlite":  # whose own class says what its URLs are like
         check(url)
     try:
@@ -77,12 +77,12 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise SinkError(f"{shown(url)!r} is no URL of a database: {type(error).__name__}") from None
+        raise SinkError(f"{shown(url)!r} is not a database URL: {type(error).__name__}") from None
     module, name = BUILT_IN[scheme]
     try:
         made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
     except (TypeError, ValueError) as error:
-        raise SinkError(f"{shown(url)!r}: {error}; look at its parameters") from None
+        raise SinkError(f"{shown(url)!r}: {error}; check its parameters") from None
     return made
 
 
@@ -237,5 +237,5 @@ def patiently(
 def _lasting(error: SinkAway) -> SinkAway:
     advice = f"; {error.advice}" if error.advice else ""
     return SinkAway(
-        f"{error}; the same {SAME_MAX} times in a row, so it may not pass by itself{advice}"
+        f"{error}; the same {SAME_MAX} times in a row, so it may be permanent{advice}"
     )

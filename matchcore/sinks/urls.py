@@ -82,8 +82,8 @@ def check(url: str) -> None:
     parts = _parts(url)
     if parts is None:
         raise SinkError(
-            f"{shown(url)!r}: scheme://user:password@host:port/database?option=value is expected."
-            "  In a user name, a password, a database or a value write @ as %40"
+            f"{shown(url)!r}: must be scheme://user:password@host:port/database?option=value;"
+            " in a user name, a password, a database or a value write @ as %40"
         )
     scheme = str(parts["scheme"])
     allowed, seen = OPTIONS[scheme], set()
@@ -91,11 +91,10 @@ def check(url: str) -> None:
         if name not in allowed:
             can = ", ".join(sorted(allowed))
             raise SinkError(
-                f"{shown(url)!r}: the option {name!r} is not one that the URL of this database may"
-                f" have: {can}"
+                f"{shown(url)!r}: the option {name!r} is not one of this database's: {can}"
             )
         if name in seen and name not in _REPEATED:
-            raise SinkError(f"{shown(url)!r}: the option {name!r} is there twice")
+            raise SinkError(f"{shown(url)!r}: the option {name!r} is given twice")
         seen.add(name)
 
 

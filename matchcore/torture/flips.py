@@ -3,7 +3,7 @@
 Walking a log is a function of where the walk stands and of the bytes from there on.  So a flip is
 checked from the frame that it is in: what comes before is as it was, and if that frame is as it
 was too, so is what follows.  The judgement over a bad frame is the product's own.  A sample of
-all flips, and whatever this shortcut can not decide, goes the whole way through `Engine.open`.
+all flips, and whatever this shortcut cannot decide, goes the whole way through `Engine.open`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _context.set_forkserver_preload(["matchcore.torture.child"])
 
 
 class LeftOut(Exception):
-    """This machine can not do that; the text says why."""
+    """This machine cannot do that; the text says why."""
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class _Once(FileCipher):
 
 
 def lacking(hash: str, cipher: str) -> str:
-    """Why this machine can not make exchanges with these; "" if it can."""
+    """Why this machine cannot make exchanges with these; "" if it can."""
     try:
         number = hash_number(hash)
         hash_maker(number)

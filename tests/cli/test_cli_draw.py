@@ -59,7 +59,7 @@ def test_a_range_is_of_times_in_the_zone(
         (["ANA", "--out", "x.csv"], "x.csv: the suffix is none of"),
         (["ANA", "--out", "no/x.png"], "no: no such folder for a picture"),
         (["ANA", "--from", "yesterday"], "'yesterday' is not a time like"),
-        (["ANA", "--from", "2019-05-22", "--to", "2019-05-22"], "the end is not behind the beg"),
+        (["ANA", "--from", "2019-05-22", "--to", "2019-05-22"], "the end must be after the beg"),
         (["ANA", "--from", "2020-01-01"], "but from 2019-05-21T09:00:00.000000000Z to 2019-05-21T"),
         (["ANA", "--timezone", "Nowhere"], "unknown time zone 'Nowhere'"),
         (["ANA", "--levels", "0"], "--levels"),

@@ -213,7 +213,7 @@ def moved(exchange: Path, **changed: object) -> Path:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"chain": bytes(32)}, "the log and its snapshot tell different histories"),
+        ({"chain": bytes(32)}, "the log and its snapshot have different histories"),
         ({"identity": bytes(16)}, "of another exchange"),
         ({"sequence": 150}, "holds sequence 201"),
     ],
@@ -241,7 +241,7 @@ def test_a_snapshot_in_the_middle_of_a_frame_is_1(tmp_path: Path, command: str) 
         payload=machine.state().to_bytes(),
     )  # fmt: skip
     result = run(command, tmp_path / "e")
-    assert result.exit_code == 1 and "tell different histories" in result.output
+    assert result.exit_code == 1 and "have different histories" in result.output
 
 
 @pytest.mark.parametrize("command", ["verify", "replay"])

@@ -22,7 +22,7 @@ MAIN = "sys.argv[1:] = ['--version']\nfrom matchcore.cli import main\nmain()"
 
 
 def without(names: list[str], code: str, block: str, **more: Path) -> subprocess.CompletedProcess:
-    """Runs code in a process where these modules can not be imported."""
+    """Runs code in a process where these modules cannot be imported."""
     program = block.format(names=names, code=code)
     command = [sys.executable, "-W", "error", "-c", program]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)

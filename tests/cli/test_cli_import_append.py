@@ -77,7 +77,7 @@ def test_a_file_that_is_there_already_adds_nothing(tmp_path: Path, exchange: Pat
     assert (again["already_there"], again["sent"], again["sequence"]) == (ROWS, 0, before)
     assert again["digest"] == first["digest"]
     text = run("import", "bme", file, exchange, "--append").stdout
-    assert "nothing was sent: the log holds the whole file already" in text
+    assert "nothing was sent: the log has the whole file" in text
 
 
 def test_days_follow_each_other_and_each_is_there_once(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_snapshot_aside_reads_the_file_of_keys(
     by_hand = Keys(lambda key_id: bytes.fromhex(KEY), "k1")
     with Engine.open(exchange, keys=by_hand) as engine:
         engine.submit(NewOrder("A", Side.BUY, 5, 9))
-        with pytest.raises(KeyRefused, match=r"can not call .* Keys\.from_file.* MATCHCORE_KEYS"):
+        with pytest.raises(KeyRefused, match=r"cannot call .* Keys\.from_file.* MATCHCORE_KEYS"):
             engine.start_snapshot()
         engine.submit(NewOrder("A", Side.BUY, 5, 9))  # nothing else has happened
         monkeypatch.setenv("MATCHCORE_KEYS", str(file))

@@ -65,7 +65,7 @@ def test_the_group_lists_every_command_with_an_example() -> None:
     for flag in ("--help", "-h"):
         result = run(flag)
         assert result.exit_code == 0 and "Example:  matchcore demo" in result.stdout
-        assert "0 good, 1 damaged or refused data, 2 wrong usage" in result.stdout
+        assert "0 success, 1 damaged or refused data, 2 wrong usage" in result.stdout
     listed = result.stdout.split("Commands:")[1].split("\n")
     assert [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "] == (
         COMMANDS

@@ -94,7 +94,7 @@ def test_a_last_segment_that_is_gone_or_cut_is_missed(tmp_path: Path) -> None:
             last.unlink()
         code, found = run_json("verify", exchange)
         assert (code, found["not_there"], found["last_sequence"]) == (1, 42 - first, first - 1)
-        missing = f"sequences {first} to 41 are missing, which were on disk"
+        missing = f"sequences {first} to 41 were on disk and are missing"
         assert missing in found["findings"][0]["what"]
         assert missing in run("verify", exchange).stdout
         assert run_json("info", exchange)[1]["opening"]["not_there"] == [first, 41]

@@ -49,7 +49,7 @@ def swapped_with_names(files: list[Path], other: list[Path]) -> str:
 
 def missing(files: list[Path], other: list[Path]) -> str:
     files[2].unlink()
-    return "segment number 4 behind number 2"
+    return "segment number 4 after number 2"
 
 
 def first_missing(files: list[Path], other: list[Path]) -> str:

@@ -43,7 +43,7 @@ def is_final(engine: mc.Engine) -> None:
         lambda: engine.submit_batch(flow(1, LARGE)),
         lambda: engine.add_instrument(ANA),
     ):
-        with pytest.raises(mc.LogFailed, match="nothing is taken any more"):
+        with pytest.raises(mc.LogFailed, match="the log accepts no more commands"):
             call()
     assert engine.log is not None and engine.log.sequence == sequence
 
@@ -157,7 +157,7 @@ def test_a_machine_that_breaks_ends_the_engine(
         engine.end_day()
     engine.close()
     with opened(tmp_path) as again:
-        assert again.sequence == 2  # what the machine can not take, the log does not have
+        assert again.sequence == 2  # what the machine cannot take, the log does not have
 
 
 def test_a_full_log_in_memory_ends_the_engine() -> None:
@@ -169,7 +169,7 @@ def test_a_full_log_in_memory_ends_the_engine() -> None:
             run(engine, seed, 10, 10)
             answered += 10
     assert log.sequence == log.durable == answered > 12
-    with pytest.raises(mc.LogFailed, match="nothing is taken any more"):
+    with pytest.raises(mc.LogFailed, match="the log accepts no more commands"):
         engine.submit_batch(flow(1, 1))
     again = mc.Engine.memory(log=mc.MemoryLog())
     for frame in log.frames():

@@ -126,7 +126,7 @@ def test_a_call_that_fails_below_is_final(
     assert 0 < answered < COUNT and len(said) == 4  # three tries, and a snapshot
     why = os.strerror(code or errno.EFBIG)
     assert all(why in one for one in said)
-    assert all("nothing is taken any more" in one for one in said[1:])
+    assert all("the log accepts no more commands" in one for one in said[1:])
     resting = shown.pop()
     assert shown == [answered, answered, digest_of(stream[:answered])] and resting > 0
     verified = subprocess.run(

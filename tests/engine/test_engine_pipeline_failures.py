@@ -69,7 +69,7 @@ def test_after_a_failed_write_or_sync_nothing_is_tried_again_and_looks_are_durab
         for _ in range(2):
             assert (engine.sequence, engine.digest(), engine.durable) == (342, digest, 342)
             assert book.orders().tobytes() == orders
-            with pytest.raises(mc.LogFailed, match=r"nothing is taken any more: .*disk"):
+            with pytest.raises(mc.LogFailed, match=r"the log accepts no more commands: .*disk"):
                 engine.submit(order())
     assert getattr(os, name) is real and len(calls) == 1
     engine.close()

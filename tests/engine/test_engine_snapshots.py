@@ -153,7 +153,7 @@ def test_a_snapshot_of_another_history_of_this_exchange_is_damage(tmp_path: Path
     with_a_snapshot_of_another_history(tmp_path / "ours")
     with pytest.raises(mc.LogDamaged, match="different histories"):
         opened(tmp_path / "ours")
-    with pytest.raises(mc.LogError, match="say lose_acknowledged"):
+    with pytest.raises(mc.LogError, match="pass lose_acknowledged"):
         repair(tmp_path / "ours")
     done = repair(tmp_path / "ours", lose_acknowledged=True)
     assert "different histories" in done.what and len(done.snapshots) == 1

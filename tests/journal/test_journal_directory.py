@@ -55,7 +55,7 @@ def test_swapped_segments_are_damage(log: Path, tmp_path: Path) -> None:
 
 def test_a_missing_segment_in_the_middle_is_damage(log: Path) -> None:
     segment_files(log)[2].unlink()
-    assert "segment number 4 behind number 2" in refused(log)
+    assert "segment number 4 after number 2" in refused(log)
 
 
 def test_a_missing_first_segment_is_damage_unless_it_is_not_needed(log: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_broken_call_ends_the_log_for_good(
         with pytest.raises(LogFailed, match="the disk is broken"):
             write(log, [2])
     for call in (lambda: log.append(orders(1), 1), log.sync):
-        with pytest.raises(LogFailed, match="nothing is taken any more"):
+        with pytest.raises(LogFailed, match="the log accepts no more commands"):
             call()
     assert log.durable == 4
     log.close()

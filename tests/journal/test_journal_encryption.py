@@ -221,8 +221,8 @@ def test_a_forger_who_makes_chain_and_checksums_right_needs_the_key(tmp_path: Pa
     file.write_bytes(data)
     assert verify(tmp_path).good  # in structure; that is all one can say without the key
     (finding,) = verify(tmp_path, keys=keys()).findings
-    assert "not what was written with this key" in finding.what
-    with pytest.raises(LogDamaged, match="not what was written with this key"):
+    assert "do not decrypt with this key" in finding.what
+    with pytest.raises(LogDamaged, match="do not decrypt with this key"):
         opened(tmp_path, keys())
     assert file.read_bytes() == data
 
@@ -234,9 +234,9 @@ def wrong_bytes(key_id: str) -> bytes:
 REFUSALS = [
     (None, "is encrypted with key 'k1', and there are no keys"),
     (Keys({}.__getitem__, "k1"), "there is no key 'k1'"),
-    (Keys(wrong_bytes, "k1"), "key 'k1' is another one than this file's"),
+    (Keys(wrong_bytes, "k1"), "key 'k1' does not open this file"),
     (Keys(lambda key_id: MASTER[key_id][:31], "k1"), "has 31 bytes: aes-256-gcm needs at least 32"),
-    (Keys(lambda key_id: MASTER[key_id].hex(), "k1"), "bytes are needed, not str"),  # type: ignore
+    (Keys(lambda key_id: MASTER[key_id].hex(), "k1"), "must be bytes, not str"),  # type: ignore
     (Keys(MASTER.__getitem__), "key id '' for new files"),
     (Keys(MASTER.__getitem__, "a key id too long"), "1 to 16 ASCII"),
 ]
@@ -262,7 +262,7 @@ def test_a_refused_key_changes_nothing_and_is_no_damage(
             list(reader.read())
     if given is not None:
         with pytest.raises(KeyRefused):
-            Engine.open(tmp_path / "new", keys=given if "another" not in said else keys("k9"))
+            Engine.open(tmp_path / "new", keys=given if "does not open" not in said else keys("k9"))
         assert not (tmp_path / "new").exists()
 
 
@@ -358,7 +358,7 @@ def test_keys_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("k1 aes-256-gcm 00", 0o640, "only its owner may read"),
         ("k1 aes-256-gcm 00", 0o604, "only its owner may read"),
-        ("# nothing\n", 0o600, "no key in it"),
+        ("# nothing\n", 0o600, "no key in this file"),
         ("k1 aes-256-gcm deadbeefxx", 0o600, "line 1"),
         ("k1 deadbeef", 0o600, "line 1"),
         ("k1 rot13 deadbeef", 0o600, "line 1"),

@@ -52,14 +52,14 @@ def test_a_log_in_sm3_comes_back_and_differs_from_one_in_sha256(tmp_path: Path) 
 def test_another_hash_than_the_exchanges_is_refused(tmp_path: Path, made: str, asked: str) -> None:
     Engine.open(tmp_path, hash=made).close()
     before = {file.name: file.read_bytes() for file in segment_files(tmp_path)}
-    with pytest.raises(LogError, match=f"made with hash '{made}'.* with hash '{asked}'"):
+    with pytest.raises(LogError, match=f"created with hash '{made}'.* with hash '{asked}'"):
         Engine.open(tmp_path, hash=asked)
     assert before == {file.name: file.read_bytes() for file in segment_files(tmp_path)}
     Engine.open(tmp_path, hash=made).close()
 
 
 def test_an_unknown_hash_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="hash 'md5': one of sha256, sm3"):
+    with pytest.raises(ValueError, match="hash 'md5': must be one of sha256, sm3"):
         Engine.open(tmp_path / "x", hash="md5")
     assert not (tmp_path / "x").exists()
 
@@ -73,12 +73,12 @@ def test_segments_of_two_hashes_do_not_go_together(tmp_path: Path) -> None:
     data[14] = 0
     data[:128] = with_crc(bytes(data[:128]))
     file.write_bytes(data)
-    with pytest.raises(LogDamaged, match="hash sha256 behind sm3"):
+    with pytest.raises(LogDamaged, match="hash sha256 after sm3"):
         FileLog.open(other)
     data[14] = 9
     data[:128] = with_crc(bytes(data[:128]))
     file.write_bytes(data)
-    with pytest.raises(LogDamaged, match="hash 9: not known here"):
+    with pytest.raises(LogDamaged, match="hash 9: unknown to this version"):
         FileLog.open(other)
 
 
@@ -135,5 +135,5 @@ def test_a_log_that_lost_its_beginning_needs_a_snapshot_that_reaches_it(tmp_path
     report = verify(tmp_path)
     assert report.good and report.first_sequence == int(covered[-1].stem[8:]) > 1
     next(tmp_path.glob("snapshot-*.mcs")).unlink()
-    with pytest.raises(LogDamaged, match=r"begins with sequence .* but 1 is needed: put"):
+    with pytest.raises(LogDamaged, match=r"begins with sequence .* but 1 is needed: restore"):
         Engine.open(tmp_path)

@@ -157,7 +157,7 @@ def test_a_segment_dropped_under_a_reader_is_read_to_its_end(tmp_path: Path) -> 
     log.close()
 
 
-@pytest.mark.parametrize(("which", "said"), [([1], "number 3 behind number 1"), ([-1], "gone")])
+@pytest.mark.parametrize(("which", "said"), [([1], "number 3 after number 1"), ([-1], "gone")])
 def test_a_segment_that_a_reader_still_needs_is_missed(
     tmp_path: Path, which: list[int], said: str
 ) -> None:

@@ -184,9 +184,9 @@ def test_columns_that_nobody_packs_are_read_all_the_same(
 
 def test_a_width_that_this_processor_has_not_is_refused() -> None:
     assert _columns.LANES[0] == 2  # what every processor can do is always tested
-    with pytest.raises(ValueError, match="8 lanes: one of"):
+    with pytest.raises(ValueError, match="8 lanes: must be one of"):
         _columns.pack(np.zeros((1, 12), "u8"), 0, 8)
-    with pytest.raises(ValueError, match="8 lanes: one of"):
+    with pytest.raises(ValueError, match="8 lanes: must be one of"):
         _columns.unpack(bytes(108), np.zeros((1, 12), "u8"), 8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import json
@@ -9,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -100,3 +102,34 @@ DOCTESTS = [
 def test_docstrings_run(module: str) -> None:
     tested = doctest.testmod(importlib.import_module(f"matchcore.{module}"))
     assert tested.attempted and not tested.failed
+
+
+FOLDERS = ("docs", "tests")
+MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md",
+            *sorted(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))]  # fmt: skip
+COLUMNS = 100
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_is_wrapped(page: Path) -> None:
+    """Tables, code, and lines that one link or piece of code makes long are free."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for line in prose.splitlines():
+        words = re.sub(r"\[[^\]]*\]\([^)]*\)|`[^`]*`", "", line)
+        unbroken = len(words.split()) <= 1
+        assert len(line) <= COLUMNS or line.startswith("|") or unbroken, line
+
+
+def docstrings() -> Iterator[tuple[Path, str]]:
+    for path in sorted((ROOT / "matchcore").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, ast.get_docstring(node) or ""
+    for path in sorted((ROOT / "matchcore").rglob("*.py[xi]")):  # all of their text
+        yield path, path.read_text()
+
+
+def test_cannot_is_one_word() -> None:
+    for path, text in [*((page, page.read_text()) for page in MARKDOWN), *docstrings()]:
+        found = re.search(r"\bcan\s+not\b", text, re.IGNORECASE)
+        assert found is None, f"{path}: {text[found.start() - 40 : found.end() + 40]!r}"

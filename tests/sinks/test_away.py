@@ -41,7 +41,7 @@ def test_what_stays_wrong_is_final_also_with_forever(exchange: Path, url: str, w
     found = CliRunner().invoke(
         app, ["follow", str(exchange), "--to", WRONG[wrong](url), "--forever"]
     )
-    assert found.exit_code == 2 and "asking again" not in found.stderr
+    assert found.exit_code == 2 and "retrying" not in found.stderr
     assert not any(word in found.output + found.stderr for word in (WORD, "secret word", "wr0ng"))
     with pytest.raises(mc.SinkError) as caught:
         sink_of(exchange, WRONG[wrong](url), patience=60.0)

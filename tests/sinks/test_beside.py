@@ -270,7 +270,7 @@ def test_a_database_that_refuses_is_said_and_not_asked_again(tmp_path: Path) -> 
         db.execute("CREATE TABLE orders (a)")
     before = dumped(database)
     with opened(tmp_path / "e", database) as (engine, beside):
-        until(lambda: "tables of its own named orders" in beside.error)
+        until(lambda: "foreign tables named orders" in beside.error)
         assert engine.submit(mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00")).order_id == 1
         assert (beside.starts, beside.sequence) == (1, 0)
     assert dumped(database) == before

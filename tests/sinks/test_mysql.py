@@ -65,8 +65,8 @@ def test_two_shards_share_a_database(tmp_path: Path, server: MariadbServer) -> N
 
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "foreign table": ("CREATE TABLE exchange.trades (a INT)", "tables of its own named trades"),
-    "foreign view": ("CREATE VIEW exchange.orders AS SELECT 1", "tables of its own named orders"),
+    "foreign table": ("CREATE TABLE exchange.trades (a INT)", "foreign tables named trades"),
+    "foreign view": ("CREATE VIEW exchange.orders AS SELECT 1", "foreign tables named orders"),
 }
 
 

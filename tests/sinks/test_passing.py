@@ -44,7 +44,7 @@ class Followed:
             self.running.until(said)
             assert self.standing() < self._end  # -1 if nobody may ask
         self.running.until(lambda: self.standing() == self._end)
-        self.running.until(lambda: "takes it again" in self.running.said()[heard:])
+        self.running.until(lambda: "accepts rows again" in self.running.said()[heard:])
         assert contents(self.exchange, self.url) == expected(*logged(self.exchange))
 
     def standing(self) -> int:

@@ -69,7 +69,7 @@ def test_wrong_words_and_foreign_tables_are_said_without_the_password(
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE trades (a INTEGER)")
     for bad, says in (
-        (url, "tables of its own named trades"),
+        (url, "foreign tables named trades"),
         (url.replace("/exchange", "/nowhere"), "does not exist"),
         (url.replace(word, "wr0ng"), "authentication failed"),
     ):

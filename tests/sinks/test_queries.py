@@ -284,7 +284,7 @@ BAD: dict[str, tuple[Callable[[Queries], object], type[Exception], str]] = {
     "symbol": (lambda ask: ask.trades("1970-01-01", "'; DROP"), mc.UnknownInstrument, "'; DROP"),
     "symbol of bars": (lambda ask: ask.daily_bars("ONE "), mc.UnknownInstrument, "ONE "),
     "day": (lambda ask: ask.trades("yesterday"), ValueError, "yesterday"),
-    "moment": (lambda ask: ask.trades(datetime(2026, 1, 1)), ValueError, "not a moment"),
+    "moment": (lambda ask: ask.trades(datetime(2026, 1, 1)), ValueError, "not a time"),
     "far day": (lambda ask: ask.trades("9999-01-01"), ValueError, "beyond 64 bits"),
     "account": (lambda ask: ask.executions(2**64), mc.InvalidArgument, "^account 1844"),
     "negative": (lambda ask: ask.lives("ONE", -1), mc.InvalidArgument, "^order_id -1"),
@@ -320,7 +320,7 @@ def test_prices_are_those_of_the_tick_then(ask: Queries) -> None:
     assert cents and ask.prices(trades).tolist() == cents
     foreign = rows[:1].copy()
     foreign["instrument_seq"] = 999
-    with pytest.raises(mc.SinkError, match="whose rows are these"):
+    with pytest.raises(mc.SinkError, match="not its rows"):
         ask.prices(foreign)
 
 

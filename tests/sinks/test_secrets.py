@@ -160,5 +160,5 @@ def test_what_is_allowed_is_taken_and_shown() -> None:
 
 
 def test_an_option_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(mc.SinkError, match="the option 'layout' is there twice"):
+    with pytest.raises(mc.SinkError, match="the option 'layout' is given twice"):
         built_in("mysql://u@h/d?layout=plain&layout=drds")

@@ -58,7 +58,7 @@ def test_a_planned_switch_loses_nothing(
         running.until_said("read-only transaction")
         asked(second, "SELECT pg_promote()")
         running.until(lambda: standing(second) == 1202)
-        running.until_said("takes it again")
+        running.until_said("accepts rows again")
         assert "and stood at" not in running.said()
     assert contents(exchange, second.url()) == expected(*logged(exchange))
 

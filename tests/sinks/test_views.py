@@ -217,7 +217,7 @@ def test_what_others_have_under_these_names_is_kept(
     name = what.split()[1]
     change(database, f"CREATE {what}")
     try:
-        with pytest.raises(mc.SinkError, match=f"has tables of its own named {name}"):
+        with pytest.raises(mc.SinkError, match=f"has foreign tables named {name}"):
             sink_of(exchange, database)
         with closing(built_in(database)) as store, snapshot(store) as connection:
             looker = sa.inspect(connection)

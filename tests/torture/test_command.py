@@ -48,7 +48,7 @@ def test_a_plan_that_is_none(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     for text in ("[]", '{"steps": [], "faults": [[1, "x"]], "seed": 1}'):
         file.write_text(text)
-        assert "is no plan" in run("--plan", str(file), code=2)
+        assert "is not a plan" in run("--plan", str(file), code=2)
 
 
 def test_an_interrupt_ends_it_with_the_report_so_far(tmp_path: Path) -> None:

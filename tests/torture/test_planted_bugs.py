@@ -1,4 +1,4 @@
-"""A bench that can not fail proves nothing: each bug that is planted here must be found.
+"""A bench that cannot fail proves nothing: each bug that is planted here must be found.
 
 The disks leave out what the log asks of them, as a writer would that forgot to ask; the patches
 are readers and writers with one check or one step less.

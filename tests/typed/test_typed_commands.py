@@ -1,4 +1,4 @@
-"""Typed commands and their records: both ways, and what can not be written."""
+"""Typed commands and their records: both ways, and what cannot be written."""
 
 from __future__ import annotations
 

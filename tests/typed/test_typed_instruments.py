@@ -1,4 +1,4 @@
-"""Instruments and the directory: what can be one, and what two can not share."""
+"""Instruments and the directory: what can be one, and what two cannot share."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Aside:
     """A snapshot that a child process writes; ``result``: a future of its file.
 
     Of an encrypted exchange it reads the file of keys itself: theirs, if they came from one, or
-    the one that MATCHCORE_KEYS names.  `KeyRefused` without either: a callable can not be handed
+    the one that MATCHCORE_KEYS names.  `KeyRefused` without either: a callable cannot be handed
     over, and a key must be in no argument and in no environment.  The child goes on when its
     parent ends, and being killed it leaves nothing that counts.
     """
@@ -93,7 +93,7 @@ class Aside:
             place[KEYS_VARIABLE] = str(keys.file)
         elif keys is not None and not os.environ.get(KEYS_VARIABLE):
             raise KeyRefused(
-                f"start_snapshot of {directory}: its process can not call the keys= of this one."
+                f"start_snapshot of {directory}: its process cannot call the keys= of this one."
                 f" Give Keys.from_file(...), or name such a file in {KEYS_VARIABLE} before, or"
                 " write the snapshot here: snapshot()"
             )

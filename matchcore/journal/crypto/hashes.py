@@ -29,7 +29,7 @@ class Hash(Protocol):
 def hash_number(name: str) -> int:
     """The number of a hash in a header; ValueError for a name that is none."""
     if name not in HASHES:
-        raise ValueError(f"hash {name!r}: one of {', '.join(HASHES)}")
+        raise ValueError(f"hash {name!r}: must be one of {', '.join(HASHES)}")
     return HASHES.index(name)
 
 

@@ -48,7 +48,7 @@ class Encryption(NamedTuple):
     def from_bytes(cls, cipher: int, data: bytes) -> Encryption:
         """ValueError for what no writer of version 1 says."""
         if cipher >= len(CIPHERS):
-            raise ValueError(f"cipher {cipher}: not known here")
+            raise ValueError(f"cipher {cipher}: unknown to this version")
         key_id, salt, check = _MARK.unpack(data)
         name = key_id.rstrip(b"\0")
         if not cipher:
@@ -88,13 +88,13 @@ class FileCipher:
     def decrypt(self, stored: Bytes, associated: bytes) -> bytearray:
         """What was encrypted; ValueError if key, bytes or what belongs to them are others."""
         if len(stored) < ENCRYPTED_BYTES:
-            raise ValueError(f"{len(stored)} bytes are no encrypted piece")
+            raise ValueError(f"{len(stored)} bytes are not an encrypted payload")
         view = memoryview(stored)
         nonce, tag = bytes(view[:NONCE_BYTES]), bytes(view[-TAG_BYTES:])
         out = bytearray(len(stored) - ENCRYPTED_BYTES)
         body = view[NONCE_BYTES:-TAG_BYTES]
         if not self._gcm.decrypt(nonce, tag, body, associated, memoryview(out)):
-            raise ValueError("encrypted bytes that are not what was written with this key")
+            raise ValueError("encrypted bytes that do not decrypt with this key")
         return out
 
 
@@ -116,7 +116,7 @@ class Keys:
         cipher: str = "aes-256-gcm",
     ) -> None:
         if cipher not in CIPHERS[1:]:
-            raise ValueError(f"cipher {cipher!r}: one of {', '.join(CIPHERS[1:])}")
+            raise ValueError(f"cipher {cipher!r}: must be one of {', '.join(CIPHERS[1:])}")
         self._source = source
         self._key_id = key_id
         self._cipher = CIPHERS.index(cipher)
@@ -150,7 +150,7 @@ class Keys:
                     f" ({' or '.join(CIPHERS[1:])}) and a key in hexadecimal digits"
                 ) from None
         if not found:
-            raise KeyRefused(f"{path}: no key in it")
+            raise KeyRefused(f"{path}: no key in this file")
         newest = next(reversed(found))
         keys = cls(found.__getitem__, newest, ciphers[newest])
         keys.file = Path(path).absolute()
@@ -209,7 +209,7 @@ class Keys:
         except KeyError:
             raise KeyRefused(f"there is no key {said.key_id!r}") from None
         if not isinstance(key, bytes):
-            raise KeyRefused(f"key {said.key_id!r}: bytes are needed, not {type(key).__name__}")
+            raise KeyRefused(f"key {said.key_id!r}: must be bytes, not {type(key).__name__}")
         if len(key) < size:
             raise KeyRefused(
                 f"key {said.key_id!r} has {len(key)} bytes:"
@@ -237,7 +237,7 @@ def unlock(
     except KeyRefused as error:
         raise KeyRefused(f"{file}: {error}") from None
     if not hmac.compare_digest(check, said.check):
-        raise KeyRefused(f"{file}: key {said.key_id!r} is another one than this file's")
+        raise KeyRefused(f"{file}: key {said.key_id!r} does not open this file")
     return cipher
 
 
@@ -248,5 +248,5 @@ def _private_text(path: Path) -> str:
         if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o077:
             raise KeyRefused(f"{path}: keys must be in a file that only its owner may read (600)")
         if about.st_size > KEY_FILE_BYTES_MAX:
-            raise KeyRefused(f"{path}: {about.st_size} bytes are too many for keys")
+            raise KeyRefused(f"{path}: {about.st_size} bytes are too many for a file of keys")
         return source.read().decode("ascii", "replace")

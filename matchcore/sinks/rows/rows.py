@@ -58,8 +58,8 @@ class OpenOrders:
         except KeyError as error:
             number, order = error.args[0]
             raise SinkError(
-                f"open_orders has no order {order} of instrument {number}: the database is not"
-                " what the log has written; rebuild it"
+                f"open_orders has no order {order} of instrument {number}: the database does"
+                " not match the log; rebuild it"
             ) from None
         return taken(self._rows, np.array(slots, np.intp))
 
@@ -108,7 +108,7 @@ class RowMaker:
         """
         events = fresh(events)
         if first + len(commands) - 1 > INT64_MAX or (events["trade_id"] > INT64_MAX).any():
-            raise SinkError(f"sequences from {first} on or their trade ids are beyond 63 bits")
+            raise SinkError(f"sequences or trade ids from sequence {first} on exceed 63 bits")
         batch = _Batch(self._shard, first, commands, events, self._since)
         lives = _Lives(batch, self.open_orders)
         trades, executions = _trades(batch, lives)

@@ -38,7 +38,7 @@ def open_existing(
             if missing:
                 raise SinkError(
                     f"{store.shown} has no tables of an exchange ({', '.join(sorted(missing))}):"
-                    " matchcore follow makes them"
+                    " matchcore follow creates them"
                 )
             if identity is not None and store._owner(connection, identity, missing) is None:
                 raise SinkError(f"{store.shown} has no position of shard {shard}")

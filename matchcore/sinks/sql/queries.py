@@ -34,7 +34,7 @@ from ..rows.tables import DAY_NS, TABLES, VERSION
 try:
     import sqlalchemy as sa
 except ImportError:
-    raise MissingExtra("asking a database", "sql") from None
+    raise MissingExtra("querying a database", "sql") from None
 
 from .access import open_existing
 from .minutes import MINUTE_BAR, minutes
@@ -64,7 +64,7 @@ class Life(NamedTuple):
 class Queries(Closing):
     """Questions to the database of a URL (see `open_sink`), each answered as of one moment.
 
-    It reads through connections that can not write, locks nothing, and works while a follower
+    It reads through connections that cannot write, locks nothing, and works while a follower
     writes.  `identity`: the exchange that the database must belong to (`identity_of`), any unless
     said.  Not for two threads.  `SinkError` when the database is away, has no tables of ours, or
     is another exchange's or of a schema that this matchcore does not know.
@@ -94,7 +94,7 @@ class Queries(Closing):
         if row is None:
             raise SinkError(f"{shown} has no position of shard {self._shard}")
         if not _OLDEST <= row.version <= VERSION:
-            raise SinkError(f"{shown} is of schema {row.version}, this matchcore reads {_OLDEST} to"
+            raise SinkError(f"{shown} has schema {row.version}, this matchcore reads {_OLDEST} to"
                             f" {VERSION}")  # fmt: skip
         if identity is not None and bytes(row.exchange) != identity:
             raise SinkError(
@@ -234,7 +234,7 @@ class Queries(Closing):
         known = self.instruments()
         at = np.searchsorted(known["seq"], rows["instrument_seq"])
         if len(rows) and not np.array_equal(known["seq"][at % len(known)], rows["instrument_seq"]):
-            raise SinkError(f"{self._store.shown} has no such instruments: whose rows are these?")
+            raise SinkError(f"{self._store.shown} has no such instruments: not its rows")
         made: Array = known[at]
         return made
 
@@ -338,7 +338,7 @@ class Queries(Closing):
             rows = np.concatenate([made([]), *(made(part) for part in found.partitions())])
         if len(rows) > ROWS_MAX:
             raise TooManyRows(
-                f"more than {ROWS_MAX:,} rows: ask for less, or page by page with limit= and after="
+                f"more than {ROWS_MAX:,} rows: select fewer, or page by page with limit= and after="
             )
         return rows
 
@@ -384,7 +384,7 @@ def _days(day: object) -> int:
     """A day as days since 1970."""
     if isinstance(day, np.datetime64):
         if day != day or np.datetime_data(day.dtype) != ("D", 1):
-            raise InvalidArgument(f"day {day!r}: a datetime64 of days, not a moment")
+            raise InvalidArgument(f"day {day!r}: must be a datetime64 of days, not a time")
         return int(day.astype(np.int64))
     if isinstance(day, str):
         try:
@@ -392,10 +392,10 @@ def _days(day: object) -> int:
         except ValueError as error:
             raise InvalidArgument(f"day {shown(day)}: {error}") from None
     if isinstance(day, datetime):
-        raise InvalidArgument(f"day {day.isoformat()}: a day, not a moment")
+        raise InvalidArgument(f"day {day.isoformat()}: must be a day, not a time")
     if isinstance(day, date):
         return (day - date(1970, 1, 1)).days
     count = whole(day)
     if count is None:
-        raise InvalidArgument(f"day {shown(day)}: a date, or a text like 2019-05-21")
+        raise InvalidArgument(f"day {shown(day)}: must be a date, or a text like 2019-05-21")
     return count

@@ -50,7 +50,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         place = ", ".join(f"{name} {value}" for name, value in self.key.items())
-        where = f": {self.column} is {self.database!r}, the journal says {self.journal!r}"
+        where = f": {self.column} is {self.database!r}, the log has {self.journal!r}"
         return f"{self.table} {place}: {self.what}{where if self.column else ''}"
 
 

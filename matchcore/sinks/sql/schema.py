@@ -125,4 +125,4 @@ def ddl(dialect: Dialect, layout: Layout, missing: frozenset[str] | None = None)
 
 def check_layout(name: str) -> None:
     if name not in LAYOUTS:
-        raise SinkError(f"layout {name!r}: one of {', '.join(LAYOUTS)}")
+        raise SinkError(f"layout {name!r}: must be one of {', '.join(LAYOUTS)}")

@@ -49,7 +49,7 @@ class SqliteStore(SqlStore):
 
     def prepare(self, identity: bytes) -> None:
         if not self.path.parent.is_dir():
-            raise SinkError(f"{self.path}: the directory {self.path.parent} is not there")
+            raise SinkError(f"{self.path}: the directory {self.path.parent} does not exist")
         super().prepare(identity)
 
     def _connected(self) -> sa.Connection:
@@ -85,7 +85,7 @@ class SqliteStore(SqlStore):
         return self.path.with_name(self.path.name + end)
 
     def _look_without_writing(self, identity: bytes) -> None:
-        """Refuses what is not ours through a connection that can not write.
+        """Refuses what is not ours through a connection that cannot write.
 
         Closing the last connection that could write moves what waits in the write-ahead log
         into the file, and a refused file is to keep its bytes.

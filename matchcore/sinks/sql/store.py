@@ -1,6 +1,6 @@
 """A relational database behind the `Store` interface: one transaction a batch, by position.
 
-What differs between databases (connecting, the bulk path, values they can not hold) is in one
+What differs between databases (connecting, the bulk path, values they cannot hold) is in one
 small class each: `sqlite.py`, `mysql.py`, `postgres.py`.
 """
 
@@ -157,7 +157,7 @@ class SqlStore:
                         raise
             seen = missing, views
             time.sleep(MAKING_SECONDS)
-        raise SinkAway(f"{self.shown}: another follower is making its tables")
+        raise SinkAway(f"{self.shown}: another follower is creating its tables")
 
     def _make(self, connection: sa.Connection, identity: bytes, missing: frozenset[str]) -> None:
         """The tables that are missing, and our position."""
@@ -168,8 +168,8 @@ class SqlStore:
                 if not self.ddl_is_undone:
                     made.append(statement.split()[2])
                     self._left = (
-                        f"the tables {', '.join(made)} were made and are still there, empty: the"
-                        " next start makes what is missing"
+                        f"the tables {', '.join(made)} were created and are empty: the"
+                        " next start creates the rest"
                     )
             self._make_views(connection)
             connection.execute(
@@ -196,8 +196,8 @@ class SqlStore:
                 found = set(_columns(connection, names[name]))
                 if name == "position" and {"one", "exchange", "schema"} <= found:
                     raise SinkError(
-                        f"{self.shown} is of schema 1, this is {VERSION}: follow the log into a"
-                        " new database"
+                        f"{self.shown} has schema 1, this matchcore needs {VERSION}: follow the"
+                        " log into a new database"
                     )
                 if name != "position" and found != columns:
                     foreign.append(name)
@@ -209,7 +209,7 @@ class SqlStore:
     def _refuse(self, foreign: list[str]) -> None:
         if foreign:
             raise SinkError(
-                f"{self.shown} has tables of its own named {', '.join(sorted(foreign))}"
+                f"{self.shown} has foreign tables named {', '.join(sorted(foreign))}"
             )
 
     def _look_for_views(self, connection: sa.Connection) -> frozenset[str]:
@@ -237,13 +237,13 @@ class SqlStore:
         for shard, exchange, version in rows:
             if version > VERSION:
                 raise SinkError(
-                    f"{self.shown} is of schema {version}, this matchcore knows {VERSION}:"
-                    " use a newer one"
+                    f"{self.shown} has schema {version}, this matchcore supports {VERSION}:"
+                    " use a newer matchcore"
                 )
             if version < VERSION and version not in MIGRATIONS:
                 raise SinkError(
-                    f"{self.shown} is of schema {version}, this is {VERSION}: follow the log into"
-                    " a new database"
+                    f"{self.shown} has schema {version}, this matchcore needs {VERSION}: follow"
+                    " the log into a new database"
                 )
             if (shard == self.shard) != (bytes(exchange) == identity):
                 raise SinkError(
@@ -262,7 +262,7 @@ class SqlStore:
     def _migrate(self, connection: sa.Connection) -> None:
         """Step by step to our version, all shards together."""
         if not self.ddl_is_undone:
-            self._left = "some indexes may be new already: the next start makes the rest"
+            self._left = "some indexes may be new already; the next start creates the rest"
         with connection.begin():
             version = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar_one()
             while version < VERSION:
@@ -317,8 +317,8 @@ class SqlStore:
                     made[name] = np.array(column, made.dtype[name])
                 except UnicodeEncodeError as error:
                     raise SinkError(
-                        f"{self.shown}: {error.object!r} is no {name} of ours: see what"
-                        " matchcore reconcile says"
+                        f"{self.shown}: {error.object!r} is not a valid {name}: run"
+                        " matchcore reconcile"
                     ) from None
         return made
 
@@ -368,7 +368,7 @@ class SqlStore:
     def _is_next(
         self, connection: sa.Connection, shard: int, epoch: int, first: int, last: int
     ) -> bool:
-        """Locks the position; False when all of it is there, `SinkError` when it can not follow."""
+        """Locks the position; False when all of it is there, `SinkError` when it cannot follow."""
         row = connection.execute(
             sa.select(POSITIONS.c.epoch, POSITIONS.c.seq)
             .where(POSITIONS.c.shard == shard)
@@ -377,7 +377,7 @@ class SqlStore:
         if row is None:
             raise self._lost(shard)
         if epoch < row.epoch:
-            raise SinkError(f"{self.shown} is at epoch {row.epoch}: a writer of {epoch} is old")
+            raise SinkError(f"{self.shown} is at epoch {row.epoch}: epoch {epoch} is an old writer")
         if last <= row.seq:
             return False
         if first > row.seq + 1:
@@ -409,8 +409,8 @@ class SqlStore:
                     shown = ", ".join(str(tuple(row)) for row in found)
                     return (
                         f"{self.shown}: {name} has rows beyond its position already,"
-                        f" {', '.join(TABLES[name].key)} = {shown}: it is not what the log has"
-                        " written; rebuild it from the log"
+                        f" {', '.join(TABLES[name].key)} = {shown}: it does not match the"
+                        " log; rebuild it from the log"
                     )
         connection.rollback()
         last = max(int(new["seq"].max()) for new in rows.new.values())
@@ -460,7 +460,7 @@ class SqlStore:
         except sa.exc.SQLAlchemyError:
             raise
         except Exception as error:  # a driver's, about its parameters or an answer it cannot read
-            raise self.ours(error, "look at the parameters in the URL") from None
+            raise self.ours(error, "check the parameters in the URL") from None
 
     def _drop(self) -> None:
         if self._live is not None:

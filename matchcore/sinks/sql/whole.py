@@ -42,16 +42,16 @@ def whole_log(path: Path, archives: Sequence[Path] = ()) -> Iterator[Path]:
 
 def _archived(path: Path, first: int, given: bool) -> str:
     """What is to be done about a log that begins late."""
-    says = f"{path}: the log begins with sequence {first}, the segments before are archived"
-    says += " and not in the archive that was named" if given else ""
+    says = f"{path}: the log begins with sequence {first}, the segments before it are archived"
+    says += " and not in the archive named" if given else ""
     places = [place for _, last, place in read_note(path) if last < first]
     if DROPPED in places:
         return (
-            f"{says} {DROPPED}.  Every row is made again from the first command, so a database"
-            " can not be compared with this log any more, nor made again: keep it, and a backup"
+            f"{says} {DROPPED}.  A comparison needs every command, so this database can no"
+            " longer be compared or made again: keep it, and a backup of it"
         )
     known = f" (it says {', '.join(dict.fromkeys(places))})" if places else ""
     return (
-        f"{says}: every row is made again from the first command, so name the directory where they"
-        f" are{known} with --archive, or put them back"
+        f"{says}: name their directory{known} with --archive, or copy them back;"
+        " a comparison needs every command"
     )
