@@ -13,8 +13,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
-                     Events, Halt, Pending, book_drop, book_init, book_sweep, core_drop,
-                     core_init, orders_run)
+                     Events, Halt, book_drop, book_init, core_drop, core_init, orders_run)
 from .core.emit cimport emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
                         orders_array, pool_check)
@@ -23,15 +22,16 @@ from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new, 
 from .core.pages cimport CACHE_LINE, arena_give, arena_init, arena_take
 from .core.records cimport *
 from .core.dedup cimport repeats_drop, repeats_init
+from .core.sweep cimport begin_sweep, go_on_sweeping
 
 from ..records.arguments import integer, shown
 from ..records.commands import COMMAND, INSTRUMENT, ORDER, checked, joined
 from ..errors import SnapshotDamaged, UnknownInstrument
 from ..records.events import EVENT
-from ..records.instruments import INSTRUMENTS_MAX, ORDERS_MAX, SYMBOL_BYTES_MAX, TICK_EXPONENT_MAX
 from ..records.instruments import Directory
 from ..records.schema import Field as FieldCode
 from ..records.schema import Reason as ReasonCode
+from .instruments import refusal
 from .state import State, checked_rules, read_instrument, reserved
 
 cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
@@ -85,50 +85,6 @@ cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
     return book
 
 
-cdef bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
-    """Sets up a mass cancel or end of day; false after a refusal."""
-    cdef Pending* pending = &exchange.core.pending
-    if command.instrument > exchange.count:
-        emit_refusal(&exchange.core, command, R_UNKNOWN_INSTRUMENT, F_INSTRUMENT, events)
-        return False
-    if command.kind == MASS_CANCEL and command.side and not in_set(EVERY_SIDE, command.side):
-        emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
-        return False
-    pending.command = command[0]
-    pending.instrument = command.instrument if command.instrument else 1
-    pending.side = 0
-    pending.key = 0
-    pending.order = NULL
-    pending.swept = 0
-    pending.stage = SWEEPING
-    return True
-
-
-cdef bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nogil:
-    """Does what begin_sweep has set up; false when the buffer is full before the end."""
-    cdef Pending* pending = &exchange.core.pending
-    cdef u32 last = pending.command.instrument if pending.command.instrument else exchange.count
-    cdef mc_command summary
-    while pending.instrument <= last:
-        if not book_sweep(&exchange.core, exchange.books[pending.instrument - 1], events):
-            return False
-        pending.instrument += 1
-        pending.side = 0
-        pending.key = 0
-    summary = pending.command
-    summary.order_id = 0
-    summary.client_order_id = 0
-    summary.price = 0
-    if summary.kind == END_DAY:
-        summary.account = 0
-        summary.side = 0
-    emit_taker(&exchange.core, events,
-               MASS_CANCELLED if summary.kind == MASS_CANCEL else DAY_ENDED, R_NONE,
-               &summary, <i64>pending.swept, 0)
-    pending.stage = IDLE
-    return True
-
-
 cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
                            size_t* taken, Events* events) noexcept nogil:
     """`exchange_run` of anything."""
@@ -170,30 +126,6 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
             emit_refusal(core, command, R_UNKNOWN_KIND, F_KIND, events)
         if core.pending.stage == HEARING:
             once_heard(core, events)
-
-
-def _wrong_instrument(directory, kind, raw, number):
-    """(reason, field) that forbid an instrument command, or None; raw is an INSTRUMENT row."""
-    symbol = raw["symbol"].item()
-    if kind == CHANGE_INSTRUMENT and not 1 <= number <= len(directory):
-        return ReasonCode.UNKNOWN_INSTRUMENT, FieldCode.INSTRUMENT
-    if not symbol or any(not 0x21 <= byte <= 0x7e for byte in symbol):
-        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
-    if kind == ADD_INSTRUMENT and symbol.decode("ascii") in directory:
-        return ReasonCode.DUPLICATE_SYMBOL, FieldCode.SYMBOL
-    if kind == CHANGE_INSTRUMENT and symbol.decode("ascii") != directory[number].symbol:
-        return ReasonCode.BAD_SYMBOL, FieldCode.SYMBOL
-    if raw["tick_mantissa"] <= 0 or not -TICK_EXPONENT_MAX <= raw["tick_exponent"] <= 0:
-        return ReasonCode.BAD_TICK, FieldCode.TICK
-    if raw["lot"] <= 0:
-        return ReasonCode.BAD_LOT, FieldCode.LOT
-    if raw["max_quantity"] < raw["lot"]:
-        return ReasonCode.BAD_LIMIT, FieldCode.MAX_QUANTITY
-    if not 1 <= raw["max_orders"] <= ORDERS_MAX:
-        return ReasonCode.BAD_LIMIT, FieldCode.MAX_ORDERS
-    if kind == ADD_INSTRUMENT and len(directory) >= INSTRUMENTS_MAX:
-        return ReasonCode.TOO_MANY_INSTRUMENTS, FieldCode.INSTRUMENT
-    return None
 
 
 cdef object _in_one_row(commands):
@@ -411,7 +343,7 @@ cdef class Machine:
             raise RuntimeError("instruments came past the machine: they are added by commands only")
         raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
         number = int(raw["instrument"])
-        wrong = _wrong_instrument(self.instruments, command.kind, raw, number)
+        wrong = refusal(self.instruments, command.kind, raw, number)
         if wrong is None:
             instrument = read_instrument(raw)
             if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:

@@ -167,7 +167,7 @@ def test_an_instrument_command_is_refused(
 @on_both_machines
 def test_one_instrument_too_many_is_refused(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = world(machine)
-    module = {"cython": "_machine", "reference": "reference.machine"}[machine]
+    module = {"cython": "instruments", "reference": "reference.machine"}[machine]
     monkeypatch.setattr(f"matchcore.machine.{module}.INSTRUMENTS_MAX", 3)
     exchange.engine.add_instrument(mc.Instrument("THIRD", tick=1))
     record = record_of(GOOD, INSTRUMENT)
