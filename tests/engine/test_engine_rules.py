@@ -25,8 +25,10 @@ from matchcore.errors import UnknownRules
 from matchcore.journal import LogReader, batches
 from matchcore.machine import state
 from matchcore.operations.archive import archive
+from matchcore.operations.describe import describe
+from matchcore.operations.replay import replay
 from matchcore.operations.tail import lines
-from matchcore.operations.verify import describe, replay_all, verify_all
+from matchcore.operations.verify import verify
 from matchcore.records.codec import upgrade_record
 
 EventKind, Kind = mc.EventKind, mc.Kind
@@ -191,8 +193,8 @@ def test_verify_and_tail_know_it(tmp_path: Path, knows: Knows) -> None:
         (event,) = engine.submit_batch(odd)
         assert event["reason"] == mc.Reason.UNKNOWN_KIND
         engine.snapshot()
-    assert verify_all(tmp_path)["good"]
-    told = replay_all(tmp_path, "reference")
+    assert verify(tmp_path)["good"]
+    told = replay(tmp_path, "reference")
     assert told["snapshots_compared"] == 1 and not told["snapshots_that_differ"]
     assert told["digest"] != digest
     line, after = lines(tmp_path, sequence=AT, count=2)
@@ -213,8 +215,8 @@ def test_nothing_that_needs_an_unknown_version_is_read_or_changed(
         lambda: mc.Engine.open(tmp_path),
         lambda: mc.Engine.at(tmp_path),
         lambda: take(tmp_path),
-        lambda: verify_all(tmp_path),
-        lambda: replay_all(tmp_path, "cython"),
+        lambda: verify(tmp_path),
+        lambda: replay(tmp_path, "cython"),
         lambda: describe(tmp_path),
         lambda: list(lines(tmp_path, count=1)),
         lambda: mc.Follower(tmp_path, Kept()).run(),
@@ -256,7 +258,7 @@ def test_a_snapshot_of_an_unknown_version_is_not_passed_over(tmp_path: Path, kno
     with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
         mc.Engine.open(tmp_path)
     with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
-        verify_all(tmp_path)
+        verify(tmp_path)
     with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
         archive(tmp_path, None, drop=True, keep_snapshots=1)
     assert files(tmp_path) == before
