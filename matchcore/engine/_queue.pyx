@@ -24,6 +24,7 @@ cdef enum:
     LOOKS = 100             # before a thread sleeps: waking it takes longer than that many looks
     LOOKS_AT_TURN = 20
     PAUSE = 1000            # microseconds
+    SPARE = 1024            # submissions of callbacks beyond the depth: they cannot wait for room
 
 #: Commands of a submission that is a frame of its own; smaller ones side by side share one.
 #: Below this, a thread costs more than matching during the write saves.
@@ -58,6 +59,7 @@ cdef class Waiter(Submission):
     cdef Bell bell
     cdef Waiter after               # the next, which lives until it is rung
     cdef bint is_done
+    cdef bint leads                 # the leader waits: done as soon as it is safe
 
     def __cinit__(self):
         bell_init(&self.bell)
@@ -127,6 +129,7 @@ cdef class Queue:
     cdef Bell work                      # for the leader: something waits
     cdef Bell help                      # for its helper: something large waits, and it syncs
     cdef public bint syncing
+    cdef bint answering
     cdef bint alone                     # the last group was one submission
     cdef public object log              # None: nothing ever waits
     cdef public object failure          # why nothing is taken: closed, or worse
@@ -158,7 +161,7 @@ cdef class Queue:
         bell_init(&self.help)
         self.owner = self.leader = 0
         self.held = 0
-        self.placing = self.syncing = False
+        self.placing = self.syncing = self.answering = False
         self.blocked, self.lookers = [], []
         self.first = self.last = None
         return 0
@@ -237,6 +240,10 @@ cdef class Queue:
         return (self.taken - self.answered >= self.depth
                 or self.taken_bytes - self.answered_bytes >= self.size)
 
+    cdef bint is_overfull(self):
+        return (self.taken - self.answered >= self.depth + SPARE
+                or self.taken_bytes - self.answered_bytes >= 2 * self.size)
+
     cdef int admit(self, bint block) except -1:
         """Returns with the lock, when there is room for one more; whether others came first."""
         cdef Waiter room
@@ -249,7 +256,9 @@ cdef class Queue:
                 if self.failure is not None:
                     raise self.refusal()
                 if self.is_full():
-                    if not block:
+                    if self.leader == me and block and not self.is_overfull():
+                        return waited
+                    if self.leader == me or not block:
                         raise QueueFull(f"{self.taken - self.answered} submissions wait for the log:"
                                         " send again when some are answered")
                 # a callback must go on, and so must a signal handler in a thread that looks
@@ -357,8 +366,11 @@ cdef class Queue:
         return 0
 
     cdef int finish(self, Waiter waiter) except -1:
-        """Returns when it is done.  Whoever does the log's work goes on with it meanwhile."""
+        """Returns when it is done.  Whoever does the log's work goes on with it meanwhile, and
+        answers the others later: callbacks inside callbacks would be as deep as the queue.
+        """
         if self.leader == PyThread_get_thread_ident():
+            waiter.leads = True
             while not waiter.is_done:
                 self.work_once()
             return 0
@@ -449,17 +461,33 @@ cdef class Queue:
         for way in taken:
             way.written = True
 
+    def pass_on(self, list submissions):
+        """They are safe, or given up."""
+        cdef Submission way
+        for way in submissions:
+            if isinstance(way, Waiter) and (<Waiter>way).leads:
+                (<Waiter>way).is_done = True
+                self.count_answer(way)
+            else:
+                self.safe.append(way)
+
+    cdef void count_answer(self, Submission way) noexcept:
+        if way.count:
+            self.answered += 1
+            self.answered_bytes += way.size
+
     def answer(self):
-        """Answers all that is safe, in order; a callback may have later ones answered."""
+        """Answers all that is safe, in order; nothing if a callback does the log's work."""
         cdef Submission way
         cdef object last = None
+        if self.answering:
+            return
+        self.answering = True
         bells = []
         try:
             while self.safe:
                 way = self.safe.popleft()
-                if way.count:
-                    self.answered += 1
-                    self.answered_bytes += way.size
+                self.count_answer(way)
                 if isinstance(way, Waiter):
                     self.ring_soon(<Waiter>way)
                     continue
@@ -469,6 +497,7 @@ cdef class Queue:
                     bells.append(bell)
                     last = bell
         finally:
+            self.answering = False
             self.make_room()
             for bell in bells:
                 bell()

@@ -308,7 +308,8 @@ class Engine(Reads, Calls, Living):
         ``commands``: a typed command or a `COMMAND` array.  While the queue is full it waits, or
         without ``block`` raises `QueueFull`.  A thread of the log completes futures in log order: a
         callback must be quick and must not wait for other threads that submit.  A future cannot be
-        cancelled.
+        cancelled.  A callback may exceed the limits, as it cannot wait, by 1,024 submissions or to
+        twice the bytes, and then gets `QueueFull`.
         """
         promise = Promise()
         self._place(commands, promise, block=block)

@@ -9,7 +9,7 @@ one order.  Two threads of the log do the rest; callers only wait:
 
 A second lock, the turn, is over append.  No user code runs under it.  Callbacks of futures and
 the `metrics` hook run in the leader, without a lock, and may use the engine: where they have to
-wait for the log, the leader goes on with its work (`Queue.finish`).
+wait for the log, the leader goes on with its work (`Queue.finish`), and calls no other one.
 
 Ctrl-C ends a caller's wait and nothing else: signal handlers run in the main thread, and that
 never does the log's work.
@@ -199,7 +199,7 @@ class Pipeline(Queue):
             submission.error = not_answered(trouble)
 
     def _pass_on(self, submissions: list[Submission]) -> None:
-        self.safe.extend(submissions)
+        self.pass_on(submissions)
 
     def _tell(self, groups: list[Group], sync_ns: int, unanswered: int) -> None:
         if self._metrics is None:
@@ -254,15 +254,18 @@ class Pipeline(Queue):
             return self._append(small=False, large=True)
 
     def stop(self, why: Exception) -> None:
-        """Nothing is taken any more; returns when what was taken is answered, the threads ended."""
+        """Nothing is taken any more; returns when what was taken is answered, the threads ended.
+
+        In a callback: when it is safe; the answers and the end come after the callback.
+        """
         self.refuse_handlers()
         with self:
             self.failure = self.failure or why
             self._closing = True
             self.make_room()
-        if self.leader == threading.get_ident():  # a callback: the threads end after it
-            while self.unanswered:
-                self.work_once()
+            if self.unanswered or self.waiting:  # a thread that was started may not run yet
+                super().settle()
+        if self.leader == threading.get_ident():
             return
         self.ring()
         for thread in self._threads.copy():

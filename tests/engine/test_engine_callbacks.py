@@ -107,3 +107,85 @@ def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
     for frame in log.frames():
         machine.apply(frame.commands)
     assert later and machine.digest() == digest
+
+
+def many_answers_at_once(
+    path: Path, count: int, back: Any, **options: Any
+) -> tuple[mc.Engine, list[Future[Any]]]:
+    """Futures with a callback that are all safe before the first callback runs."""
+    engine, free = opened(path, policy="os", **options), threading.Event()
+    engine.submit_async(order()).add_done_callback(lambda done: free.wait(20))
+    futures = [engine.submit_async(order()) for _ in range(count)]
+    for future in futures:
+        future.add_done_callback(lambda done: back(engine))
+    free.set()
+    return engine, futures
+
+
+def test_callbacks_that_submit_while_thousands_of_answers_wait(tmp_path: Path) -> None:
+    """They run one after the other, and never one inside the other."""
+    sent: list[mc.Answer] = []
+    depths: list[int] = []
+
+    def back(engine: mc.Engine) -> None:
+        depths.append(1)
+        sent.append(engine.submit(order()))
+        assert sum(depths) == 1
+        depths.clear()
+
+    engine, futures = many_answers_at_once(tmp_path, 3000, back)
+    assert not wait(futures, 60).not_done
+    engine.submit(order())  # it goes on
+    engine.close()
+    assert len(sent) == 3000
+    with mc.Engine.open(tmp_path) as again:
+        assert again.digest() == engine.digest()
+
+
+def test_a_callback_cannot_wait_for_room_and_hears_of_it_before_all_memory_is_taken(
+    tmp_path: Path,
+) -> None:
+    refused: list[mc.QueueFull] = []
+
+    def back(engine: mc.Engine) -> None:
+        try:
+            for _ in range(5000):
+                engine.submit_async(order())
+        except mc.QueueFull as full:
+            refused.append(full)
+
+    engine, futures = many_answers_at_once(tmp_path, 3, back, queue_depth=4)
+    assert not wait(futures, 60).not_done
+    engine.submit(order())
+    engine.close()
+    assert refused
+
+
+def test_a_callback_closes_the_engine_while_answers_wait(tmp_path: Path) -> None:
+    engine, futures = many_answers_at_once(tmp_path, 50, mc.Engine.close)
+    assert not wait(futures, 20).not_done
+    assert [future.exception() for future in futures] == [None] * 50
+    engine.close()
+
+
+def test_close_waits_for_log_threads_that_were_started_and_do_not_run_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, run, make_room = threading.Event(), Pipeline._run, Pipeline.make_room
+
+    def late(pipeline: Pipeline) -> None:
+        assert free.wait(20)
+        run(pipeline)
+
+    def made(pipeline: Pipeline) -> None:
+        make_room(pipeline)
+        free.set()
+
+    engine = opened(tmp_path)
+    engine.close()
+    engine = mc.Engine.open(tmp_path)
+    monkeypatch.setattr(Pipeline, "_run", late)
+    monkeypatch.setattr(Pipeline, "make_room", made)
+    future = engine.submit_async(order())
+    engine.close()
+    assert future.done() and future.exception() is None
