@@ -8,17 +8,21 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from ..engine.follower import Follower, Sink, set_back
+from ..engine.follower import POLL_SECONDS, Follower, Sink, set_back
+from ..errors import LogFailed
 from ..journal import Keys, Position, identity_of
 from ..records.arguments import SHARD_MAX
 from ..sinks import SinkAway, open_sink
+from ..sinks.opening import patiently
 from ..sinks.urls import shown
 from .options import directory_argument, json_option
 from .output import err, failing_kindly, progress_bar, show
+
+T = TypeVar("T")
 
 
 @click.command()
@@ -59,6 +63,9 @@ def _follow_into(
         open_sink, url, identity_of(directory), shard=shard, patience=patience, waiting=waiting
     )
 
+    def read_log(read: Callable[[], T]) -> T:
+        return patiently(read, patience, waiting, LogFailed)
+
     def stepped(count: int) -> None:
         waiting.passed()
         progress(count)
@@ -66,10 +73,14 @@ def _follow_into(
     with closing(sink_of()) as sink, ExitStack() as followers:
         before = _position(sink)
         try:
+            keys = Keys.from_environment()
             follower = followers.enter_context(
-                Follower(directory, sink, keys=Keys.from_environment(), went_back=_say_set_back)
+                read_log(lambda: Follower(directory, sink, keys=keys, went_back=_say_set_back))
             )
-            follower.run(forever=forever, progress=stepped)
+            while (count := read_log(follower.step)) or forever:
+                stepped(count)
+                if not count:
+                    time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             pass  # the sink has whole transactions only, and knows better than anyone how many
         sink.patience = 0.0
@@ -88,16 +99,19 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._said = ""
+        self._passed = ""
 
-    def __call__(self, error: SinkAway) -> None:
+    def __call__(self, error: SinkAway | LogFailed) -> None:
         if str(error) != self._said:
             self._said = str(error)
+            of_log = isinstance(error, LogFailed)
+            self._passed = "the log is read" if of_log else "the database accepts rows"
             err.print(f"matchcore: {error}; retrying")
 
     def passed(self) -> None:
         if self._said:
             self._said = ""
-            err.print("matchcore: the database accepts rows again")
+            err.print(f"matchcore: {self._passed} again")
 
 
 def _say_set_back(before: Position, now: Position) -> None:

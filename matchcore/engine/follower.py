@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
-from ..errors import SinkError
+from ..errors import LogFailed, SinkError
 from ..journal import Keys, LogReader, Position, batches
 from ..machine import machine_class
 from .recovery import apply, of_this_log, replay, starts
@@ -81,7 +81,8 @@ class Follower(Closing):
 
     `SinkError` if the sink is ahead of the log; `LogDamaged`, `KeyRefused` as `Engine.open`;
     `UnknownRules` at a version of the rules that this matchcore does not know, after everything
-    before it was delivered.
+    before it was delivered; `LogFailed` if the system refuses a file of the log: that may pass,
+    and `step` may be called again.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Follower(Closing):
         self._made, self._went_back = machine_class(machine), went_back
         self._refused = ""  # what the sink said when it did not take a batch
         self._told = False  # whether the sink has ever said a position
+        self._again: Position | None = None  # where to begin again
         self._begin(sink.position() or Position(0, 0))
 
     def _begin(self, at: Position) -> None:
@@ -107,6 +109,7 @@ class Follower(Closing):
         self._reader = LogReader(
             self._directory, after=start.sequence, chain=start.chain, keys=self._keys
         )
+        self._again = None
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at
         self._told |= at.sequence > 0
@@ -118,6 +121,8 @@ class Follower(Closing):
             raise SinkError(f"stopped after {self.position}: {self._refused}; make a new follower")
         while True:
             try:
+                if self._again is not None:
+                    self._begin_again(self._again)
                 delivered = self._deliver()
                 if not delivered:
                     self._look()
@@ -126,13 +131,21 @@ class Follower(Closing):
                 self._go_back(behind)
 
     def _go_back(self, behind: SinkBehind) -> None:
-        self._refused = str(behind)  # until there is a machine of that position
         if behind.position.sequence >= self.position.sequence:
+            self._refused = str(behind)
             raise behind
-        self._went_back(self.position, behind.position)
+        self._again = behind.position
         self._reader.close()
-        self._begin(behind.position)
-        self._refused = ""
+        self._went_back(self.position, behind.position)
+
+    def _begin_again(self, at: Position) -> None:
+        try:
+            self._begin(at)
+        except LogFailed:  # it may pass
+            raise
+        except BaseException as error:
+            self._refused = str(error) or type(error).__name__
+            raise
 
     def _look(self) -> None:
         """`SinkBehind` if an idle sink was set back; ignores sinks that keep no position."""

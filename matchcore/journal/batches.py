@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogDamaged
+from ..errors import LogDamaged, LogFailed
 from ..records.commands import COMMAND
 from .segments import Frame
 
@@ -45,7 +45,7 @@ def batches(frames: Iterable[Frame], most: int) -> Iterator[Batch]:
                 waiting, size = [], 0
             waiting.append(frame)
             size += frame.count
-    except LogDamaged:
+    except (LogDamaged, LogFailed):
         if waiting:
             yield _together(waiting)
         raise

@@ -61,6 +61,7 @@ class LogReader(Closing):
         with refusals(self.directory):
             self._walk = despite_archiving(self.directory, self._begin, disk)
         self._ahead: Frame | None = None  # read, but not known to be durable
+        self._unsynced: tuple[object, ...] = ()  # why what was read is not on disk
         self.torn_bytes = 0  # behind the end, never acknowledged: what an open would cut
 
     def _begin(self) -> Walk:
@@ -93,10 +94,16 @@ class LogReader(Closing):
     def sync(self) -> None:
         """Puts on disk what has been read: a writer may only have handed it to the system."""
         with refusals(self.directory):
-            self._disk.fsync(self._walk.fd)
+            if self._unsynced:  # the system may have dropped the data, and says it once
+                raise OSError(*self._unsynced)
+            try:
+                self._disk.fsync(self._walk.fd)
+            except OSError as error:
+                self._unsynced = error.args
+                raise
 
     def read(self) -> Iterator[Frame]:
-        """The frames that are there and durable now; call again for more."""
+        """The frames that are there and durable now; call again for more, or after `LogFailed`."""
         with refusals(self.directory):
             yield from self._read()
 

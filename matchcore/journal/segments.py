@@ -21,7 +21,7 @@ from .._closing import Closing
 from ..errors import LogDamaged
 from .crypto.hashes import HASHES, Bytes
 from .crypto.keys import ENCRYPTED_BYTES, FileCipher, Keys, unlock
-from .disk import DISK, READ, WRITE, Disk, NotAFile
+from .disk import DISK, READ, WRITE, Disk, NotAFile, read_all
 from .format import (
     ALIGNMENT,
     FILE_BYTES_MAX,
@@ -150,7 +150,7 @@ class Walk(Closing):
         try:
             if (size := disk.size(fd)) > FILE_BYTES_MAX:
                 raise BadBytes(f"{size} bytes, more than a segment can have")
-            header = SegmentHeader.from_bytes(disk.pread(fd, HEADER_BYTES, 0))
+            header = SegmentHeader.from_bytes(read_all(disk, fd, HEADER_BYTES, 0))
             if header.first_sequence != named_sequence(file):
                 raise BadBytes(f"this segment begins with sequence {header.first_sequence}")
             if not structure:
@@ -207,14 +207,15 @@ class Walk(Closing):
 
     def _read(self) -> tuple[FrameHeader, Bytes] | None:
         self.problem, self.bad, self.whole = "", None, False
-        data = self.disk.pread(self.fd, HEADER_BYTES, self.offset)
+        data = read_all(self.disk, self.fd, HEADER_BYTES, self.offset)
         if not data.strip(b"\0"):
             return None
         try:
             header = FrameHeader.from_bytes(data)
             self.bad = header
             size = header.frame_bytes - HEADER_BYTES
-            rest = self.disk.pread(self.fd, size, self.offset + HEADER_BYTES)
+            # all of it: a read that fails half-way gives what it has, and tells why the next one
+            rest = read_all(self.disk, self.fd, size, self.offset + HEADER_BYTES)
             payload = memoryview(rest)[: header.payload_bytes]  # no copy: commands stand on it
             fill = rest[header.payload_bytes :]
             if len(rest) != size:
@@ -267,7 +268,7 @@ class Walk(Closing):
         at = self.size()
         while at > self.offset:
             begin = max(self.offset, at - _BLOCK)
-            kept = self.disk.pread(self.fd, at - begin, begin).rstrip(b"\0")
+            kept = read_all(self.disk, self.fd, at - begin, begin).rstrip(b"\0")
             if kept:
                 return begin + len(kept) - 1
             at = begin
@@ -299,7 +300,7 @@ def _blocks(disk: Disk, fd: int, begin: int, end: int) -> Iterator[tuple[int, by
 
 
 def _ends_in_zeros(disk: Disk, fd: int, end: int) -> bool:
-    return not disk.pread(fd, TAIL_BYTES, end - TAIL_BYTES).strip(b"\0")
+    return not read_all(disk, fd, TAIL_BYTES, end - TAIL_BYTES).strip(b"\0")
 
 
 def headers_in(disk: Disk, fd: int, begin: int, end: int) -> Iterator[tuple[int, FrameHeader]]:

@@ -151,8 +151,8 @@ def read(
 
 
 def _read(file: Path, disk: Disk, fd: int, keys: Keys | None, structure: bool) -> Snapshot:
-    head = disk.pread(fd, HEADER_BYTES, 0)
-    digest = disk.pread(fd, DIGEST_BYTES, HEADER_BYTES)
+    head = read_all(disk, fd, HEADER_BYTES, 0)
+    digest = read_all(disk, fd, DIGEST_BYTES, HEADER_BYTES)
     size = disk.size(fd)
     if len(head) + len(digest) < HEADER_BYTES + DIGEST_BYTES:
         raise SnapshotDamaged(f"{file}: {size} bytes are not a snapshot")

@@ -12,18 +12,22 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.follower import Follower, set_back
-from ..errors import MatchcoreError
+from ..errors import LogFailed, MatchcoreError
 from ..journal import Keys, Position, identity_of
 from .interface import SinkAway
 from .opening import RowSink, open_store, patiently
 from .process import CATCH_UP_SECONDS, REFUSED
+
+T = TypeVar("T")
 
 
 class TellingSink(RowSink):
@@ -41,8 +45,13 @@ class TellingSink(RowSink):
         say(sequence=position.sequence)
 
 
-def _say_away(error: SinkAway) -> None:
+def _say_away(error: SinkAway | LogFailed) -> None:
     say(error=str(error))
+
+
+def _read_log(read: Callable[[], T]) -> T:
+    """Reads the log, again and again if the system refuses a file of it."""
+    return patiently(read, math.inf, _say_away, LogFailed)
 
 
 def _say_set_back(before: Position, now: Position) -> None:
@@ -61,13 +70,15 @@ def main(arguments: list[str]) -> int:
     ended = threading.Event()
     threading.Thread(target=_until_the_end, args=(ended,), daemon=True).start()
     try:
-        identity, keys = identity_of(directory), Keys.from_environment()
+        identity, keys = _read_log(lambda: identity_of(directory)), Keys.from_environment()
         store = patiently(lambda: open_store(url, identity, shard), math.inf, _say_away)
         sink = TellingSink(store, shard, patience=math.inf, waiting=_say_away)
-        with Follower(directory, sink, keys=keys, went_back=_say_set_back) as follower:
+        with _read_log(
+            lambda: Follower(directory, sink, keys=keys, went_back=_say_set_back)
+        ) as follower:
             while True:
                 last = ended.is_set()  # before the step: what came until then is delivered
-                follower.step()
+                _read_log(follower.step)
                 if last:
                     return 0
                 ended.wait(0.02)

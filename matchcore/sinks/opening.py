@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.follower import SinkBehind
-from ..errors import MissingExtra, SinkError
+from ..errors import LogFailed, MissingExtra, SinkError
 from ..journal import Position
 from ..records.arguments import shard_number
 from ..records.events import fresh
@@ -88,8 +88,6 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
 
 def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
-
-
 
 
 class RowSink:
@@ -212,9 +210,12 @@ def open_sink(
 def patiently(
     ask: Callable[[], _T],
     patience: float,
-    waiting: Callable[[SinkAway], object] = lambda error: None,
+    waiting: Callable[[Any], object] = lambda error: None,
+    passing: type[SinkAway] | type[LogFailed] = SinkAway,
 ) -> _T:
     """Asks until the database is there, for so many seconds at most; `waiting` hears why not.
+
+    With `LogFailed` as ``passing``: until the files of the log are.
 
     A failure that is the same `SAME_MAX` times in a row is said to be one that may last.
     """
@@ -223,7 +224,7 @@ def patiently(
     while True:
         try:
             return ask()
-        except SinkAway as error:
+        except passing as error:
             kind = re.sub(r"\d+", "#", str(error))  # numbers of connections and processes differ
             before, times = kind, (times + 1 if kind == before else 1)
             said = error if times < SAME_MAX else _lasting(error)
@@ -234,8 +235,8 @@ def patiently(
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
 
-def _lasting(error: SinkAway) -> SinkAway:
-    advice = f"; {error.advice}" if error.advice else ""
-    return SinkAway(
+def _lasting(error: SinkAway | LogFailed) -> SinkAway | LogFailed:
+    advice = f"; {error.advice}" if isinstance(error, SinkAway) and error.advice else ""
+    return type(error)(
         f"{error}; the same {SAME_MAX} times in a row, so it may be permanent{advice}"
     )
