@@ -1,4 +1,4 @@
-"""Reads of the log that the system refuses for a while: a follower asks again, and loses nothing."""
+"""Reads of the log that are refused for a while: a follower asks again and loses nothing."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ def test_follow_forever_reads_again_and_says_so(
     identity = identity_of(exchange)  # at the start a path that is wrong is refused at once
     exec(REFUSING, {})
     monkeypatch.setattr("matchcore.cli.sql.identity_of", lambda path: identity)
-    said = follow_into(
-        exchange, f"sqlite:///{database}", shard=0, forever=True, progress=progress
-    )
+    said = follow_into(exchange, f"sqlite:///{database}", shard=0, forever=True, progress=progress)
     assert said["last_sequence"] == 602
     told = capfd.readouterr().err
     assert "Input/output error" in told and "the log is read again" in told
