@@ -36,15 +36,6 @@ cdef Py_ssize_t LARGE = LARGE_COMMANDS
 
 cdef class Submission:
     """Commands on their way: records (bytes, a contiguous `COMMAND` array, or packed), a result."""
-    cdef public object records, result, error
-    cdef public Py_ssize_t count    # commands
-    cdef public Py_ssize_t size     # bytes that wait: commands, and events if matched before; fixed
-    cdef public int64_t now         # nanoseconds; the time of commands that have none
-    cdef public bint written        # the log has read the records, or failed
-    cdef public bint to_disk        # whatever the policy
-    cdef public bint is_borrowed    # the records are the caller's array
-    cdef public bint rings_later    # whoever places it rings for the log's thread
-    cdef public int rules           # 0, or the version of the rules that its one command changes to
 
     def __cinit__(self, *given):
         self.records = b""
@@ -56,10 +47,6 @@ cdef class Submission:
 
 cdef class Waiter(Submission):
     """For a thread that waits: `Queue.place` returns when it is done."""
-    cdef Bell bell
-    cdef Waiter after               # the next, which lives until it is rung
-    cdef bint is_done
-    cdef bint leads                 # the leader waits: done as soon as it is safe
 
     def __cinit__(self):
         bell_init(&self.bell)
@@ -120,31 +107,6 @@ cdef class Queue:
     Its holder may take it again to look.  It may not submit: then it is a signal handler, which
     interrupts a look, and what it submits would change what the look shows.
     """
-    cdef PyThread_type_lock lock
-    cdef unsigned long owner            # thread that has the lock; 0: none
-    cdef int held                       # times
-    cdef bint placing                   # its holder is between matching and queueing
-    cdef list lookers                   # threads that wait for the log; no other submits meanwhile
-    cdef readonly unsigned long leader  # thread that does the log's work; 0: none
-    cdef Bell work                      # for the leader: something waits
-    cdef Bell help                      # for its helper: something large waits, and it syncs
-    cdef public bint syncing
-    cdef bint answering
-    cdef bint alone                     # the last group was one submission
-    cdef public object log              # None: nothing ever waits
-    cdef public object failure          # why nothing is taken: closed, or worse
-    cdef public bint has_diverged       # the machine is not to be shown: it failed
-    cdef public bint has_ended          # nobody does the log's work any more
-    cdef readonly object waiting        # not in the log yet
-    cdef readonly object safe           # in it, or never; not answered yet
-    cdef object blocked                 # waiters for room
-    cdef Py_ssize_t depth, size
-    # written under the lock and by the leader: two counters each, so that neither waits
-    cdef readonly Py_ssize_t taken, taken_bytes, answered, answered_bytes
-    cdef Waiter first                   # answered, to be rung, and the others behind it
-    cdef Waiter last
-    cdef int awake                      # an answered thread is between two waits
-
     def __cinit__(self):
         self.waiting = deque()
         self.safe = deque()
@@ -311,15 +273,17 @@ cdef class Queue:
 
         `pack` makes the records anew, if not None: callbacks may write to the array while this waits.
         """
-        cdef bint waited = self.admit(block)
+        cdef bint waited = self.admit(block), is_queued = False
         try:
             if waited and pack is not None:
                 way.records = pack()
             self.placing = True
             if first:
                 self.put(way)
+                is_queued = way.count > 0 and self.log is not None
                 self.wake(way)
                 way.result = machine.apply(commands)
+                is_queued = False
             else:
                 way.result = machine.apply(commands)
                 way.size += way.result.nbytes
@@ -330,6 +294,8 @@ cdef class Queue:
         finally:
             self.placing = False
             self.give()
+            if is_queued:   # it failed: who is answered after it is woken by it, and the array read
+                self.finish(<Waiter>way)
         self.after(way)
 
     cdef int put(self, Submission way) except -1:

@@ -189,3 +189,45 @@ def test_close_waits_for_log_threads_that_were_started_and_do_not_run_yet(
     future = engine.submit_async(order())
     engine.close()
     assert future.done() and future.exception() is None
+
+
+def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() -> None:
+    entered, free = threading.Event(), threading.Event()
+
+    class Held(mc.MemoryLog):
+        def sync(self, *, to_disk: bool = False) -> None:
+            entered.set()
+            assert free.wait(20)
+            super().sync()
+
+    class Bad(mc.Machine):
+        def apply(self, commands: Any) -> Any:
+            if len(commands) >= 512:
+                raise ZeroDivisionError("as an exception of a signal handler")
+            return super().apply(commands)
+
+    log = Held()
+    engine = mc.Engine(Bad(), log)
+    free.set()
+    engine.add_missing(WORLD)
+    free.clear()
+    entered.clear()
+    engine.submit_async(order())
+    assert entered.wait(20)
+
+    def send() -> None:
+        with pytest.raises(ZeroDivisionError):
+            engine.submit_batch(flow(1, 600))
+
+    threads = [threading.Thread(target=send, daemon=True)]
+    threads[0].start()
+    while engine._pipeline.failure is None:
+        threads[0].join(0.001)
+    threads.append(threading.Thread(target=engine.close, daemon=True))
+    threads[1].start()
+    while not any(not each.count for each in list(engine._pipeline.waiting)):
+        threads[1].join(0.001)
+    free.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
