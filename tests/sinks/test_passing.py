@@ -16,7 +16,8 @@ from running import Running
 from sink_kit import contents, expected, filled, logged, sink_of
 
 from matchcore.journal import Position
-from matchcore.sinks import SinkAway, opening
+from matchcore.sinks import SinkAway, opening, store
+from matchcore.sinks.store import SqlStore
 
 Trouble = AbstractContextManager[None]
 
@@ -173,6 +174,23 @@ def test_a_packet_that_is_always_too_long_is_named(
     with closing(sink_of(exchange, url)) as sink:
         sink.write(*everything(exchange))
     assert contents(exchange, url) == expected(*logged(exchange))
+
+
+def test_a_first_start_that_may_not_write_says_so_soon(
+    mariadb: Mariadb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for tables that another follower makes, and not while nobody makes any."""
+    tries: list[object] = []
+    make = SqlStore._make
+    monkeypatch.setattr(SqlStore, "_make", lambda *given: (tries.append(given), make(*given)))
+    monkeypatch.setattr(store, "MAKING_SECONDS", 0.01)
+    mariadb.server.sql("CREATE OR REPLACE DATABASE first")
+    with (
+        mariadb.having("tx_read_only", "ON"),
+        pytest.raises(SinkAway, match="READ ONLY transaction"),
+    ):
+        sink_of(filled(tmp_path / "e", 1, 0), mariadb.server.url("first"))
+    assert len(tries) == 2
 
 
 def everything(exchange: Path) -> tuple[Position, NDArray, NDArray]:

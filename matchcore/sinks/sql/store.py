@@ -131,9 +131,11 @@ class SqlStore:
 
         Where another follower makes the tables at the same time, it is left to finish: two nodes
         of a Galera cluster that make the same view at once may wait for each other without end.
+        A failure that comes again while nothing was made meanwhile is not its doing.
         """
         self._left = "nothing was written"
         seen = frozenset(METADATA.tables), frozenset(VIEWS if self._views == "yes" else ())
+        failed: tuple[frozenset[str], frozenset[str]] | None = None
         for left in reversed(range(MAKING_TRIES)):
             connection.execution_options(reading=True)
             missing = self._missing(connection)
@@ -153,8 +155,10 @@ class SqlStore:
                     return self._make(connection, identity, missing)
                 except sa.exc.DBAPIError as error:
                     lasts = self._lasts(error) and not isinstance(error, sa.exc.IntegrityError)
-                    if lasts or error.connection_invalidated or not left:
+                    again = not left or (missing, views) == failed
+                    if lasts or error.connection_invalidated or again:
                         raise
+                    failed = missing, views
             seen = missing, views
             time.sleep(MAKING_SECONDS)
         raise SinkAway(f"{self.shown}: another follower is creating its tables")
