@@ -81,7 +81,7 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     module, name = BUILT_IN[scheme]
     try:
         made: SqlStore = getattr(import_module(f".{module}", __package__), name)(parsed, shard)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, sa.exc.SQLAlchemyError) as error:
         raise SinkError(f"{shown(url)!r}: {error}; check its parameters") from None
     return made
 

@@ -50,12 +50,19 @@ def test_what_stays_wrong_is_final_also_with_forever(exchange: Path, url: str, w
 
 @pytest.mark.parametrize(
     "text", ["mysql://u@h/d?partitions=many", "mysql://u@h/d?read_timeout=soon",
-             "mysql://u@h/d?layout=round", "postgresql://u@h:port/d"],
+             "mysql://u@h/d?layout=round", "postgresql://u@h:port/d",
+             *(f"postgresql://u@127.0.0.1/d?{options}" for options in (
+                 "port=many", "host=a&host=b&port=1,2,3", "connect_timeout=soon", "keepalives=x",
+                 "hostaddr=127.0.0.1,127.0.0.2", "hostaddr=here", "ssl_min_protocol_version=x",
+                 "target_session_attrs=x", "sslnegotiation=direct",
+             ))],
 )  # fmt: skip
 def test_a_url_of_wrong_parameters_is_refused(exchange: Path, text: str) -> None:
     with pytest.raises(mc.SinkError) as caught:
         sink_of(exchange, text)
     assert not isinstance(caught.value, SinkAway)
+    found = CliRunner().invoke(app, ["follow", str(exchange), "--to", text])
+    assert found.exit_code == 2 and found.stderr.count("matchcore:") == 1
 
 
 def test_missing_rights_are_final(exchange: Path, postgres_url: str) -> None:

@@ -29,7 +29,8 @@ _LASTS = (
 _LASTS_TEXT = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|permission denied"
     r"|does not exist|no such (user|database)|certificate|private key"
-    r"|invalid (connection option|port|integer value|\w+ value)",
+    r"|invalid (connection option|port|integer value|\"?\w+\"? value)|bad value for"
+    r"|could not match \d+ |could not parse network address|weak sslmode",
     re.IGNORECASE,
 )
 _KEEPALIVES = {
