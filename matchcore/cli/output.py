@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..errors import ImportFormatError, LogDamaged, LogError, MatchcoreError
+from ..errors import ImportFormatError, LogDamaged, LogError, LogFailed, MatchcoreError
 
 GOOD, DAMAGED, USAGE = 0, 1, 2
 #: A database or the machine did not do what was asked; an error that no command expects; Ctrl-C.
@@ -123,6 +123,8 @@ def failing_kindly(as_json: bool) -> Iterator[None]:
         fail(error, as_json, DAMAGED, path=error.path, offset=error.offset, sequence=error.sequence)
     except ImportFormatError as error:
         fail(error, as_json, DAMAGED, path=error.path, line=error.line)
+    except LogFailed as error:
+        fail(error, as_json, FAILED)
     except LogError as error:
         fail(error, as_json, DAMAGED)
     except (MatchcoreError, OSError) as error:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import resource
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_kit import run, run_json, traded
+from cli_kit import apart, run, run_json, traded
 from click.testing import CliRunner
 
 from matchcore.cli.app import app
+from matchcore.importers import sample_day
 
 SAYS = "it broke at mysql://user:hunter2@host/d\nin two lines"
 
@@ -60,6 +62,16 @@ def test_a_full_disk_is_3_and_a_wrong_path_2(
     for number, code in ((errno.ENOSPC, 3), (errno.EIO, 3), (errno.ENOTDIR, 2), (errno.EACCES, 2)):
         failing(monkeypatch, OSError(number, "says the system", "path"))
         assert run("info", exchange).exit_code == code
+
+
+def test_a_log_that_does_not_fit_is_3(tmp_path: Path) -> None:
+    """Also by the name that the log has for it; it is neither damaged nor refused."""
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    found = apart("import", "bme", sample_day(), tmp_path / "e", preexec_fn=small)
+    assert found.returncode == 3 and "File too large" in found.stderr
 
 
 def test_a_database_that_is_away_is_3(exchange: Path) -> None:
