@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_kit import apart, run, run_json, traded
+from cli_kit import run, run_json, traded
 from click.testing import CliRunner
 
 from matchcore.cli.app import app
@@ -66,11 +67,9 @@ def test_a_full_disk_is_3_and_a_wrong_path_2(
 
 def test_a_log_that_does_not_fit_is_3(tmp_path: Path) -> None:
     """Also by the name that the log has for it; it is neither damaged nor refused."""
-
-    def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    found = apart("import", "bme", sample_day(), tmp_path / "e", preexec_fn=small)
+    command = [sys.executable, "-m", "matchcore", "import", "bme", sample_day(), tmp_path / "e"]
+    small = ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh"]  # blocks of 512 bytes
+    found = subprocess.run([*small, *command], capture_output=True, text=True, check=False)
     assert found.returncode == 3 and "File too large" in found.stderr
 
 
