@@ -5,6 +5,7 @@ With `spider`, tables of its own may lie on other servers: a sharded MySQL.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import pymysql
@@ -27,6 +29,18 @@ def free_port(host: str = "127.0.0.1") -> int:
         probe.bind((host, 0))
         found: int = probe.getsockname()[1]
         return found
+
+
+@cache
+def _new_data(install: str, *options: str) -> Path:
+    """The data of a new server: made once in a run, and copied, as it takes seconds."""
+    place = tempfile.mkdtemp(prefix="matchcore-mariadb-new-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    command = [install, "--no-defaults", f"--datadir={place}/data", *options,
+               "--auth-root-authentication-method=normal", "--skip-test-db"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(place, "data")
 
 
 class MariadbServer:
@@ -55,13 +69,8 @@ class MariadbServer:
         self.port: int = free_port(host)
         self._as = ["--user=root"] if os.geteuid() == 0 else []
         self._first = copy_of is None
-        if copy_of is not None:
-            shutil.copytree(copy_of.place / "data", self.place / "data")
-            return
-        command = [install, "--no-defaults", f"--datadir={self.place}/data", *self._as,
-                   "--auth-root-authentication-method=normal", "--skip-test-db"]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        data = _new_data(install, *self._as) if copy_of is None else copy_of.place / "data"
+        shutil.copytree(data, self.place / "data")
 
     def start(self, *options: str) -> None:
         """Returns when it answers; after a crash it has recovered then."""
