@@ -94,8 +94,10 @@ class FollowerProcess(Living):
             child = self._child
             if child is not None and child.stdout is not None:
                 for line in child.stdout:
+                    before = self.sequence
                     self._hear(line)
-                    pause = PAUSE_SECONDS_MIN
+                    if self.sequence > before:  # it makes progress
+                        pause = PAUSE_SECONDS_MIN
                 code = child.wait()
                 child.stdout.close()
                 _let_go(child)

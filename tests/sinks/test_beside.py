@@ -248,6 +248,30 @@ def test_a_follower_that_cannot_be_started_is_tried_again(
         until(lambda: beside.pid is not None and not beside.error)
 
 
+def test_pauses_grow_while_no_follower_gets_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each says where the database stands, and dies at the same place."""
+    (tmp_path / "dying.py").write_text(
+        "print('{\"sequence\": 1}', flush=True)\nraise SystemExit(1)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(process, "FOLLOWER", "dying")
+    monkeypatch.setattr(process, "PAUSE_SECONDS_MIN", 0.01)
+    pauses: list[float] = []
+
+    class Noting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if timeout is not None and threading.current_thread().name == "matchcore-follow":
+                pauses.append(timeout)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(process.threading, "Event", Noting)
+    with opened(tmp_path / "e", tmp_path / "x.db"):
+        until(lambda: len(pauses) >= 3)
+    assert pauses[:3] == [0.01, 0.02, 0.04]
+
+
 def test_a_database_that_is_away_stops_nothing_and_catches_up(tmp_path: Path) -> None:
     exchange, database = tmp_path / "e", tmp_path / "x.db"
     with closing(mc.Engine.open(exchange, instruments=WORLD)):
