@@ -176,6 +176,20 @@ def test_a_packet_that_is_always_too_long_is_named(
     assert contents(exchange, url) == expected(*logged(exchange))
 
 
+def test_one_cause_that_shows_itself_in_two_ways_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends the connection is found so by a write or by a read."""
+    monkeypatch.setattr(opening, "PAUSE_SECONDS_MIN", 0.0)
+    texts = iter(["gone away", "lost"] * opening.SAME_MAX)
+    heard: list[str] = []
+
+    def ask() -> None:
+        if len(heard) < opening.SAME_MAX:
+            raise SinkAway(next(texts), "try this")
+
+    opening.patiently(ask, 60.0, lambda error: heard.append(str(error)))
+    assert ["try this" in text for text in heard] == [False] * (opening.SAME_MAX - 1) + [True]
+
+
 def test_a_first_start_that_may_not_write_says_so_soon(
     mariadb: Mariadb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
