@@ -142,7 +142,8 @@ def entry(name: str) -> Iterator[str]:
     if isinstance(value, type) and issubclass(value, enum.Enum):
         yield from _quoted(_text(value))
         yield ""
-        yield ", ".join(f"`{member.name}` {member.value}" for member in value)
+        codes = ", ".join(f"`{member.name}` {member.value}" for member in value)
+        yield textwrap.fill(codes, 100, break_long_words=False)
         yield ""
         return
     if callable(value) and not (isinstance(value, type) and issubclass(value, Exception)):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..journal import FileLog, Log
 from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import Directory, Instrument, price_text
@@ -42,6 +43,14 @@ class Durability:
 
 
 IN_MEMORY = Durability("memory", None, False)
+#: what a crash can lose, by policy; the bound of "interval" is its interval
+DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
+
+
+def durability_of(log: Log | None) -> Durability:
+    if not isinstance(log, FileLog):
+        return IN_MEMORY
+    return DURABILITY.get(log.policy) or Durability(log.policy, float(log.interval_ms), True)
 
 
 class Answer:
@@ -120,7 +129,7 @@ class Answer:
 
     @property
     def events_missing(self) -> int:
-        """Of a repeat: number of events of the first answer that are left out, before the last.
+        """Of a repeat: number of events of the first answer left out before its last one.
 
         `status`, `left`, `filled` and `order_id` are complete; `trades` are not.
         """

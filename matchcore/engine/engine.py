@@ -33,7 +33,6 @@ from ..journal import (
     snapshots,
 )
 from ..machine import Machine, machine_class
-from ..machine.state import newer_rules
 from ..records.arguments import integer
 from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
@@ -41,7 +40,7 @@ from ..records.instruments import Instrument, distinct
 from ..records.times import Moment
 from ..records.typed import Command
 from ._queue import LARGE_COMMANDS, Submission, Waiter
-from .answers import IN_MEMORY, Answer, Durability
+from .answers import IN_MEMORY, Answer, durability_of
 from .calls import Calls
 from .forks import Fork, Frames
 from .lifetime import Living
@@ -50,10 +49,7 @@ from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
 from .submissions import Commit, Promise
-from .upgrading import Upgrading
-
-#: what a crash can lose, by policy; the bound of "interval" is its interval
-DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
+from .upgrading import upgraded
 
 
 class Engine(Reads, Calls, Living):
@@ -93,11 +89,7 @@ class Engine(Reads, Calls, Living):
     """
 
     def __init__(
-        self,
-        machine: Machine,
-        log: Log | None,
-        *,
-        clock: Callable[[], int] = time.time_ns,
+        self, machine: Machine, log: Log | None, *, clock: Callable[[], int] = time.time_ns
     ) -> None:
         """For a machine that stands where the log ends; see `open` and `memory`."""
         self._begin(machine, log, Pipeline(log), clock=clock)
@@ -113,12 +105,8 @@ class Engine(Reads, Calls, Living):
         recovery: Recovery | None = None,
         disk: Disk = DISK,
     ) -> None:
-        self._machine = machine
-        self._log = log
-        self._disk = disk
-        self._clock = clock
-        self._pipeline = pipeline
-        self._lock = self._pipeline
+        self._machine, self._log, self._disk, self._clock = machine, log, disk, clock
+        self._pipeline = self._lock = pipeline
         self._keys: Keys | None = None  # of a log to read only
         self._aside: Aside | None = None  # the last snapshot that was started
         self.durability = durability_of(log)
@@ -307,9 +295,8 @@ class Engine(Reads, Calls, Living):
 
         ``commands``: a typed command or a `COMMAND` array.  While the queue is full it waits, or
         without ``block`` raises `QueueFull`.  A thread of the log completes futures in log order: a
-        callback must be quick and must not wait for other threads that submit.  A future cannot be
-        cancelled.  A callback may exceed the limits, as it cannot wait, by 1,024 submissions or to
-        twice the bytes, and then gets `QueueFull`.
+        callback must be quick and must not wait for other threads that submit.  It may exceed the
+        limits by 1,024 submissions or to twice the bytes.  A future cannot be cancelled.
         """
         promise = Promise()
         self._place(commands, promise, block=block)
@@ -318,10 +305,9 @@ class Engine(Reads, Calls, Living):
     def _place(
         self, commands: Command | NDArray[np.void], way: Submission, *, block: bool = True
     ) -> None:
-        """Gives ``commands`` their sequence and matches them; all submit methods call it.
+        """Gives commands their sequence and matches them; all submit methods call it.
 
-        ``way``: the submission that is completed when the commands are durable.  ``block``: as for
-        `submit_async`.  Returns when a `Waiter` is completed, for any other submission at once.
+        Returns when a `Waiter` is completed, for any other submission at once.
         Ctrl-C takes effect before the commands are queued or after.  Only the plain-Python machine,
         and commands that define instruments, run bytecode between; there it may end the engine.
         """
@@ -332,8 +318,7 @@ class Engine(Reads, Calls, Living):
         pipeline.start()
         placed = False
         while not placed:
-            directory = machine.instruments
-            then = directory.then
+            directory, then = machine.instruments, machine.instruments.then
             way.result = Answer(b"", directory, self.durability)
             record = pack(commands, directory)
             placed = pipeline.place(machine, way, record, then, self._clock, block)
@@ -347,18 +332,9 @@ class Engine(Reads, Calls, Living):
         """
         with self._lock:
             self._usable()
-            machine, directory = self._seen(), self._machine.instruments
-            version = newer_rules(machine.rules)
-            if version is None:
-                return None
-            if self._log is None:
-                return Answer(machine.upgrade(version).tobytes(), directory)
-        self._pipeline.start()
-        step = Upgrading(machine, version, operator.index(self._clock()))
-        self._pipeline.place_batch(step, step.way, step.way.records, None, False, True)
-        if not step.way.count:
-            return None
-        return Answer(step.way.result.tobytes(), directory, self.durability)
+            machine = self._seen()
+        events = upgraded(machine, self._pipeline, operator.index(self._clock()))
+        return None if events is None else Answer(events, machine.instruments, self.durability)
 
     def _ring(self) -> None:
         """Wakes the log's thread for submissions with `rings_later`."""
@@ -522,9 +498,3 @@ class Engine(Reads, Calls, Living):
             self.close()
             raise
         return self
-
-
-def durability_of(log: Log | None) -> Durability:
-    if not isinstance(log, FileLog):
-        return IN_MEMORY
-    return DURABILITY.get(log.policy) or Durability(log.policy, float(log.interval_ms), True)

@@ -10,6 +10,7 @@ from ..machine.state import newer_rules
 from ..records.codec import upgrade_record
 from ..records.events import EVENT
 from ._queue import Waiter
+from .pipeline import Pipeline
 
 
 class Upgrading:
@@ -27,3 +28,17 @@ class Upgrading:
             self.way.count = 0  # then nothing is queued
             return np.empty(0, EVENT)
         return self._machine.upgrade(self._version)
+
+
+def upgraded(machine: Machine, pipeline: Pipeline, now: int) -> bytes | None:
+    """Upgrades through a pipeline; the bytes of the event, None if there is no newer version."""
+    version = newer_rules(machine.rules)
+    if version is None:
+        return None
+    if pipeline.log is None:
+        return machine.upgrade(version).tobytes()
+    pipeline.start()
+    step = Upgrading(machine, version, now)
+    pipeline.place_batch(step, step.way, step.way.records, None, False, True)
+    result: NDArray[np.void] = step.way.result
+    return result.tobytes() if step.way.count else None

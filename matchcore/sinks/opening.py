@@ -224,14 +224,9 @@ def patiently(
     while True:
         try:
             return ask()
-<<<<<<< HEAD
         except passing as error:
-            kind = re.sub(r"\d+", "#", str(error))  # numbers of connections and processes differ
-=======
-        except SinkAway as error:
             # Numbers of connections and processes differ; so does how one cause shows itself.
-            kind = error.advice or re.sub(r"\d+", "#", str(error))
->>>>>>> d803875 (One cause that shows itself in two ways is named after 8 failures)
+            kind = getattr(error, "advice", "") or re.sub(r"\d+", "#", str(error))
             before, times = kind, (times + 1 if kind == before else 1)
             said = error if times < SAME_MAX else _lasting(error)
             if time.monotonic() + pause > until:
