@@ -277,12 +277,12 @@ class BookView:
 
     @property
     def best_bid(self) -> PriceLevel | None:
-        """The highest buy level, or None.  For both sides use `top`.  O(log of the price range)."""
+        """Highest buy level, or None.  For both sides use `top`.  O(log of the price range)."""
         return next(iter(self.bids(1)), None)
 
     @property
     def best_ask(self) -> PriceLevel | None:
-        """The lowest sell level, or None.  For both sides use `top`.  O(log of the price range)."""
+        """Lowest sell level, or None.  For both sides use `top`.  O(log of the price range)."""
         return next(iter(self.asks(1)), None)
 
     def top(self) -> Top:
