@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(wildcard matchcore/*.pyx matchcore/*/*.pyx matchcore/*.pxd matchcore/*.h)
+SOURCES := setup.py pyproject.toml $(shell find matchcore -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 .PHONY: demo test test-debug bench bench-peers lint clean build servers
 

@@ -39,7 +39,7 @@ BAD_ROWS = {
     "id with an underscore": (NEW.replace(";1;", ";1_1;"), "uid '1_1'"),
     "id in other digits": (NEW.replace(";1;", ";\u0661;"), "uid '\u0661'"),
     "price missing": (NEW.replace("95.7", ""), "price '' is not a number"),
-    "price not finite": (NEW.replace("95.7", "NaN"), "not finite"),
+    "price not finite": (NEW.replace("95.7", "NaN"), "price 'NaN' is not a number"),
     "price beyond 64 bits": (NEW.replace("95.7", "9e30"), "beyond 64 bits"),
     "price of a great exponent": (NEW.replace("95.7", "1e99999"), "too large or too fine"),
     "kind unknown": (NEW.replace("new", "amend"), "unknown ordtype or is_buy 'amend'"),
