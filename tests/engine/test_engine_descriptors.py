@@ -12,7 +12,7 @@ from engine_kit import filled, logged, opened, segment, spoil
 
 import matchcore as mc
 from matchcore.journal import FileLog, verify
-from matchcore.operations import repair
+from matchcore.operations import plan
 
 
 def open_files() -> list[str]:
@@ -30,7 +30,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
     "at": lambda path: mc.Engine.at(path, sequence=300),
     "read": logged,
     "verify": verify,
-    "plan a repair": repair.plan,
+    "plan a repair": plan,
 }
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from flows import flow
-from matchcore.cli.sql import follow_into
 from sink_kit import WORLD, contents, expected, logged
 
 import matchcore as mc
+from matchcore.cli.follow import _follow_into as follow_into
 from matchcore.journal import LogReader, identity_of
 from matchcore.sinks import open_sink
 
@@ -87,7 +87,7 @@ def test_follow_forever_reads_again_and_says_so(
 
     identity = identity_of(exchange)  # at the start a path that is wrong is refused at once
     exec(REFUSING, {})
-    monkeypatch.setattr("matchcore.cli.sql.identity_of", lambda path: identity)
+    monkeypatch.setattr("matchcore.cli.follow.identity_of", lambda path: identity)
     said = follow_into(exchange, f"sqlite:///{database}", shard=0, forever=True, progress=progress)
     assert said["last_sequence"] == 602
     told = capfd.readouterr().err

@@ -10,14 +10,15 @@ import psycopg
 import pymysql
 import pytest
 from mariadb_server import PASSWORD, MariadbServer
-from matchcore.sinks.store import SqlStore
 from numpy.typing import NDArray
 from postgres_server import PostgresServer
 from running import Running
 from sink_kit import contents, expected, filled, logged, sink_of
 
 from matchcore.journal import Position
-from matchcore.sinks import SinkAway, opening, store
+from matchcore.sinks import SinkAway, opening
+from matchcore.sinks.sql import store
+from matchcore.sinks.sql.store import SqlStore
 
 Trouble = AbstractContextManager[None]
 
