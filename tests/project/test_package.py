@@ -70,7 +70,8 @@ def test_the_wheel_holds_what_it_must(wheel: Path) -> None:
     for part in (
         "matchcore/py.typed", "matchcore/_book.pxd", "matchcore/include/matchcore.h",
         "matchcore/include/matchcore_capi.h", "matchcore/capi.pxd",
-        "matchcore/machine/core/records.pxd", "matchcore/machine/_machine.pyi", "matchcore/journal/_columns.pyi",
+        "matchcore/machine/core/records.pxd", "matchcore/machine/_machine.pyi",
+        "matchcore/journal/_columns.pyi",
         "matchcore/data/orders-ana-2019-5-21.csv.gz", "matchcore/data/LICENSE-orders-ana.txt",
     ):  # fmt: skip
         assert part in names
