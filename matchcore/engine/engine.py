@@ -333,7 +333,7 @@ class Engine(Reads, Calls, Living):
         with self._lock:
             self._usable()
             machine = self._seen()
-        events = upgraded(machine, self._pipeline, operator.index(self._clock()))
+        events = upgraded(machine, self._pipeline, self._clock)
         return None if events is None else Answer(events, machine.instruments, self.durability)
 
     def _ring(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +33,9 @@ class Upgrading:
         return self._machine.upgrade(self._version)
 
 
-def upgraded(machine: Machine, pipeline: Pipeline, now: int) -> bytes | None:
+def upgraded(
+    machine: Machine, pipeline: Pipeline, clock: Callable[[], int]
+) -> bytes | None:
     """Upgrades through a pipeline; the bytes of the event, None if there is no newer version."""
     version = newer_rules(machine.rules)
     if version is None:
@@ -38,7 +43,7 @@ def upgraded(machine: Machine, pipeline: Pipeline, now: int) -> bytes | None:
     if pipeline.log is None:
         return machine.upgrade(version).tobytes()
     pipeline.start()
-    step = Upgrading(machine, version, now)
+    step = Upgrading(machine, version, operator.index(clock()))
     pipeline.place_batch(step, step.way, step.way.records, None, False, True)
     result: NDArray[np.void] = step.way.result
     return result.tobytes() if step.way.count else None

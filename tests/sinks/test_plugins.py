@@ -85,7 +85,7 @@ def test_an_installed_store_is_found_by_its_scheme(tmp_path: Path) -> None:
         "import matchcore as mc\n"
         "from matchcore.journal import identity_of\n"
         "from matchcore.sinks import open_sink\n"
-        "mc.follower.BUNDLE_COMMANDS = 50\n"
+        "from matchcore.engine import follower as following\nfollowing.BUNDLE_COMMANDS = 50\n"
         f"sink = open_sink('lines://{file}', identity_of({str(exchange)!r}))\n"
         f"with mc.Follower({str(exchange)!r}, sink) as follower: follower.run()\n"
     )

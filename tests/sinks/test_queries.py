@@ -336,22 +336,24 @@ def test_frames_and_arrow_tables(ask: Queries) -> None:
     assert [time.value for time in frame["time_utc"]] == rows["time_ns"].tolist()
     assert str(frame["time_utc"].dt.tz) == "UTC" == table.schema.field("time_utc").type.tz
     assert table["account"].to_pylist() == rows["account"].tolist()
-    daily = to_frame(ask, ask.daily_bars("TWO"))
-    assert daily["day"].iloc[0].date() == EPOCH + timedelta(days=0)
+    bars = ask.daily_bars("TWO")
+    first = EPOCH + timedelta(days=int(bars["day"][0]))
+    assert to_frame(ask, bars)["day"].iloc[0].date() == first
     for empty in (ask.executions(99), ask.minute_bars("1990-01-01"), ask.instruments()[:0]):
         assert len(to_frame(ask, empty)) == to_arrow(ask, empty).num_rows == 0
 
 
 @pytest.mark.parametrize(
     ("module", "code", "extra"),
-    [("pandas", "frames.to_frame(None, rows)", "pandas"),
-     ("pyarrow", "frames.to_arrow(None, rows)", "arrow"),
+    [("pandas", "to_frame(None, rows)", "pandas"),
+     ("pyarrow", "to_arrow(None, rows)", "arrow"),
      ("sqlalchemy", "", "sql")],
 )  # fmt: skip
 def test_a_missing_extra_is_named(module: str, code: str, extra: str) -> None:
     program = (
         f"import sys; sys.modules[{module!r}] = None\nimport numpy, matchcore\n"
-        "try:\n    from matchcore.sinks import frames\n    rows = numpy.zeros(1, 'i4,i4')\n"
+        "try:\n    from matchcore.sinks import to_arrow, to_frame\n"
+        "    rows = numpy.zeros(1, 'i4,i4')\n"
         f"    {code}\nexcept matchcore.MissingExtra as error:\n    print(error.extra)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
