@@ -482,7 +482,7 @@ class Engine(Reads, Calls, Living):
         """Called in a forked child: gives up the log, which belongs to the parent."""
         self._pipeline.renew()
         if isinstance(self._log, FileLog):
-            why = "this engine belongs to the parent process: open the exchange in this one"
+            why = "this process is a fork, and the engine belongs to its parent"
             self._pipeline.fail(LogFailed(why))
             self._pipeline.has_ended = True
             self._pipeline.has_diverged = True  # another thread may have been inside the machine

@@ -129,7 +129,7 @@ def test_a_log_that_is_gone_altogether_is_missed(tmp_path: Path) -> None:
         file.unlink()
     for file in snapshots.listing(exchange):
         file.unlink()
-    with pytest.raises(mc.LogDamaged, match="sequences 1 to 201 are missing"):
+    with pytest.raises(mc.LogDamaged, match="sequences 1 to 201 were on disk and are missing"):
         mc.Engine.open(exchange)
     with mc.Engine.open(exchange, accept_loss=True) as engine:
         assert (engine.sequence, engine.recovery.not_there) == (0, (1, 201))

@@ -209,7 +209,7 @@ def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() ->
     log = Held()
     engine = mc.Engine(Bad(), log)
     free.set()
-    engine.add_missing(WORLD)
+    engine._add_missing(WORLD)
     free.clear()
     entered.clear()
     engine.submit_async(order())

@@ -127,7 +127,7 @@ def test_the_follower_beside_an_engine_reads_again(tmp_path: Path) -> None:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         ) as child:  # fmt: skip
             assert child.stdin is not None and child.stdout is not None
-            child.stdin.write(f"sqlite:///{database}\n")
+            child.stdin.write(json.dumps(f"sqlite:///{database}") + "\n")
             child.stdin.flush()
             said = []
             for line in child.stdout:

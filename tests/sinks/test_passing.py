@@ -162,14 +162,14 @@ def test_a_packet_that_is_always_too_long_is_named(
 ) -> None:
     """The server says it, or just ends the connection: either way the setting is named."""
     monkeypatch.setattr(opening, "PAUSE_SECONDS_MAX", 0.05)
-    exchange = filled(tmp_path / "e")
+    exchange = filled(tmp_path / "e", 1, 2400)
     mariadb.server.sql("CREATE OR REPLACE DATABASE small")
     url = mariadb.server.url("small")
     sink_of(exchange, url).close()
     with (
         mariadb.having("max_allowed_packet", "16384"),
         closing(sink_of(exchange, url, patience=3.0)) as sink,
-        pytest.raises(SinkAway, match=r"602.*the same 8 times in a row.*max_allowed_packet"),
+        pytest.raises(SinkAway, match=r"2402.*the same 8 times in a row.*max_allowed_packet"),
     ):
         sink.write(*everything(exchange))
     with closing(sink_of(exchange, url)) as sink:
