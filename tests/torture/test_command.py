@@ -69,7 +69,7 @@ def test_an_interrupt_ends_it_with_the_report_so_far(tmp_path: Path) -> None:
 
 
 class Interrupted(Together):
-    def _wait(self, dice: random.Random) -> None:
+    def _wait(self, dice: random.Random, path: Path) -> None:
         raise KeyboardInterrupt
 
 

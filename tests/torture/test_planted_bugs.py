@@ -103,10 +103,10 @@ def test_trusting_what_a_failed_sync_left_is_found() -> None:
 def test_an_append_that_is_done_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     append = FileLog.append
 
-    def twice(log: FileLog, commands: NDArray[np.void], now: int) -> None:
-        append(log, commands, now)
+    def twice(log: FileLog, commands: NDArray[np.void], now: int, *, rules: int = 0) -> None:
+        append(log, commands, now, rules=rules)
         if log.sequence > 150:
-            append(log, commands, now)
+            append(log, commands, now, rules=rules)
 
     monkeypatch.setattr(FileLog, "append", twice)
     assert finds(SimulatedDisk, 5)

@@ -29,8 +29,9 @@ BUGS = {
     "threads-1": ("""
         from matchcore.journal import writer
         append = writer.FileLog.append
-        def other(self, commands, *given):
-            append(self, commands[::-1].copy() if len(commands) > 1 else commands, *given)
+        def other(self, commands, *given, **more):
+            turned = commands[::-1].copy() if len(commands) > 1 else commands
+            append(self, turned, *given, **more)
         writer.FileLog.append = other
         """, "the log is not what was given"),
     "threads-2": ("""
