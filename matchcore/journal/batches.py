@@ -15,9 +15,9 @@ from .segments import Frame
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands of neighbouring frames of one epoch, as a fresh `COMMAND` array.
+    """Commands of neighbouring frames, as a fresh `COMMAND` array.
 
-    ``rules``: as `Frame.rules`; such a frame is a batch of its own.  ``path`` and ``offset``: of
+    ``epoch``: of the last frame.  ``rules``: as `Frame.rules`; such a frame is a batch of its own.  ``path`` and ``offset``: of
     the first frame.
     """
 
@@ -39,7 +39,7 @@ def batches(frames: Iterable[Frame], most: int) -> Iterator[Batch]:
     try:
         for frame in frames:
             last = waiting[-1] if waiting else frame
-            apart = frame.rules or last.rules or frame.epoch != last.epoch
+            apart = frame.rules or last.rules
             if waiting and (apart or size + frame.count > most):
                 yield _together(waiting)
                 waiting, size = [], 0
@@ -59,4 +59,4 @@ def _together(frames: list[Frame]) -> Batch:
     for frame in frames:
         frame.unpack(commands[at : at + frame.count])
         at += frame.count
-    return Batch(first.epoch, first.first_sequence, commands, first.rules, first.path, first.offset)
+    return Batch(frames[-1].epoch, first.first_sequence, commands, first.rules, first.path, first.offset)

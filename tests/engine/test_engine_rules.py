@@ -356,7 +356,7 @@ def test_only_the_engine_sends_it() -> None:
     assert engine.sequence == 2
 
 
-def test_batches_hold_one_epoch_and_an_upgrade_alone(tmp_path: Path, knows: Knows) -> None:
+def test_batches_hold_an_upgrade_alone(tmp_path: Path, knows: Knows) -> None:
     crossing(tmp_path, knows)
     with LogReader(tmp_path) as reader:
         whole = list(batches(reader.read(), 10**6))
