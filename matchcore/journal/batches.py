@@ -17,8 +17,8 @@ from .segments import Frame
 class Batch:
     """Commands of neighbouring frames, as a fresh `COMMAND` array.
 
-    ``epoch``: of the last frame.  ``rules``: as `Frame.rules`; such a frame is a batch of its own.  ``path`` and ``offset``: of
-    the first frame.
+    ``epoch``: of the last frame.  ``rules``: as `Frame.rules`; such a frame is a batch of its own.
+    ``path`` and ``offset``: of the first frame.
     """
 
     epoch: int
@@ -59,4 +59,5 @@ def _together(frames: list[Frame]) -> Batch:
     for frame in frames:
         frame.unpack(commands[at : at + frame.count])
         at += frame.count
-    return Batch(frames[-1].epoch, first.first_sequence, commands, first.rules, first.path, first.offset)
+    epoch = frames[-1].epoch
+    return Batch(epoch, first.first_sequence, commands, first.rules, first.path, first.offset)
