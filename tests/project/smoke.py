@@ -28,9 +28,11 @@ def trade() -> None:
 
 def find_the_c_interface() -> None:
     """What C and Cython include is installed."""
-    headers = Path(mc.get_include())
-    for name in ("matchcore.h", "matchcore_capi.h", "capi.pxd", "_machine.pxd"):
+    headers, package = Path(mc.get_include()), Path(mc.__file__).parent
+    for name in ("matchcore.h", "matchcore_capi.h"):
         assert (headers / name).is_file(), name
+    for name in ("capi.pxd", "machine/_machine.pxd", "machine/core/records.pxd"):
+        assert (package / name).is_file(), name
 
 
 def ask_the_command_line() -> None:

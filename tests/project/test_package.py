@@ -87,7 +87,7 @@ def test_the_readme_of_the_package_index_links_to_this_version_s_files(wheel: Pa
     pages = f"{PYPROJECT['project']['urls']['Source']}/blob/v{version('matchcore')}/"
     links = re.findall(r"\]\(([^)]*)\)", described.get_payload())
     ours = [link.removeprefix(pages) for link in links if link.startswith(pages)]
-    assert {"docs/quickstart.md", "matchcore/machine/reference.py"} <= set(ours)
+    assert {"docs/quickstart.md", "matchcore/machine/reference/machine.py"} <= set(ours)
     assert all((ROOT / link.partition("#")[0]).is_file() for link in ours)
     assert all(link.startswith(("https://", "#")) for link in links)
 
