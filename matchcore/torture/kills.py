@@ -31,6 +31,7 @@ from .child import ANSWER, FLOW, in_turn, load, load_together, logged
 from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
 
 KILLS_A_DIRECTORY = 20
+FIRST_SNAPSHOT_SECONDS_MAX = 60.0
 OPENED_SECONDS_MAX = 60.0
 WHY_FULL = ("No space left", "File too large", "bytes were written")
 CHILD = [sys.executable, "-m", "matchcore.torture.child"]
@@ -139,7 +140,7 @@ class Chain:
             path = made / "exchange"
             while self.kills < kills and self.machine.sequence < FLOW:
                 with Victim(path, self.policy, self.seed, self.kind) as victim:
-                    self._wait(dice)
+                    self._wait(dice, path)
                     said = victim.kill(family=dice.random() < 0.5)
                     self.kills += 1
                     with Engine.open(path, policy=self.policy) as engine:
@@ -149,7 +150,7 @@ class Chain:
             promise(events.tobytes() == mine.tobytes(), "the two machines answer differently")
         return self.kills
 
-    def _wait(self, dice: random.Random) -> None:
+    def _wait(self, dice: random.Random, path: Path) -> None:
         time.sleep(dice.choice((0.0, dice.random() * 0.01, dice.random() * 0.06)))
 
     def _as_given(self, kept: Rows) -> bool:
@@ -204,7 +205,11 @@ class Aside(Together):
 
     kind = "aside"
 
-    def _wait(self, dice: random.Random) -> None:
+    def _wait(self, dice: random.Random, path: Path) -> None:
+        """The first kill comes when a snapshot is there, however slow the machine is."""
+        until = time.monotonic() + FIRST_SNAPSHOT_SECONDS_MAX
+        while not self.kills and not snapshots.listing(path) and time.monotonic() < until:
+            time.sleep(0.01)
         time.sleep(dice.random() * 1.2)
 
 
