@@ -7,7 +7,7 @@ made of it that a follower writes.  Digests say which chunks differ; only their 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...engine.recovery import apply
 from ...errors import SinkError
-from ...journal import Keys, LogReader, Position, batches, identity_of
+from ...journal import Frame, Keys, LogReader, Position, batches, identity_of
 from ...machine import machine_class
 from ..rows.rows import Array, RowMaker
 from ..rows.tables import TABLES
@@ -193,14 +193,22 @@ class _Comparison:
 
         machine, maker = machine_class("cython")(), RowMaker(self._shard, read)
         end = epoch = 0
+
+        def noted(frames: Iterator[Frame]) -> Iterator[Frame]:
+            # A batch may go on into a later epoch than that of `last`.
+            nonlocal epoch
+            for frame in frames:
+                if frame.first_sequence <= last:
+                    epoch = frame.epoch
+                yield frame
+
         with LogReader(self._path, keys=self._keys) as reader:
-            for batch in batches(reader.read(), BUNDLE_COMMANDS):
+            for batch in batches(noted(reader.read()), BUNDLE_COMMANDS):
                 first = batch.first_sequence
                 end = first + len(batch.commands) - 1
                 self._progress(len(batch.commands))
                 if first > last:
                     continue
-                epoch = batch.epoch
                 events = apply(machine, batch, upto=last)
                 rows = maker.make(first, batch.commands[: last - first + 1], events)
                 maker.accept()

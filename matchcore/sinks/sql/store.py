@@ -212,9 +212,7 @@ class SqlStore:
 
     def _refuse(self, foreign: list[str]) -> None:
         if foreign:
-            raise SinkError(
-                f"{self.shown} has foreign tables named {', '.join(sorted(foreign))}"
-            )
+            raise SinkError(f"{self.shown} has foreign tables named {', '.join(sorted(foreign))}")
 
     def _look_for_views(self, connection: sa.Connection) -> frozenset[str]:
         """Views to be made.  `SinkError` unless what is there of their names is ours."""
