@@ -33,9 +33,7 @@ class Upgrading:
         return self._machine.upgrade(self._version)
 
 
-def upgraded(
-    machine: Machine, pipeline: Pipeline, clock: Callable[[], int]
-) -> bytes | None:
+def upgraded(machine: Machine, pipeline: Pipeline, clock: Callable[[], int]) -> bytes | None:
     """Upgrades through a pipeline; the bytes of the event, None if there is no newer version."""
     version = newer_rules(machine.rules)
     if version is None:

@@ -49,7 +49,14 @@ class MemoryLog:
         """
         for codec, count, payload in packed(commands, now).frames:
             header = FrameHeader(
-                codec, count, len(payload), 1, self.sequence + 1, self.sequence, now, NO_CHAIN,
+                codec,
+                count,
+                len(payload),
+                1,
+                self.sequence + 1,
+                self.sequence,
+                now,
+                NO_CHAIN,
                 rules,
             )
             if self.appended_bytes + header.frame_bytes > self.max_bytes:

@@ -356,9 +356,7 @@ def check_order(headers: list[tuple[Path, SegmentHeader]]) -> None:
                 f"a segment with hash {HASHES[header.hash]} after {HASHES[before.hash]}", *where
             )
         if header.number != before.number + 1:
-            raise LogDamaged(
-                f"segment number {header.number} after number {before.number}", *where
-            )
+            raise LogDamaged(f"segment number {header.number} after number {before.number}", *where)
 
 
 def begins_late(file: Path, begins: int, needed: int) -> LogDamaged:

@@ -71,7 +71,8 @@ def lines(
     its key.  A following reader waits by looking again.
     """
     directory = Path(path)
-    left = count if sequence is not None else None
+    # Without `follow` it ends, however fast an engine writes on.
+    left = None if follow and sequence is None else count
 
     def begin() -> tuple[int, Machine | None, LogReader]:
         first = segments_of(directory)[0]
