@@ -25,7 +25,6 @@ def check_drawable(path: Path) -> None:
     """For who draws only after much else is done: `MissingExtra` without matplotlib,
     `InvalidCommand` for a suffix that is no form of picture, FileNotFoundError without a folder."""
     try:
-        import matplotlib  # noqa: F401
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ModuleNotFoundError as error:
         raise MissingExtra("the picture of a day", "plot") from error

@@ -51,4 +51,5 @@ def machine_class(name: str) -> type[Machine]:
     """The class of the machine ``name``: "cython" or "reference"; ValueError for others."""
     if name not in MACHINES:
         raise ValueError(f"machine {name!r}: one of {', '.join(MACHINES)}")
-    return importlib.import_module(MACHINES[name]).Machine  # type: ignore[no-any-return]
+    found: type[Machine] = importlib.import_module(MACHINES[name]).Machine
+    return found

@@ -69,7 +69,8 @@ def test_words_and_numbers_are_those_of_the_views(url: str) -> None:
         for what, (view, asked, where) in views.items():
             found = run_json("query", what, *asked, "--from", url, "--limit", 1000)[1]["rows"]
             rows = db.execute(f"SELECT * FROM {view} WHERE {where} ORDER BY seq").fetchall()
-            shared = [name for name in found[0] if name in rows[0].keys()]  # noqa: SIM118
+            columns = rows[0].keys()
+            shared = [name for name in found[0] if name in columns]
             shared = [name for name in shared if name != "price" and not name.endswith("_utc")]
             assert len(shared) > 8 and len(found) == len(rows) > 5
             for one, row in zip(found, rows, strict=True):

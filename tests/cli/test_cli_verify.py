@@ -108,13 +108,13 @@ def test_a_last_segment_that_is_gone_or_cut_is_missed(tmp_path: Path) -> None:
 
 def _go_on(exchange: Path, first: int, *, repairing: bool) -> None:
     """Nothing is lost without a word: by `repair`, or by the argument of an opening."""
-    missing = (first, 41)
+    missing: tuple[int, int] | None = (first, 41)
     if repairing:
         code, planned = run_json("repair", exchange, "--dry-run")
         assert (code, planned["kept"], planned["lost_to"]) == (1, first - 1, 41)
         assert planned["acknowledged"] and run("repair", exchange).exit_code == 1
         assert run("repair", exchange, "--lose-acknowledged", "--yes").exit_code == 0
-        missing = None  # type: ignore[assignment]
+        missing = None
     with mc.Engine.open(exchange, accept_loss=not repairing) as engine:
         assert (engine.sequence, engine.recovery.not_there) == (first - 1, missing)
         engine.end_day()
