@@ -71,8 +71,7 @@ def lines(
     its key.  A following reader waits by looking again.
     """
     directory = Path(path)
-    # Without `follow` it ends, however fast an engine writes on.
-    left = None if follow and sequence is None else count
+    left = None if sequence is None else count
 
     def begin() -> tuple[int, Machine | None, LogReader]:
         first = segments_of(directory)[0]
@@ -89,6 +88,20 @@ def lines(
             raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {end}") from None
         return after, machine, LogReader(directory, after=after, keys=keys)
 
+    def begin_whole() -> tuple[int, Machine | None, list[Frame]]:
+        after, machine, found = begin()
+        with found:
+            return after, machine, _frames(found, after + (count or 0))
+
+    if count is not None and not follow:
+        # all of them at once, so that none is archived before its turn
+        after, machine, frames = despite_archiving(directory, begin_whole)
+        for frame in frames:
+            for line in _lines(frame, after, machine):
+                if line.sequence > after + count:
+                    return
+                yield line
+        return
     after, machine, found = despite_archiving(directory, begin)
     with found as reader:
         while True:
@@ -101,6 +114,16 @@ def lines(
             if not follow:
                 return
             time.sleep(POLL_SECONDS)
+
+
+def _frames(reader: LogReader, last: int) -> list[Frame]:
+    """Those that hold sequences up to `last`."""
+    frames: list[Frame] = []
+    for frame in reader.read():
+        if frame.first_sequence > last:
+            break
+        frames.append(frame)
+    return frames
 
 
 def _machine_at(directory: Path, sequence: int, keys: Keys | None) -> Machine | None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 import matchcore as mc
@@ -25,6 +26,13 @@ def run(*arguments: object) -> Result:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """As if it were not installed, whatever earlier tests have imported of it."""
+    for name in [one for one in sys.modules if one.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
 
 
 def run_json(*arguments: object) -> tuple[int, dict[str, Any]]:

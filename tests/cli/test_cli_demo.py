@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_kit import ANA, apart, contents, run, run_json
+from cli_kit import ANA, apart, contents, run, run_json, without
 
 import matchcore as mc
 from matchcore.cli import demo as demo_module
@@ -145,7 +144,7 @@ def test_a_missing_extra_is_said_before_the_day_begins(
     def too_late(*_: object, **__: object) -> int:
         raise AssertionError("the day has begun")
 
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    without(monkeypatch, "matplotlib")
     monkeypatch.setattr(demo_module, "_run_child", too_late)
     result = run("demo", "--dir", tmp_path / "d")
     assert result.exit_code == 2 and "pip install 'matchcore[plot]'" in result.stderr

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from cli_kit import ANA, apart, contents, flipped, run, run_json, traded
+from cli_kit import ANA, apart, contents, flipped, run, run_json, traded, without
 
 import matchcore as mc
 
@@ -96,6 +95,6 @@ def test_an_empty_and_a_damaged_log_are_1(tmp_path: Path) -> None:
 def test_the_missing_extra_is_said(
     exchange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    without(monkeypatch, "matplotlib")
     result = run("draw", exchange, "ANA", "--out", tmp_path / "x.png")
     assert result.exit_code == 2 and "pip install 'matchcore[plot]'" in result.stderr

@@ -13,7 +13,7 @@ from cli_kit import ANA, apart, run, run_json
 
 import matchcore as mc
 from matchcore.engine import recovery
-from matchcore.journal import Disk, LogReader, segments, verify
+from matchcore.journal import Disk, Frame, LogReader, segments, verify
 from matchcore.journal.segments import segment_files
 from matchcore.operations import tail
 from matchcore.operations.archive import archive
@@ -148,6 +148,26 @@ def test_tail_begins_anew_at_what_is_left(tmp_path: Path, monkeypatch: pytest.Mo
     lines = list(tail.lines(exchange, count=10_000))
     assert lines[0].sequence == int(segment_files(exchange)[0].stem[8:])
     assert lines[-1].sequence == 181
+
+
+def test_tail_gives_its_count_when_a_segment_goes_before_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = kept(tmp_path / "e")
+    read, waiting = LogReader.read, [1]
+
+    def slowly(reader: LogReader) -> Iterator[Frame]:
+        for frame in read(reader):
+            yield frame
+            if waiting and frame.first_sequence == 1:
+                waiting.pop()
+                archived(exchange)
+
+    monkeypatch.setattr(LogReader, "read", slowly)
+    lines = list(tail.lines(exchange, count=10_000))
+    assert not waiting
+    assert lines[0].sequence == int(segment_files(exchange)[0].stem[8:])
+    assert [line.sequence for line in lines] == list(range(lines[0].sequence, 182))
 
 
 @contextmanager
