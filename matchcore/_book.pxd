@@ -3,7 +3,7 @@ from .machine.core.ids cimport Ids
 from .machine.core.ladder cimport Ladder
 from .machine.core.pages cimport Arena
 from .machine.core.pool cimport Order, Pool
-from .machine.core.records cimport i64, mc_command, mc_event, u32, u64
+from .machine.core.records cimport i64, mc_change, mc_command, mc_event, u32, u64
 from .machine.core.dedup cimport Repeats
 
 cdef struct Book:           # four cache lines
@@ -40,6 +40,7 @@ cdef struct Core:
     Pool pool
     Pending pending
     Repeats* repeats        # the answers remembered; NULL: none are
+    mc_change* changes      # where the next public change goes; NULL: nobody wants them
     u64 sequence            # of the command in work or worked last
     u64 next_order_id
     u64 next_trade_id
@@ -53,6 +54,8 @@ cdef enum Halt:             # why a run ended
 
 cdef enum:
     EVENTS_MIN = 4          # the least room a buffer has
+    CHANGES_PER_EVENT = 2   # at most: an amend takes an order out and puts it in again
+    CHANGES_MORE = 2        # and what goes on with a command that a full buffer had interrupted
 
 cdef void core_init(Core* core) noexcept nogil
 cdef void core_drop(Core* core) noexcept nogil

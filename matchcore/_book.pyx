@@ -6,7 +6,7 @@ Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has t
 from .machine.core.prefetch cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
                       look_at_ids, look_at_new, look_at_orders, look_at_roots)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
-from .machine.core.emit cimport emit, emit_refusal, emit_taker, emit_trade
+from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
 from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
@@ -78,6 +78,8 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
             level.quantity -= fill
             left -= fill
             emit_trade(core, events, book.instrument, maker, taker, fill, left)
+            if mc_unlikely(core.changes != NULL):
+                emit_execution(core, maker, taker, fill, level)
             if maker.left > 0:
                 level.head = maker
                 maker.prev = NULL
@@ -200,7 +202,7 @@ cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, 
 cdef inline void cancel_order(Core* core, Book* book, Order* order, u32 hash, u8 reason,
                               Events* events) noexcept nogil:
     emit(core, events, CANCELLED, reason, book.instrument, order, order.price, order.left, 0)
-    book_remove(core, book, order, hash)
+    book_remove(core, book, order, hash, 0)
 
 
 cdef inline void do_cancel(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
@@ -224,7 +226,7 @@ cdef void do_reduce(Core* core, Book* book, const mc_command* command, const Ahe
     elif command.quantity % book.lot:
         emit_refusal(core, command, R_OFF_LOT, F_QUANTITY, events)
     else:
-        shrink(book, order, order.left - command.quantity)
+        shrink(core, book, order, order.left - command.quantity)
         emit(core, events, AMENDED, R_NONE, book.instrument, order, order.price, order.left, order.left)
 
 
@@ -272,16 +274,16 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
     emit(core, events, AMENDED, R_NONE, book.instrument, order, command.price, command.quantity,
          command.quantity)
     if command.price == order.price and command.quantity <= order.left:
-        shrink(book, order, command.quantity)
+        shrink(core, book, order, command.quantity)
     elif crosses(&book.sides[2 - order.side], ~key):
         command.flags = order.flags
-        book_remove(core, book, order, ahead.hash)
+        book_remove(core, book, order, ahead.hash, C_REPLACING)
         take_and_rest(core, book, &command, ahead.hash, command.flags, command.quantity, events)
     else:
-        level_leave(core, ladder, ladder_key(ladder, order.price), order)
+        level_leave(core, ladder, ladder_key(ladder, order.price), order, C_REPLACING)
         order.price = command.price
         order.left = command.quantity
-        level_join(core, ladder, key, order)
+        level_join(core, ladder, key, order, C_REPLACING)
 
 
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:

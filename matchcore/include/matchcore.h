@@ -38,6 +38,18 @@ typedef struct {
 static_assert(sizeof(mc_event) == 96, "EVENT");
 
 typedef struct {
+    uint64_t sequence;
+    int64_t time;
+    uint64_t order_id, taker_order_id, trade_id;
+    int64_t price, quantity, left, level_quantity;
+    uint32_t level_orders, instrument;
+    uint8_t kind, side;
+    uint16_t flags;
+    uint32_t reserved;
+} mc_change;
+static_assert(sizeof(mc_change) == 88, "CHANGE");
+
+typedef struct {
     uint64_t order_id, client_order_id, account;
     int64_t price, quantity;
     uint8_t side, time_in_force;

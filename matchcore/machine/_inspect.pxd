@@ -1,8 +1,10 @@
-# Looking into a book, filling one from a state, and checking that it is sound.
+# Looking into a book, filling one from a state, checking that it is sound; arrays of records.
 from .._book cimport Book, Core
 from .core.pool cimport Pool
 from .core.records cimport mc_order, u64
 
+cdef object in_one_row(commands)
+cdef object one_after_the_other(list parts)
 cdef object orders_array(const Book* book)
 cdef object levels_array(const Book* book, side, depth)
 cdef object order_row(const Book* book, u64 order_id)

@@ -1,10 +1,10 @@
-"""Looking into a book, filling one from a state, and checking that it is sound."""
+"""Looking into a book, filling one from a state, checking that it is sound; arrays of records."""
 import os
 
 import numpy as np
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.string cimport memset
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memcpy, memset
 
 from .core.ids cimport (PASSERS_BY_MAX, PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready,
                    passers_by)
@@ -14,12 +14,34 @@ from .core.records cimport *
 from .core.resting cimport book_rest, crosses, level_at, overflows
 
 from ..records.arguments import depth_limit, side_code
-from ..records.commands import LEVEL, ORDER
+from ..records.commands import COMMAND, LEVEL, ORDER, checked, joined
 
 
 cdef u64 fresh_secret() except? 0:
     """A factor for an id table; it never shows in any result."""
     return int.from_bytes(os.urandom(8), "little")
+
+
+cdef object in_one_row(commands):
+    """The commands, checked and without gaps; runs no bytecode for those that are as they should be."""
+    if type(commands) is not np.ndarray or commands.dtype is not COMMAND or commands.ndim != 1:
+        checked(commands)
+    return commands if commands.flags.c_contiguous else joined([commands])
+
+
+cdef object one_after_the_other(list parts):
+    """Arrays of one dtype as one; as `joined`, but runs no bytecode."""
+    cdef Py_buffer source, target
+    cdef size_t at = 0
+    whole = np.empty(sum([len(part) for part in parts]), parts[0].dtype)
+    PyObject_GetBuffer(whole, &target, PyBUF_WRITABLE)
+    for part in parts:
+        PyObject_GetBuffer(part, &source, PyBUF_SIMPLE)
+        memcpy(<char*>target.buf + at, source.buf, source.len)
+        at += source.len
+        PyBuffer_Release(&source)
+    PyBuffer_Release(&target)
+    return whole
 
 
 cdef void show_order(const Order* order, mc_order* into) noexcept nogil:

@@ -10,23 +10,25 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, book_drop, book_init, core_drop, core_init, orders_run)
-from .core.emit cimport emit_refusal, emit_taker
-from ._inspect cimport (book_check, book_restore, fresh_secret, levels_array, order_row,
-                        orders_array, pool_check)
+from .core.emit cimport change_of, emit_refusal, emit_taker
+from ._inspect cimport (book_check, book_restore, fresh_secret, in_one_row, levels_array,
+                       one_after_the_other, order_row, orders_array, pool_check)
 from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
                     repeats_check)
+from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
 from .core.pages cimport CACHE_LINE, arena_give, arena_init, arena_take
 from .core.records cimport *
 from .core.dedup cimport repeats_drop, repeats_init
 from .core.sweep cimport begin_sweep, go_on_sweeping
 
 from ..records.arguments import integer, shown
-from ..records.commands import COMMAND, INSTRUMENT, ORDER, checked, joined
+from ..records.commands import COMMAND, INSTRUMENT, ORDER
 from ..errors import SnapshotDamaged, UnknownInstrument
+from ..records.changes import CHANGE
 from ..records.events import EVENT
 from ..records.instruments import Directory
 from ..records.schema import Field as FieldCode
@@ -128,28 +130,6 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
             once_heard(core, events)
 
 
-cdef object _in_one_row(commands):
-    """The commands, checked and without gaps; runs no bytecode for those that are as they should be."""
-    if type(commands) is not np.ndarray or commands.dtype is not COMMAND or commands.ndim != 1:
-        checked(commands)
-    return commands if commands.flags.c_contiguous else joined([commands])
-
-
-cdef object _one_after_the_other(list parts):
-    """`EVENT` arrays as one; as `joined`, but runs no bytecode."""
-    cdef Py_buffer source, target
-    cdef size_t at = 0
-    whole = np.empty(sum([len(part) for part in parts]), EVENT)
-    PyObject_GetBuffer(whole, &target, PyBUF_WRITABLE)
-    for part in parts:
-        PyObject_GetBuffer(part, &source, PyBUF_SIMPLE)
-        memcpy(<char*>target.buf + at, source.buf, source.len)
-        at += source.len
-        PyBuffer_Release(&source)
-    PyBuffer_Release(&target)
-    return whole
-
-
 cdef class Machine:
     """All books of an exchange.  The same commands give the same events, byte for byte.
 
@@ -216,7 +196,7 @@ cdef class Machine:
         commands meanwhile.  TypeError or ValueError for another dtype or shape.  O(1) per command
         and fill, except price moves beyond 64 levels: O(log of the distance).
         """
-        commands = _in_one_row(commands)
+        commands = in_one_row(commands)
         if out is not None and (getattr(out, "dtype", None) != EVENT or out.ndim != 1
                                 or len(out) < EVENTS_MIN or not out.flags.c_contiguous):
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
@@ -235,7 +215,7 @@ cdef class Machine:
         cdef Py_buffer source
         cdef Events events
         cdef Halt halt = FULL
-        commands = _in_one_row(commands)
+        commands = in_one_row(commands)
         count = len(commands)
         self.enter()
         PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
@@ -261,6 +241,48 @@ cdef class Machine:
             PyBuffer_Release(&source)
             self.busy = False
         return total
+
+    def changes(self, commands):
+        """Applies ``commands``, a 1-D `COMMAND` array; returns the public changes, a `CHANGE` array.
+
+        In the order in which they happened.  Releases the GIL.
+        """
+        cdef Core* core = &self.exchange.core
+        cdef mc_event said[CHANGES_EVENTS]
+        cdef size_t count, done = 0
+        cdef mc_change *start, *end
+        cdef Py_buffer source, target
+        cdef Events events
+        cdef Halt halt = FULL
+        full, commands = [], in_one_row(commands)
+        self.enter()
+        PyObject_GetBuffer(commands, &source, PyBUF_SIMPLE)
+        count = <size_t>source.len // sizeof(mc_command)
+        try:
+            while done < count or halt == FULL:
+                array = np.empty(count - done + 2 * CHANGES_ROOM, CHANGE)
+                PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+                start = core.changes = <mc_change*>target.buf
+                end = start + (<size_t>target.len // sizeof(mc_change) - CHANGES_ROOM)
+                try:
+                    while core.changes <= end and (done < count or halt == FULL):
+                        with nogil:
+                            halt = changes_run(&self.exchange, <const mc_command*>source.buf, count,
+                                               &done, said, &events, end)
+                        if halt == STOPPED:
+                            self.define(<const mc_command*>source.buf + done, &events)
+                            done += 1
+                        if halt == NO_MEMORY:
+                            raise MemoryError(f"no memory for command {done} of the {count} given")
+                    full.append(array[:core.changes - start])
+                finally:
+                    set_times(start, core.changes, <const mc_command*>source.buf + done, core.sequence)
+                    core.changes = NULL
+                    PyBuffer_Release(&target)
+        finally:
+            PyBuffer_Release(&source)
+            self.busy = False
+        return full[0] if len(full) == 1 else one_after_the_other(full)
 
     def apply_one(self, bytes record not None):
         """Applies ``record``, the bytes of one `COMMAND` row; returns the bytes of its `EVENT` rows.
@@ -333,11 +355,12 @@ cdef class Machine:
                     raise MemoryError(f"no memory for command {done} of the {count} given")
         finally:
             PyBuffer_Release(&source)
-        return full[0] if len(full) == 1 else _one_after_the_other(full)
+        return full[0] if len(full) == 1 else one_after_the_other(full)
 
     cdef int define(self, const mc_command* command, Events* events) except -1:
         """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
         cdef mc_command answer
+        cdef mc_change* change
         cdef Book* book
         if len(self.instruments) != self.exchange.count:
             raise RuntimeError("instruments came past the machine: they are added by commands only")
@@ -367,6 +390,11 @@ cdef class Machine:
         book.quantity_max = instrument.max_quantity
         book.orders_max = instrument.max_orders
         answer.price = instrument.tick_parts[0]
+        if self.exchange.core.changes != NULL:
+            change = change_of(&self.exchange.core, C_DEFINED, answer.instrument)
+            change.price = answer.price
+            change.quantity = book.lot
+            change.left = book.quantity_max
         emit_taker(&self.exchange.core, events,
                    INSTRUMENT_ADDED if command.kind == ADD_INSTRUMENT else INSTRUMENT_CHANGED,
                    R_NONE, &answer, book.lot, book.quantity_max)

@@ -208,6 +208,29 @@ class Field(IntEnum):
     MAX_ORDERS = 20
 
 
+class ChangeKind(IntEnum):
+    """What a public change reports: of an order in the book, or of its instrument."""
+
+    ADDED = 1
+    EXECUTED = 2
+    REDUCED = 3
+    DELETED = 4
+    DEFINED = 5
+    DAY_ENDED = 6
+
+
+#: Changes of one order, which say what is left of it and of its level.
+BOOK_CHANGES = frozenset(
+    {ChangeKind.ADDED, ChangeKind.EXECUTED, ChangeKind.REDUCED, ChangeKind.DELETED}
+)
+
+
+class ChangeFlag(IntFlag):
+    """Bits of a change's ``flags``: REPLACING for an amend that loses its place."""
+
+    REPLACING = 1
+
+
 class Status(str, Enum):
     """Status of an order after a command; DONE: the command was not about one order."""
 
@@ -350,9 +373,18 @@ ORDER_RECORD = Record(
     " flags:u16 reserved:u32",
 )
 LEVEL_RECORD = Record("LEVEL", "mc_level", 24, "price:i64 quantity:i64 orders:i64")
+CHANGE_RECORD = Record(
+    "CHANGE",
+    "mc_change",
+    88,
+    "sequence:u64 time:i64 order_id:u64 taker_order_id:u64 trade_id:u64 price:i64 quantity:i64"
+    " left:i64 level_quantity:i64 level_orders:u32 instrument:u32 kind:u8 side:u8 flags:u16"
+    " reserved:u32",
+)
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
-    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
+    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, ORDER_RECORD, LEVEL_RECORD,
+    ANSWER_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -365,6 +397,8 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     EventKind: "",
     Reason: "R_",
     Field: "F_",
+    ChangeKind: "C_",
+    ChangeFlag: "C_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {

@@ -48,6 +48,23 @@ cdef extern from "matchcore.h" nogil:
         u8 reason
         u8 field
 
+    ctypedef struct mc_change:
+        u64 sequence
+        i64 time
+        u64 order_id
+        u64 taker_order_id
+        u64 trade_id
+        i64 price
+        i64 quantity
+        i64 left
+        i64 level_quantity
+        u32 level_orders
+        u32 instrument
+        u8 kind
+        u8 side
+        u16 flags
+        u32 reserved
+
     ctypedef struct mc_order:
         u64 order_id
         u64 client_order_id
@@ -176,6 +193,17 @@ cdef enum Field:
     F_LOT = 18
     F_MAX_QUANTITY = 19
     F_MAX_ORDERS = 20
+
+cdef enum ChangeKind:
+    C_ADDED = 1
+    C_EXECUTED = 2
+    C_REDUCED = 3
+    C_DELETED = 4
+    C_DEFINED = 5
+    C_DAY_ENDED = 6
+
+cdef enum ChangeFlag:
+    C_REPLACING = 1
 
 # Sets of codes: bit n stands for code n.
 cdef enum:

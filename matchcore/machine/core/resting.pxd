@@ -3,18 +3,21 @@ from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy
 
 from ..._book cimport Book, Core
+from .emit cimport emit_change
 from .ids cimport ids_put, ids_remove
 from .ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make, leaf_wake)
 from .pool cimport Leaf, Level, Order, slots_give, slots_take
-from .records cimport i64, mc_command, mc_likely, mc_unlikely, u8, u16, u32, u64
+from .records cimport (AMEND, C_ADDED, C_DELETED, C_REDUCED, C_REPLACING, i64, mc_command,
+                       mc_likely, mc_unlikely, u8, u16, u32, u64)
 
 cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
     return &book.sides[side - 1]
 
 
-cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
-    """Puts an order last in its level."""
+cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order,
+                            u16 flags) noexcept nogil:
+    """Puts an order last in its level; the flags are of the change."""
     cdef Leaf* leaf = ladder_make(ladder, &core.pool, key)
     cdef Level* level = &leaf.level[key & 63]
     order.next = NULL
@@ -33,14 +36,19 @@ cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order) n
     level.quantity += order.left
     level.orders += 1
     ladder.weights |= <u32>(<u64>level.quantity >> 32)
+    if mc_unlikely(core.changes != NULL):
+        emit_change(core, C_ADDED, flags, order, order.left, order.left, level)
 
 
-cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order) noexcept nogil:
-    """Takes an order out of its level."""
+cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order,
+                             u16 flags) noexcept nogil:
+    """Takes an order out of its level; the flags are of the change."""
     cdef Leaf* leaf = ladder_find(ladder, key)
     cdef Level* level = &leaf.level[key & 63]
     level.quantity -= order.left
     level.orders -= 1
+    if mc_unlikely(core.changes != NULL):
+        emit_change(core, C_DELETED, flags, order, order.left, 0, level)
     if order.prev != NULL:
         order.prev.next = order.next
     else:
@@ -65,7 +73,8 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
     order.flags = <u8>flags
     order.instrument = book.instrument
     ids_put(&book.ids, order, hash)
-    level_join(core, side_of(book, command.side), key, order)
+    level_join(core, side_of(book, command.side), key, order,
+               C_REPLACING if command.kind == AMEND else 0)
 
 
 cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
@@ -75,9 +84,10 @@ cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noe
     slots_give(&core.pool.orders, order)
 
 
-cdef inline void book_remove(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
+cdef inline void book_remove(Core* core, Book* book, Order* order, u32 hash,
+                             u16 flags) noexcept nogil:
     cdef Ladder* ladder = side_of(book, order.side)
-    level_leave(core, ladder, ladder_key(ladder, order.price), order)
+    level_leave(core, ladder, ladder_key(ladder, order.price), order, flags)
     book_forget(core, book, order, hash)
 
 
@@ -116,8 +126,12 @@ cdef inline bint can_fill(Ladder* ladder, u64 limit, i64 quantity) noexcept nogi
     return False
 
 
-cdef inline void shrink(Book* book, Order* order, i64 quantity) noexcept nogil:
+cdef inline void shrink(Core* core, Book* book, Order* order, i64 quantity) noexcept nogil:
     """A smaller open quantity; the order keeps its place."""
     cdef Ladder* ladder = side_of(book, order.side)
-    level_at(ladder, ladder_key(ladder, order.price)).quantity -= order.left - quantity
+    cdef Level* level = level_at(ladder, ladder_key(ladder, order.price))
+    cdef i64 less = order.left - quantity
+    level.quantity -= less
     order.left = quantity
+    if mc_unlikely(core.changes != NULL) and less != 0:
+        emit_change(core, C_REDUCED, 0, order, less, quantity, level)

@@ -1,7 +1,7 @@
 # MASS_CANCEL and END_DAY: every order that matches, in one book or in all.
 from ..._book cimport IDLE, SWEEPING, Events, Pending, book_sweep
 from .._machine cimport Exchange
-from .emit cimport emit_refusal, emit_taker
+from .emit cimport change_of, emit_refusal, emit_taker
 from .records cimport *
 
 cdef inline bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
@@ -44,5 +44,7 @@ cdef inline bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nog
     emit_taker(&exchange.core, events,
                MASS_CANCELLED if summary.kind == MASS_CANCEL else DAY_ENDED, R_NONE,
                &summary, <i64>pending.swept, 0)
+    if exchange.core.changes != NULL and summary.kind == END_DAY:
+        change_of(&exchange.core, C_DAY_ENDED, summary.instrument)
     pending.stage = IDLE
     return True

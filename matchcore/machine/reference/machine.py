@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import SnapshotDamaged, UnknownInstrument
 from ...records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
+from ...records.changes import CHANGE, change_bytes
 from ...records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
 from ...records.events import EVENT, event_bytes
 from ...records.instruments import (
@@ -31,6 +32,8 @@ from ...records.schema import (
     RESTING_TIFS,
     RESTING_TYPES,
     UNPRICED_TYPES,
+    ChangeFlag,
+    ChangeKind,
     EventKind,
     Field,
     Flag,
@@ -72,6 +75,8 @@ class Machine:
         self._books: list[Book] = []
         self._window = Window()
         self._events: list[bytes] = []
+        self._changes: list[bytes] = []
+        self._time = 0
 
     # ------------------------------------------------------------------ commands in, events out
 
@@ -81,11 +86,12 @@ class Machine:
             raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
         if commands.ndim != 1:
             raise ValueError(f"commands: one dimension, not {commands.ndim}")
-        self._events = []
+        self._events, self._changes = [], []
         names = COMMAND.names or ()
         for record in commands:
             self.sequence += 1
             row = dict(zip(names, record.tolist(), strict=True))
+            self._time = row["time"]
             client = row["client_order_id"] if row["kind"] in REPEATABLE_KINDS else 0
             if client and (again := self._window.again(row, self.sequence)):
                 self._events += again
@@ -102,6 +108,11 @@ class Machine:
     def replay(self, commands: NDArray[np.void]) -> int:
         """Applies a 1-D `COMMAND` array whose events nobody needs; returns how many there were."""
         return len(self.apply(commands))
+
+    def changes(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+        """Applies a 1-D `COMMAND` array; returns the public changes, a `CHANGE` array."""
+        self.apply(commands)
+        return np.frombuffer(bytearray().join(self._changes), CHANGE)
 
     def apply_one(self, record: bytes) -> bytes:
         """One command as the bytes of a `COMMAND` row; the bytes of its `EVENT` rows."""
@@ -145,11 +156,7 @@ class Machine:
     def _say(
         self, kind: EventKind, instrument: int, order: Order | None = None, /, **more: int
     ) -> None:
-        event: dict[str, int] = {
-            "sequence": self.sequence,
-            "kind": kind,
-            "instrument": instrument,
-        }
+        event: dict[str, int] = {"sequence": self.sequence, "kind": kind, "instrument": instrument}
         if order is not None:
             event |= {
                 "order_id": order.order_id,
@@ -159,6 +166,33 @@ class Machine:
                 "price": order.price,
             }
         self._events.append(event_bytes(event | more))
+
+    def _change(
+        self, kind: ChangeKind, instrument: int, order: Order | None = None, /, **more: int
+    ) -> None:
+        """A public change; of an order, its level holds already what it does afterwards."""
+        change = {"sequence": self.sequence, "time": self._time, "instrument": instrument}
+        if order is not None:
+            levels = self._books[instrument - 1].sides[order.side]
+            level = levels.get(order.price, {}).values()
+            change |= {
+                "order_id": order.order_id,
+                "side": order.side,
+                "price": order.price,
+                "level_quantity": sum(one.left for one in level),
+                "level_orders": len(level),
+            }
+        self._changes.append(change_bytes(change | {"kind": kind} | more))
+
+    def _put(self, instrument: int, order: Order, flags: int = 0) -> None:
+        self._books[instrument - 1].put(order)
+        self._change(
+            ChangeKind.ADDED, instrument, order, quantity=order.left, left=order.left, flags=flags
+        )
+
+    def _remove(self, instrument: int, order: Order, flags: int = 0) -> None:
+        self._books[instrument - 1].remove(order)
+        self._change(ChangeKind.DELETED, instrument, order, quantity=order.left, flags=flags)
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
@@ -202,7 +236,7 @@ class Machine:
             return
         self._take(book, instrument, order, price)
         if order.left and resting:
-            book.put(order)
+            self._put(instrument, order)
         elif order.left:
             reason = Reason.MARKET_REMAINDER if market else Reason.IMMEDIATE_OR_CANCEL
             self._say_cancelled(instrument, order, reason)
@@ -235,9 +269,13 @@ class Machine:
                 quantity=quantity, left=maker.left, trade_id=self.next_trade_id,
                 taker_order_id=taker.order_id, taker_account=taker.account, taker_left=taker.left,
             )  # fmt: skip
-            self.next_trade_id += 1
             if not maker.left:
                 book.remove(maker)
+            self._change(
+                ChangeKind.EXECUTED, instrument, maker, quantity=quantity, left=maker.left,
+                taker_order_id=taker.order_id, trade_id=self.next_trade_id,
+            )  # fmt: skip
+            self.next_trade_id += 1
 
     def _amend(self, row: Row) -> None:
         book, instrument = self._book(row), row["instrument"]
@@ -256,14 +294,17 @@ class Machine:
         require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
 
         keeps_place = not moves and quantity <= order.left
+        less = order.left - quantity
         if not keeps_place:
-            book.remove(order)
+            self._remove(instrument, order, ChangeFlag.REPLACING)
         order.price, order.left = price, quantity
         self._say(EventKind.AMENDED, instrument, order, quantity=quantity, left=quantity)
         if not keeps_place:
             self._take(book, instrument, order, price)
             if order.left:
-                book.put(order)
+                self._put(instrument, order, ChangeFlag.REPLACING)
+        elif less:
+            self._change(ChangeKind.REDUCED, instrument, order, quantity=less, left=quantity)
 
     def _reduce(self, row: Row) -> None:
         book, instrument = self._book(row), row["instrument"]
@@ -276,9 +317,11 @@ class Machine:
         require(row["quantity"] % lot == 0, Reason.OFF_LOT, Field.QUANTITY)
         order.left -= row["quantity"]
         self._say(EventKind.AMENDED, instrument, order, quantity=order.left, left=order.left)
+        taken = {"quantity": row["quantity"], "left": order.left}
+        self._change(ChangeKind.REDUCED, instrument, order, **taken)
 
     def _cancel(self, instrument: int, order: Order, reason: Reason) -> None:
-        self._books[instrument - 1].remove(order)
+        self._remove(instrument, order)
         self._say_cancelled(instrument, order, reason)
 
     def _say_cancelled(self, instrument: int, order: Order, reason: Reason) -> None:
@@ -303,6 +346,8 @@ class Machine:
                     count += 1
         echoed = {"account": row["account"], "side": row["side"]} if mass else {}
         self._say(summary, one, quantity=count, **echoed)
+        if not mass:
+            self._change(ChangeKind.DAY_ENDED, one)
 
     # ------------------------------------------------------------------ checks
 
@@ -359,10 +404,12 @@ class Machine:
             require(same or empty, Reason.BOOK_NOT_EMPTY, Field.TICK)
             told = self._window.arrays
             self.instruments.replace(number, instrument, self.sequence, lambda: told()[1])
+        said = {"price": instrument.tick_parts[0], "quantity": instrument.lot,
+                "left": instrument.max_quantity}  # fmt: skip
         self._say(
-            EventKind.INSTRUMENT_ADDED if adding else EventKind.INSTRUMENT_CHANGED, number,
-            price=instrument.tick_parts[0], quantity=instrument.lot, left=instrument.max_quantity,
-        )  # fmt: skip
+            EventKind.INSTRUMENT_ADDED if adding else EventKind.INSTRUMENT_CHANGED, number, **said
+        )
+        self._change(ChangeKind.DEFINED, number, **said)
 
     def _add(self, instrument: Instrument) -> int:
         self._books.append(Book())

@@ -1,0 +1,33 @@
+"""Public changes: what everybody may know of what a command did to the books.
+
+One record for each order that is added, executed, reduced or deleted, in the order in which it
+happened, with what is left of its level.  No account and no client order id is in it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .schema import CHANGE_RECORD, ChangeFlag, ChangeKind
+
+__all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
+
+#: One change.  ``sequence`` and ``time`` (nanoseconds) are of the command.  ADDED: ``quantity``
+#: units of order ``order_id`` rest at ``price``, last in their level.  EXECUTED: ``quantity``
+#: units of it were traded at its price with ``taker_order_id``, as trade ``trade_id``.  REDUCED:
+#: it has ``quantity`` units less and keeps its place.  DELETED: the ``quantity`` units that it had
+#: are gone.  ``left``: what is open of the order afterwards; at 0 it is gone.  ``level_quantity``
+#: and ``level_orders``: what its level holds afterwards.  ``side``: the order's; the aggressor of
+#: a trade has the other one.  An amend that loses its place is a DELETED and, behind the trades
+#: of an order that crosses, an ADDED of what is left, both with the flag REPLACING.
+#: DEFINED: instrument ``instrument`` is new or has other parameters (mantissa of its tick in
+#: ``price``, lot in ``quantity``, largest quantity in ``left``).  DAY_ENDED: of ``instrument``, or
+#: of all if it is 0; its cancels stand before it.
+CHANGE = np.dtype(CHANGE_RECORD.dtype_spec())
+
+_ROW = CHANGE_RECORD.packer()
+
+
+def change_bytes(values: dict[str, int]) -> bytes:
+    """One `CHANGE` as its bytes; fields that are not given are zero."""
+    return _ROW.pack(*(values.get(name, 0) for name in CHANGE_RECORD.names))
