@@ -131,6 +131,10 @@ class SinkError(MatchcoreError):
     """A sink cannot follow the log: it belongs to another one, is ahead, or has another schema."""
 
 
+class FeedError(MatchcoreError):
+    """A feed cannot follow the log, or a subscriber a feed: another exchange, history or number."""
+
+
 class TooManyRows(MatchcoreError, ValueError):
     """A query has more rows than its limit."""
 

@@ -1,0 +1,42 @@
+"""`matchcore feed`: serves the market of an exchange to subscribers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from ..errors import InvalidArgument
+from ..feeds.serving import Feed, Outlet
+from ..journal import Keys
+from .options import directory_argument
+from .output import err, failing_kindly
+
+
+@click.command()
+@directory_argument
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path),
+              help="Directory where the feed keeps its place, so that it starts quickly.")  # fmt: skip
+def feed(directory: Path, state: Path | None) -> None:
+    """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
+
+    \b
+    Example:  matchcore feed exchange.d --web 8080 --state feed.d
+    """
+    with failing_kindly(False):
+        outlets: list[Outlet] = []
+        if not outlets:
+            raise InvalidArgument("nothing to serve: name at least one face, for example --web")
+        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=Keys.from_environment())))
+
+
+async def _serve(served: Feed) -> None:
+    """Until Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    err.print(f"matchcore: feed of session {served.stream.session}; Ctrl-C ends it")
+    await served.run(stop)

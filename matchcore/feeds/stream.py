@@ -1,0 +1,181 @@
+"""The numbered stream of an exchange's public changes, derived from its log.
+
+A number is the place of a change among all changes since the log began, from 1.  So every stream
+of one log, wherever it started, gives the same changes under the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._closing import Closing
+from ..engine.recovery import look, upgrade
+from ..errors import FeedError, LogDamaged
+from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, segments_of
+from ..machine import machine_class
+from ..records.commands import defines
+
+BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
+SESSION_CHARACTERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes in a row: ``rows``, a `CHANGE` array, has the numbers from ``first`` on.
+
+    One that defines an instrument is the last one, so the parameters of the instruments are the
+    same for all rows.  ``epoch``: of the engine that wrote the last command.
+    """
+
+    first: int
+    epoch: int
+    rows: NDArray[np.void]
+
+    @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return self.first + len(self.rows) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a stream stands: behind command ``sequence``, ``number`` is its next number.
+
+    ``identity`` is the exchange's and ``chain`` the digest of the log there, in hexadecimal.
+    """
+
+    identity: str
+    sequence: int
+    number: int
+    chain: str
+
+    def save(self, path: Path) -> None:
+        """Replaces the file, as a whole or not at all."""
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Mark:
+        """`FeedError` for a file that holds no mark."""
+        try:
+            said = json.loads(path.read_text())
+            mark = cls(**said)
+            fine = all(
+                (type(mark.identity) is str, type(mark.chain) is str,
+                 type(mark.sequence) is int and 0 <= mark.sequence < 2**64,
+                 type(mark.number) is int and 1 <= mark.number < 2**64)
+            )  # fmt: skip
+            bytes.fromhex(mark.identity + mark.chain)
+        except (ValueError, TypeError):
+            fine = False
+        if not fine:
+            raise FeedError(f"{path}: not the mark of a feed; remove it to derive it again")
+        return mark
+
+
+class Stream(Closing):
+    """Follows the log of an exchange and gives its public changes, also while an engine writes.
+
+    It starts at the log's beginning or at ``mark``, an earlier stream's.  ``keys`` and ``machine``
+    as for `Engine.open`.  Only durable commands are read.  Not for two threads.
+
+    `FeedError` if the log's beginning is archived and there is no mark, or for a mark of another
+    exchange or history; LogError, `LogDamaged`, `KeyRefused`, `UnknownRules` as `Engine.open`;
+    `LogFailed` if the system refuses a file of the log, which may pass.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        mark: Mark | None = None,
+        keys: Keys | None = None,
+        machine: str = "cython",
+    ) -> None:
+        self.directory = Path(path)
+        self.identity = identity_of(self.directory)
+        self._chain = ""
+        if mark is None:
+            self._reader, self.number = self._from_the_beginning(keys), 1
+            #: The machine behind the last change: its books and instruments may be looked at.
+            self.machine = machine_class(machine)()
+        else:
+            self._reader, self.number = self._from_mark(mark, keys), mark.number
+            self._chain = mark.chain
+            self.machine = look(self.directory, machine, sequence=mark.sequence, keys=keys).machine
+
+    def _from_the_beginning(self, keys: Keys | None) -> LogReader:
+        first = segments_of(self.directory)[0]
+        if first > 1:
+            raise FeedError(
+                f"{self.directory}: the log begins with sequence {first}, and a feed counts its"
+                " numbers from the first: restore the archived segments once, or copy the state of"
+                " a feed that has run"
+            )
+        return LogReader(self.directory, keys=keys)
+
+    def _from_mark(self, mark: Mark, keys: Keys | None) -> LogReader:
+        if bytes.fromhex(mark.identity) != self.identity:
+            raise FeedError(
+                f"the feed's state is of exchange {mark.identity}, and {self.directory} holds"
+                f" {self.identity.hex()}: start with a state of its own"
+            )
+        try:
+            if mark.sequence:
+                check_past(self.directory, mark.sequence, bytes.fromhex(mark.chain), keys=keys)
+            return LogReader(self.directory, after=mark.sequence, keys=keys)
+        except LogDamaged as error:
+            raise FeedError(
+                f"the feed's state, of sequence {mark.sequence}, does not fit the log: {error};"
+                " remove it to derive it again from the log's beginning"
+            ) from error
+
+    @property
+    def session(self) -> str:
+        """Ten characters that name the stream: it never gets other numbers."""
+        return self.identity.hex()[:SESSION_CHARACTERS].upper()
+
+    @property
+    def sequence(self) -> int:
+        """Of the last command that was read."""
+        return self.machine.sequence
+
+    def poll(self) -> Iterator[Changes]:
+        """What the log has now; nothing if it has nothing new.  Take all of it."""
+        for batch in batches(self._frames(), BUNDLE_COMMANDS):
+            if batch.rules:
+                upgrade(self.machine, batch)
+                continue
+            for part in _apart(batch.commands):
+                rows = self.machine.changes(part)
+                if len(rows):
+                    changes = Changes(self.number, batch.epoch, rows)
+                    self.number += len(rows)
+                    yield changes
+
+    def _frames(self) -> Iterator[Frame]:
+        for frame in self._reader.read():
+            self._chain = frame.chain.hex()
+            yield frame
+
+    def mark(self) -> Mark:
+        """Where it stands; not while a `poll` is under way."""
+        return Mark(self.identity.hex(), self.sequence, self.number, self._chain)
+
+    def close(self) -> None:
+        """Closes the files of the log."""
+        self._reader.close()
+
+
+def _apart(commands: NDArray[np.void]) -> list[NDArray[np.void]]:
+    """Parts that end with a command that defines an instrument, and the rest."""
+    at = np.flatnonzero(defines(commands)) + 1
+    return [part for part in np.split(commands, at) if len(part)] if len(at) else [commands]
