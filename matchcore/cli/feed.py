@@ -18,7 +18,7 @@ from .output import err, failing_kindly
 @click.command()
 @directory_argument
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
-              help="Directory where the feed keeps its place, so that it starts quickly.")  # fmt: skip
+              help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
 def feed(directory: Path, state: Path | None) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
