@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matchcore
+from matchcore import feeds
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# API reference
@@ -34,6 +35,10 @@ SECTIONS = {
 }  # fmt: skip
 
 
+def value_of(name: str) -> Any:
+    return getattr(feeds if name in feeds.__all__ else matchcore, name)
+
+
 def public_names() -> dict[str, list[str]]:
     """Section -> names: those above, then the codes, records, errors and whatever is left."""
     left = [name for name in matchcore.__all__ if not name.startswith("__")]
@@ -47,8 +52,9 @@ def public_names() -> dict[str, list[str]]:
         "Everything else": lambda value: True,
     }
     for section, belongs in groups.items():
-        found[section] = [name for name in left if belongs(getattr(matchcore, name))]
+        found[section] = [name for name in left if belongs(value_of(name))]
         left = [name for name in left if name not in found[section]]
+    found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
     return found
 
 
@@ -136,7 +142,7 @@ def _quoted(doc: str) -> Iterator[str]:
 
 
 def entry(name: str) -> Iterator[str]:
-    value = getattr(matchcore, name)
+    value = value_of(name)
     yield f"### {name}"
     yield ""
     if isinstance(value, type) and issubclass(value, enum.Enum):
@@ -198,7 +204,7 @@ def undocumented() -> list[str]:
     """
     found = []
     for name in (name for names in public_names().values() for name in names):
-        value = getattr(matchcore, name)
+        value = value_of(name)
         is_class = isinstance(value, type)
         if (is_class or inspect.isfunction(value)) and (
             not _text(value) or _text(value).startswith(f"{name}(")  # of a dataclass, made

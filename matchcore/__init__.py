@@ -12,6 +12,7 @@ from .engine.forks import Fork
 from .engine.recovery import Recovery
 from .engine.submissions import Commit
 from .errors import (
+    FeedError,
     InstrumentConflict,
     InvalidArgument,
     InvalidCommand,
@@ -37,11 +38,14 @@ from .journal import Keys, MemoryLog, Position
 from .machine._machine import Machine
 from .machine._orderbook import OrderBook
 from .machine.state import State
+from .records.changes import CHANGE
 from .records.codec import encode, encode_all
 from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
 from .records.schema import (
+    ChangeFlag,
+    ChangeKind,
     EventKind,
     Field,
     Flag,
@@ -98,6 +102,7 @@ def get_include() -> str:
 
 
 __all__ = [
+    "CHANGE",
     "COMMAND",
     "EVENT",
     "INSTRUMENT",
@@ -109,7 +114,9 @@ __all__ = [
     "AsyncEngine",
     "BookView",
     "Cancel",
+    "ChangeFlag",
     "ChangeInstrument",
+    "ChangeKind",
     "Command",
     "Commit",
     "Depth",
@@ -118,6 +125,7 @@ __all__ = [
     "EndDay",
     "Engine",
     "EventKind",
+    "FeedError",
     "Field",
     "Flag",
     "Follower",

@@ -57,14 +57,14 @@ class Mark:
     chain: str
 
     def save(self, path: Path) -> None:
-        """Replaces the file, as a whole or not at all."""
+        """Writes it to the file ``path``, as a whole or not at all."""
         fresh = path.with_name(path.name + ".new")
         fresh.write_text(json.dumps(asdict(self)))
         fresh.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Mark:
-        """`FeedError` for a file that holds no mark."""
+        """The mark in the file ``path``; `FeedError` if it holds none."""
         try:
             said = json.loads(path.read_text())
             mark = cls(**said)

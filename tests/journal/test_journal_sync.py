@@ -103,9 +103,7 @@ def test_no_segment_follows_one_whose_sync_has_failed(tmp_path: Path, held: Held
     held.error = OSError(errno.EIO, os.strerror(errno.EIO))
     syncing = beside(lambda: quietly(log.sync))
     assert held.entered.acquire(timeout=20)
-    rotating = beside(
-        lambda: quietly(lambda: [log.append(orders(150, n), 1) for n in range(1, 4)])
-    )
+    rotating = beside(lambda: quietly(lambda: [log.append(orders(150, n), 1) for n in range(1, 4)]))
     rotating.join(0.3)
     assert rotating.is_alive()
     held.let()

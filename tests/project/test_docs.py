@@ -133,6 +133,8 @@ def test_cannot_is_one_word() -> None:
     for path, text in [*((page, page.read_text()) for page in MARKDOWN), *docstrings()]:
         found = re.search(r"\bcan\s+not\b", text, re.IGNORECASE)
         assert found is None, f"{path}: {text[found.start() - 40 : found.end() + 40]!r}"
+
+
 def test_the_changelog_says_each_thing_once() -> None:
     """Branches that are merged line by line leave sections and entries twice."""
     entry = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1]

@@ -90,7 +90,8 @@ def main() -> None:
     if directory.exists():
         raise SystemExit(f"{directory} is there: golden files are for ever")
     instruments = [
-        Instrument("ONE", "0.01"), Instrument("TWO", "0.5", lot=3, max_quantity=999, max_orders=15),
+        Instrument("ONE", "0.01"),
+        Instrument("TWO", "0.5", lot=3, max_quantity=999, max_orders=15),
     ]
     with Engine.open(directory, instruments=instruments, clock=lambda: 1) as engine:
         before = engine.sequence
