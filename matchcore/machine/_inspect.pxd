@@ -1,11 +1,12 @@
 # Looking into a book, filling one from a state, checking that it is sound; arrays of records.
 from .._book cimport Book, Core
 from .core.pool cimport Pool
-from .core.records cimport mc_order, u64
+from .core.records cimport i64, mc_order, u8, u64
 
 cdef object in_one_row(commands)
 cdef object one_after_the_other(list parts)
 cdef object orders_array(const Book* book)
+cdef object level_array(const Book* book, u8 side, i64 price)
 cdef object levels_array(const Book* book, side, depth)
 cdef object order_row(const Book* book, u64 order_id)
 cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,

@@ -82,6 +82,24 @@ cdef object orders_array(const Book* book):
     return array
 
 
+cdef object level_array(const Book* book, u8 side, i64 price):
+    """The orders of one level as an `ORDER` array, oldest first."""
+    cdef Py_buffer target
+    cdef mc_order* into
+    cdef Ladder* ladder = <Ladder*>&book.sides[side - 1]
+    cdef Level* level = level_at(ladder, ladder_key(ladder, price))
+    cdef Order* order = level.head if level != NULL else NULL
+    array = np.empty(level.orders if order != NULL else 0, ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    into = <mc_order*>target.buf
+    while order != NULL:
+        show_order(order, into)
+        into += 1
+        order = order.next
+    PyBuffer_Release(&target)
+    return array
+
+
 cdef object levels_array(const Book* book, side, depth):
     """Up to depth levels (None: all) as a `LEVEL` array, best first."""
     cdef Py_buffer target
@@ -296,8 +314,7 @@ cdef int book_check(Book* book) except -1:
             ladder.hot_block = ~<u64>0      # the long way round
             assert ladder_find(ladder, key) == hot, f"{where}: hot leaf"
     assert orders == book.ids.count, f"instrument {book.instrument}: {book.ids.count} of {orders} orders"
-    if book.sides[0].levels and book.sides[1].levels:
-        assert (book.sides[0].best ^ book.sides[0].flip) + <u64>(<u64>1 << 63) < (
-            (book.sides[1].best ^ book.sides[1].flip) + <u64>(<u64>1 << 63)), (
+    if book.sides[0].levels:
+        assert not crosses(&book.sides[1], ~book.sides[0].best), (
             f"instrument {book.instrument}: the book is crossed")
     return check_ids(book)

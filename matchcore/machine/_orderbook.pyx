@@ -3,30 +3,36 @@
 
 Methods are plain C methods (binding=False), a tenth faster to call than Cython's functions.
 """
+import hashlib
+from copy import copy as copied
+
 import numpy as np
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bool cimport PyBool_Check
 from cpython.long cimport PyLong_Check
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from .._book cimport (FULL, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
+from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
                      core_drop, core_init, orders_run)
-from .core.ids cimport ids_look_up
-from ._inspect cimport (book_check, fresh_secret, levels_array, order_row, orders_array,
-                        pool_check)
+from .core.emit cimport emit_refusal, emit_trade
+from .core.ids cimport ids_hash, ids_look_up
+from ._changes cimport Before, changes_of, fills_of, level_now
+from ._inspect cimport (book_check, book_restore, fresh_secret, level_array, levels_array,
+                        order_row, orders_array, pool_check)
 from .core.ladder cimport Ladder, ladder_key
-from .core.pool cimport Level
+from .core.pool cimport Level, Order
 from .core.records cimport *
-from .core.resting cimport level_at
+from .core.resting cimport book_remove, level_at, shrink
 
 from ..records.arguments import UINT64_MAX, flag, integer, side_code
-from ..errors import OrderRejected
+from ..errors import OrderRejected, SnapshotDamaged
 from ..records.events import EVENT
 from ..records.schema import Field as FieldCode
 from ..records.schema import Reason as ReasonCode
+from .book_state import BookState
 
 
 #: argument -> what its field holds
@@ -65,6 +71,11 @@ def beyond(**arguments):
             integer(value, name, *RANGES[name])
 
 
+def restored(cls, data):
+    """The book that these bytes describe, for copies and processes."""
+    return cls.from_bytes(data)
+
+
 cdef class OrderBook:
     """A price-time-priority book of one instrument; prices in ticks, quantities in units.
 
@@ -77,8 +88,13 @@ cdef class OrderBook:
     >>> book.trades["price"].tolist(), book.best_ask, book.quantity_at(Side.SELL, 1914)
     ([1914], 1914, 44)
 
-    ``lot``, ``max_quantity`` and ``max_orders`` are those of an `Instrument`.  Arguments of the
-    methods:
+    ``lot``, ``max_quantity`` and ``max_orders`` are those of an `Instrument`.  With ``matching``
+    False nothing ever trades at once: the book of another exchange, kept from its feed, may be
+    crossed.  An order that cannot rest is then cancelled; `execute` reports what traded there.
+
+    Books can be copied with `copy` and sent to other processes; the copy has no last call.
+
+    Arguments of the methods:
 
     - ``order_id``, ``account``, ``client_order_id``: unsigned 64-bit numbers.
     - ``side``: a `Side`.
@@ -94,8 +110,10 @@ cdef class OrderBook:
     cdef mc_event* buffer
     cdef size_t capacity
     cdef size_t written     # events of the last call
+    cdef Before before      # the last call, if it was to amend or to execute
 
-    def __cinit__(self, *, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
+    def __cinit__(self, *, matching=True, lot=1, max_quantity=INT64_MAX, max_orders=0xffffffff):
+        cdef bint apart = not flag(matching, "matching")
         cdef i64 lot_units = integer(lot, "lot", 1)
         cdef i64 quantity_max = integer(max_quantity, "max_quantity", lot_units)
         cdef i64 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
@@ -108,6 +126,7 @@ cdef class OrderBook:
         self.book.lot = lot_units
         self.book.quantity_max = quantity_max
         self.book.orders_max = orders_max
+        self.book.sides[0].apart = self.book.sides[1].apart = apart
 
     def __dealloc__(self):          # also where __cinit__ was not reached, for its arguments
         free(self.buffer)
@@ -117,12 +136,16 @@ cdef class OrderBook:
     cdef int run(self, const mc_command* command) except -1:
         """Applies one command; its events are then in buffer.  OrderRejected when refused."""
         self.apply(command)
+        return self.accept()
+
+    cdef int accept(self) except -1:
+        """OrderRejected when the last call was refused."""
         if self.buffer.kind == REJECTED:
             raise OrderRejected(ReasonCode(self.buffer.reason), FieldCode(self.buffer.field))
         return 0
 
-    cdef int apply(self, const mc_command* command) except -1:
-        """As run, but a refusal is an event like any other."""
+    cdef int apply(self, const mc_command* command, size_t count=1) except -1:
+        """As run, but a refusal is an event like any other; of no command, ends the one before."""
         cdef Events events
         cdef size_t taken = 0, step
         cdef Halt halt = FULL
@@ -130,9 +153,10 @@ cdef class OrderBook:
         cdef void* grown
         events.at = self.buffer
         self.written = 0
+        self.before.left = 0
         while True:
             events.end = self.buffer + self.capacity - 2
-            halt = orders_run(&self.core, &book, 1, command + taken, 1 - taken, &step,
+            halt = orders_run(&self.core, &book, 1, command + taken, count - taken, &step,
                               &events)
             taken += step
             self.written = events.at - self.buffer
@@ -210,6 +234,8 @@ cdef class OrderBook:
         Raises `OrderRejected`.
         """
         cdef mc_command command
+        cdef Order* order
+        cdef Before before = self.before
         memset(&command, 0, sizeof(command))
         try:
             command.order_id = unsigned(order_id, "order_id")
@@ -225,7 +251,12 @@ cdef class OrderBook:
             command.flags |= KEEP_QUANTITY
         if price is None:
             command.flags |= KEEP_PRICE
+        order = ids_look_up(&self.book.ids, command.order_id)
+        if order != NULL:
+            before.price = order.price
+            before.left = order.left
         self.run(&command)
+        self.before = before
         return self.traded()
 
     def reduce(self, order_id, quantity):
@@ -244,6 +275,57 @@ cdef class OrderBook:
         command.kind = REDUCE
         self.run(&command)
         return self.buffer.left
+
+    def execute(self, order_id, quantity, price=None):
+        """Trades ``quantity`` of ``order_id``, whatever its place; returns its open quantity.
+
+        ``price`` is that of the trade, None for that of the order.  Nobody is the taker.  The
+        order keeps its place, and is gone when nothing is left.  Raises `OrderRejected`, with
+        QUANTITY_TOO_LARGE for more than its open quantity.  O(1).
+        """
+        cdef mc_command command
+        memset(&command, 0, sizeof(command))
+        try:
+            command.order_id = unsigned(order_id, "order_id")
+            command.quantity = signed(quantity, "quantity")
+            if price is not None:
+                command.price = signed(price, "price")
+        except OverflowError:
+            beyond(order_id=order_id, quantity=quantity, price=price)
+        command.instrument = 1
+        if self.core.pending.stage != IDLE:
+            self.apply(NULL, 0)
+        self.take(&command, price is None)
+        self.accept()
+        return self.buffer.left
+
+    cdef void take(self, mc_command* command, bint at_its_price) noexcept:
+        """A trade of one resting order with nobody, or a refusal; the event is then in buffer."""
+        cdef Order* order = ids_look_up(&self.book.ids, command.order_id)
+        cdef mc_event* event = self.buffer
+        cdef mc_command nobody
+        cdef Events events
+        events.at = event
+        self.core.sequence += 1
+        self.written = 1
+        if command.quantity <= 0:
+            emit_refusal(&self.core, command, R_QUANTITY_NOT_POSITIVE, F_QUANTITY, &events)
+        elif order == NULL:
+            emit_refusal(&self.core, command, R_UNKNOWN_ORDER, F_ORDER_ID, &events)
+        elif command.quantity > order.left:
+            emit_refusal(&self.core, command, R_QUANTITY_TOO_LARGE, F_QUANTITY, &events)
+        elif command.quantity != order.left and command.quantity % self.book.lot:
+            emit_refusal(&self.core, command, R_OFF_LOT, F_QUANTITY, &events)
+        else:
+            self.before.price = order.price
+            memset(&nobody, 0, sizeof(nobody))
+            shrink(&self.book, order, order.left - command.quantity)
+            emit_trade(&self.core, &events, 1, order, &nobody, command.quantity, 0)
+            if not at_its_price:
+                event.price = command.price
+            if order.left == 0:
+                book_remove(&self.core, &self.book, order,
+                            ids_hash(&self.book.ids, order.order_id))
 
     @property
     def last_order_id(self):
@@ -266,6 +348,21 @@ cdef class OrderBook:
         """The fills of the last call, an `EVENT` array."""
         events = self.events
         return events[events["kind"] == TRADED]
+
+    @property
+    def fills(self):
+        """The fills of the last call as a list of ``(order_id, price, quantity)``: the resting
+        order, the price in ticks, the units traded.  Cheaper than `trades`."""
+        return fills_of(self.buffer, self.written)
+
+    @property
+    def changed_levels(self):
+        """The levels that the last call changed, each once, as they are now: a list of
+        ``(side, price, quantity, orders)``, the last two 0 for a level that is gone.
+
+        First those that the order traded with, best first; then that which it left; last its own.
+        """
+        return changes_of(&self.book, self.buffer, self.written, self.before)
 
     @property
     def best_bid(self):
@@ -300,9 +397,72 @@ cdef class OrderBook:
         """All resting orders as an `ORDER` array: buys, then sells, best to worst, oldest first."""
         return orders_array(&self.book)
 
+    def orders_at(self, side, price):
+        """The orders of ``side`` at ``price`` as an `ORDER` array, oldest first.  O(orders there)."""
+        return level_array(&self.book, side_code(side), integer(price, "price"))
+
+    def ahead(self, order_id):
+        """What is before ``order_id`` in its queue, as ``(orders, quantity)``; None if it is not
+        live.  ``(0, 0)`` is the oldest order of its level.  O(orders before it)."""
+        cdef const Order* order
+        cdef i64 orders = 0, quantity = 0
+        cdef u64 wanted = integer(order_id, "order_id", 0, UINT64_MAX)
+        order = ids_look_up(&self.book.ids, wanted)
+        if order == NULL:
+            return None
+        while order.prev != NULL:
+            order = order.prev
+            orders += 1
+            quantity += order.left
+        return orders, quantity
+
     def order(self, order_id):
         """The live order with the id ``order_id`` as an `ORDER` row, or None.  O(1)."""
         return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
+
+    @property
+    def matching(self):
+        """False for a book that never matches."""
+        return self.book.sides[0].apart == 0
+
+    def to_bytes(self):
+        """The whole book as bytes: limits, counters and orders.  Equal for equal books."""
+        return BookState(
+            int(self.matching), self.book.lot, self.book.quantity_max, self.book.orders_max,
+            self.core.sequence, self.core.next_order_id, self.core.next_trade_id, self.orders(),
+        ).to_bytes()
+
+    def digest(self):
+        """SHA-256 of `to_bytes` in hexadecimal: the same calls give the same digest."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @classmethod
+    def from_bytes(cls, data):
+        """The book whose `to_bytes` are ``data``; `SnapshotDamaged` for what no book has written."""
+        cdef OrderBook book
+        cdef Py_buffer source
+        cdef const char* wrong
+        state = BookState.from_bytes(data)
+        book = cls.__new__(cls, matching=state.matching, lot=state.lot,
+                           max_quantity=state.max_quantity, max_orders=state.max_orders)
+        book.core.sequence = state.sequence
+        book.core.next_order_id = state.next_order_id
+        book.core.next_trade_id = state.next_trade_id
+        PyObject_GetBuffer(state.orders, &source, PyBUF_SIMPLE)
+        with nogil:
+            wrong = book_restore(&book.core, &book.book, <const mc_order*>source.buf,
+                                 <size_t>source.len // sizeof(mc_order))
+        PyBuffer_Release(&source)
+        if wrong != NULL:
+            raise SnapshotDamaged(f"OrderBook: {wrong.decode('ascii')}")
+        return book
+
+    def copy(self):
+        """A book of its own in the same state.  O(orders)."""
+        return copied(self)
+
+    def __reduce__(self):
+        return restored, (type(self), self.to_bytes()), getattr(self, "__dict__", None) or None
 
     def __len__(self):
         return self.book.ids.count

@@ -90,6 +90,10 @@ def added(name: str) -> Callable[[World, Any], Any]:
     return add
 
 
+def executed(book: mc.OrderBook, price: Any) -> Any:
+    return book.execute(1, 2, price), book.fills
+
+
 CASES = {
     "NewOrder quantity": Case("quantity", 5, order("quantity")),
     "NewOrder account": Case("account", 5, order("account")),
@@ -129,6 +133,13 @@ CASES = {
     "amend price": Case("price", 1, lambda w, v: w.book().amend(1, 2, v), none=True),
     "OrderBook.reduce": Case("order_id", 1, lambda w, v: w.book().reduce(v, 2)),
     "reduce quantity": Case("quantity", 1, lambda w, v: w.book().reduce(1, v)),
+    "OrderBook matching": Case("matching", 1, lambda w, v: mc.OrderBook(matching=v).matching),
+    "OrderBook.execute": Case("order_id", 1, lambda w, v: w.book().execute(v, 2)),
+    "execute quantity": Case("quantity", 1, lambda w, v: w.book().execute(1, v)),
+    "execute price": Case("price", 1, lambda w, v: executed(w.book(), v), none=True),
+    "orders_at side": Case("side", 2, lambda w, v: w.book().orders_at(v, 10).tobytes()),
+    "orders_at price": Case("price", 10, lambda w, v: w.book().orders_at(SELL, v).tobytes()),
+    "OrderBook.ahead": Case("order_id", 1, lambda w, v: w.book().ahead(v)),
     "quantity_at side": Case("side", 2, lambda w, v: w.book().quantity_at(v, 10)),
     "quantity_at price": Case("price", 10, lambda w, v: w.book().quantity_at(SELL, v)),
     "OrderBook.levels": Case("side", 2, lambda w, v: w.book().levels(v)),
@@ -194,7 +205,7 @@ def test_numpy_integers_are_integers(world: World, what: str) -> None:
 def test_what_is_no_integer_is_refused_by_its_name(world: World, what: str) -> None:
     case = CASES[what]
     for value in WRONG + ((None,) if not case.none else ()):
-        if case.name == "post_only" and isinstance(value, bool | np.bool_):
+        if case.name in ("post_only", "matching") and isinstance(value, bool | np.bool_):
             continue
         symbols = what in ("directory[]", "directory.get", "directory.ticks", "directory.replace")
         if symbols and isinstance(value, str | bytes):

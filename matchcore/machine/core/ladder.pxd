@@ -7,7 +7,7 @@
 # A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
 # time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
 from .pool cimport Leaf, Level, Node, Order, Pool, Stem, slots_give, slots_take
-from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u32, u64
+from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u16, u32, u64
 
 cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
@@ -21,7 +21,8 @@ cdef struct Ladder:         # one cache line
     u64 flip                # price ^ flip = key
     void* root              # a Leaf when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
-    u32 height              # 0: no tree
+    u16 height              # 0: no tree
+    u16 apart               # not 0: no order of the other side trades with this one
     u32 weights             # the upper bits of all quantities that a level has ever held
 
 cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
@@ -31,6 +32,7 @@ cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.hot_block = ~<u64>0
     ladder.root = NULL
     ladder.height = 0
+    ladder.apart = 0
     ladder.prefix = 0
     ladder.weights = 0
     ladder.flip = ((<u64>1 << 63) - 1) if side == BUY else (<u64>1 << 63)

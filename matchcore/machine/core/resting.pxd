@@ -98,7 +98,7 @@ cdef inline Level* level_at(Ladder* ladder, u64 key) noexcept nogil:
 
 cdef inline bint crosses(const Ladder* other, u64 limit) noexcept nogil:
     """True if an order that takes from this side up to a limit would trade at once."""
-    return other.best <= limit and other.levels > 0
+    return other.best <= limit and other.levels > 0 and not other.apart
 
 
 cdef inline bint overflows(Ladder* ladder, u64 key, i64 quantity, i64 leaving) noexcept nogil:
@@ -114,7 +114,7 @@ cdef inline bint can_fill(Ladder* ladder, u64 limit, i64 quantity) noexcept nogi
     """True if the whole quantity can trade at once.  O(levels it takes)."""
     cdef u64 key = ladder.best
     cdef i64 here
-    if ladder.levels == 0:
+    if not crosses(ladder, limit):
         return False
     while key <= limit:
         here = level_at(ladder, key).quantity

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .machine import Machine
+from .order_book import OrderBook
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "OrderBook"]

@@ -26,7 +26,8 @@ class Order:
 class Book:
     """One instrument: per side price -> queue, and every live order by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, matching: bool = True) -> None:
+        self.matching = matching
         self.sides: dict[int, SortedDict] = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
         self.live: dict[int, Order] = {}
 
@@ -41,8 +42,10 @@ class Book:
     def crosses(self, side: int, price: int | None) -> bool:
         """True if an order of this side and price (None: any) would trade at once."""
         best = self.best(other(side))
-        if best is None or price is None:
-            return best is not None
+        if best is None or not self.matching:
+            return False
+        if price is None:
+            return True
         return best <= price if side == Side.BUY else best >= price
 
     def orders(self) -> Iterator[Order]:

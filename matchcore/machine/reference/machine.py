@@ -67,6 +67,8 @@ def require(condition: bool, reason: Reason, field: Field) -> None:
 class Machine:
     """All instruments: commands in, events out; the interface of the compiled one."""
 
+    matching = True  # see `OrderBook`
+
     def __init__(self, reserve: int = 0) -> None:
         reserved(reserve)  # speed is not its business
         self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
@@ -249,6 +251,8 @@ class Machine:
 
     def _fillable(self, book: Book, order: Order, limit: int | None) -> bool:
         """True if the other side holds the whole quantity at the limit or better."""
+        if not book.crosses(order.side, limit):
+            return False
         there = 0
         for price in book.prices(other(order.side)):
             if limit is not None and (price > limit if order.side == Side.BUY else price < limit):
@@ -412,7 +416,7 @@ class Machine:
         self._change(ChangeKind.DEFINED, number, **said)
 
     def _add(self, instrument: Instrument) -> int:
-        self._books.append(Book())
+        self._books.append(Book(self.matching))
         return self.instruments.add(instrument)
 
     # ------------------------------------------------------------------ looking
@@ -479,8 +483,8 @@ class Machine:
         """Asserts every invariant of every book."""
         for number, book in enumerate(self._books, 1):
             where = f"instrument {number}"
-            bid, ask = book.best(Side.BUY), book.best(Side.SELL)
-            assert bid is None or ask is None or bid < ask, f"{where}: crossed, {bid} and {ask}"
+            bid = book.best(Side.BUY)
+            assert bid is None or not book.crosses(Side.BUY, bid), f"{where}: crossed at {bid}"
             queued = list(book.orders())
             assert {id(o) for o in queued} == {id(o) for o in book.live.values()}, f"{where}: ids"
             assert len(queued) == len(book.live), f"{where}: an order twice"
