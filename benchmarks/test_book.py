@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
+
+import pytest
 
 import matchcore as mc
 
 
+@pytest.mark.parametrize("what", ["__class__", "fills", "changed_levels", "trades"])
 def test_order_book_add_and_cancel(
-    rate: Callable[..., Any], book_flow: list[tuple[int, ...]]
+    rate: Callable[..., Any], book_flow: list[tuple[int, ...]], what: str
 ) -> None:
+    """Each call, and what is read after it; of `__class__` only the reading costs anything."""
+    read = attrgetter(what)
+
     def work(book: mc.OrderBook) -> None:
         add, cancel = book.add, book.cancel
         for operation in book_flow:
@@ -18,8 +26,29 @@ def test_order_book_add_and_cancel(
                 add(*operation)
             else:
                 cancel(operation[0])
+            read(book)
 
     rate(len(book_flow), lambda: (mc.OrderBook(),), work)
+
+
+@pytest.mark.parametrize("call", ["cancel", "execute", "reduce"])
+def test_taking_off_a_crossed_book(rate: Callable[..., Any], call: str) -> None:
+    """From 100,000 orders, each once, in random order: all of it, or of `reduce` a part."""
+    orders = list(range(1, 100_001))
+    random.Random(5).shuffle(orders)
+    more = {"cancel": (), "execute": (10,), "reduce": (3,)}[call]
+
+    def setup() -> tuple[Callable[..., int]]:
+        book = mc.OrderBook(matching=False)
+        for order in orders:
+            book.add(order, 1 + order % 2, 1000 + order % 50, 10)
+        return (getattr(book, call),)
+
+    def work(take: Callable[..., int]) -> None:
+        for order in reversed(orders):
+            take(order, *more)
+
+    rate(len(orders), setup, work)
 
 
 def test_amend_keeps_place(rate: Callable[..., Any]) -> None:
