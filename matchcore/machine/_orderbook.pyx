@@ -319,13 +319,13 @@ cdef class OrderBook:
         else:
             self.before.price = order.price
             memset(&nobody, 0, sizeof(nobody))
-            shrink(&self.book, order, order.left - command.quantity)
+            shrink(&self.core, &self.book, order, order.left - command.quantity)
             emit_trade(&self.core, &events, 1, order, &nobody, command.quantity, 0)
             if not at_its_price:
                 event.price = command.price
             if order.left == 0:
                 book_remove(&self.core, &self.book, order,
-                            ids_hash(&self.book.ids, order.order_id))
+                            ids_hash(&self.book.ids, order.order_id), 0)
 
     @property
     def last_order_id(self):

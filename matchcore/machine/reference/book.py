@@ -48,6 +48,16 @@ class Book:
             return True
         return best <= price if side == Side.BUY else best >= price
 
+    def can_fill(self, side: int, price: int | None, quantity: int) -> bool:
+        """True if an order of this side and price would trade the whole quantity at once."""
+        there = 0
+        if self.crosses(side, price):
+            for best in self.prices(other(side)):
+                if price is not None and (best > price if side == Side.BUY else best < price):
+                    break
+                there += self.total(other(side), best)
+        return there >= quantity
+
     def orders(self) -> Iterator[Order]:
         """Buys, then sells; best price to worst; oldest first."""
         for side in (Side.BUY, Side.SELL):

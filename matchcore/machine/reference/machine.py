@@ -233,7 +233,7 @@ class Machine:
             row["side"], row["price"], row["quantity"], tif, row["flags"],
         )  # fmt: skip
         self._say(EventKind.ACCEPTED, instrument, order, quantity=order.left, left=order.left)
-        if tif == TimeInForce.FOK and not self._fillable(book, order, price):
+        if tif == TimeInForce.FOK and not book.can_fill(order.side, price, order.left):
             self._say_cancelled(instrument, order, Reason.FILL_OR_KILL)
             return
         self._take(book, instrument, order, price)
@@ -248,17 +248,6 @@ class Machine:
             self.next_order_id += 1
         self.next_order_id += 1
         return self.next_order_id - 1
-
-    def _fillable(self, book: Book, order: Order, limit: int | None) -> bool:
-        """True if the other side holds the whole quantity at the limit or better."""
-        if not book.crosses(order.side, limit):
-            return False
-        there = 0
-        for price in book.prices(other(order.side)):
-            if limit is not None and (price > limit if order.side == Side.BUY else price < limit):
-                break
-            there += book.total(other(order.side), price)
-        return there >= order.left
 
     def _take(self, book: Book, instrument: int, taker: Order, limit: int | None) -> None:
         """Trades while the best price of the other side is within the limit: oldest first."""
