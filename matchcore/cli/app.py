@@ -11,6 +11,7 @@ from .book import book
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .feed import feed
 from .follow import follow
 from .import_ import import_
 from .info import info
@@ -44,7 +45,7 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, follow, reconcile, rebuild, query, ddl_command, draw_command, bench,
-    torture,
+    upgrade_rules_command, follow, feed, reconcile, rebuild, query, ddl_command, draw_command,
+    bench, torture,
 ):  # fmt: skip
     app.add_command(command)

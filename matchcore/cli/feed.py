@@ -4,39 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.serving import Feed, Outlet
+from ..feeds.serving import Feed, Outlet, Source
 from ..journal import Keys
-from .options import directory_argument
+from .feed_lines import line_options, line_outlets, upstream_of
 from .output import err, failing_kindly
 
 
 @click.command()
-@directory_argument
+@click.argument("directory", required=False,
+                type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
-def feed(directory: Path, state: Path | None) -> None:
+@line_options
+def feed(directory: Path | None, state: Path | None, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
-    Example:  matchcore feed exchange.d --web 8080 --state feed.d
+    Examples:  matchcore feed exchange.d --line 7001 --state feed.d
+               matchcore feed --upstream 10.0.0.1:7001 --upstream 10.0.0.2:7001 --line 7001
+
+    The second one is a relay: it needs no exchange, and serves the same numbers.  The environment
+    variables MATCHCORE_LINE_TOKEN and MATCHCORE_UPSTREAM_TOKEN hold the tokens that clients of the
+    line must send, and that the relay sends.
     """
     with failing_kindly(False):
-        outlets: list[Outlet] = []
+        if bool(directory) == bool(options["upstream"]):
+            raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
+        outlets = line_outlets(**options)
         if not outlets:
-            raise InvalidArgument("nothing to serve: name at least one face, for example --web")
-        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=Keys.from_environment())))
+            raise InvalidArgument("nothing to serve: name at least one face, for example --line")
+        asyncio.run(_serve(directory, state, outlets, options))
 
 
-async def _serve(served: Feed) -> None:
+async def _serve(
+    directory: Path | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
+) -> None:
     """Until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    source = directory or await _upstream(stop, options)
+    if source is None:
+        return
+    served = Feed(source, outlets, state=state, keys=Keys.from_environment())
     err.print(f"matchcore: feed of session {served.stream.session}; Ctrl-C ends it")
     await served.run(stop)
+
+
+async def _upstream(stop: asyncio.Event, options: dict[str, Any]) -> Source | None:
+    """What a relay follows, once one of its feeds answers; None if it is stopped before."""
+    err.print(f"matchcore: relay of {', '.join(options['upstream'])}: waiting for a snapshot")
+    connecting = asyncio.ensure_future(upstream_of(**options))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if connecting.done():
+        return connecting.result()
+    connecting.cancel()
+    with suppress(asyncio.CancelledError):
+        await connecting
+    return None

@@ -24,7 +24,8 @@ from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, 
 from ..machine import machine_class
 from ..records.changes import ChangeKind
 from ..records.commands import defines
-from ..records.instruments import Instrument
+from ..records.instruments import Directory, Instrument
+from .books import Books, books_of
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -118,6 +119,7 @@ class Stream(Closing):
         self.directory = Path(path)
         self.identity = identity_of(self.directory)
         self._chain = ""
+        self.epoch = 0  # of the last change; 0 at a mark
         if mark is None:
             self._reader, self.number = self._from_the_beginning(keys), 1
             #: The machine behind the last change: its books and instruments may be looked at.
@@ -159,6 +161,16 @@ class Stream(Closing):
         return self.identity.hex()[:SESSION_CHARACTERS].upper()
 
     @property
+    def instruments(self) -> Directory:
+        """As they are behind the last change."""
+        return self.machine.instruments
+
+    def books(self) -> Books:
+        """The books behind the last change, which goes into them no more; they share the
+        instruments."""
+        return books_of(self.machine)
+
+    @property
     def sequence(self) -> int:
         """Of the last command that was read."""
         return self.machine.sequence
@@ -181,6 +193,7 @@ class Stream(Closing):
             defined = self.machine.instruments[int(last["instrument"])]
         changes = Changes(self.number, epoch, rows, defined)
         self.number += len(rows)
+        self.epoch = epoch
         return changes
 
     def _frames(self) -> Iterator[Frame]:

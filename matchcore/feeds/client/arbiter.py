@@ -170,6 +170,15 @@ class Arbiter:
         self._heard(line, last, now)
         line.passed = max(line.passed, last)
 
+    def paused(self, now: float) -> None:
+        """Nobody listens at the moment, so silence says nothing about the lines."""
+        for line in self._lines.values():
+            line.heard = now
+
+    def silent(self, name: str, now: float) -> float:
+        """For how many seconds a line has said nothing."""
+        return now - self._lines[name].heard
+
     def restart(self, number: int, epoch: int) -> None:
         """A snapshot that is good for ``number`` was taken: the changes behind it come next.
 

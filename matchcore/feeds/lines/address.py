@@ -17,7 +17,7 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, text: str, host: str = "127.0.0.1") -> Address:
-        """``HOST:PORT``, ``[V6]:PORT`` or ``PORT``, which is of ``host``; `FeedError` for others."""
+        """``HOST:PORT``, ``[V6]:PORT``, or a ``PORT`` of ``host``; `FeedError` for others."""
         named, _, port = text.rpartition(":")
         if named.startswith("[") and named.endswith("]"):
             named = named[1:-1]

@@ -1,4 +1,4 @@
-"""One connection of a line, seen from the server: frames in, bytes out, and how long it may take."""
+"""One connection of a line, seen from the server: frames in, bytes out, and their time limits."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Reader:
                     self.connection.refuse(
                         Refusal.PROTOCOL, f"a frame of type {frame.type} after the join"
                     )
-                await self._resend(frame.number, frame.count)
+                await self._resend(frame.number, frame.rows)
         finally:
             self.current = False
             if self._behind is not None:

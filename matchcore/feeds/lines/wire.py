@@ -28,7 +28,7 @@ TOKEN_BYTES_MAX = 256
 FRAME_BYTES_MAX = ROWS_MAX * CHANGE.itemsize + INSTRUMENT.itemsize
 NUMBER_MAX = 2**63 - 1
 
-#: bytes that follow, type, number, epoch, count
+#: bytes that follow, type, number, epoch, rows
 _HEADER = struct.Struct("<IB3xQQI4x")
 HEADER_BYTES = _HEADER.size
 #: magic, version, identity that it must be (zeros: any); the token follows
@@ -55,7 +55,7 @@ class Type(IntEnum):
 
 
 class Refusal(IntEnum):
-    """Why a server closes a connection: ``count`` of a `REFUSED` frame."""
+    """Why a server closes a connection: ``rows`` of a `REFUSED` frame."""
 
     PROTOCOL = 1
     TOKEN = 2
@@ -70,17 +70,17 @@ LASTING = frozenset({Refusal.PROTOCOL, Refusal.TOKEN, Refusal.IDENTITY})
 
 
 class Frame(NamedTuple):
-    """One frame: ``number``, ``epoch`` and ``count`` mean what its type says."""
+    """One frame: ``number``, ``epoch`` and ``rows`` mean what its type says."""
 
     type: int
     number: int
     epoch: int
-    count: int
+    rows: int
     payload: bytes
 
     def to_bytes(self) -> bytes:
         """As it is sent."""
-        head = _HEADER.pack(len(self.payload), self.type, self.number, self.epoch, self.count)
+        head = _HEADER.pack(len(self.payload), self.type, self.number, self.epoch, self.rows)
         return head + self.payload
 
 
@@ -146,10 +146,10 @@ def _check_magic(magic: bytes, version: int) -> None:
 
 def header(data: bytes, most: int) -> tuple[int, Frame]:
     """Bytes that follow a header, and its frame without them; `FeedError` if above ``most``."""
-    size, kind, number, epoch, count = _HEADER.unpack(data)
+    size, kind, number, epoch, rows = _HEADER.unpack(data)
     if size > most or max(number, epoch) > NUMBER_MAX:
         raise FeedError(f"a frame of type {kind} with {size} bytes, number {number}: not a line's")
-    return size, Frame(kind, number, epoch, count, b"")
+    return size, Frame(kind, number, epoch, rows, b"")
 
 
 def changes_frames(changes: Changes) -> Iterator[bytes]:
@@ -225,12 +225,12 @@ def snapshot_definitions_of(frame: Frame) -> list[tuple[int, Instrument]]:
 
 
 def _rows(frame: Frame, dtype: np.dtype[np.void], more: tuple[int, ...] = (0,)) -> NDArray[np.void]:
-    size = frame.count * dtype.itemsize
-    if frame.count > ROWS_MAX or len(frame.payload) - size not in more:
+    size = frame.rows * dtype.itemsize
+    if frame.rows > ROWS_MAX or len(frame.payload) - size not in more:
         raise FeedError(
-            f"a frame of type {frame.type} with {frame.count} records has {len(frame.payload)} bytes"
+            f"a frame of type {frame.type}: {frame.rows} records in {len(frame.payload)} bytes"
         )
-    return np.frombuffer(frame.payload, dtype, frame.count)
+    return np.frombuffer(frame.payload, dtype, frame.rows)
 
 
 def refused(code: Refusal, why: str) -> bytes:
