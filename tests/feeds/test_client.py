@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import feed_kit as kit
+import pytest
+from certificates import Certificates
 
+import matchcore as mc
+from matchcore.errors import FeedError
 from matchcore.feeds.client import Client
+from matchcore.journal import identity_of
+
+NEW = mc.Instrument("NEW", "0.5")
 
 
 def test_two_feeds_and_one_is_killed(tmp_path: Path) -> None:
@@ -33,3 +41,125 @@ def test_two_feeds_and_one_is_killed(tmp_path: Path) -> None:
                 taken.until(len(kit.truth(path)) // 88)
             kit.equal_books(client, engine)
     assert bytes(taken.bytes) == kit.truth(path)
+
+
+def test_a_snapshot_first_and_then_every_change(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with kit.opened(path) as engine:
+        kit.trade(engine, 1000)
+        with kit.FeedProcess(path) as feed, Client(feed.address) as client:
+            taken = kit.Taken(client)
+            taken.until(1)
+            kit.equal_books(client, engine)
+            before = client.number
+            kit.trade(engine, 300, 2)
+            engine.add_instrument(NEW)
+            engine.submit(mc.NewOrder("NEW", mc.Side.BUY, 5, price="7.5"))
+            whole = kit.truth(path)
+            taken.until(len(whole) // 88)
+            assert bytes(taken.bytes) == whole[before * 88 :]
+            assert [one.number for one in taken.snapshots] == [before]
+            assert client.instruments["NEW"] == NEW
+            assert client.books.levels(3, mc.Side.BUY)["quantity"].tolist() == [5]
+            kit.equal_books(client, engine)
+            assert client.session in feed.said()
+
+
+def test_relays_of_relays_give_the_same_bytes_and_one_may_die(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with kit.opened(path) as engine:
+        kit.trade(engine, 500)
+        with (
+            kit.FeedProcess(path) as feed,
+            kit.FeedProcess("--upstream", feed.address) as first,
+            kit.FeedProcess("--upstream", first.address) as second,
+            kit.FeedProcess("--upstream", feed.address, "--upstream", first.address) as other,
+            Client(second.address, other.address) as client,
+        ):
+            taken = kit.Taken(client)
+            taken.until(1)
+            kit.until(lambda: {one.state for one in client.health()} == {"connected"})
+            before = client.number
+            kit.trade(engine, 500, 2)
+            taken.until(len(kit.truth(path)) // 88)
+            first.kill()  # and so nothing comes through the second
+            kit.trade(engine, 500, 3)
+            taken.until(len(kit.truth(path)) // 88)
+            second.kill()
+            kit.trade(engine, 500, 4)
+            taken.until(len(kit.truth(path)) // 88)
+            kit.equal_books(client, engine)
+            with kit.FeedProcess("--upstream", other.address, port=second.port):
+                kit.until(lambda: client.health()[0].state == "connected")
+                assert other.stop() == 0
+                kit.until(lambda: client.health()[1].state == "away")
+        assert bytes(taken.bytes) == kit.truth(path)[before * 88 :]
+        assert len(taken.snapshots) == 1
+
+
+def test_a_relay_has_no_older_numbers_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with kit.opened(path) as engine:
+        kit.trade(engine, 300)
+        with (
+            kit.FeedProcess(path) as feed,
+            kit.FeedProcess("--upstream", feed.address) as relay,
+        ):
+            with (
+                Client(relay.address, first=1) as alone,
+                pytest.raises(FeedError, match=r"numbers 1 to \d+ are on no line any more"),
+            ):
+                alone.next(kit.SECONDS_MAX)
+            with Client(relay.address, feed.address, first=1) as client:
+                taken = kit.Taken(client)
+                taken.until(len(kit.truth(path)) // 88)
+                assert bytes(taken.bytes) == kit.truth(path)
+
+
+def test_another_exchange_is_refused(tmp_path: Path) -> None:
+    for name in "ef":
+        with kit.opened(tmp_path / name) as engine:
+            kit.trade(engine, 100)
+    with (
+        kit.FeedProcess(tmp_path / "e") as mine,
+        kit.FeedProcess(tmp_path / "f") as other,
+        Client(mine.address, other.address, first=1) as client,
+    ):
+        taken = kit.Taken(client)
+        taken.until(20)
+        kit.until(lambda: "connected" in {one.state for one in client.health()})
+        kit.until(lambda: "refused" in {one.state for one in client.health()})
+        (refused,) = [one for one in client.health() if one.state == "refused"]
+        assert "exchange" in refused.error
+        with (
+            Client(other.address, identity=identity_of(tmp_path / "e")) as wrong,
+            pytest.raises(FeedError, match=r"no line is left: .*this feed is of exchange"),
+        ):
+            wrong.next(kit.SECONDS_MAX)
+
+
+def test_tls_and_a_token(tmp_path: Path, certificates: Certificates) -> None:
+    path = tmp_path / "e"
+    with kit.opened(path) as engine:
+        kit.trade(engine, 100)
+    options = "--tls-cert", certificates.server, "--tls-key", certificates.key
+    tls = ssl.create_default_context(cafile=certificates.ca)
+    with (
+        kit.FeedProcess(path, *options, MATCHCORE_LINE_TOKEN="word") as feed,
+        kit.FeedProcess("--upstream", feed.address, "--upstream-ca", certificates.ca,
+                        MATCHCORE_UPSTREAM_TOKEN="word") as relay,
+        Client(feed.address, first=1, token="word", tls=tls) as client,
+        Client(relay.address) as behind,
+    ):  # fmt: skip
+        last = len(kit.truth(path)) // 88
+        kit.Taken(client).until(last)
+        kit.Taken(behind).until(last)
+        with (
+            Client(feed.address, token="wrong", tls=tls) as wrong,
+            pytest.raises(FeedError, match="another token is needed"),
+        ):
+            wrong.next(kit.SECONDS_MAX)
+        with Client(feed.address, token="word") as plain:
+            assert plain.next(0.3) is None
+            kit.until(lambda: plain.health()[0].error)
+        assert "word" not in feed.said() + relay.said()

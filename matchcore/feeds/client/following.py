@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -133,9 +133,11 @@ class Merged:
             best = max(self.health(), key=lambda one: (one.state == "connected", one.number))
             self._lines[best.name].drop()
         else:
-            raise FeedError(
-                f"numbers {ask.first} to {ask.last} are on no line any more ({self._said()}):"
-                " begin with a snapshot"
+            self._fail(
+                FeedError(
+                    f"numbers {ask.first} to {ask.last} are on no line any more ({self._said()}):"
+                    " begin with a snapshot"
+                )
             )
 
     async def room(self) -> None:
@@ -153,7 +155,13 @@ class Merged:
 
     def _check_left(self) -> None:
         if all(self.arbiter.refused(name) for name in self._lines):
-            raise FeedError(f"no line is left: {self._said()}")
+            self._fail(FeedError(f"no line is left: {self._said()}"))
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing more comes; the program is told behind what is there."""
+        self.failure = self.failure or error
+        self._something.set()
+        self.stop()
 
     def _said(self) -> str:
         return "; ".join(f"{one.name} {one.error or one.state}" for one in self.health())
@@ -169,13 +177,12 @@ class Merged:
                     self._lines[one.name].drop()
             self.looked()
 
-    async def _guarded(self, work: object) -> None:
-        """What ends one task for good ends all of it; the program is told."""
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """What ends one line for good, ends all."""
         try:
-            await work  # type: ignore[misc]
+            await work
         except Exception as error:
-            self.failure = self.failure or error
-            self._something.set()
+            self._fail(error)
 
 
 class AsyncClient:
