@@ -1,4 +1,4 @@
-"""Options of `matchcore feed` for lines: serving one, and following others as a relay."""
+"""Options of `matchcore feed` for lines, for following them as a relay, and for a cache."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import InvalidArgument
+from ..feeds.cache import RedisOutlet
 from ..feeds.lines import LineOutlet
 from ..feeds.lines.address import Address
 from ..feeds.relay import Upstream
 from ..feeds.serving import Outlet
+from .output import err
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Environment variables, which no list of processes shows.
@@ -26,6 +28,8 @@ _OPTIONS = (
                  help="Serve programs and relays over TCP; 127.0.0.1 if no HOST is given."),
     click.option("--tls-cert", type=_FILE, help="Certificate (PEM) of the line, for TLS."),
     click.option("--tls-key", type=_FILE, help="Its private key (PEM)."),
+    click.option("--redis", envvar="MATCHCORE_REDIS_URL", metavar="URL",
+                 help="Keep a Redis filled with books, trades and levels (extra [redis])."),
     click.option("--upstream", multiple=True, metavar="HOST:PORT",
                  help="Relay the line of another feed, in place of DIRECTORY; can be repeated."),
     click.option("--upstream-ca", type=_FILE,
@@ -41,18 +45,25 @@ def line_options(command: F) -> F:
 
 
 def line_outlets(
-    *, line: str | None, tls_cert: Path | None, tls_key: Path | None, **_: object
+    *, line: str | None, tls_cert: Path | None, tls_key: Path | None, redis: str | None, **_: object
 ) -> list[Outlet]:
-    """The outlet that the options ask for."""
-    if line is None:
-        return []
+    """The outlets that the options ask for."""
+    found: list[Outlet] = []
+    if line is not None:
+        found.append(_line(line, tls_cert, tls_key))
+    if redis is not None:
+        found.append(RedisOutlet(redis, lambda said: err.print(f"matchcore: {said}")))
+    return found
+
+
+def _line(line: str, tls_cert: Path | None, tls_key: Path | None) -> LineOutlet:
     if bool(tls_cert) != bool(tls_key):
         raise InvalidArgument("--tls-cert and --tls-key: both, or none")
     tls = None
     if tls_cert is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(tls_cert, tls_key)
-    return [LineOutlet(Address.of(line), tls=tls, token=os.environ.get(LINE_TOKEN, ""))]
+    return LineOutlet(Address.of(line), tls=tls, token=os.environ.get(LINE_TOKEN, ""))
 
 
 async def upstream_of(

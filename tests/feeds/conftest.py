@@ -9,3 +9,9 @@ from certificates import Certificates
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("tls") / "c")
+
+
+@pytest.fixture(autouse=True)
+def clients_try_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds of a test are there within a second."""
+    monkeypatch.setattr("matchcore.feeds.client.tcp.PAUSE_SECONDS_MAX", 0.2)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from missing import missing
 
 import matchcore as mc
 from matchcore.feeds import Stream
@@ -21,6 +24,7 @@ from matchcore.feeds.client import Client, Item, Snapshot
 
 ANA, BEE = mc.Instrument("ANA", "0.05"), mc.Instrument("BEE", "0.01", lot=10)
 SECONDS_MAX = 60.0
+HAPROXY = Path(__file__).parents[2] / "examples" / "haproxy.cfg"
 
 
 def trade(engine: mc.Engine, count: int, seed: int = 1) -> None:
@@ -82,6 +86,11 @@ class FeedProcess:
         """What it has written to its stderr."""
         return os.pread(self._said.fileno(), 1 << 20, 0).decode()
 
+    def listens(self) -> bool:
+        """Whether one can connect to its line."""
+        with socket.socket() as tried:
+            return tried.connect_ex(("127.0.0.1", self.port)) == 0
+
     def kill(self) -> None:
         """As a crash."""
         self.process.kill()
@@ -100,6 +109,22 @@ class FeedProcess:
     ) -> None:
         self.kill()
         self._said.close()
+
+
+@contextmanager
+def haproxy(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """haproxy with the configuration of the examples."""
+    binary = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    command = [binary or missing("haproxy", "haproxy"), "-db", "-f", str(HAPROXY)]
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(SECONDS_MAX)
 
 
 class Taken:

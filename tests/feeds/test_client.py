@@ -163,3 +163,34 @@ def test_tls_and_a_token(tmp_path: Path, certificates: Certificates) -> None:
             assert plain.next(0.3) is None
             kit.until(lambda: plain.health()[0].error)
         assert "word" not in feed.said() + relay.said()
+
+
+def test_two_relays_behind_haproxy(tmp_path: Path) -> None:
+    """Each is killed in turn; a client of the one address reconnects, and lacks nothing."""
+    path, port = tmp_path / "e", kit.free_port()
+    with (
+        kit.opened(path) as engine,
+        kit.FeedProcess(path) as feed,
+        kit.FeedProcess("--upstream", feed.address) as a,
+        kit.FeedProcess("--upstream", feed.address) as b,
+        kit.haproxy(LINE=f"127.0.0.1:{port}", RELAY_A=a.address, RELAY_B=b.address) as proxy,
+        Client(f"127.0.0.1:{port}") as client,
+    ):
+        kit.trade(engine, 100)
+        for relay in (a, b):
+            kit.until(relay.listens)
+        taken = kit.Taken(client)
+        taken.until(1)
+        before = client.number
+        kit.trade(engine, 500, 2)
+        a.kill()
+        kit.trade(engine, 500, 3)
+        taken.until(len(kit.truth(path)) // 88)
+        with kit.FeedProcess("--upstream", feed.address, port=a.port) as again:
+            kit.until(again.listens)
+            b.kill()
+            kit.trade(engine, 500, 4)
+            taken.until(len(kit.truth(path)) // 88)
+        assert bytes(taken.bytes) == kit.truth(path)[before * 88 :]
+        assert len(taken.snapshots) == 1 and proxy.poll() is None
+        kit.equal_books(client, engine)
