@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.serving import Feed, Outlet, Source
 from ..journal import Keys
 from .feed_lines import line_options, line_outlets, upstream_of
 from .output import err, failing_kindly
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    import asyncio
+
+    from ..feeds.serving import Outlet, Source
 
 
 @click.command()
@@ -34,6 +37,8 @@ def feed(directory: Path | None, state: Path | None, **options: Any) -> None:
     variables MATCHCORE_LINE_TOKEN and MATCHCORE_UPSTREAM_TOKEN hold the tokens that clients of the
     line must send, and that the relay sends.
     """
+    import asyncio
+
     with failing_kindly(False):
         if bool(directory) == bool(options["upstream"]):
             raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
@@ -47,6 +52,10 @@ async def _serve(
     directory: Path | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
 ) -> None:
     """Until Ctrl-C or SIGTERM."""
+    import asyncio
+
+    from ..feeds.serving import Feed
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,6 +70,8 @@ async def _serve(
 
 async def _upstream(stop: asyncio.Event, options: dict[str, Any]) -> Source | None:
     """What a relay follows, once one of its feeds answers; None if it is stopped before."""
+    import asyncio
+
     err.print(f"matchcore: relay of {', '.join(options['upstream'])}: waiting for a snapshot")
     connecting = asyncio.ensure_future(upstream_of(**options))
     stopping = asyncio.ensure_future(stop.wait())

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.cache import RedisOutlet
-from ..feeds.lines import LineOutlet
-from ..feeds.lines.address import Address
-from ..feeds.relay import Upstream
-from ..feeds.serving import Outlet
 from .output import err
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    from ..feeds.relay import Upstream
+    from ..feeds.serving import Outlet
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Environment variables, which no list of processes shows.
@@ -52,11 +50,18 @@ def line_outlets(
     if line is not None:
         found.append(_line(line, tls_cert, tls_key))
     if redis is not None:
+        from ..feeds.cache import RedisOutlet
+
         found.append(RedisOutlet(redis, lambda said: err.print(f"matchcore: {said}")))
     return found
 
 
-def _line(line: str, tls_cert: Path | None, tls_key: Path | None) -> LineOutlet:
+def _line(line: str, tls_cert: Path | None, tls_key: Path | None) -> Outlet:
+    import ssl
+
+    from ..feeds.lines import LineOutlet
+    from ..feeds.lines.address import Address
+
     if bool(tls_cert) != bool(tls_key):
         raise InvalidArgument("--tls-cert and --tls-key: both, or none")
     tls = None
@@ -70,5 +75,9 @@ async def upstream_of(
     *, upstream: tuple[str, ...], upstream_ca: Path | None, **_: object
 ) -> Upstream:
     """What a relay follows, once one of its feeds has answered."""
+    import ssl
+
+    from ..feeds.relay import Upstream
+
     tls = ssl.create_default_context(cafile=upstream_ca) if upstream_ca else None
     return await Upstream.connected(*upstream, token=os.environ.get(UPSTREAM_TOKEN, ""), tls=tls)

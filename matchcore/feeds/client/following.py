@@ -195,10 +195,6 @@ class AsyncClient:
     Iterating gives `Changes`: each number once, in order, from whichever line has it first.
     `FeedError` if a number is on no line any more (not with ``first=0``), or if every line is
     refused; `HistoryChanged` if what was given is not in the exchange's log.
-
-    >>> async with AsyncClient("10.0.0.1:7001", "10.0.0.2:7001") as client:  # doctest: +SKIP
-    ...     async for item in client:
-    ...         print(item.first, len(item.rows), client.books.levels(1, Side.BUY, 1))
     """
 
     def __init__(
