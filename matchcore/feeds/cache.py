@@ -21,6 +21,7 @@ from ..records.instruments import Instrument, price_text
 from ..records.schema import BOOK_CHANGES, Side
 from .serving import Feed
 from .stream import Changes
+from .tasks import end
 
 DEPTH = 50  # levels of a side
 STREAM_MAX = 100_000  # entries of each stream, roughly; and changes that are written late
@@ -89,8 +90,7 @@ class RedisOutlet:
     async def close(self) -> None:
         """Writes what is left, if Redis takes it soon."""
         assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
         with suppress(*self._failures):
             if not self._said:
                 await asyncio.wait_for(self._round(ended=True), END_SECONDS)

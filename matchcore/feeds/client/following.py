@@ -15,6 +15,7 @@ from ...records.instruments import Directory
 from ..books import Books
 from ..lines.address import Address
 from ..stream import SESSION_CHARACTERS, Changes
+from ..tasks import end
 from .arbiter import Arbiter, LineHealth
 from .tcp import DEAD_SECONDS, TcpLine
 from .view import Item, Snapshot, View
@@ -50,6 +51,7 @@ class Merged:
         self.turn = asyncio.Lock()
         self.snapshots = not first
         self._give_up = False
+        self.stopped = False
         self._lines = {
             str(address): TcpLine(address, self, token=token, tls=tls) for address in addresses
         }
@@ -67,13 +69,14 @@ class Merged:
 
     def stop(self) -> None:
         """Begins to end every connection."""
+        self.stopped = True
         for task in self._tasks:
             task.cancel()
 
     async def close(self) -> None:
         """Ends every connection."""
         self.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def ready(self) -> Iterator[Item]:
         """What is there now; raises what ended it once that was given."""

@@ -47,6 +47,7 @@ class Hub(Protocol):
 
     arbiter: Arbiter
     turn: asyncio.Lock
+    stopped: bool
 
     @property
     def wants_snapshot(self) -> bool: ...
@@ -71,7 +72,7 @@ class TcpLine:
     async def run(self) -> None:
         """Until it is refused."""
         arbiter, pause = self._hub.arbiter, PAUSE_SECONDS
-        while not arbiter.refused(self.name):
+        while not (self._hub.stopped or arbiter.refused(self.name)):
             self._welcomed = False
             try:
                 await self._connected()
@@ -84,7 +85,8 @@ class TcpLine:
             self._hub.looked()
             pause = PAUSE_SECONDS if self._welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        self._hub.looked()
+        if not self._hub.stopped:
+            self._hub.looked()
 
     def ask(self, first: int, last: int) -> None:
         """Asks for changes again."""
@@ -110,7 +112,7 @@ class TcpLine:
             if not fresh:
                 # One that is known comes again: it shows that this is the same history.
                 await self._join(streams, max(1, self._hub.arbiter.next - 1))
-            while True:
+            while not self._hub.stopped:
                 await self._take(await self._frame(streams))
         finally:
             self._writer = None

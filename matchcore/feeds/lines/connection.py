@@ -56,11 +56,14 @@ class Connection:
         return self._writer.transport.get_write_buffer_size()
 
     def write(self, data: bytes) -> None:
-        """Does not wait."""
-        self._writer.write(data)
+        """Does not wait.  To one that is gone it writes nothing."""
+        if not self._writer.transport.is_closing():
+            self._writer.write(data)
 
     async def drained(self) -> None:
-        """Waits for a client that has much to take, but not for ever."""
+        """Waits for a client that has much to take, but not for ever; OSError if it is gone."""
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError("the client is gone")
         if self.waiting_bytes <= WRITE_BYTES_MAX:
             await asyncio.sleep(0)
             return

@@ -10,6 +10,7 @@ from contextlib import suppress
 from ...errors import FeedError
 from ..serving import Feed
 from ..stream import Changes
+from ..tasks import end
 from .address import Address
 from .connection import Connection
 from .reader import Reader, Replays
@@ -78,9 +79,7 @@ class LineOutlet:
             left = deadline - asyncio.get_running_loop().time()
             with suppress(FeedError, OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(reader.connection.emptied(), max(0.01, left))
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._server.wait_closed()
 
     def _accepted(self, streams: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
