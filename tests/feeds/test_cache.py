@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -164,3 +165,9 @@ def test_a_wrong_url_is_refused_without_its_secrets(url: str) -> None:
     with pytest.raises(FeedError, match="must be redis://") as caught:
         RedisOutlet(url, print)
     assert "word2" not in str(caught.value) and ":word@" not in str(caught.value)
+
+
+def test_without_the_client_library_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(mc.MissingExtra, match=r"matchcore\[redis\]"):
+        RedisOutlet("redis://127.0.0.1/0", print)

@@ -8,10 +8,12 @@ from pathlib import Path
 import feed_kit as kit
 import pytest
 from certificates import Certificates
+from click.testing import CliRunner
 
 import matchcore as mc
+from matchcore.cli.app import app
 from matchcore.errors import FeedError
-from matchcore.feeds.client import Client
+from matchcore.feeds import Client, Snapshot
 from matchcore.journal import identity_of
 
 NEW = mc.Instrument("NEW", "0.5")
@@ -81,7 +83,9 @@ def test_relays_of_relays_give_the_same_bytes_and_one_may_die(tmp_path: Path) ->
             kit.until(lambda: {one.state for one in client.health()} == {"connected"})
             before = client.number
             kit.trade(engine, 500, 2)
+            engine.add_instrument(NEW)
             taken.until(len(kit.truth(path)) // 88)
+            assert client.instruments["NEW"] == NEW
             first.kill()  # and so nothing comes through the second
             kit.trade(engine, 500, 3)
             taken.until(len(kit.truth(path)) // 88)
@@ -194,3 +198,33 @@ def test_two_relays_behind_haproxy(tmp_path: Path) -> None:
         assert bytes(taken.bytes) == kit.truth(path)[before * 88 :]
         assert len(taken.snapshots) == 1 and proxy.poll() is None
         kit.equal_books(client, engine)
+
+
+def test_an_exchange_without_anything(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with (
+        mc.Engine.open(path, policy="os") as engine,
+        kit.FeedProcess(path) as feed,
+        kit.FeedProcess("--upstream", feed.address) as relay,
+        Client(relay.address) as client,
+    ):
+        snapshot = client.next(kit.SECONDS_MAX)
+        assert isinstance(snapshot, Snapshot) and not len(snapshot.rows)
+        assert (snapshot.number, snapshot.instruments) == (0, [])
+        engine.add_instrument(NEW)
+        kit.Taken(client).until(1)
+        assert client.instruments["NEW"] == NEW
+        assert not len(client.books.orders(1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "name a DIRECTORY, or --upstream"), (["--upstream", "x:1"], "nothing to serve"),
+     (["--upstream", "x", "--line", "0"], "'x': must be HOST:PORT"),
+     (["--upstream", "x:1", "--line", "x"], "'x': must be HOST:PORT"),
+     (["--upstream", "x:1", "--line", "0", "--tls-cert", __file__], "both, or none"),
+     (["--upstream", "x:1", "--redis", "http://:hidden@h"], "the URL of Redis")],
+)  # fmt: skip
+def test_wrong_usage_is_named(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["feed", *arguments])
+    assert result.exit_code == 2 and said in result.stderr and "hidden" not in result.stderr

@@ -182,11 +182,12 @@ class Arbiter:
     def restart(self, number: int, epoch: int) -> None:
         """A snapshot that is good for ``number`` was taken: the changes behind it come next.
 
-        `FeedError` if it is older than what was given.
+        ``epoch``: of that change; 0 if nobody knows.  `FeedError` if it is older than what was
+        given.
         """
-        if number + 1 < self.next or epoch < self.epoch:
+        if number + 1 < self.next or 0 < epoch < self.epoch:
             raise FeedError(f"a snapshot of number {number}, and {self.next} comes next")
-        self.next, self.epoch = number + 1, epoch
+        self.next, self.epoch = number + 1, max(self.epoch, epoch)
         self._given.clear()
         self._given_count = 0
         self._noticed = self._asking = None

@@ -7,7 +7,7 @@ import hmac
 import ssl
 from contextlib import suppress
 
-from ...errors import FeedError
+from ...errors import FeedError, LogError
 from ..serving import Feed
 from ..stream import Changes
 from ..tasks import end
@@ -94,7 +94,7 @@ class LineOutlet:
                 connection.write(refused(Refusal.FULL, f"{self._most} clients are connected"))
             else:
                 await self._joined(connection)
-        except (FeedError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+        except (FeedError, LogError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass  # gone, or told why
         finally:
             await connection.close()

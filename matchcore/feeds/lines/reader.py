@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from ...errors import FeedError
+from ...errors import FeedError, LogError
 from ..history import History
 from ..serving import Feed
 from ..stream import Changes
@@ -17,6 +17,7 @@ LIVE_BYTES_MAX = 4 << 20  # that a client may have to take; then it goes at its 
 RESEND_MAX = 65_536  # changes for one request
 REPLAYS_MAX = 8  # clients at once for whom the log is read again
 THREADS_MAX = 2  # that read it
+_NOT_THERE = FeedError, LogError  # gone from the memory; archived, or a log that cannot be read
 
 
 class Replays:
@@ -139,7 +140,7 @@ class Reader:
                 )
             try:
                 await self._sent(self._next, history.last)
-            except FeedError:  # gone from the memory, or archived
+            except _NOT_THERE:
                 there = min(history.first, history.last + 1)
                 if self._next >= there:
                     raise
@@ -165,7 +166,7 @@ class Reader:
     async def _catch_up_behind(self) -> None:
         try:
             await self._catch_up()
-        except (OSError, FeedError):
+        except (OSError, *_NOT_THERE):
             await self.connection.close()
 
     async def _resend(self, first: int, count: int) -> None:
@@ -177,7 +178,7 @@ class Reader:
         try:
             async for changes in self._old(first, last):
                 first = changes.last + 1
-        except FeedError:
+        except _NOT_THERE:
             self._not_here(first, last + 1 - first)
 
     def _not_here(self, first: int, count: int) -> None:
