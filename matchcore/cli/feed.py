@@ -12,7 +12,8 @@ import click
 from ..errors import InvalidArgument
 from ..journal import Keys
 from .feed_lines import line_options, line_outlets, upstream_of
-from .output import err, failing_kindly
+from .options import json_option
+from .output import err, failing_kindly, show
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     import asyncio
@@ -26,12 +27,13 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
 @line_options
-def feed(directory: Path | None, state: Path | None, **options: Any) -> None:
+@json_option
+def feed(directory: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
-    Examples:  matchcore feed exchange.d --line 7001 --state feed.d
-               matchcore feed --upstream 10.0.0.1:7001 --upstream 10.0.0.2:7001 --line 7001
+    Example:  matchcore feed exchange.d --line 7001 --state feed.d
+              matchcore feed --upstream 10.0.0.1:7001 --upstream 10.0.0.2:7001 --line 7001
 
     The second one is a relay: it needs no exchange, and serves the same numbers.  The environment
     variables MATCHCORE_LINE_TOKEN and MATCHCORE_UPSTREAM_TOKEN hold the tokens that clients of the
@@ -39,19 +41,20 @@ def feed(directory: Path | None, state: Path | None, **options: Any) -> None:
     """
     import asyncio
 
-    with failing_kindly(False):
+    with failing_kindly(as_json):
         if bool(directory) == bool(options["upstream"]):
             raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
         outlets = line_outlets(**options)
         if not outlets:
             raise InvalidArgument("nothing to serve: name at least one face, for example --line")
-        asyncio.run(_serve(directory, state, outlets, options))
+        result = asyncio.run(_serve(directory, state, outlets, options))
+    show(result, as_json)
 
 
 async def _serve(
     directory: Path | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
-) -> None:
-    """Until Ctrl-C or SIGTERM."""
+) -> dict[str, Any]:
+    """Until Ctrl-C or SIGTERM; what it has served."""
     import asyncio
 
     from ..feeds.serving import Feed
@@ -62,10 +65,11 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     source = directory or await _upstream(stop, options)
     if source is None:
-        return
+        return {"session": None, "last_number": None}
     served = Feed(source, outlets, state=state, keys=Keys.from_environment())
     err.print(f"matchcore: feed of session {served.stream.session}; Ctrl-C ends it")
     await served.run(stop)
+    return {"session": served.stream.session, "last_number": served.history.last}
 
 
 async def _upstream(stop: asyncio.Event, options: dict[str, Any]) -> Source | None:

@@ -65,6 +65,7 @@ def test_a_snapshot_first_and_then_every_change(tmp_path: Path) -> None:
             assert client.books.levels(3, mc.Side.BUY)["quantity"].tolist() == [5]
             kit.equal_books(client, engine)
             assert client.session in feed.said()
+            assert feed.stop() == 0
 
 
 def test_relays_of_relays_give_the_same_bytes_and_one_may_die(tmp_path: Path) -> None:
