@@ -15,14 +15,14 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
-                     core_drop, core_init, orders_run)
+from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_init, core_drop,
+                     core_init, orders_run)
 from .core.emit cimport emit_refusal, emit_trade
-from .core.ids cimport ids_hash, ids_look_up
+from .core.ids cimport ids_hash_of, ids_look_up
 from ._changes cimport Before, changes_of, fills_of, level_now
-from ._inspect cimport (book_check, book_restore, fresh_secret, level_array, levels_array,
-                        order_row, orders_array, pool_check)
-from .core.ladder cimport Ladder, ladder_key
+from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, level_array,
+                        levels_array, order_row, orders_array, pool_check)
+from .core.ladder cimport Ladder, ladder_key, ladder_price
 from .core.pool cimport Level, Order
 from .core.records cimport *
 from .core.resting cimport book_remove, level_at, shrink
@@ -116,9 +116,9 @@ cdef class OrderBook:
         cdef bint apart = not flag(matching, "matching")
         cdef i64 lot_units = integer(lot, "lot", 1)
         cdef i64 quantity_max = integer(max_quantity, "max_quantity", lot_units)
-        cdef i64 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
-        core_init(&self.core)
-        book_init(&self.core, &self.book, 1, fresh_secret())
+        cdef u32 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
+        core_init(&self.core, fresh_secret())
+        book_init(&self.book, 1)
         self.capacity = 64
         self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
         if self.buffer == NULL:
@@ -130,7 +130,6 @@ cdef class OrderBook:
 
     def __dealloc__(self):          # also where __cinit__ was not reached, for its arguments
         free(self.buffer)
-        book_drop(&self.book)
         core_drop(&self.core)
 
     cdef int run(self, const mc_command* command) except -1:
@@ -251,7 +250,7 @@ cdef class OrderBook:
             command.flags |= KEEP_QUANTITY
         if price is None:
             command.flags |= KEEP_PRICE
-        order = ids_look_up(&self.book.ids, command.order_id)
+        order = ids_look_up(&self.core.ids, self.book.instrument, command.order_id)
         if order != NULL:
             before.price = order.price
             before.left = order.left
@@ -301,7 +300,7 @@ cdef class OrderBook:
 
     cdef void take(self, mc_command* command, bint at_its_price) noexcept:
         """A trade of one resting order with nobody, or a refusal; the event is then in buffer."""
-        cdef Order* order = ids_look_up(&self.book.ids, command.order_id)
+        cdef Order* order = ids_look_up(&self.core.ids, self.book.instrument, command.order_id)
         cdef mc_event* event = self.buffer
         cdef mc_command nobody
         cdef Events events
@@ -324,8 +323,7 @@ cdef class OrderBook:
             if not at_its_price:
                 event.price = command.price
             if order.left == 0:
-                book_remove(&self.core, &self.book, order,
-                            ids_hash(&self.book.ids, order.order_id), 0)
+                book_remove(&self.core, &self.book, order, ids_hash_of(&self.core.ids, order), 0)
 
     @property
     def last_order_id(self):
@@ -377,7 +375,7 @@ cdef class OrderBook:
     cdef object _best(self, int side):
         if self.book.sides[side].levels == 0:
             return None
-        return <i64>(self.book.sides[side].best ^ self.book.sides[side].flip)
+        return ladder_price(&self.book.sides[side], self.book.sides[side].best)
 
     def quantity_at(self, side, price):
         """Open quantity of ``side`` at ``price``; 0 without orders.  O(1) near the last price used."""
@@ -407,7 +405,7 @@ cdef class OrderBook:
         cdef const Order* order
         cdef i64 orders = 0, quantity = 0
         cdef u64 wanted = integer(order_id, "order_id", 0, UINT64_MAX)
-        order = ids_look_up(&self.book.ids, wanted)
+        order = ids_look_up(&self.core.ids, self.book.instrument, wanted)
         if order == NULL:
             return None
         while order.prev != NULL:
@@ -418,7 +416,7 @@ cdef class OrderBook:
 
     def order(self, order_id):
         """The live order with the id ``order_id`` as an `ORDER` row, or None.  O(1)."""
-        return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
+        return order_row(&self.core, &self.book, integer(order_id, "order_id", 0, UINT64_MAX))
 
     @property
     def matching(self):
@@ -465,7 +463,7 @@ cdef class OrderBook:
         return restored, (type(self), self.to_bytes()), getattr(self, "__dict__", None) or None
 
     def __len__(self):
-        return self.book.ids.count
+        return self.book.orders
 
     def __contains__(self, order_id):
         cdef u64 wanted = 0
@@ -473,12 +471,13 @@ cdef class OrderBook:
             wanted = unsigned(order_id, "order_id")
         except OverflowError:
             beyond(order_id=order_id)
-        return ids_look_up(&self.book.ids, wanted) != NULL
+        return ids_look_up(&self.core.ids, self.book.instrument, wanted) != NULL
 
     def __repr__(self):
         return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"
 
     def _check(self):
         """Asserts every invariant."""
-        book_check(&self.book)
+        book_check(&self.core, &self.book)
+        ids_check(&self.core.ids, self.book.orders)
         pool_check(&self.core.pool)

@@ -3,15 +3,17 @@
 # Commands pass in strips through stages before their turn; each stage asks for what the next one
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
-from .ids cimport ids_guess, ids_hash, ids_prefetch
-from .ladder cimport Ladder, ladder_key, ladder_ask, place_of
+from .ids cimport Ids, ids_guess, ids_hash, ids_prefetch
+from .ladder cimport Ladder, ladder_ask, ladder_key, place_of
 from .pool cimport Level, Node, Order
-from .records cimport NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from .records cimport (AMEND, NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely,
+                        u8, u32, u64)
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
-    STRIPS = 4              # one in work and one in each stage of looking ahead
-    LARGE = 32768           # orders from which the levels are looked at too: 2 MiB
+    STAGES = 4              # of looking ahead
+    STRIPS = 8              # places for a strip in each stage and one in work; a power of two
+    LARGE = 32768           # orders from which more than ids is looked at: 2 MiB
 
 cdef struct Ahead:          # what is known of a command before its turn
     Book* book              # NULL: not an order's command, or for no book
@@ -21,6 +23,7 @@ cdef struct Ahead:          # what is known of a command before its turn
 
 cdef struct Strip:
     size_t length           # 0: there are no more commands
+    const mc_command* commands
     Ahead ahead[STRIP]
 
 cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
@@ -30,38 +33,14 @@ cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* comm
         return NULL
     return books[command.instrument - 1]
 
-cdef inline void look_at_books(Book** books, u32 books_count, const mc_command* commands,
-                               size_t count) noexcept nogil:
-    """Before the first stage, in a large machine: the books themselves."""
-    cdef size_t i
-    cdef const char* book
-    for i in range(STRIP if count > STRIP else count):
-        if commands[i].instrument - 1 < books_count:
-            book = <const char*>books[commands[i].instrument - 1]
-            mc_prefetch(book)
-            mc_prefetch(book + 64)
-            mc_prefetch(book + 128)
-            mc_prefetch(book + 192)
-
-cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) noexcept nogil:
-    """First stage of a large machine: where the way to a new order's level begins."""
-    cdef size_t i
-    cdef const Ladder* ladder
-    cdef u64 key
-    for i in range(strip.length):
-        if strip.ahead[i].book != NULL and commands[i].kind == NEW:
-            ladder = &strip.ahead[i].book.sides[(commands[i].side - 1) & 1]
-            key = ladder_key(ladder, commands[i].price)
-            if ladder.height > 1 and key >> 6 != ladder.hot_block:
-                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
-
-cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, Strip* strip) noexcept nogil:
-    """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
+cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, const mc_command* commands,
+                             size_t count, bint large, Strip* strip) noexcept nogil:
+    """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
     cdef size_t i
     cdef Book* book
     cdef const mc_command* command
     strip.length = STRIP if count > STRIP else count
+    strip.commands = commands
     for i in range(strip.length):
         command = &commands[i]
         mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
@@ -72,33 +51,39 @@ cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* co
             strip.length = i + 1
             return
         strip.ahead[i].order = NULL
-        strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
-        ids_prefetch(&book.ids, strip.ahead[i].hash)
+        strip.ahead[i].level = NULL
+        strip.ahead[i].hash = ids_hash(ids, command.instrument, command.order_id)
+        ids_prefetch(ids, strip.ahead[i].hash)
+        if large:
+            mc_prefetch(book)
+            mc_prefetch(<const char*>book + 64)
 
-cdef inline void look_at_orders(Strip* strip) noexcept nogil:
-    """Second stage: the places are there, and the orders are asked for."""
+cdef inline void look_at_orders(const Ids* ids, Strip* strip) noexcept nogil:
+    """Second stage of a large machine: the orders, and where the way to a new one's level begins."""
     cdef size_t i
     cdef Ahead* ahead
+    cdef const Ladder* ladder
+    cdef const mc_command* command
+    cdef u64 key
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if ahead.book != NULL:
-            ahead.order = ids_guess(&ahead.book.ids, ahead.hash)
-            mc_prefetch(ahead.order)
+        if mc_unlikely(ahead.book == NULL):
+            return
+        ahead.order = ids_guess(ids, ahead.hash)
+        mc_prefetch(ahead.order)
+        command = &strip.commands[i]
+        if command.kind == NEW:
+            ladder = &ahead.book.sides[(command.side - 1) & 1]
+            key = ladder_key(ladder, command.price)
+            if key >> 6 == ladder.hot_block:
+                mc_prefetch(ladder.hot)
+                ahead.level = &ladder.hot.level[key & 63]
+                mc_prefetch(ahead.level)
+            elif ladder.height > 1:
+                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
 
-cdef inline void look_at_new(Strip* strip, const mc_command* commands) noexcept nogil:
-    """Second stage of a large machine: the levels that new orders go to."""
-    cdef size_t i
-    cdef Ladder* ladder
-    cdef Ahead* ahead
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        ahead.level = NULL
-        if ahead.book != NULL and commands[i].kind == NEW:
-            ladder = &ahead.book.sides[(commands[i].side - 1) & 1]
-            ahead.level = ladder_ask(ladder, ladder_key(ladder, commands[i].price))
-
-cdef inline void look_around(Strip* strip) noexcept nogil:
-    """Third stage of a large machine: neighbours and level of an order, the last of a level.
+cdef inline void look_at_levels(Strip* strip) noexcept nogil:
+    """Third stage of a large machine: levels, and the neighbours of an order.
 
     What is seen here may be out of date, but is memory of the machine whatever comes.
     """
@@ -106,15 +91,28 @@ cdef inline void look_around(Strip* strip) noexcept nogil:
     cdef Ladder* ladder
     cdef Order* order
     cdef Ahead* ahead
+    cdef const mc_command* command
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if ahead.book == NULL:
+        if mc_unlikely(ahead.book == NULL):
             return
-        if ahead.level != NULL:
-            mc_prefetch(ahead.level.tail)
-        elif ahead.order != NULL:
-            order = ahead.order
+        command = &strip.commands[i]
+        order = ahead.order
+        if command.kind == NEW:
+            if ahead.level == NULL:
+                ladder = &ahead.book.sides[(command.side - 1) & 1]
+                ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+        elif order != NULL:
             mc_prefetch(order.prev)
             mc_prefetch(order.next)
             ladder = &ahead.book.sides[(order.side - 1) & 1]
             ladder_ask(ladder, ladder_key(ladder, order.price))
+            if command.kind == AMEND:
+                ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+
+cdef inline void look_at_last(Strip* strip) noexcept nogil:
+    """Fourth stage of a large machine: the last order of the level that another one goes to."""
+    cdef size_t i
+    for i in range(strip.length):
+        if strip.ahead[i].book != NULL and strip.ahead[i].level != NULL:
+            mc_prefetch(strip.ahead[i].level.tail)
