@@ -16,7 +16,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_init, core_drop,
-                     core_init, orders_run)
+                     core_init, order_run, orders_run)
 from .core.emit cimport emit_refusal, emit_trade
 from .core.ids cimport ids_hash_of, ids_look_up
 from ._changes cimport Before, changes_of, fills_of, level_now
@@ -155,8 +155,11 @@ cdef class OrderBook:
         self.before.left = 0
         while True:
             events.end = self.buffer + self.capacity - 2
-            halt = orders_run(&self.core, &book, 1, command + taken, count - taken, &step,
-                              &events)
+            if taken < count and self.core.pending.stage == IDLE:   # without the frame of the large loop
+                halt = order_run(&self.core, &book, 1, command, &step, &events)
+            else:
+                halt = orders_run(&self.core, &book, 1, command + taken, count - taken, &step,
+                                  &events)
             taken += step
             self.written = events.at - self.buffer
             if halt == NO_MEMORY:
