@@ -3,8 +3,8 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from .machine.core.prefetch cimport (LARGE, STAGES, STRIPS, Ahead, Strip, book_for, look_at_ids,
-                      look_at_last, look_at_levels, look_at_orders)
+from .machine.core.prefetch cimport (LARGE, STAGES, STRIPS, Ahead, Strip, Wanted, ask_for, book_for,
+                      look_at_ids, look_at_last, look_at_levels, look_at_orders)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
 from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_init, ids_look_up, ids_ready
@@ -396,10 +396,12 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                      size_t count, size_t* taken, Events* events) noexcept nogil:
     """Applies commands as long as they are of orders, for one of these books."""
     cdef Strip strips[STRIPS]
+    cdef Wanted wanted
     cdef size_t seen = 0
     cdef u32 turn
     cdef bint large = core.ids.count > LARGE
     cdef Halt halt
+    wanted.count = 0
     taken[0] = 0
     if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
         return FULL
@@ -409,12 +411,13 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     turn = STRIPS
     while True:
         look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, large,
-                    &strips[turn % STRIPS])
+                    &strips[turn % STRIPS], &wanted)
         seen += strips[turn % STRIPS].length
         if large:
-            look_at_last(&strips[(turn - 3) % STRIPS])
-            look_at_levels(&strips[(turn - 2) % STRIPS])
-            look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS])
+            look_at_last(&strips[(turn - 3) % STRIPS], &wanted)
+            look_at_levels(&strips[(turn - 2) % STRIPS], &wanted)
+            look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS], &wanted)
+            ask_for(&wanted)
         halt = apply_strip(core, &strips[(turn - STAGES) % STRIPS], taken, events)
         if halt != DONE or taken[0] == count:
             return halt

@@ -247,8 +247,11 @@ cdef inline void ids_remove(Ids* ids, const Order* order, u32 hash) noexcept nog
     ids.count -= 1
     ids_shrink(ids)
 
+cdef inline const Bucket* ids_bucket(const Ids* ids, u32 hash) noexcept nogil:
+    return &ids.now.buckets[hash & ids.now.mask]
+
 cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
-    mc_prefetch(&ids.now.buckets[hash & ids.now.mask])
+    mc_prefetch(ids_bucket(ids, hash))
 
 cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
     """The order that a hash belongs to, as a rule, or NULL; reads its bucket only."""
@@ -256,6 +259,6 @@ cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
     cdef u32 found
     if ids.count == 0:
         return NULL
-    bucket = &ids.now.buckets[hash & ids.now.mask]
+    bucket = ids_bucket(ids, hash)
     found = places_with(bucket.tags, hash)
     return bucket.order[mc_first_bit(found)] if found else NULL

@@ -7,7 +7,7 @@
 # A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
 # time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
 from .pool cimport Leaf, Level, Node, Order, Pool, Stem, slots_give, slots_take
-from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_unlikely, u8, u32, u64
 
 cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
@@ -72,23 +72,20 @@ cdef inline Leaf* ladder_find(Ladder* ladder, u64 key) noexcept nogil:
     ladder.hot_block = key >> 6
     return <Leaf*>at
 
-cdef inline Level* ladder_ask(const Ladder* ladder, u64 key) noexcept nogil:
-    """Asks the level at a key into the cache; where it is or would be, or NULL.  Reads only nodes."""
+cdef inline Leaf* ladder_peek(const Ladder* ladder, u64 key) noexcept nogil:
+    """As `ladder_find`, for looking ahead: reads only nodes and remembers nothing."""
     cdef const void* at = ladder.root
     cdef u32 height = ladder.height
     if key >> 6 == ladder.hot_block:    # its nodes stay where they are: each may cost a walk of pages
-        at = ladder.hot
-        height = 1
-    elif height == 0 or prefix_of(key, height) != ladder.prefix:
+        return ladder.hot
+    if height == 0 or prefix_of(key, height) != ladder.prefix:
         return NULL
     while height > 1:
         at = (<const Node*>at).child[place_of(key, height)]
         if at == NULL:
             return NULL
         height -= 1
-    mc_prefetch(at)
-    mc_prefetch(&(<const Leaf*>at).level[key & 63])
-    return <Level*>&(<const Leaf*>at).level[key & 63]
+    return <Leaf*>at
 
 cdef inline void idle_join(Pool* pool, Leaf* leaf) noexcept nogil:
     leaf.idle_next = NULL

@@ -3,9 +3,9 @@
 # Commands pass in strips through stages before their turn; each stage asks for what the next one
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
-from .ids cimport Ids, ids_guess, ids_hash, ids_prefetch
-from .ladder cimport Ladder, ladder_ask, ladder_key, place_of
-from .pool cimport Level, Node, Order
+from .ids cimport Ids, ids_bucket, ids_guess, ids_hash, ids_prefetch
+from .ladder cimport Ladder, ladder_key, ladder_peek, place_of
+from .pool cimport Leaf, Level, Node, Order
 from .records cimport (AMEND, NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely,
                         u8, u32, u64)
 
@@ -21,6 +21,10 @@ cdef struct Ahead:          # what is known of a command before its turn
     Order* order            # which it seems to name, or NULL
     Level* level            # where a new order seems to go, or NULL
 
+cdef struct Wanted:         # lines to ask for, by all stages of a turn
+    size_t count
+    const void* at[13 * STRIP]  # of a command three in the first stage, three, six, one
+
 cdef struct Strip:
     size_t length           # 0: there are no more commands
     const mc_command* commands
@@ -33,8 +37,29 @@ cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* comm
         return NULL
     return books[command.instrument - 1]
 
+cdef inline void want(Wanted* wanted, const void* at) noexcept nogil:
+    """Adds a line to those that `ask_for` asks for."""
+    wanted.at[wanted.count] = at
+    wanted.count += 1
+
+cdef inline Level* ladder_want(const Ladder* ladder, u64 key, Wanted* wanted) noexcept nogil:
+    """The level at a key, or where it would be, and its leaf; NULL: there is no leaf.  Reads only nodes."""
+    cdef Leaf* leaf = ladder_peek(ladder, key)
+    if leaf == NULL:
+        return NULL
+    want(wanted, leaf)
+    want(wanted, &leaf.level[key & 63])
+    return &leaf.level[key & 63]
+
+cdef inline void ask_for(Wanted* wanted) noexcept nogil:
+    """Each waits for the walk to its page; side by side they wait together."""
+    cdef size_t i
+    for i in range(wanted.count):
+        mc_prefetch(wanted.at[i])
+    wanted.count = 0
+
 cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, bint large, Strip* strip) noexcept nogil:
+                             size_t count, bint large, Strip* strip, Wanted* wanted) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
     cdef size_t i
     cdef Book* book
@@ -53,12 +78,14 @@ cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, cons
         strip.ahead[i].order = NULL
         strip.ahead[i].level = NULL
         strip.ahead[i].hash = ids_hash(ids, command.instrument, command.order_id)
-        ids_prefetch(ids, strip.ahead[i].hash)
         if large:
-            mc_prefetch(book)
-            mc_prefetch(<const char*>book + 64)
+            want(wanted, ids_bucket(ids, strip.ahead[i].hash))
+            want(wanted, book)
+            want(wanted, <const char*>book + 64)
+        else:
+            ids_prefetch(ids, strip.ahead[i].hash)
 
-cdef inline void look_at_orders(const Ids* ids, Strip* strip) noexcept nogil:
+cdef inline void look_at_orders(const Ids* ids, Strip* strip, Wanted* wanted) noexcept nogil:
     """Second stage of a large machine: the orders, and where the way to a new one's level begins."""
     cdef size_t i
     cdef Ahead* ahead
@@ -70,19 +97,19 @@ cdef inline void look_at_orders(const Ids* ids, Strip* strip) noexcept nogil:
         if mc_unlikely(ahead.book == NULL):
             return
         ahead.order = ids_guess(ids, ahead.hash)
-        mc_prefetch(ahead.order)
+        want(wanted, ahead.order)
         command = &strip.commands[i]
         if command.kind == NEW:
             ladder = &ahead.book.sides[(command.side - 1) & 1]
             key = ladder_key(ladder, command.price)
             if key >> 6 == ladder.hot_block:
-                mc_prefetch(ladder.hot)
+                want(wanted, ladder.hot)
                 ahead.level = &ladder.hot.level[key & 63]
-                mc_prefetch(ahead.level)
+                want(wanted, ahead.level)
             elif ladder.height > 1:
-                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
+                want(wanted, &(<Node*>ladder.root).child[place_of(key, ladder.height)])
 
-cdef inline void look_at_levels(Strip* strip) noexcept nogil:
+cdef inline void look_at_levels(Strip* strip, Wanted* wanted) noexcept nogil:
     """Third stage of a large machine: levels, and the neighbours of an order.
 
     What is seen here may be out of date, but is memory of the machine whatever comes.
@@ -101,18 +128,18 @@ cdef inline void look_at_levels(Strip* strip) noexcept nogil:
         if command.kind == NEW:
             if ahead.level == NULL:
                 ladder = &ahead.book.sides[(command.side - 1) & 1]
-                ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
         elif order != NULL:
-            mc_prefetch(order.prev)
-            mc_prefetch(order.next)
+            want(wanted, order.prev)
+            want(wanted, order.next)
             ladder = &ahead.book.sides[(order.side - 1) & 1]
-            ladder_ask(ladder, ladder_key(ladder, order.price))
+            ladder_want(ladder, ladder_key(ladder, order.price), wanted)
             if command.kind == AMEND:
-                ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
 
-cdef inline void look_at_last(Strip* strip) noexcept nogil:
+cdef inline void look_at_last(Strip* strip, Wanted* wanted) noexcept nogil:
     """Fourth stage of a large machine: the last order of the level that another one goes to."""
     cdef size_t i
     for i in range(strip.length):
         if strip.ahead[i].book != NULL and strip.ahead[i].level != NULL:
-            mc_prefetch(strip.ahead[i].level.tail)
+            want(wanted, strip.ahead[i].level.tail)
