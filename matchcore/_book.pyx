@@ -3,14 +3,17 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from .machine.core.prefetch cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
-                      look_at_ids, look_at_new, look_at_orders, look_at_roots)
+from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STRIPS, Ahead, Strip, book_for,
+                      look_around, look_at_accounts, look_at_books, look_at_ids, look_at_new,
+                      look_at_newest, look_at_orders, look_at_roots)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
 from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine.core.dedup cimport repeats_hash, repeats_ready
+from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
 from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from .machine.core.records cimport *
@@ -334,8 +337,8 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
     if mc_unlikely(not ids_ready(&book.ids)):
         return NO_MEMORY
     if mc_unlikely(command.client_order_id != 0):
-        if not once_is_new(core, command, events, &halt):
-            begun[0] += halt != NO_MEMORY
+        if not once_is_new(core, command, ahead.again, events, &halt):
+            begun[0] += 1
             return halt
     begun[0] += 1
     core.sequence += 1
@@ -347,7 +350,7 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
         do_amend(core, book, command, ahead, events)
     else:
         do_reduce(core, book, command, ahead, events)
-    return once_heard(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
+    return once_done(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
 
 
 cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
@@ -358,6 +361,8 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* c
     cdef const mc_command* end = commands + strip.length
     cdef Halt halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
+        return NO_MEMORY
+    if strip.ids and mc_unlikely(not repeats_ready(core.repeats, strip.ids)):
         return NO_MEMORY
     while command < end and halt == DONE:
         halt = apply_to(core, command, ahead, taken, events)
@@ -378,6 +383,10 @@ cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command*
     if mc_unlikely(not pool_ready(&core.pool, 1)):
         return NO_MEMORY
     ahead.hash = ids_hash(&ahead.book.ids, command.order_id)
+    if mc_unlikely(command.client_order_id != 0) and core.repeats != NULL:
+        if not repeats_ready(core.repeats, 1):
+            return NO_MEMORY
+        ahead.again = repeats_hash(core.repeats, command.account, command.client_order_id)
     return apply_to(core, command, &ahead, taken, events)
 
 
@@ -405,24 +414,30 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef size_t seen
     cdef u32 turn = 0, i
     cdef bint large = core.pool.orders.made - core.pool.orders.spare > LARGE
+    cdef bint many = core.repeats != NULL and core.repeats.made_accounts > LARGE_ACCOUNTS
     cdef Halt halt
     taken[0] = 0
     if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
         return FULL
     seen = 0
     for i in range(STRIPS - 1):
-        look_at_ids(books, books_count, commands + seen, count - seen, &strips[i])
+        look_at_ids(books, books_count, commands + seen, count - seen, core.repeats,
+                    &strips[i])
         seen += strips[i].length
     while True:
         strip = &strips[turn % STRIPS]
         strip_new = &strips[(turn + 2) % STRIPS]
+        if many:
+            look_at_accounts(core.repeats, strip_new)
+            if turn > 0:
+                look_at_newest(core.repeats, &strips[(turn + 1) % STRIPS])
         if large:
             look_at_orders(strip_new)
             look_at_new(strip_new, commands + seen - strip_new.length)
             if turn > 0:
                 look_around(&strips[(turn + 1) % STRIPS])
         strip_new = &strips[(turn + 3) % STRIPS]
-        look_at_ids(books, books_count, commands + seen, count - seen, strip_new)
+        look_at_ids(books, books_count, commands + seen, count - seen, core.repeats, strip_new)
         if large:
             look_at_roots(strip_new, commands + seen)
         seen += strip_new.length

@@ -3,6 +3,7 @@
 # Commands pass in strips through stages before their turn; each stage asks for what the next one
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
+from .dedup cimport Again, Repeats, repeats_hash
 from .ids cimport ids_guess, ids_hash, ids_prefetch
 from .ladder cimport Ladder, ladder_key, ladder_ask, place_of
 from .pool cimport Level, Node, Order
@@ -12,16 +13,20 @@ cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
     STRIPS = 4              # one in work and one in each stage of looking ahead
     LARGE = 32768           # orders from which the levels are looked at too: 2 MiB
+    LARGE_ACCOUNTS = 64     # with answers, from which they are looked at
 
 cdef struct Ahead:          # what is known of a command before its turn
     Book* book              # NULL: not an order's command, or for no book
     u32 hash                # of its order id
     Order* order            # which it seems to name, or NULL
     Level* level            # where a new order seems to go, or NULL
+    Again again             # of its client order id, in a machine that remembers answers
 
 cdef struct Strip:
-    size_t length           # 0: there are no more commands
+    u32 length              # 0: there are no more commands
+    u32 ids                 # how many have client order ids, in a machine that remembers answers
     Ahead ahead[STRIP]
+    u8 with_id[STRIP]       # which
 
 cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
     """The book of an order's command; NULL when it is none, or for none."""
@@ -55,25 +60,61 @@ cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) n
             if ladder.height > 1 and key >> 6 != ladder.hot_block:
                 mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
 
+cdef inline void look_at_repeats(const Repeats* repeats, Strip* strip,
+                                 const mc_command* commands) noexcept nogil:
+    """First stage, for client order ids: their hashes, asking for buckets and heads."""
+    cdef u32 i
+    cdef Again* again
+    for i in range(strip.length):   # which of them have one is hard to foresee
+        strip.with_id[strip.ids] = <u8>i
+        strip.ids += commands[i].client_order_id != 0
+    for i in range(strip.ids):
+        again = &strip.ahead[strip.with_id[i]].again
+        again[0] = repeats_hash(repeats, commands[strip.with_id[i]].account,
+                                commands[strip.with_id[i]].client_order_id)
+        mc_prefetch(&repeats.table.buckets[again.hash & repeats.table.mask])
+        mc_prefetch(&repeats.memory.heads[again.head])
+        if mc_unlikely(repeats.old.buckets != NULL):
+            mc_prefetch(&repeats.old.buckets[again.hash & repeats.old.mask])
+
 cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, Strip* strip) noexcept nogil:
+                             size_t count, const Repeats* repeats, Strip* strip) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
     cdef size_t i
     cdef Book* book
     cdef const mc_command* command
-    strip.length = STRIP if count > STRIP else count
+    cdef u64 ids = 0
+    strip.length = STRIP if count > STRIP else <u32>count
+    strip.ids = 0
     for i in range(strip.length):
         command = &commands[i]
         mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
         mc_prefetch(&(command + 3 * STRIP).instrument)
         book = book_for(books, books_count, command)
         strip.ahead[i].book = book
+        ids |= command.client_order_id
         if mc_unlikely(book == NULL):
             strip.length = i + 1
-            return
+            break
         strip.ahead[i].order = NULL
         strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
         ids_prefetch(&book.ids, strip.ahead[i].hash)
+    if repeats != NULL and mc_unlikely(ids != 0):
+        look_at_repeats(repeats, strip, commands)
+
+cdef inline void look_at_accounts(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Second stage with many accounts: the accounts."""
+    cdef u32 i
+    for i in range(strip.ids):
+        mc_prefetch(&repeats.memory.accounts[
+            repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]])
+
+cdef inline void look_at_newest(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Third stage with many accounts: the last answer of an account, which will point to another."""
+    cdef u32 i, account
+    for i in range(strip.ids):
+        account = repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]
+        mc_prefetch(&repeats.memory.answers[repeats.memory.accounts[account].newest])
 
 cdef inline void look_at_orders(Strip* strip) noexcept nogil:
     """Second stage: the places are there, and the orders are asked for."""
