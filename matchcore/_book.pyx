@@ -3,14 +3,17 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from .machine.core.prefetch cimport (LARGE, STAGES, STRIPS, Ahead, Strip, Wanted, ask_for, book_for,
-                      look_at_ids, look_at_last, look_at_levels, look_at_orders)
+from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahead, Strip, Wanted, ask_for,
+                      book_for, look_at_accounts, look_at_ids, look_at_last, look_at_levels,
+                      look_at_newest, look_at_orders)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
 from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_init, ids_look_up, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine.core.dedup cimport repeats_hash, repeats_ready
+from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
 from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from .machine.core.records cimport *
@@ -330,8 +333,8 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
     if mc_unlikely(not ids_ready(&core.ids)):
         return NO_MEMORY
     if mc_unlikely(command.client_order_id != 0):
-        if not once_is_new(core, command, events, &halt):
-            begun[0] += halt != NO_MEMORY
+        if not once_is_new(core, command, ahead.again, events, &halt):
+            begun[0] += 1
             return halt
     begun[0] += 1
     core.sequence += 1
@@ -343,7 +346,7 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
         do_amend(core, book, command, ahead, events)
     else:
         do_reduce(core, book, command, ahead, events)
-    return once_heard(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
+    return once_done(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
 
 
 cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken,
@@ -354,6 +357,8 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken,
     cdef const mc_command* end = command + strip.length
     cdef Halt halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
+        return NO_MEMORY
+    if strip.ids and mc_unlikely(not repeats_ready(core.repeats, strip.ids)):
         return NO_MEMORY
     while command < end and halt == DONE:
         halt = apply_to(core, command, ahead, taken, events)
@@ -374,6 +379,10 @@ cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command*
     if mc_unlikely(not pool_ready(&core.pool, 1)):
         return NO_MEMORY
     ahead.hash = ids_hash(&core.ids, command.instrument, command.order_id)
+    if mc_unlikely(command.client_order_id != 0) and core.repeats != NULL:
+        if not repeats_ready(core.repeats, 1):
+            return NO_MEMORY
+        ahead.again = repeats_hash(core.repeats, command.account, command.client_order_id)
     return apply_to(core, command, &ahead, taken, events)
 
 
@@ -400,6 +409,7 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef size_t seen = 0
     cdef u32 turn
     cdef bint large = core.ids.count > LARGE
+    cdef bint many = core.repeats != NULL and core.repeats.made_accounts > LARGE_ACCOUNTS
     cdef Halt halt
     wanted.count = 0
     taken[0] = 0
@@ -407,12 +417,15 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
         return FULL
     for turn in range(STRIPS):          # nothing is in the stages yet
         strips[turn].commands = commands
-        strips[turn].length = 0
+        strips[turn].length = strips[turn].ids = 0
     turn = STRIPS
     while True:
-        look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, large,
+        look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, core.repeats, large,
                     &strips[turn % STRIPS], &wanted)
         seen += strips[turn % STRIPS].length
+        if many:
+            look_at_newest(core.repeats, &strips[(turn - 2) % STRIPS])
+            look_at_accounts(core.repeats, &strips[(turn - 1) % STRIPS])
         if large:
             look_at_last(&strips[(turn - 3) % STRIPS], &wanted)
             look_at_levels(&strips[(turn - 2) % STRIPS], &wanted)

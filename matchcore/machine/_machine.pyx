@@ -17,7 +17,7 @@ from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED,
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
-from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
+from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
                     repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
 from .core.pages cimport arena_init
@@ -110,7 +110,7 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
             return STOPPED
         if command.client_order_id != 0 and in_set(REPEATABLE_KINDS, command.kind):
             halt = DONE
-            if not once_is_new(core, command, events, &halt):
+            if not once_is_new_here(core, command, events, &halt):
                 taken[0] += halt != NO_MEMORY
                 if halt != DONE:
                     return halt

@@ -3,6 +3,7 @@
 # Commands pass in strips through stages before their turn; each stage asks for what the next one
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
+from .dedup cimport Again, Repeats, repeats_hash
 from .ids cimport Ids, ids_bucket, ids_guess, ids_hash, ids_prefetch
 from .ladder cimport Ladder, ladder_key, ladder_peek, place_of
 from .pool cimport Leaf, Level, Node, Order
@@ -14,21 +15,25 @@ cdef enum:
     STAGES = 4              # of looking ahead
     STRIPS = 8              # places for a strip in each stage and one in work; a power of two
     LARGE = 32768           # orders from which more than ids is looked at: 2 MiB
+    LARGE_ACCOUNTS = 64     # with answers, from which they are looked at
 
 cdef struct Ahead:          # what is known of a command before its turn
     Book* book              # NULL: not an order's command, or for no book
     u32 hash                # of its order id
     Order* order            # which it seems to name, or NULL
     Level* level            # where a new order seems to go, or NULL
+    Again again             # of its client order id, in a machine that remembers answers
 
 cdef struct Wanted:         # lines to ask for, by all stages of a turn
     size_t count
     const void* at[13 * STRIP]  # of a command three in the first stage, three, six, one
 
 cdef struct Strip:
-    size_t length           # 0: there are no more commands
+    u32 length              # 0: there are no more commands
+    u32 ids                 # how many have client order ids, in a machine that remembers answers
     const mc_command* commands
     Ahead ahead[STRIP]
+    u8 with_id[STRIP]       # which
 
 cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
     """The book of an order's command; NULL when it is none, or for none."""
@@ -58,13 +63,33 @@ cdef inline void ask_for(Wanted* wanted) noexcept nogil:
         mc_prefetch(wanted.at[i])
     wanted.count = 0
 
+cdef inline void look_at_repeats(const Repeats* repeats, Strip* strip,
+                                 const mc_command* commands) noexcept nogil:
+    """First stage, for client order ids: their hashes, asking for buckets and heads."""
+    cdef u32 i
+    cdef Again* again
+    for i in range(strip.length):   # which of them have one is hard to foresee
+        strip.with_id[strip.ids] = <u8>i
+        strip.ids += commands[i].client_order_id != 0
+    for i in range(strip.ids):
+        again = &strip.ahead[strip.with_id[i]].again
+        again[0] = repeats_hash(repeats, commands[strip.with_id[i]].account,
+                                commands[strip.with_id[i]].client_order_id)
+        mc_prefetch(&repeats.table.buckets[again.hash & repeats.table.mask])
+        mc_prefetch(&repeats.memory.heads[again.head])
+        if mc_unlikely(repeats.old.buckets != NULL):
+            mc_prefetch(&repeats.old.buckets[again.hash & repeats.old.mask])
+
 cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, bint large, Strip* strip, Wanted* wanted) noexcept nogil:
+                             size_t count, const Repeats* repeats, bint large, Strip* strip,
+                             Wanted* wanted) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
     cdef size_t i
     cdef Book* book
     cdef const mc_command* command
-    strip.length = STRIP if count > STRIP else count
+    cdef u64 clients = 0
+    strip.length = STRIP if count > STRIP else <u32>count
+    strip.ids = 0
     strip.commands = commands
     for i in range(strip.length):
         command = &commands[i]
@@ -72,9 +97,10 @@ cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, cons
         mc_prefetch(&(command + 3 * STRIP).instrument)
         book = book_for(books, books_count, command)
         strip.ahead[i].book = book
+        clients |= command.client_order_id
         if mc_unlikely(book == NULL):
             strip.length = i + 1
-            return
+            break
         strip.ahead[i].order = NULL
         strip.ahead[i].level = NULL
         strip.ahead[i].hash = ids_hash(ids, command.instrument, command.order_id)
@@ -84,6 +110,22 @@ cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, cons
             want(wanted, <const char*>book + 64)
         else:
             ids_prefetch(ids, strip.ahead[i].hash)
+    if repeats != NULL and mc_unlikely(clients != 0):
+        look_at_repeats(repeats, strip, commands)
+
+cdef inline void look_at_accounts(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Second stage with many accounts: the accounts."""
+    cdef u32 i
+    for i in range(strip.ids):
+        mc_prefetch(&repeats.memory.accounts[
+            repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]])
+
+cdef inline void look_at_newest(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Third stage with many accounts: the last answer of an account, which will point to another."""
+    cdef u32 i, account
+    for i in range(strip.ids):
+        account = repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]
+        mc_prefetch(&repeats.memory.answers[repeats.memory.accounts[account].newest])
 
 cdef inline void look_at_orders(const Ids* ids, Strip* strip, Wanted* wanted) noexcept nogil:
     """Second stage of a large machine: the orders, and where the way to a new one's level begins."""
