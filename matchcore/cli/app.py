@@ -11,6 +11,8 @@ from .book import book
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .feed import feed
+from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
@@ -45,6 +47,6 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, follow, reconcile, rebuild, query, ddl_command, draw_command, bench,
-    torture,
+    torture, feed, feed_token_command,
 ):  # fmt: skip
     app.add_command(command)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..errors import InvalidArgument
 from ..feeds.serving import Feed, Outlet
 from ..journal import Keys
+from .feed_web import web_of, web_options
 from .options import directory_argument
 from .output import err, failing_kindly
 
@@ -19,20 +22,31 @@ from .output import err, failing_kindly
 @directory_argument
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
-def feed(directory: Path, state: Path | None) -> None:
+@web_options
+def feed(directory: Path, state: Path | None, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
     Example:  matchcore feed exchange.d --web 8080 --state feed.d
     """
     with failing_kindly(False):
-        outlets: list[Outlet] = []
+        outlets: list[Outlet] = [*web_of(options)]
         if not outlets:
             raise InvalidArgument("nothing to serve: name at least one face, for example --web")
-        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=Keys.from_environment())))
+        keys = Keys.from_environment()
+        loop_runner()(_serve(Feed(directory, outlets, state=state, keys=keys), outlets))
 
 
-async def _serve(served: Feed) -> None:
+def loop_runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """uvloop's, which is quicker, if it is there."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+async def _serve(served: Feed, outlets: list[Outlet]) -> None:
     """Until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

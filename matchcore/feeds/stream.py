@@ -21,6 +21,7 @@ from ..errors import FeedError, LogDamaged
 from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, segments_of
 from ..machine import machine_class
 from ..records.commands import defines
+from ..records.instruments import Directory
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -142,6 +143,11 @@ class Stream(Closing):
     def session(self) -> str:
         """Ten characters that name the stream: it never gets other numbers."""
         return self.identity.hex()[:SESSION_CHARACTERS].upper()
+
+    @property
+    def instruments(self) -> Directory:
+        """As they are behind the last change."""
+        return self.machine.instruments
 
     @property
     def sequence(self) -> int:
