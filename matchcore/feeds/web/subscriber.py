@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -59,6 +60,8 @@ class Subscriber(WSListener):
         self._transport = transport
         under = transport.underlying_transport
         under.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        wire = under.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.outlet.limits.kernel_bytes)
         self._write: Callable[[bytes], None] = under.write
         self.waiting: Callable[[], int] = under.get_write_buffer_size
         peer = under.get_extra_info("peername")
@@ -115,6 +118,7 @@ class Subscriber(WSListener):
 
     def _ask(self, request: Request) -> None:
         if request.op == "ping":
+            self.outlet.flush()  # so that what has this number or a lower one is there before
             self.say("pong", id=request.id, number=self.outlet.number)
         elif request.op == "auth":
             self._authenticate(request)
