@@ -14,6 +14,7 @@ from ..errors import InvalidArgument, MissingExtra
 from ..feeds.serving import Outlet
 from ..feeds.web.limits import Limits
 from ..feeds.web.tokens import Tokens
+from .output import err
 
 C = TypeVar("C", bound=Callable[..., Any])
 LOOPBACK = "127.0.0.1"
@@ -61,6 +62,7 @@ def web_of(options: dict[str, Any]) -> Iterator[Outlet]:
         origins=options["origins"],
         limits=Limits(connections=most, connections_per_address=max(1, most // 4)),
         page=page_directory(),
+        started=lambda url: err.print(f"matchcore: web at {url}"),
     )
     allow_files(most)
 

@@ -64,6 +64,12 @@ class Span:
         return [self.open, self.high, self.low, self.close, self.volume, self.turnover,
                 self.trades]  # fmt: skip
 
+    @property
+    def fits(self) -> bool:
+        """Whether a record can hold it: prices have 64 bits there, sums 128."""
+        prices = max(abs(self.high), abs(self.low), abs(self.open), abs(self.close))
+        return prices <= INT64_MAX and max(self.volume, abs(self.turnover)) < WORD * WORD // 2
+
     def rescale(self, factor: int) -> None:
         """The same in a unit that is ``factor`` times finer."""
         self.open, self.high = self.open * factor, self.high * factor
@@ -142,8 +148,8 @@ class Symbol:
 
 
 def bars_of(spans: list[Span], unit: Unit) -> NDArray[np.void]:
-    """As a `BAR` array.  Those whose prices need more than 64 bits in this unit are left out."""
-    fitting = [one for one in spans if max(abs(one.high), abs(one.low)) <= INT64_MAX]
+    """As a `BAR` array.  One that does not fit a record is left out."""
+    fitting = [one for one in spans if one.fits]
     rows = np.zeros(len(fitting), BAR)
     rows["mantissa"], rows["exponent"] = unit
     for row, span in zip(rows, fitting, strict=True):

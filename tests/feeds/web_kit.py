@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import uvloop
@@ -30,6 +31,18 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     uvloop.run(asyncio.wait_for(test, 3 * PATIENCE))
 
 
+class Answer(NamedTuple):
+    """Of HTTP."""
+
+    status: int
+    head: str
+    body: bytes
+
+    @property
+    def said(self) -> Any:
+        return json.loads(self.body)
+
+
 class Served:
     """A running feed, its outlet, and the address."""
 
@@ -37,12 +50,18 @@ class Served:
         self.feed, self.outlet = feed, outlet
 
     @property
-    def http(self) -> str:
-        return f"http://127.0.0.1:{self.outlet.port}"
-
-    @property
     def ws(self) -> str:
-        return f"ws://127.0.0.1:{self.outlet.port}/ws"
+        return self.outlet.url.replace("http", "ws", 1) + "ws"
+
+    async def get(self, path: str, *lines: str, tls: ssl.SSLContext | None = None) -> Answer:
+        """One GET, with these lines as further headers."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.outlet.port, ssl=tls)
+        head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: test", *lines, "", ""])
+        writer.write(head.encode())
+        said = await reader.read()
+        writer.close()
+        top, _, body = said.partition(b"\r\n\r\n")
+        return Answer(int(top.split()[1]), top.decode(), body)
 
     async def come_to(self, sequence: int) -> None:
         """Until the feed has read so many commands."""
@@ -54,16 +73,9 @@ class Served:
 async def serving(
     path: Path, state: Path | None = None, limits: Limits | None = None, **options: Any
 ) -> AsyncIterator[Served]:
-    outlet = WebOutlet("127.0.0.1", 0, limits=limits, **options)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    outlet = WebOutlet("127.0.0.1", 0, limits=limits, started=lambda _: ready.set(), **options)
     served = Served(Feed(path, [outlet], state=state), outlet)
-    stop, started = asyncio.Event(), outlet.start
-    ready = asyncio.Event()
-
-    async def start(feed: Feed) -> None:
-        await started(feed)
-        ready.set()
-
-    outlet.start = start  # type: ignore[method-assign]
     running = asyncio.ensure_future(served.feed.run(stop))
     waiting = asyncio.ensure_future(ready.wait())
     await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)

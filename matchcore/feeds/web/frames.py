@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics import INT64_MAX, WORD, Symbol
+from ..statistics import WORD, Symbol
 
 TEXT, BINARY = 0x81, 0x82  # first byte of a whole message
 
@@ -46,14 +46,12 @@ def levels(found: list[tuple[int, int, int, int]]) -> bytes:
 
 
 def status(symbol: Symbol) -> bytes:
-    """A `STATUS` record; prices are 0 without a trade, and if one needs more than 64 bits."""
+    """A `STATUS` record; all but the unit and the day is 0 without a trade, or if it does not fit."""
     row: Any = np.zeros(1, STATUS)
     row["days_ended"], (row["mantissa"], row["exponent"]) = symbol.days_ended, symbol.unit
     day = symbol.day
-    if day is not None:
-        prices = day.open, day.high, day.low, day.close
-        if max(map(abs, prices)) <= INT64_MAX:
-            row["open"], row["high"], row["low"], row["last"] = prices
+    if day is not None and day.fits:
+        row["open"], row["high"], row["low"], row["last"] = day.open, day.high, day.low, day.close
         row["volume_high"], row["volume"] = divmod(day.volume, WORD)
         row["turnover_high"], row["turnover"] = divmod(day.turnover, WORD)
         row["trades"] = day.trades

@@ -52,6 +52,7 @@ class WebOutlet:
     - ``tls``: a server's context; None: not encrypted.
     - ``origins``: of pages that browsers may connect from, beside the server's own; "*": any.
     - ``page``: the directory of static files; None: none.
+    - ``started``: called with the address once it is served.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class WebOutlet:
         origins: Iterable[str] = (),
         limits: Limits | None = None,
         page: Path | None = None,
+        started: Callable[[str], None] | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self.limits = limits or Limits()
         self._tokens, self._origins = tokens, frozenset(origins)
-        self._page = page
+        self._page, self._started = page, started
         self._subscribers: set[Subscriber] = set()
         self._addresses: Counter[str] = Counter()
         self._groups = Groups()
@@ -90,6 +92,14 @@ class WebOutlet:
             enable_auto_ping=True, auto_ping_idle_timeout=self.limits.ping_seconds,
             auto_ping_reply_timeout=self.limits.ping_seconds, read_buffer_init_size=2048,
         )  # fmt: skip
+        if self._started is not None:
+            self._started(self.url)
+
+    @property
+    def url(self) -> str:
+        """Of the page."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}/"
 
     @property
     def port(self) -> int:
