@@ -22,6 +22,7 @@ from .rings import Ring
 MINUTE_NS = 60 * 10**9
 DAY_MINUTES = 1440
 MINUTES, DAYS, TRADES = 1440, 400, 500  # kept of a symbol
+WAITING_MAX = 4096  # changes that are not added up yet
 INT64_MAX, WORD = 2**63 - 1, 2**64
 
 #: A bar that is over.  ``start``: seconds since 1970 UTC.  Prices are in units of ``mantissa`` x
@@ -164,22 +165,39 @@ def bars_of(spans: list[Span], unit: Unit) -> NDArray[np.void]:
 class Statistics:
     """Of all ``instruments``, a `Directory` that the owner of the changes keeps.
 
-    `apply` all changes in turn.
+    `apply` all changes in turn.  They wait until somebody asks, or there are many: a thousand at
+    once cost little more than one.
     """
 
     def __init__(self, instruments: Directory) -> None:
         self._instruments = instruments
         self._symbols = [Symbol(one.tick_parts) for one in instruments]
+        self._waiting: list[NDArray[np.void]] = []
+        self._count = 0  # of what waits
 
     def __len__(self) -> int:
         return len(self._symbols)
 
     def __getitem__(self, number: int) -> Symbol:
-        """Of the instrument ``number``, which there is."""
+        """Of the instrument ``number``, which there is; as it is behind the last change."""
+        self._settle()
         return self._symbols[number - 1]
 
     def apply(self, rows: NDArray[np.void]) -> None:
         """The next changes, a `CHANGE` array; one that defines an instrument is the last."""
+        if not len(rows):
+            return
+        self._waiting.append(rows)
+        self._count += len(rows)
+        if self._count >= WAITING_MAX or rows["kind"][-1] == ChangeKind.DEFINED:
+            self._settle()  # a definition at once: what it says is only now in the directory
+
+    def _settle(self) -> None:
+        if self._waiting:
+            waiting, self._waiting, self._count = self._waiting, [], 0
+            self._add(waiting[0] if len(waiting) == 1 else np.concatenate(waiting))
+
+    def _add(self, rows: NDArray[np.void]) -> None:
         kinds = rows["kind"]
         begin = 0
         for end in np.flatnonzero(kinds == ChangeKind.DAY_ENDED).tolist():
@@ -187,7 +205,7 @@ class Statistics:
             self._end_day(int(rows["instrument"][end]))
             begin = end + 1
         self._trade(rows[begin:], kinds[begin:])
-        if len(rows) and kinds[-1] == ChangeKind.DEFINED:
+        if kinds[-1] == ChangeKind.DEFINED:
             self._define(int(rows["instrument"][-1]))
 
     def _define(self, number: int) -> None:

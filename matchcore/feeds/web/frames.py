@@ -46,7 +46,7 @@ def levels(found: list[tuple[int, int, int, int]]) -> bytes:
 
 
 def status(symbol: Symbol) -> bytes:
-    """A `STATUS` record; all but the unit and the day is 0 without a trade, or if it does not fit."""
+    """A `STATUS` record; all but unit and day is 0 without a trade, or if it does not fit."""
     row: Any = np.zeros(1, STATUS)
     row["days_ended"], (row["mantissa"], row["exponent"]) = symbol.days_ended, symbol.unit
     day = symbol.day

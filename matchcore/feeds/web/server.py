@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from picows import (
     WSCloseCode,
     WSUpgradeRequest,
@@ -31,7 +30,8 @@ from .limits import Limits
 from .requests import Refused, Request
 from .subscriber import HIGH_WATER, LOG, Due, Subscriber
 from .tokens import EVERYTHING, Rights, Tokens, digest_of
-from .topics import Key, TooLarge, Topic, Window, topic_of
+from .topics import Key, TooLarge, Topic, topic_of
+from .windows import NOTHING, Batch, Window
 
 VERSION = 1
 FLUSH_SECONDS_MAX = 0.005  # between two writes, when there is much to do
@@ -184,15 +184,14 @@ class WebOutlet:
     def _concerned(self, pending: list[Changes]) -> Iterable[tuple[Topic, Window]]:
         """The topics of the instruments that have changed, with their changes."""
         rows = pending[0].rows if len(pending) == 1 else np.concatenate([p.rows for p in pending])
-        ends = day_ends(rows, pending[0].first)
-        windows = dict(windows_of(rows, pending[0].first))
-        everybody = ends.get(0, 0)
-        concerned = self._topics if everybody else [*windows.keys() | ends.keys()]
-        for number in sorted(concerned):
-            window = windows.get(number) or _NOTHING
-            ended = max(everybody, ends.get(number, 0))
-            if ended:
-                window = Window(window.rows, window.numbers, ended)
+        batch = Batch(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
+        windows, ended = batch.windows, batch.ended
+        if ended:
+            everybody = ended.get(0, 0)
+            for number in self._topics if everybody else ended:
+                window = windows.setdefault(number, Window(batch, 0, 0))
+                window.day_ended = max(everybody, ended.get(number, 0))
+        for number, window in windows.items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window
 
@@ -367,14 +366,15 @@ class WebOutlet:
         near = history.last - after <= self.limits.resume_changes
         if not topic.resumes or topic.key.depth or not near or after + 1 < history.first:
             return None
-        parts = [_NOTHING]
+        parts, numbers = [np.empty(0, CHANGE)], [np.empty(0, np.int64)]
         for changes in history.between(after + 1, history.last):
             at = np.flatnonzero(changes.rows["instrument"] == number)
-            parts.append(Window(changes.rows[at], changes.first + at))
-        rows = np.concatenate([part.rows for part in parts])
+            parts.append(changes.rows[at])
+            numbers.append(changes.first + at)
+        rows = np.concatenate(parts)
         if (rows["kind"] == ChangeKind.DEFINED).any():
             return None  # prices before and after may be in other ticks
-        return Window(rows, np.concatenate([part.numbers for part in parts]))
+        return Batch(rows, np.concatenate(numbers)).windows.get(number, NOTHING)
 
     def _drop_unused(self, topic: Topic) -> None:
         topics = self._topics.get(topic.key.instrument, {})
@@ -488,21 +488,3 @@ class WebOutlet:
             subscriber.drop(policy, "slow", "updates were not read in time")
         elif subscriber.due:
             self.pump(subscriber)
-
-
-_NOTHING = Window(np.empty(0, CHANGE), np.empty(0, np.int64))
-
-
-def windows_of(rows: NDArray[np.void], first: int) -> Iterable[tuple[int, Window]]:
-    """The instruments of changes, numbered from ``first`` on, each with its changes in order."""
-    instruments = rows["instrument"]
-    order = np.argsort(instruments, kind="stable")
-    cuts = np.flatnonzero(np.diff(instruments[order])) + 1
-    for part in np.split(order, cuts):
-        yield int(instruments[part[0]]), Window(rows[part], first + part)
-
-
-def day_ends(rows: NDArray[np.void], first: int) -> dict[int, int]:
-    """The number of the last end of a day, by instrument; 0: of all."""
-    at = np.flatnonzero(rows["kind"] == ChangeKind.DAY_ENDED)
-    return dict(zip(rows["instrument"][at].tolist(), (first + at).tolist(), strict=True))

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FeedError
-from ...records.schema import BOOK_CHANGES, ChangeKind, Side
+from ...records.schema import Side
 from ..serving import Feed
-from ..statistics import MINUTES, bars_of, trades_of
+from ..statistics import MINUTES, Symbol, bars_of, trades_of
 from . import frames, texts
+from .windows import Window
 
 if TYPE_CHECKING:
     from .groups import Group
 
 SNAPSHOT_TRADES = 50
-_LAST_BOOK_CHANGE = max(BOOK_CHANGES)
+
+#: What a message says beside its head: JSON text, or binary records.
+Fields = str | bytes
+Told = tuple[int, Fields]
 
 
 class Key(NamedTuple):
@@ -45,31 +49,6 @@ class TooLarge(FeedError):
     """A snapshot is beyond the limits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The changes of one instrument since the last flush, with the numbers of the last ones."""
-
-    rows: NDArray[np.void]
-    numbers: NDArray[np.int64]
-    day_ended: int = 0  # number of the last end of a day that concerns it
-
-    def part(self, only: NDArray[np.bool_]) -> Window:
-        return Window(self.rows[only], self.numbers[only])
-
-    @property
-    def book(self) -> Window:
-        return self.part(self.rows["kind"] <= _LAST_BOOK_CHANGE)
-
-    @property
-    def executed(self) -> Window:
-        return self.part(self.rows["kind"] == ChangeKind.EXECUTED)
-
-    @property
-    def last(self) -> int:
-        """The number of the last change; 0 without one."""
-        return int(self.numbers[-1]) if len(self.numbers) else 0
-
-
 class Topic(ABC):
     """One channel of one instrument.  ``last``: the number that it has come to."""
 
@@ -85,17 +64,18 @@ class Topic(ABC):
         """The instrument is as it is now, and all begins."""
         instrument = self._feed.stream.instruments[self.key.instrument]
         self.tick, self.symbol = instrument.tick_parts, instrument.symbol
-        self._name = f'"channel":"{self.key.channel}","symbol":{json.dumps(instrument.symbol)}'
+        name = f'"channel":"{self.key.channel}","symbol":{json.dumps(instrument.symbol)},'
+        self._update, self._whole = (f'{{"type":"{type}",{name}' for type in ("update", "snapshot"))
 
     @abstractmethod
-    def told(self, window: Window) -> tuple[int, bytes] | None:
+    def told(self, window: Window) -> Told | None:
         """The number and the fields of an update; None if the changes do not concern it."""
 
     @abstractmethod
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         """The fields of a snapshot."""
 
-    def nothing(self) -> bytes:
+    def nothing(self) -> Fields:
         """The fields of an update without any change, for a topic that resumes."""
         raise NotImplementedError
 
@@ -124,17 +104,15 @@ class Topic(ABC):
         told = self.told(window)
         return self.framed(frames.UPDATE, told[1] if told else self.nothing(), after, time)
 
-    def framed(self, kind: int, fields: bytes, prev: int, time: int) -> bytes:
-        if self.key.binary:
+    def framed(self, kind: int, fields: Fields, prev: int, time: int) -> bytes:
+        if isinstance(fields, bytes):
             code = frames.CHANNEL_CODES[self.key.channel]
             head = frames.HEADER.pack(kind, code, 0, self.key.instrument, self.last, prev, time)
             return frames.frame(frames.BINARY, head + fields)
+        begin = self._update if kind == frames.UPDATE else self._whole
         before = f'"prev":{prev},' if kind == frames.UPDATE else ""
-        name = "update" if kind == frames.UPDATE else "snapshot"
-        head = (
-            f'{{"type":"{name}",{self._name},"number":{self.last},{before}"time":"{time}",'
-        ).encode()
-        return frames.frame(frames.TEXT, head + fields + b"}")
+        said = f'{begin}"number":{self.last},{before}"time":"{time}",{fields}}}'
+        return frames.frame(frames.TEXT, said.encode())
 
 
 class AllLevels(Topic):
@@ -142,26 +120,24 @@ class AllLevels(Topic):
 
     resumes = True
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
-        book = window.book
-        if not len(book.rows):
+    def told(self, window: Window) -> Told | None:
+        number = window.last
+        if not number:
             return None
-        columns = (book.rows[name].tolist()
-                   for name in ("side", "price", "level_quantity", "level_orders"))  # fmt: skip
-        last = {(side, price): (quantity, orders)
-                for side, price, quantity, orders in zip(*columns, strict=True)}  # fmt: skip
-        return book.last, self._fields([(*place, *held) for place, held in last.items()])
+        levels = window.tuples(("side", "price", "level_quantity", "level_orders"))
+        last = {level[:2]: level for level in levels}
+        return number, self._fields(last.values())
 
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         return self._fields(levels_of(self._feed, self.key.instrument, None))
 
-    def nothing(self) -> bytes:
+    def nothing(self) -> Fields:
         return self._fields([])
 
-    def _fields(self, found: list[texts.Level]) -> bytes:
+    def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
-            return frames.levels(found)
-        return texts.levels(found, self.tick).encode()
+            return frames.levels([*found])
+        return texts.levels(found, self.tick)
 
 
 class BestLevels(Topic):
@@ -175,9 +151,9 @@ class BestLevels(Topic):
         found = levels_of(self._feed, self.key.instrument, self.key.depth)
         return {(side, price): (quantity, orders) for side, price, quantity, orders in found}
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
-        book = window.book
-        if not len(book.rows):
+    def told(self, window: Window) -> Told | None:
+        number = window.last
+        if not number:
             return None
         before, now = self._sent, self._now()
         if now == before:
@@ -185,15 +161,15 @@ class BestLevels(Topic):
         self._sent = now
         changed = [(*place, 0, 0) for place in before if place not in now]
         changed += [(*place, *held) for place, held in now.items() if before.get(place) != held]
-        return book.last, self._fields(changed)
+        return number, self._fields(changed)
 
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         return self._fields([(*place, *held) for place, held in self._sent.items()])
 
-    def _fields(self, found: list[texts.Level]) -> bytes:
+    def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
-            return frames.levels(found)
-        return texts.levels(found, self.tick).encode()
+            return frames.levels([*found])
+        return texts.levels(found, self.tick)
 
 
 class Best(BestLevels):
@@ -203,14 +179,14 @@ class Best(BestLevels):
         found = levels_of(self._feed, self.key.instrument, 1)
         return {(side, price): (quantity, orders) for side, price, quantity, orders in found}
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
+    def told(self, window: Window) -> Told | None:
         told = super().told(window)
         return told and (told[0], self.whole())
 
-    def _fields(self, found: list[texts.Level]) -> bytes:
+    def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
-            return frames.levels(found)
-        return texts.best(found, self.tick).encode()
+            return frames.levels([*found])
+        return texts.best(found, self.tick)
 
 
 class Orders(Topic):
@@ -218,17 +194,18 @@ class Orders(Topic):
 
     resumes = True
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
-        book = window.book
-        return (book.last, self._changes(book.rows)) if len(book.rows) else None
+    def told(self, window: Window) -> Told | None:
+        number = window.last
+        if not number:
+            return None
+        if self.key.binary:
+            return number, window.rows.tobytes()
+        return number, texts.changes(window.tuples(texts.CHANGE_FIELDS), self.tick)
 
-    def _changes(self, rows: NDArray[np.void]) -> bytes:
-        return rows.tobytes() if self.key.binary else texts.changes(rows, self.tick).encode()
+    def nothing(self) -> Fields:
+        return b"" if self.key.binary else '"changes":[]'
 
-    def nothing(self) -> bytes:
-        return b"" if self.key.binary else b'"changes":[]'
-
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         if self.key.binary:
             return self._feed.books.snapshot(self.key.instrument).tobytes()
         found = self._feed.books.orders(self.key.instrument)
@@ -236,7 +213,7 @@ class Orders(Topic):
             raise TooLarge(
                 f"{len(found)} orders: JSON has at most {self._orders_max}; take the binary format"
             )
-        return texts.orders(found, self.tick).encode()
+        return texts.orders(found, self.tick)
 
 
 class Trades(Topic):
@@ -244,23 +221,24 @@ class Trades(Topic):
 
     resumes = True
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
+    def told(self, window: Window) -> Told | None:
         executed = window.executed
-        if not len(executed.rows):
+        if not executed:
             return None
-        trades = trades_of(executed.rows)
-        trades["mantissa"], trades["exponent"] = self.tick
-        return executed.last, self._fields(trades)
+        number = window.last_executed
+        if self.key.binary:
+            trades = trades_of(window.rows[executed])
+            trades["mantissa"], trades["exponent"] = self.tick
+            return number, trades.tobytes()
+        return number, texts.executions(window.tuples(texts.EXECUTED_FIELDS), self.tick)
 
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         symbol = self._feed.statistics[self.key.instrument]
-        return self._fields(symbol.trades.last(SNAPSHOT_TRADES))
+        trades = symbol.trades.last(SNAPSHOT_TRADES)
+        return trades.tobytes() if self.key.binary else texts.trades(trades)
 
-    def nothing(self) -> bytes:
-        return b"" if self.key.binary else b'"trades":[]'
-
-    def _fields(self, trades: NDArray[np.void]) -> bytes:
-        return trades.tobytes() if self.key.binary else texts.trades(trades).encode()
+    def nothing(self) -> Fields:
+        return b"" if self.key.binary else '"trades":[]'
 
 
 class Bars(Topic):
@@ -269,16 +247,19 @@ class Bars(Topic):
     def define(self) -> None:
         super().define()
         self._days = self.key.channel == "bars.1d"
-        self._symbol = self._feed.statistics[self.key.instrument]
         self._start = self._in_work.start if self._in_work else 0
+
+    @property
+    def _symbol(self) -> Symbol:
+        return self._feed.statistics[self.key.instrument]
 
     @property
     def _in_work(self) -> Any:
         return self._symbol.calendar if self._days else self._symbol.minute
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
-        executed = window.executed
-        if not len(executed.rows):
+    def told(self, window: Window) -> Told | None:
+        number = window.last_executed
+        if not number:
             return None
         before, self._start = self._start, self._in_work.start
         if before == self._start:
@@ -286,25 +267,25 @@ class Bars(Topic):
         else:
             kept = self._symbol.bars(self._days, MINUTES)
             changed = kept[np.searchsorted(kept["start"], before) :]
-        return executed.last, self._fields(changed)
+        return number, self._fields(changed)
 
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         return self._fields(self._symbol.bars(self._days))
 
-    def _fields(self, found: NDArray[np.void]) -> bytes:
-        return found.tobytes() if self.key.binary else texts.bars(found).encode()
+    def _fields(self, found: NDArray[np.void]) -> Fields:
+        return found.tobytes() if self.key.binary else texts.bars(found)
 
 
 class Status(Topic):
     """Statistics of the day."""
 
-    def told(self, window: Window) -> tuple[int, bytes] | None:
-        number = max(window.executed.last, window.day_ended)
+    def told(self, window: Window) -> Told | None:
+        number = max(window.last_executed, window.day_ended)
         return (number, self.whole()) if number else None
 
-    def whole(self) -> bytes:
+    def whole(self) -> Fields:
         symbol = self._feed.statistics[self.key.instrument]
-        return frames.status(symbol) if self.key.binary else texts.status(symbol).encode()
+        return frames.status(symbol) if self.key.binary else texts.status(symbol)
 
 
 CHANNELS: dict[str, type[Topic]] = {
