@@ -23,6 +23,7 @@ MINUTE_NS = 60 * 10**9
 DAY_MINUTES = 1440
 MINUTES, DAYS, TRADES = 1440, 400, 500  # kept of a symbol
 WAITING_MAX = 4096  # changes that are not added up yet
+DEFINED = int(ChangeKind.DEFINED)  # an enumeration compares slowly
 INT64_MAX, WORD = 2**63 - 1, 2**64
 
 #: A bar that is over.  ``start``: seconds since 1970 UTC.  Prices are in units of ``mantissa`` x
@@ -189,7 +190,7 @@ class Statistics:
             return
         self._waiting.append(rows)
         self._count += len(rows)
-        if self._count >= WAITING_MAX or rows["kind"][-1] == ChangeKind.DEFINED:
+        if self._count >= WAITING_MAX or rows["kind"][-1] == DEFINED:
             self._settle()  # a definition at once: what it says is only now in the directory
 
     def _settle(self) -> None:
@@ -205,7 +206,7 @@ class Statistics:
             self._end_day(int(rows["instrument"][end]))
             begin = end + 1
         self._trade(rows[begin:], kinds[begin:])
-        if kinds[-1] == ChangeKind.DEFINED:
+        if kinds[-1] == DEFINED:
             self._define(int(rows["instrument"][-1]))
 
     def _define(self, number: int) -> None:

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..statistics import WORD, Symbol
 
@@ -42,6 +43,18 @@ def levels(found: list[tuple[int, int, int, int]]) -> bytes:
     rows = np.zeros(len(found), LEVEL)
     if found:
         rows["side"], rows["price"], rows["quantity"], rows["orders"] = zip(*found, strict=True)
+    return rows.tobytes()
+
+
+def last_levels(changes: NDArray[np.void]) -> bytes:
+    """`LEVEL` records of the levels of one book that ``changes``, a `CHANGE` array, leave."""
+    backward = changes[::-1]
+    place = np.stack([backward["price"], backward["side"].astype(np.int64)], axis=1)
+    _, first = np.unique(place, axis=0, return_index=True)
+    last = backward[first]
+    rows = np.zeros(len(last), LEVEL)
+    rows["side"], rows["price"] = last["side"], last["price"]
+    rows["quantity"], rows["orders"] = last["level_quantity"], last["level_orders"]
     return rows.tobytes()
 
 

@@ -31,7 +31,7 @@ from .requests import Refused, Request
 from .subscriber import HIGH_WATER, LOG, Due, Subscriber
 from .tokens import EVERYTHING, Rights, Tokens, digest_of
 from .topics import Key, TooLarge, Topic, topic_of
-from .windows import NOTHING, Batch, Window
+from .windows import NOTHING, Window, windows_of
 
 VERSION = 1
 FLUSH_SECONDS_MAX = 0.005  # between two writes, when there is much to do
@@ -39,6 +39,7 @@ HELLO_INSTRUMENTS = 1000  # more are asked for over HTTP
 BACKLOG = 2048
 END_SECONDS = 2.0  # for the last bytes to everybody
 WEBSOCKET_PATH = "/ws"
+DEFINED = int(ChangeKind.DEFINED)  # an enumeration compares slowly
 
 # A hostile client is not worth a line of the library's log; ours says who was dropped and why.
 _QUIET = logging.getLogger("matchcore.feeds.web.picows")
@@ -118,9 +119,8 @@ class WebOutlet:
             return
         if self._topics:
             self._pending.append(changes)
-        last = changes.rows[-1]
-        if last["kind"] == ChangeKind.DEFINED:
-            self._define(int(last["instrument"]))
+        if changes.rows["kind"][-1] == DEFINED:
+            self._define(int(changes.rows["instrument"][-1]))
         elif self._pending and self._scheduled is None:
             self._schedule()
 
@@ -184,13 +184,12 @@ class WebOutlet:
     def _concerned(self, pending: list[Changes]) -> Iterable[tuple[Topic, Window]]:
         """The topics of the instruments that have changed, with their changes."""
         rows = pending[0].rows if len(pending) == 1 else np.concatenate([p.rows for p in pending])
-        batch = Batch(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
-        windows, ended = batch.windows, batch.ended
-        if ended:
-            everybody = ended.get(0, 0)
-            for number in self._topics if everybody else ended:
-                window = windows.setdefault(number, Window(batch, 0, 0))
-                window.day_ended = max(everybody, ended.get(number, 0))
+        windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
+        everybody = windows.pop(0, NOTHING).day_ended
+        if everybody:
+            for number in self._topics:
+                window = windows.setdefault(number, Window(NOTHING.rows, NOTHING.numbers))
+                window.day_ended = max(window.day_ended, everybody)
         for number, window in windows.items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window
@@ -372,9 +371,9 @@ class WebOutlet:
             parts.append(changes.rows[at])
             numbers.append(changes.first + at)
         rows = np.concatenate(parts)
-        if (rows["kind"] == ChangeKind.DEFINED).any():
+        if (rows["kind"] == DEFINED).any():
             return None  # prices before and after may be in other ticks
-        return Batch(rows, np.concatenate(numbers)).windows.get(number, NOTHING)
+        return windows_of(rows, np.concatenate(numbers)).get(number, NOTHING)
 
     def _drop_unused(self, topic: Topic) -> None:
         topics = self._topics.get(topic.key.instrument, {})

@@ -1,7 +1,8 @@
 """Numbers and messages as JSON text.
 
 The shapes are few and fixed, so the text is put together, not serialized: that is several times
-faster.  What comes from outside (symbols, reasons) goes through `json.dumps`.
+faster.  `_texts` does it for changes.  What comes from outside (symbols, reasons) goes through
+`json.dumps`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ from functools import lru_cache
 from typing import Any
 
 from ...records.instruments import Instrument
-from ...records.schema import BOOK_CHANGES, ChangeKind, Side
+from ...records.schema import Side
 from ..statistics import WORD, Symbol
 
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
 VWAP_DECIMALS = 4  # behind those of the tick
 SIDES = {1: "buy", 2: "sell"}
-AGGRESSORS = {1: "sell", 2: "buy"}  # by the side of the order that rested
-BUY, EXECUTED = int(Side.BUY), int(ChangeKind.EXECUTED)  # enumerations compare slowly
-OPERATIONS = {1: "add", 2: "execute", 3: "reduce", 4: "delete"}
-assert [*OPERATIONS] == sorted(BOOK_CHANGES) and [*SIDES] == [Side.BUY, Side.SELL]
+BUY = int(Side.BUY)  # an enumeration compares slowly
 
 
 def whole(value: int) -> str:
@@ -80,48 +78,14 @@ def orders(found: Any, tick: tuple[int, int]) -> str:
     return f'"bids":[{",".join(sides[Side.BUY])}],"asks":[{",".join(sides[Side.SELL])}]'
 
 
-#: Columns of a `CHANGE` array.
-CHANGE_FIELDS = ("kind", "order_id", "side", "price", "quantity", "left", "trade_id")
-EXECUTED_FIELDS = ("kind", "trade_id", "price", "quantity", "side", "time")
-
-
-def changes(found: Iterable[tuple[int, ...]], tick: tuple[int, int]) -> str:
-    """The fields of an update of book.l3, from `CHANGE_FIELDS`."""
-    said = []
-    for kind, order_id, side, price, quantity, left, trade_id in found:
-        trade = f',"trade_id":{whole(trade_id)}' if kind == EXECUTED else ""
-        said.append(
-            f'{{"op":"{OPERATIONS[kind]}","order_id":{whole(order_id)},"side":"{SIDES[side]}",'
-            f'"price":{decimal(price, *tick)},"quantity":{whole(quantity)},'
-            f'"left":{whole(left)}{trade}}}'
-        )
-    return f'"changes":[{",".join(said)}]'
-
-
 def trades(found: Any) -> str:
     """The fields of trades, from a `TRADE` array."""
     said = [
-        _trade(trade_id, decimal(price, mantissa, exponent), quantity, SIDES[side], time)
+        f'{{"id":{whole(trade_id)},"price":{decimal(price, mantissa, exponent)},'
+        f'"quantity":{whole(quantity)},"side":"{SIDES[side]}","time":"{time}"}}'
         for trade_id, price, quantity, time, mantissa, exponent, side, _ in found.tolist()
     ]
     return f'"trades":[{",".join(said)}]'
-
-
-def executions(found: Iterable[tuple[int, ...]], tick: tuple[int, int]) -> str:
-    """The same from `EXECUTED_FIELDS`, of which some are of other changes."""
-    said = [
-        _trade(trade_id, decimal(price, *tick), quantity, AGGRESSORS[side], time)
-        for kind, trade_id, price, quantity, side, time in found
-        if kind == EXECUTED
-    ]
-    return f'"trades":[{",".join(said)}]'
-
-
-def _trade(trade_id: int, price: str, quantity: int, side: str, time: int) -> str:
-    return (
-        f'{{"id":{whole(trade_id)},"price":{price},"quantity":{whole(quantity)},'
-        f'"side":"{side}","time":"{time}"}}'
-    )
 
 
 def bars(found: Any) -> str:

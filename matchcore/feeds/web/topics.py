@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FeedError
-from ...records.schema import Side
+from ...records.schema import ChangeKind, Side
 from ..serving import Feed
 from ..statistics import MINUTES, Symbol, bars_of, trades_of
-from . import frames, texts
+from . import _texts, frames, texts
 from .windows import Window
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SNAPSHOT_TRADES = 50
 
 #: What a message says beside its head: JSON text, or binary records.
-Fields = str | bytes
+Fields = bytes
 Told = tuple[int, Fields]
 
 
@@ -64,6 +64,7 @@ class Topic(ABC):
         """The instrument is as it is now, and all begins."""
         instrument = self._feed.stream.instruments[self.key.instrument]
         self.tick, self.symbol = instrument.tick_parts, instrument.symbol
+        self._scale = self.tick[0], -self.tick[1]  # mantissa and decimals
         name = f'"channel":"{self.key.channel}","symbol":{json.dumps(instrument.symbol)},'
         self._update, self._whole = (f'{{"type":"{type}",{name}' for type in ("update", "snapshot"))
 
@@ -105,14 +106,14 @@ class Topic(ABC):
         return self.framed(frames.UPDATE, told[1] if told else self.nothing(), after, time)
 
     def framed(self, kind: int, fields: Fields, prev: int, time: int) -> bytes:
-        if isinstance(fields, bytes):
+        if self.key.binary:
             code = frames.CHANNEL_CODES[self.key.channel]
             head = frames.HEADER.pack(kind, code, 0, self.key.instrument, self.last, prev, time)
             return frames.frame(frames.BINARY, head + fields)
         begin = self._update if kind == frames.UPDATE else self._whole
         before = f'"prev":{prev},' if kind == frames.UPDATE else ""
-        said = f'{begin}"number":{self.last},{before}"time":"{time}",{fields}}}'
-        return frames.frame(frames.TEXT, said.encode())
+        head = f'{begin}"number":{self.last},{before}"time":"{time}",'.encode()
+        return frames.frame(frames.TEXT, b"%b%b}" % (head, fields))
 
 
 class AllLevels(Topic):
@@ -124,9 +125,9 @@ class AllLevels(Topic):
         number = window.last
         if not number:
             return None
-        levels = window.tuples(("side", "price", "level_quantity", "level_orders"))
-        last = {level[:2]: level for level in levels}
-        return number, self._fields(last.values())
+        if self.key.binary:
+            return number, frames.last_levels(window.rows)
+        return number, _texts.levels(window.rows, *self._scale)
 
     def whole(self) -> Fields:
         return self._fields(levels_of(self._feed, self.key.instrument, None))
@@ -137,7 +138,7 @@ class AllLevels(Topic):
     def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
             return frames.levels([*found])
-        return texts.levels(found, self.tick)
+        return texts.levels(found, self.tick).encode()
 
 
 class BestLevels(Topic):
@@ -169,7 +170,7 @@ class BestLevels(Topic):
     def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
             return frames.levels([*found])
-        return texts.levels(found, self.tick)
+        return texts.levels(found, self.tick).encode()
 
 
 class Best(BestLevels):
@@ -186,7 +187,7 @@ class Best(BestLevels):
     def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
             return frames.levels([*found])
-        return texts.best(found, self.tick)
+        return texts.best(found, self.tick).encode()
 
 
 class Orders(Topic):
@@ -200,10 +201,10 @@ class Orders(Topic):
             return None
         if self.key.binary:
             return number, window.rows.tobytes()
-        return number, texts.changes(window.tuples(texts.CHANGE_FIELDS), self.tick)
+        return number, _texts.orders(window.rows, *self._scale)
 
     def nothing(self) -> Fields:
-        return b"" if self.key.binary else '"changes":[]'
+        return b"" if self.key.binary else b'"changes":[]'
 
     def whole(self) -> Fields:
         if self.key.binary:
@@ -213,7 +214,7 @@ class Orders(Topic):
             raise TooLarge(
                 f"{len(found)} orders: JSON has at most {self._orders_max}; take the binary format"
             )
-        return texts.orders(found, self.tick)
+        return texts.orders(found, self.tick).encode()
 
 
 class Trades(Topic):
@@ -222,23 +223,22 @@ class Trades(Topic):
     resumes = True
 
     def told(self, window: Window) -> Told | None:
-        executed = window.executed
-        if not executed:
-            return None
         number = window.last_executed
+        if not number:
+            return None
         if self.key.binary:
-            trades = trades_of(window.rows[executed])
+            trades = trades_of(window.rows[window.rows["kind"] == ChangeKind.EXECUTED])
             trades["mantissa"], trades["exponent"] = self.tick
             return number, trades.tobytes()
-        return number, texts.executions(window.tuples(texts.EXECUTED_FIELDS), self.tick)
+        return number, _texts.executions(window.rows, *self._scale)
 
     def whole(self) -> Fields:
         symbol = self._feed.statistics[self.key.instrument]
         trades = symbol.trades.last(SNAPSHOT_TRADES)
-        return trades.tobytes() if self.key.binary else texts.trades(trades)
+        return trades.tobytes() if self.key.binary else texts.trades(trades).encode()
 
     def nothing(self) -> Fields:
-        return b"" if self.key.binary else '"trades":[]'
+        return b"" if self.key.binary else b'"trades":[]'
 
 
 class Bars(Topic):
@@ -273,7 +273,7 @@ class Bars(Topic):
         return self._fields(self._symbol.bars(self._days))
 
     def _fields(self, found: NDArray[np.void]) -> Fields:
-        return found.tobytes() if self.key.binary else texts.bars(found)
+        return found.tobytes() if self.key.binary else texts.bars(found).encode()
 
 
 class Status(Topic):
@@ -285,7 +285,7 @@ class Status(Topic):
 
     def whole(self) -> Fields:
         symbol = self._feed.statistics[self.key.instrument]
-        return frames.status(symbol) if self.key.binary else texts.status(symbol)
+        return frames.status(symbol) if self.key.binary else texts.status(symbol).encode()
 
 
 CHANNELS: dict[str, type[Topic]] = {
