@@ -13,9 +13,8 @@ import socket
 import sys
 import time
 
-from .market import HANDSHAKE, subscription
+from .market import CHANNELS, CLIENT_CORE, HANDSHAKE, subscription
 
-CLIENT_CORE = 1
 READ_BYTES = 1 << 18
 
 
@@ -26,7 +25,7 @@ def main(port: str, count: str, ask: str) -> None:
     poll, known = select.epoll(), dict[int, socket.socket]()
     for _ in range(int(count)):
         one = socket.create_connection(("127.0.0.1", int(port)))
-        one.sendall(HANDSHAKE + (subscription() if ask == "ask" else b""))
+        one.sendall(HANDSHAKE + (subscription(CHANNELS) if ask == "ask" else b""))
         known[one.fileno()] = one
         poll.register(one, select.EPOLLIN)
     total, room = 0, bytearray(READ_BYTES)

@@ -14,6 +14,7 @@ from matchcore.feeds.stream import Changes
 from matchcore.records.commands import COMMAND
 from matchcore.records.schema import Kind, OrderType, TimeInForce
 
+SERVER_CORE, CLIENT_CORE = 0, 1
 INSTRUMENTS = 10
 COMMANDS = 150_000
 PIECE = 50  # changes that go out together: those of 5 ms at 10,000/s
@@ -58,7 +59,7 @@ def pieces(changes: Changes) -> Iterator[Changes]:
         yield Changes(changes.first + at, changes.epoch, changes.rows[at : at + PIECE])
 
 
-def subscription() -> bytes:
-    """A client's frame that asks for everything."""
-    text = json.dumps({"op": "subscribe", "channels": CHANNELS, "symbols": ["*"]}).encode()
+def subscription(channels: list[str]) -> bytes:
+    """A client's frame that asks for these channels of all symbols."""
+    text = json.dumps({"op": "subscribe", "channels": channels, "symbols": ["*"]}).encode()
     return bytes((0x81, 0x80 | len(text))) + bytes(4) + text

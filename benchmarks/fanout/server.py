@@ -25,9 +25,8 @@ from matchcore.feeds.stream import Changes
 from matchcore.feeds.web.limits import Limits
 from matchcore.feeds.web.server import WebOutlet
 
-from .market import CHANNELS, HANDSHAKE, INSTRUMENTS, pieces, subscription
+from .market import CHANNELS, HANDSHAKE, INSTRUMENTS, SERVER_CORE, pieces, subscription
 
-SERVER_CORE = 0
 WAITING_MAX = 1 << 17  # bytes for a client, then the server waits
 LOOK_EVERY = 8  # pieces
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -79,7 +78,7 @@ async def recorded(path: Path) -> list[list[bytes]]:
     market = Market(path, 1)
     await market.outlet.start(market.feed)
     reader, writer = await asyncio.open_connection("127.0.0.1", market.outlet.port)
-    writer.write(HANDSHAKE + subscription())
+    writer.write(HANDSHAKE + subscription(CHANNELS))
     reading = asyncio.ensure_future(reader.read())
     await market.joined(1)
     found = []

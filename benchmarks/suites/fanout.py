@@ -8,10 +8,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..fanout import market
+from matchcore.bench.latency import Taken
+
+from ..fanout import delay, market
 from .scale import CHECKOUT
 
 SUBSCRIBERS = (1, 100, 1000)
@@ -25,8 +28,8 @@ NAMES = {"feed": "the feed", "bare": "a bare protocol, the same bytes",
          "websockets": "websockets, a broadcast loop"}  # fmt: skip
 
 
-def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
-    """The market is always the same: `count`, of the neutral workload, changes nothing."""
+def groups(orders: int) -> Iterator[list[tuple[Any, ...]]]:
+    """The market is always the same: `orders`, of the neutral workload, changes nothing."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "exchange"
         market.make(path)
@@ -35,6 +38,18 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
                 (f"{many} subscribers, {name}", partial(delivered, way, path, many), "thousand/s")
                 for way, name in NAMES.items()
             ]
+        yield [figure for beside in (False, True) for figure in _delays(Path(directory), beside)]
+
+
+def _delays(directory: Path, beside: bool) -> Iterator[tuple[Any, ...]]:
+    """From the durable answer to the bytes at one of a hundred subscribers."""
+    number = count()
+    taken = Taken(lambda: delay.nanoseconds(directory / f"{next(number)}{beside}", 100, beside))
+    what = f"100 subscribers, {delay.RATE:,} changes/s"
+    if beside:
+        what += ", beside a dead, a slow and a hostile one"
+    yield f"{what}, p50", partial(taken.at, 50), "us"
+    yield f"{what}, p99", partial(taken.last, 99), "us"
 
 
 def delivered(way: str, path: Path, many: int) -> float:

@@ -18,6 +18,7 @@ from .stream import Changes, Stream
 
 POLL_SECONDS = 0.001  # between two looks at an idle log; uvloop takes less as 0
 TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
+EAGER_SECONDS = 0.002  # after something came it looks without a pause: more often follows soon
 BEAT_SECONDS = 1.0
 SAVE_SECONDS = 30.0  # between two saved places
 
@@ -88,7 +89,7 @@ class Feed:
             self.stream.close()
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        beat = saved = time.monotonic()
+        beat = saved = came = time.monotonic()
         while not stop.is_set():
             found = await self._poll(live=True)
             now = time.monotonic()
@@ -99,7 +100,8 @@ class Feed:
             if now - saved >= SAVE_SECONDS:
                 saved = now
                 await self._save()
-            await asyncio.sleep(0 if found else POLL_SECONDS)
+            came = now if found else came
+            await asyncio.sleep(0 if now - came < EAGER_SECONDS else POLL_SECONDS)
 
     async def _poll(self, *, live: bool) -> bool:
         """Hands on what the log has now; other tasks have their turns between."""
