@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 CAPACITY_MIN = 16
+
+
+def joined(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """``parts``, at least one and of one dtype, in a row.
+
+    NumPy concatenates records field by field; as plain bytes it is twenty times faster.  For the
+    same reason this room takes places with `take` and `compress`, and not with brackets.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    plain = np.dtype((np.void, parts[0].dtype.itemsize))
+    found: NDArray[np.void] = np.concatenate([np.ascontiguousarray(part).view(plain)
+                                              for part in parts])  # fmt: skip
+    return found.view(parts[0].dtype)
 
 
 class Ring:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import FeedError
 from ..records.instruments import Directory
-from .rings import Ring
+from .rings import Ring, joined
 from .statistics import BAR, TRADE, Span, Statistics, Symbol
 from .stream import Mark
 
@@ -40,7 +40,7 @@ def packed(statistics: Statistics, mark: Mark) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"said": np.frombuffer(json.dumps(said).encode(), np.uint8)}
     for name, dtype in _RINGS:
         rows = [np.empty(0, dtype), *(getattr(symbol, name).last() for symbol in symbols)]
-        arrays[name] = np.concatenate(rows).view(np.uint8)
+        arrays[name] = joined(rows).view(np.uint8)
         arrays[f"{name}_count"] = np.array([len(part) for part in rows[1:]], np.int64)
     return arrays
 

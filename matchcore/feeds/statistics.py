@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from ..records.changes import ChangeKind
 from ..records.instruments import Directory, Instrument
 from ..records.schema import Side
-from .rings import Ring
+from .rings import Ring, joined
 
 MINUTE_NS = 60 * 10**9
 DAY_MINUTES = 1440
 MINUTES, DAYS, TRADES = 1440, 400, 500  # kept of a symbol
 WAITING_MAX = 4096  # changes that are not added up yet
-DEFINED = int(ChangeKind.DEFINED)  # an enumeration compares slowly
+# enumerations compare slowly
+DEFINED, EXECUTED = int(ChangeKind.DEFINED), int(ChangeKind.EXECUTED)
 INT64_MAX, WORD = 2**63 - 1, 2**64
 
 #: A bar that is over.  ``start``: seconds since 1970 UTC.  Prices are in units of ``mantissa`` x
@@ -146,7 +147,7 @@ class Symbol:
         if span is None:
             return over.last(count)
         rest = over.last(None if count is None else max(0, count - 1))
-        return np.concatenate([rest, bars_of([span], self.unit)])
+        return joined([rest, bars_of([span], self.unit)])
 
 
 def bars_of(spans: list[Span], unit: Unit) -> NDArray[np.void]:
@@ -196,7 +197,7 @@ class Statistics:
     def _settle(self) -> None:
         if self._waiting:
             waiting, self._waiting, self._count = self._waiting, [], 0
-            self._add(waiting[0] if len(waiting) == 1 else np.concatenate(waiting))
+            self._add(joined(waiting))
 
     def _add(self, rows: NDArray[np.void]) -> None:
         kinds = rows["kind"]
@@ -222,10 +223,10 @@ class Statistics:
             symbol.days_ended += 1
 
     def _trade(self, rows: NDArray[np.void], kinds: NDArray[np.uint8]) -> None:
-        rows = rows[kinds == ChangeKind.EXECUTED]
+        rows = rows.compress(kinds == EXECUTED)
         if not len(rows):
             return
-        rows = rows[np.argsort(rows["instrument"], kind="stable")]
+        rows = rows.take(np.argsort(rows["instrument"], kind="stable"))
         instruments = rows["instrument"]
         trades = trades_of(rows)
         at = [0, *(np.flatnonzero(np.diff(instruments)) + 1).tolist(), len(rows)]

@@ -82,6 +82,16 @@ def test_decimals_are_exact(value: int, tick: tuple[int, int]) -> None:
     assert len(said.partition(".")[2]) == decimals
 
 
+@given(st.integers(0, 300), st.sampled_from([0, 65_400, 70_000]), st.booleans(), st.integers(0, 9))
+def test_a_frame_is_one(size: int, more: int, update: bool, number: int) -> None:
+    fields = b'"x":"%b"' % (b"y" * (size + more))
+    text = b'{"a":1,"number":%d,' % (2**63 + number)
+    text += b'"prev":%d,' % number if update else b""
+    text += b'"time":"-5",%b}' % fields
+    made = _texts.framed(b'{"a":1,', 2**63 + number, number, update, -5, fields)
+    assert made == frames.frame(frames.TEXT, text)
+
+
 @pytest.mark.parametrize("wrong", [None, 5, b"", np.zeros(3), np.zeros((2, 2), CHANGE)])
 def test_what_is_no_changes_is_refused(wrong: Any) -> None:
     for write in (_texts.levels, _texts.executions, _texts.orders):

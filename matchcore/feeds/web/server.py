@@ -21,6 +21,7 @@ from picows import (
 
 from ...errors import FeedError, UnknownInstrument
 from ...records.changes import CHANGE, ChangeKind
+from ..rings import joined
 from ..serving import BEAT_SECONDS, Feed
 from ..stream import Changes
 from . import frames, texts
@@ -89,7 +90,7 @@ class WebOutlet:
         self._pages = Pages(feed, self.limits, self._page)
         self._server = await ws_create_server(
             self._request, self._host, self._port, ssl=self._tls, backlog=BACKLOG,
-            logger_name=_QUIET, max_frame_size=self.limits.message_bytes,
+            logger_name=_QUIET, max_frame_size=self.limits.message_bytes, use_aiofastnet=False,
             enable_auto_ping=True, auto_ping_idle_timeout=self.limits.ping_seconds,
             auto_ping_reply_timeout=self.limits.ping_seconds, read_buffer_init_size=2048,
         )  # fmt: skip
@@ -183,7 +184,7 @@ class WebOutlet:
 
     def _concerned(self, pending: list[Changes]) -> Iterable[tuple[Topic, Window]]:
         """The topics of the instruments that have changed, with their changes."""
-        rows = pending[0].rows if len(pending) == 1 else np.concatenate([p.rows for p in pending])
+        rows = joined([changes.rows for changes in pending])
         windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
         everybody = windows.pop(0, NOTHING).day_ended
         if everybody:
@@ -201,7 +202,7 @@ class WebOutlet:
                 if subscriber.waiting() > most:
                     self._conflate(subscriber)
                 else:
-                    subscriber.write(data)
+                    subscriber.write_at_once(data)
 
     def _define(self, number: int) -> None:
         """An instrument is new, or has another tick: snapshots for those that want it."""
@@ -368,9 +369,9 @@ class WebOutlet:
         parts, numbers = [np.empty(0, CHANGE)], [np.empty(0, np.int64)]
         for changes in history.between(after + 1, history.last):
             at = np.flatnonzero(changes.rows["instrument"] == number)
-            parts.append(changes.rows[at])
+            parts.append(changes.rows.take(at))
             numbers.append(changes.first + at)
-        rows = np.concatenate(parts)
+        rows = joined(parts)
         if (rows["kind"] == DEFINED).any():
             return None  # prices before and after may be in other ticks
         return windows_of(rows, np.concatenate(numbers)).get(number, NOTHING)

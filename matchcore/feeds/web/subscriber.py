@@ -62,7 +62,8 @@ class Subscriber(WSListener):
         under.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         wire = under.get_extra_info("socket")
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.outlet.limits.kernel_bytes)
-        self._write: Callable[[bytes], None] = under.write
+        #: For whoever has looked at what waits.
+        self.write_at_once: Callable[[bytes], None] = under.write
         self.waiting: Callable[[], int] = under.get_write_buffer_size
         peer = under.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
@@ -159,7 +160,7 @@ class Subscriber(WSListener):
         if self.waiting() > 2 * self.outlet.limits.buffer_bytes + len(data):
             self.drop(WSCloseCode.POLICY_VIOLATION, "slow", "nothing was read")
         else:
-            self._write(data)
+            self.write_at_once(data)
 
     def topics(self) -> frozenset[Topic]:
         return self.group.topics if self.group else frozenset()
@@ -170,7 +171,7 @@ class Subscriber(WSListener):
             return
         LOG.info("dropped %s: %s", self.address, reason)
         bye = texts.message("bye", code=short, reason=reason, number=self.outlet.number)
-        self._write(frames.frame(frames.TEXT, bye))
+        self.write_at_once(frames.frame(frames.TEXT, bye))
         self.close(code, reason)
 
     def close(self, code: WSCloseCode, reason: str) -> None:

@@ -66,7 +66,10 @@ class Topic(ABC):
         self.tick, self.symbol = instrument.tick_parts, instrument.symbol
         self._scale = self.tick[0], -self.tick[1]  # mantissa and decimals
         name = f'"channel":"{self.key.channel}","symbol":{json.dumps(instrument.symbol)},'
-        self._update, self._whole = (f'{{"type":"{type}",{name}' for type in ("update", "snapshot"))
+        self._begin = {
+            frames.SNAPSHOT: f'{{"type":"snapshot",{name}'.encode(),
+            frames.UPDATE: f'{{"type":"update",{name}'.encode(),
+        }
 
     @abstractmethod
     def told(self, window: Window) -> Told | None:
@@ -110,10 +113,8 @@ class Topic(ABC):
             code = frames.CHANNEL_CODES[self.key.channel]
             head = frames.HEADER.pack(kind, code, 0, self.key.instrument, self.last, prev, time)
             return frames.frame(frames.BINARY, head + fields)
-        begin = self._update if kind == frames.UPDATE else self._whole
-        before = f'"prev":{prev},' if kind == frames.UPDATE else ""
-        head = f'{begin}"number":{self.last},{before}"time":"{time}",'.encode()
-        return frames.frame(frames.TEXT, b"%b%b}" % (head, fields))
+        update = kind == frames.UPDATE
+        return _texts.framed(self._begin[kind], self.last, prev, update, time, fields)
 
 
 class AllLevels(Topic):
@@ -227,7 +228,7 @@ class Trades(Topic):
         if not number:
             return None
         if self.key.binary:
-            trades = trades_of(window.rows[window.rows["kind"] == ChangeKind.EXECUTED])
+            trades = trades_of(window.rows.compress(window.rows["kind"] == ChangeKind.EXECUTED))
             trades["mantissa"], trades["exponent"] = self.tick
             return number, trades.tobytes()
         return number, _texts.executions(window.rows, *self._scale)

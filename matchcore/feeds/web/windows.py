@@ -46,9 +46,10 @@ def windows_of(rows: NDArray[np.void], numbers: NDArray[np.int64]) -> dict[int, 
         ends = np.flatnonzero(kinds == ChangeKind.DAY_ENDED)
         ended = dict(zip(instruments[ends].tolist(), numbers[ends].tolist(), strict=True))
         of_books = kinds <= _LAST_BOOK_CHANGE
-        rows, numbers, instruments = rows[of_books], numbers[of_books], instruments[of_books]
+        rows, numbers = rows.compress(of_books), numbers[of_books]
+        instruments = rows["instrument"]
     order = np.argsort(instruments, kind="stable")
-    rows, numbers, instruments = rows[order], numbers[order], instruments[order]
+    rows, numbers, instruments = rows.take(order), numbers[order], instruments[order]
     cuts = np.flatnonzero(instruments[1:] != instruments[:-1]) + 1
     places = pairwise([0, *cuts.tolist(), len(rows)])
     found = {
