@@ -199,7 +199,7 @@ class WebOutlet:
         most = self.limits.buffer_bytes
         for group, data in self._groups.flush():
             for subscriber in [*group.members]:
-                if subscriber.waiting() > most:
+                if subscriber.paused and subscriber.waiting() > most:
                     self._conflate(subscriber)
                 else:
                     subscriber.write_at_once(data)

@@ -47,7 +47,7 @@ class Subscriber(WSListener):
         self.all: dict[str, Key] = {}  # channels of which every instrument is wanted; their options
         self.due: deque[Due] = deque()
         self.slow_since: float | None = None
-        self.closing = False
+        self.closing = self.paused = False
         self.heard = False
         self.since = time.monotonic()
         self._tried = 0
@@ -74,9 +74,11 @@ class Subscriber(WSListener):
         self.outlet.disconnected(self)
 
     def pause_writing(self) -> None:
-        """`flush` looks at what waits."""
+        """More than `HIGH_WATER` waits; only then is it worth asking how much."""
+        self.paused = True
 
     def resume_writing(self) -> None:
+        self.paused = False
         if self.due and not self.closing:
             self.outlet.pump(self)
 
