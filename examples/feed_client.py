@@ -1,67 +1,45 @@
-"""Starts a feed, subscribes to a book over its WebSocket, and checks that nothing is missing."""
+"""Two feeds of an exchange, a client of both, and one feed that stops in the middle."""
 
 from __future__ import annotations
 
-import asyncio
-import json
+import socket
+import subprocess
 import sys
-from pathlib import Path
-
-from websockets.asyncio.client import connect
 
 import matchcore as mc
-from matchcore.feeds.serving import Feed
-from matchcore.feeds.web.server import WebOutlet
-
-Book = dict[tuple[str, str], int]
+from matchcore.feeds import Client, Snapshot
 
 
-def take(book: Book, message: dict[str, object]) -> None:
-    """A snapshot or an update: levels as they are now."""
-    if message["type"] == "snapshot":
-        book.clear()
-    for side in ("bids", "asks"):
-        for price, quantity, _ in message[side]:
-            book[side, price] = quantity
-            if not quantity:
-                del book[side, price]
+def feed(directory: str) -> tuple[str, subprocess.Popen[bytes]]:
+    """Starts a feed; the address of its line."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "matchcore", "feed", directory, "--line", str(port)]
+    return f"127.0.0.1:{port}", subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
-async def follow(url: str, updates: int) -> Book:
-    """The book of ANA after so many updates."""
-    book, last = Book(), 0
-    async with connect(url) as socket:
-        asked = {"op": "subscribe", "channels": ["book.l2"], "symbols": ["ANA"]}
-        await socket.send(json.dumps(asked))
-        async for text in socket:
-            message = json.loads(text)
-            if message["type"] not in ("snapshot", "update"):
-                continue
-            if message["type"] == "update":
-                assert message["prev"] == last, "something is missing"
-                updates -= 1
-            last = message["number"]
-            take(book, message)
-            print(f"{message['type']} {last}: {len(book)} levels")
-            if not updates:
-                break
-    return book
-
-
-async def main(directory: str) -> None:
-    ready, stop = asyncio.Event(), asyncio.Event()
-    web = WebOutlet("127.0.0.1", 0, started=lambda _: ready.set())
-    serving = asyncio.create_task(Feed(Path(directory), [web]).run(stop))
-    await ready.wait()
-    following = asyncio.create_task(follow(web.url.replace("http", "ws", 1) + "ws", 3))
-    with mc.Engine.open(directory) as engine:
-        while not following.done():
-            engine.submit(mc.NewOrder("ANA", mc.Side.BUY, quantity=1, price="95.00"))
-            await asyncio.sleep(0.05)
-        assert (await following).keys() >= {("bids", "95.00")}
-    stop.set()
-    await serving
+def main(directory: str) -> None:
+    (a, main_feed), (b, backup) = feed(directory), feed(directory)
+    try:
+        with Client(a, b) as client:
+            snapshot = next(iter(client))
+            assert isinstance(snapshot, Snapshot)
+            print(f"{len(snapshot.rows)} orders rest behind number {snapshot.number}")
+            main_feed.kill()
+            with mc.Engine.open(directory) as engine:
+                bought = engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 5, price="95.70"))
+            while client.number == snapshot.number:
+                client.next()
+            ana = client.instruments.number("ANA")
+            asks = client.books.levels(ana, mc.Side.SELL)
+            print(f"number {client.number}: {bought.filled} were bought, asks {asks.tolist()}")
+            for line in client.health():
+                print(f"line {line.name}: {line.state}, {line.received} changes, lost {line.lost}")
+    finally:
+        for process in (main_feed, backup):
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "exchange.d"))
+    main(sys.argv[1] if len(sys.argv) > 1 else "exchange.d")

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.web.tokens import add_token
 from ..records.times import parse
 from .output import failing_kindly
 
@@ -28,6 +27,8 @@ def feed_token_command(
     Without --channel and --symbol it is good for all of them.  The file has a hash of the token
     only.  A running feed reads the file again when it changes: remove an entry to revoke a token.
     """
+    from ..feeds.web.tokens import add_token
+
     with failing_kindly(False):
         if expires is not None:
             try:

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import LogFailed
 from ..journal import Keys
-from .books import books_of
+from ..records.instruments import Directory
+from .books import Books
 from .history import History
 from .saving import load_mark, load_statistics, packed, save
 from .statistics import Statistics
-from .stream import Changes, Stream
+from .stream import Changes, Mark, Stream
 
 POLL_SECONDS = 0.001  # between two looks at an idle log; uvloop takes less as 0
-TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 EAGER_SECONDS = 0.002  # after something came it looks without a pause: more often follows soon
+TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
 SAVE_SECONDS = 30.0  # between two saved places
+
+
+class Source(Protocol):
+    """Where a feed has its changes from: the log's `Stream`, or another feed (`Upstream`)."""
+
+    identity: bytes
+    number: int  # of the next change
+    epoch: int  # of the last one; 0 if that is not known
+
+    @property
+    def session(self) -> str: ...
+    @property
+    def instruments(self) -> Directory: ...
+    def books(self) -> Books: ...
+    def poll(self) -> Iterator[Changes]: ...
+    def mark(self) -> Mark | None: ...
+    def close(self) -> None: ...
 
 
 class Outlet(Protocol):
@@ -43,32 +61,38 @@ class Outlet(Protocol):
 
 
 class Feed:
-    """Follows the log in ``directory`` and serves it through outlets.
+    """Follows a log and serves it through outlets.
 
-    ``state``: a directory for the place that it has come to and the statistics there, so that the
-    next start need not derive everything again; None: none is kept.
+    ``source``: the log's directory, or what takes the place of its `Stream`, as a relay's
+    `Upstream`, which is closed at the end.  ``state``: a directory for the place that it has come
+    to and the statistics there, so that the next start need not derive everything again; None:
+    none is kept.
 
     `FeedError` as `Stream`, and for a state whose files do not belong together.
     """
 
     def __init__(
         self,
-        directory: Path,
+        source: Path | Source,
         outlets: Sequence[Outlet],
         *,
         state: Path | None = None,
         keys: Keys | None = None,
     ) -> None:
         self._state, self._saved = state, load_mark(state)
-        self.stream = Stream(directory, mark=self._saved, keys=keys)
+        directory = source if isinstance(source, Path) else None
+        self.stream: Source = (
+            Stream(source, mark=self._saved, keys=keys) if isinstance(source, Path) else source
+        )
         self.history = History(directory, keys=keys)
-        self.history.last = self.stream.number - 1
+        self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
-        self.books = books_of(self.stream.machine)
+        self.books = self.stream.books()
         self.statistics = self._statistics()
         self._outlets = outlets
 
     def _statistics(self) -> Statistics:
+        """A relay's begin where it does."""
         if self._state is None or self._saved is None:
             return Statistics(self.stream.instruments)
         return load_statistics(self._state, self._saved, self.stream.instruments)
@@ -120,12 +144,14 @@ class Feed:
         except LogFailed:  # it may pass
             await asyncio.sleep(BEAT_SECONDS)
             return found
-        self.history.note(self.stream.mark())
+        mark = self.stream.mark()
+        if mark is not None:
+            self.history.note(mark)
         return found
 
     async def _save(self) -> None:
         mark = self.stream.mark()
-        if self._state is not None and mark != self._saved:
+        if self._state is not None and mark is not None and mark != self._saved:
             arrays = packed(self.statistics, mark)
             await asyncio.to_thread(save, self._state, mark, arrays)
             self._saved = mark

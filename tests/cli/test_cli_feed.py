@@ -38,7 +38,7 @@ def test_wrong_use_is_said(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "name at least one face" in result.stderr
     (tmp_path / "x").write_text("x")
     result = run("feed", path, "--web", 0, "--tls-cert", tmp_path / "x")
-    assert result.exit_code == 2 and "belong together" in result.stderr
+    assert result.exit_code == 2 and "both, or none" in result.stderr
     result = run("feed", path, "--web", 0, "--tls-cert", tmp_path / "x", "--tls-key",
                  tmp_path / "x")  # fmt: skip
     assert result.exit_code == 2 and "no certificate with its key" in result.stderr

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import json
-import os
 import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Certificates
 from web_kit import CHANNELS, client, exchange, flow, run, serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import matchcore as mc
-from matchcore.errors import FeedError
+from matchcore.cli.feed_tls import tls_of
+from matchcore.errors import FeedError, InvalidArgument
 from matchcore.feeds.web.tokens import Tokens, add_token, digest_of
 
 ANA, BBB = mc.Instrument("ANA", "0.05"), mc.Instrument("B/B", "0.01")
@@ -197,37 +192,13 @@ def test_pages_of_other_origins_may_not_connect(tmp_path: Path) -> None:
     run(test())
 
 
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """For 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "feed")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    built = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name)
-        .public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([address]), False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    files = directory / "cert.pem", directory / "key.pem"
-    files[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                          serialization.NoEncryption())
-    )  # fmt: skip
-    return files
-
-
 def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
-    from matchcore.cli.feed_web import tls_of
-
-    files = certificate(tmp_path)
+    made = Certificates(tmp_path / "certificates")
 
     async def test() -> None:
-        trust = ssl.create_default_context(cafile=str(files[0]))
+        trust = ssl.create_default_context(cafile=str(made.ca))
         with exchange(tmp_path / "e", ANA) as engine:
-            async with serving(tmp_path / "e", tls=tls_of(*files)) as served:
+            async with serving(tmp_path / "e", tls=tls_of(made.server, made.key)) as served:
                 assert served.ws.startswith("wss://")
                 async with client(served, ssl=trust) as seen:
                     await seen.subscribe(CHANNELS, ["ANA"])
@@ -242,4 +213,5 @@ def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
                     await served.get("/health")  # not encrypted
 
     run(test())
-    assert os.stat(files[1]).st_size
+    with pytest.raises(InvalidArgument, match="no certificate with its key"):
+        tls_of(made.server, made.locked_key)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the database servers that tests/sinks runs against, as root or on CI with sudo.
+# Installs the servers that tests/sinks and tests/feeds run against, as root or on CI with sudo.
 # Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
 [ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
@@ -10,6 +10,8 @@ ls /usr/lib/mysql/plugin/ha_spider.so >/dev/null 2>&1 || missing="$missing maria
 ls /usr/lib/galera/libgalera_smm.so >/dev/null 2>&1 || missing="$missing galera-4"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v haproxy >/dev/null || missing="$missing haproxy"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
 
@@ -20,7 +22,7 @@ install() {
 }
 
 if ! install; then
-    echo "Database servers for tests/sinks are missing: sudo $line" >&2
+    echo "Servers for the tests are missing: sudo $line" >&2
     [ -z "${CI:-}" ] || exit 1
     echo "Their tests are skipped." >&2
 fi
