@@ -180,7 +180,7 @@ Attack = Callable[[Served], Awaitable[None]]
     ids=lambda attack: attack.__name__,
 )  # fmt: skip
 def test_the_others_do_not_notice(tmp_path: Path, attack: Attack) -> None:
-    limits = Limits(first_message_seconds=0.1, connections=60, connections_per_address=50)
+    limits = Limits(first_message_seconds=0.1, connections=60, connections_per_address=60)
 
     async def test() -> None:
         with exchange(tmp_path / "e", ANA, BBB) as engine:
