@@ -158,6 +158,8 @@ async def websockets(path: Path, count: int, most: int) -> int:
             if sent >= most:
                 break
         await pace.end()
+        for one in known:
+            one.transport.close()  # without the handshake, which these clients do not know
         over.set()
     return sent
 
