@@ -19,7 +19,7 @@ class Limits:
     first_message_seconds: float = 10.0
     ping_seconds: float = 20.0  # of silence; as long again for the answer
     buffer_bytes: int = 1 << 20  # waiting for a slow subscriber, then it is conflated
-    kernel_bytes: int = 1 << 18  # that the system keeps of that (it takes twice the number)
+    kernel_bytes: int = 0  # that the system keeps beside that; 0: as it thinks fit, some MiB
     slow_seconds: float = 30.0  # conflated and not taking anything, then it is dropped
     orders: int = 100_000  # in a snapshot of book.l3
     resume_changes: int = 200_000  # looked through for what came after a number

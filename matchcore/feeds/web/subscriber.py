@@ -60,8 +60,10 @@ class Subscriber(WSListener):
         self._transport = transport
         under = transport.underlying_transport
         under.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
-        wire = under.get_extra_info("socket")
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.outlet.limits.kernel_bytes)
+        kernel = self.outlet.limits.kernel_bytes
+        if kernel:
+            wire = under.get_extra_info("socket")
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel)
         #: For whoever has looked at what waits.
         self.write_at_once: Callable[[bytes], None] = under.write
         self.waiting: Callable[[], int] = under.get_write_buffer_size
