@@ -178,6 +178,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "instructions": instructions,
     "indexes": indexes,
     "worst": lambda: suite("worst"),
+    "fanout": lambda: suite("fanout"),
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,
     "beside_database": beside_database,

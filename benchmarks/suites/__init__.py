@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from matchcore.bench.suite import Suites
 
-from . import scale, snapshot, sql, worst
+from . import fanout, scale, snapshot, sql, worst
 
 SUITES: Suites = {
+    "fanout": (fanout.groups, False),
     "scale": (scale.groups, False),
     "snapshot": (snapshot.groups, False),
     "sql": (sql.groups, False),

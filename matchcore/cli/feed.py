@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import InvalidArgument
 from ..journal import Keys
 from .feed_lines import line_options, line_outlets, upstream_of
+from .feed_web import web_options, web_outlets
 from .options import json_option
 from .output import err, failing_kindly, show
 
@@ -20,19 +22,22 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
 
     from ..feeds.serving import Outlet, Source
 
+T = TypeVar("T")
+
 
 @click.command()
 @click.argument("directory", required=False,
                 type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
+@web_options
 @line_options
 @json_option
 def feed(directory: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
-    Example:  matchcore feed exchange.d --line 7001 --state feed.d
+    Example:  matchcore feed exchange.d --web 8080 --line 7001 --state feed.d
               matchcore feed --upstream 10.0.0.1:7001 --upstream 10.0.0.2:7001 --line 7001
 
     The second one is a relay: it needs no exchange, and serves the same numbers.  The environment
@@ -44,11 +49,24 @@ def feed(directory: Path | None, state: Path | None, as_json: bool, **options: A
     with failing_kindly(as_json):
         if bool(directory) == bool(options["upstream"]):
             raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
-        outlets = line_outlets(**options)
+        outlets = [*web_outlets(**options), *line_outlets(**options)]
         if not outlets:
             raise InvalidArgument("nothing to serve: name at least one face, for example --line")
-        result = asyncio.run(_serve(directory, state, outlets, options))
+        run = loop_runner() if options["web"] is not None else asyncio.run
+        result = run(_serve(directory, state, outlets, options))
     show(result, as_json)
+
+
+def loop_runner() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """That of uvloop, which is quicker with many connections, if it is there."""
+    import asyncio
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    found: Callable[[Coroutine[Any, Any, T]], T] = uvloop.run
+    return found
 
 
 async def _serve(

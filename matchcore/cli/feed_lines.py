@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InvalidArgument
 from .output import err
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
@@ -24,7 +23,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OPTIONS = (
     click.option("--line", metavar="[HOST:]PORT",
                  help="Serve programs and relays over TCP; 127.0.0.1 if no HOST is given."),
-    click.option("--tls-cert", type=_FILE, help="Certificate (PEM) of the line, for TLS."),
+    click.option("--tls-cert", type=_FILE,
+                 help="Certificate chain (PEM) of the line and the web, for TLS."),
     click.option("--tls-key", type=_FILE, help="Its private key (PEM)."),
     click.option("--redis", envvar="MATCHCORE_REDIS_URL", metavar="URL",
                  help="Keep a Redis filled with books, trades and levels (extra [redis])."),
@@ -57,17 +57,11 @@ def line_outlets(
 
 
 def _line(line: str, tls_cert: Path | None, tls_key: Path | None) -> Outlet:
-    import ssl
-
     from ..feeds.lines import LineOutlet
     from ..feeds.lines.address import Address
+    from .feed_tls import tls_of
 
-    if bool(tls_cert) != bool(tls_key):
-        raise InvalidArgument("--tls-cert and --tls-key: both, or none")
-    tls = None
-    if tls_cert is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(tls_cert, tls_key)
+    tls = tls_of(tls_cert, tls_key)
     return LineOutlet(Address.of(line), tls=tls, token=os.environ.get(LINE_TOKEN, ""))
 
 

@@ -13,13 +13,15 @@ from ..journal import Keys
 from ..records.instruments import Directory
 from .books import Books
 from .history import History
+from .saving import load_mark, load_statistics, packed, save
+from .statistics import Statistics
 from .stream import Changes, Mark, Stream
 
-POLL_SECONDS = 0.0005  # between two looks at an idle log
+POLL_SECONDS = 0.001  # between two looks at an idle log; uvloop takes less as 0
+EAGER_SECONDS = 0.002  # after something came it looks without a pause: more often follows soon
 TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
-MARK_SECONDS = 10.0  # between two saved places
-MARK_FILE = "feed.json"
+SAVE_SECONDS = 30.0  # between two saved places
 
 
 class Source(Protocol):
@@ -48,7 +50,7 @@ class Outlet(Protocol):
     def take(self, changes: Changes, live: bool) -> None:
         """The next changes; not ``live`` while the feed catches up, before `start`.
 
-        Must not wait for a subscriber.
+        The feed's history, books and statistics have them already.  Must not wait for a subscriber.
         """
 
     def beat(self) -> None:
@@ -63,7 +65,10 @@ class Feed:
 
     ``source``: the log's directory, or what takes the place of its `Stream`, as a relay's
     `Upstream`, which is closed at the end.  ``state``: a directory for the place that it has come
-    to, so that the next start need not derive everything again; None: none is kept.
+    to and the statistics there, so that the next start need not derive everything again; None:
+    none is kept.
+
+    `FeedError` as `Stream`, and for a state whose files do not belong together.
     """
 
     def __init__(
@@ -74,17 +79,23 @@ class Feed:
         state: Path | None = None,
         keys: Keys | None = None,
     ) -> None:
-        self._state = state / MARK_FILE if state else None
-        mark = Mark.load(self._state) if self._state and self._state.exists() else None
+        self._state, self._saved = state, load_mark(state)
         directory = source if isinstance(source, Path) else None
         self.stream: Source = (
-            Stream(source, mark=mark, keys=keys) if isinstance(source, Path) else source
+            Stream(source, mark=self._saved, keys=keys) if isinstance(source, Path) else source
         )
         self.history = History(directory, keys=keys)
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
-        #: What the changes so far make of the books.
+        #: What the changes so far make of the books, and of the day.
         self.books = self.stream.books()
+        self.statistics = self._statistics()
         self._outlets = outlets
+
+    def _statistics(self) -> Statistics:
+        """A relay's begin where it does."""
+        if self._state is None or self._saved is None:
+            return Statistics(self.stream.instruments)
+        return load_statistics(self._state, self._saved, self.stream.instruments)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catches up with the log, starts the outlets, and serves until ``stop`` is set."""
@@ -95,14 +106,14 @@ class Feed:
                 await outlet.start(self)
                 started.append(outlet)
             await self._serve(stop)
+            await self._save()
         finally:
             for outlet in started:
                 await outlet.close()
-            self._save()
             self.stream.close()
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        beat = saved = time.monotonic()
+        beat = saved = came = time.monotonic()
         while not stop.is_set():
             found = await self._poll(live=True)
             now = time.monotonic()
@@ -110,10 +121,11 @@ class Feed:
                 beat = now
                 for outlet in self._outlets:
                     outlet.beat()
-            if now - saved >= MARK_SECONDS:
+            if now - saved >= SAVE_SECONDS:
                 saved = now
-                self._save()
-            await asyncio.sleep(0 if found else POLL_SECONDS)
+                await self._save()
+            came = now if found else came
+            await asyncio.sleep(0 if now - came < EAGER_SECONDS else POLL_SECONDS)
 
     async def _poll(self, *, live: bool) -> bool:
         """Hands on what the log has now; other tasks have their turns between."""
@@ -123,6 +135,7 @@ class Feed:
                 found = True
                 self.history.take(changes)
                 self.books.apply(changes.rows)
+                self.statistics.apply(changes.rows)
                 for outlet in self._outlets:
                     outlet.take(changes, live)
                 if time.monotonic() - turn > TURN_SECONDS:
@@ -136,8 +149,9 @@ class Feed:
             self.history.note(mark)
         return found
 
-    def _save(self) -> None:
+    async def _save(self) -> None:
         mark = self.stream.mark()
-        if self._state is not None and mark is not None:
-            self._state.parent.mkdir(parents=True, exist_ok=True)
-            mark.save(self._state)
+        if self._state is not None and mark is not None and mark != self._saved:
+            arrays = packed(self.statistics, mark)
+            await asyncio.to_thread(save, self._state, mark, arrays)
+            self._saved = mark

@@ -1,0 +1,1 @@
+"""Market data to many subscribers: a server on one core, its clients on the other."""

@@ -1,0 +1,134 @@
+"""Numbers and messages as JSON text.
+
+The shapes are few and fixed, so the text is put together, not serialized: that is several times
+faster.  `_texts` does it for changes.  What comes from outside (symbols, reasons) goes through
+`json.dumps`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from ...records.instruments import Instrument
+from ...records.schema import Side
+from ..statistics import WORD, Symbol
+
+SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
+VWAP_DECIMALS = 4  # behind those of the tick
+SIDES = {1: "buy", 2: "sell"}
+BUY = int(Side.BUY)  # an enumeration compares slowly
+
+
+def whole(value: int) -> str:
+    """An integer; as a string where a reader might round it."""
+    return str(value) if -SAFE_MAX <= value <= SAFE_MAX else f'"{value}"'
+
+
+@lru_cache(maxsize=1 << 16)
+def decimal(value: int, mantissa: int, exponent: int) -> str:
+    """``value`` x ``mantissa`` x 10 ** ``exponent`` (at most 0), quoted: "95.05"."""
+    value *= mantissa
+    if exponent == 0:
+        return f'"{value}"'
+    digits = str(abs(value)).rjust(1 - exponent, "0")
+    return f'"{"-" if value < 0 else ""}{digits[:exponent]}.{digits[exponent:]}"'
+
+
+def instrument_said(number: int, instrument: Instrument) -> dict[str, Any]:
+    return {
+        "number": number,
+        "symbol": instrument.symbol,
+        "tick": format(instrument.tick, "f"),
+        "lot": instrument.lot,
+    }
+
+
+Level = tuple[int, int, int, int]  # side, price in ticks, quantity, orders
+
+
+def _level(level: Level, tick: tuple[int, int]) -> str:
+    _, price, quantity, orders = level
+    return f"[{decimal(price, *tick)},{whole(quantity)},{orders}]"
+
+
+def levels(found: Iterable[Level], tick: tuple[int, int]) -> str:
+    """The fields of book.l2."""
+    bids: list[str] = []
+    asks: list[str] = []
+    for level in found:
+        (bids if level[0] == BUY else asks).append(_level(level, tick))
+    return f'"bids":[{",".join(bids)}],"asks":[{",".join(asks)}]'
+
+
+def best(found: Iterable[Level], tick: tuple[int, int]) -> str:
+    """The fields of book.l1."""
+    said = {level[0]: _level(level, tick) for level in found}
+    return f'"bid":{said.get(Side.BUY, "null")},"ask":{said.get(Side.SELL, "null")}'
+
+
+def orders(found: Any, tick: tuple[int, int]) -> str:
+    """The fields of a snapshot of book.l3, from an `ORDER` array."""
+    sides: dict[int, list[str]] = {Side.BUY: [], Side.SELL: []}
+    columns = (found[name].tolist() for name in ("side", "order_id", "price", "quantity"))
+    for side, order_id, price, quantity in zip(*columns, strict=True):
+        sides[side].append(f"[{whole(order_id)},{decimal(price, *tick)},{whole(quantity)}]")
+    return f'"bids":[{",".join(sides[Side.BUY])}],"asks":[{",".join(sides[Side.SELL])}]'
+
+
+def trades(found: Any) -> str:
+    """The fields of trades, from a `TRADE` array."""
+    said = [
+        f'{{"id":{whole(trade_id)},"price":{decimal(price, mantissa, exponent)},'
+        f'"quantity":{whole(quantity)},"side":"{SIDES[side]}","time":"{time}"}}'
+        for trade_id, price, quantity, time, mantissa, exponent, side, _ in found.tolist()
+    ]
+    return f'"trades":[{",".join(said)}]'
+
+
+def bars(found: Any) -> str:
+    """The fields of bars, from a `BAR` array."""
+    said = []
+    for (start, first, high, low, close, volume, volume_high, turnover, turnover_high, _,
+         *unit, _) in found.tolist():  # fmt: skip
+        prices = ",".join(decimal(price, *unit) for price in (first, high, low, close))
+        said.append(
+            f"[{start},{prices},{whole(volume_high * WORD + volume)},"
+            f"{decimal(turnover_high * WORD + turnover, *unit)}]"
+        )
+    return f'"bars":[{",".join(said)}]'
+
+
+def status(symbol: Symbol) -> str:
+    """The fields of status; null before the first trade of the day."""
+    day, unit = symbol.day, symbol.unit
+    names = ("open", "high", "low", "last")
+    if day is None:
+        prices = ["null"] * 4
+        volume, turnover, vwap, count = 0, decimal(0, *unit), "null", 0
+    else:
+        prices = [decimal(price, *unit) for price in (day.open, day.high, day.low, day.close)]
+        volume, turnover, count = day.volume, decimal(day.turnover, *unit), day.trades
+        vwap = average(day.turnover, day.volume, unit)
+    said = ",".join(f'"{name}":{price}' for name, price in zip(names, prices, strict=True))
+    return (
+        f'{said},"volume":{whole(volume)},"turnover":{turnover},"vwap":{vwap},'
+        f'"trades":{count},"day":{symbol.days_ended}'
+    )
+
+
+def average(turnover: int, volume: int, unit: tuple[int, int]) -> str:
+    """Turnover by volume, rounded half to even, with some more decimals than prices have."""
+    mantissa, exponent = unit
+    whole_part, rest = divmod(turnover * mantissa * 10**VWAP_DECIMALS, volume)
+    if 2 * rest > volume or (2 * rest == volume and whole_part % 2):
+        whole_part += 1
+    return decimal(whole_part, 1, exponent - VWAP_DECIMALS)
+
+
+def message(kind: str, **fields: Any) -> bytes:
+    """A message that is no market data."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps({"type": kind, **said}, separators=(",", ":")).encode()
