@@ -1,0 +1,176 @@
+// The page: binds the line, the market and what is drawn of it.
+import { Candles } from "./candles.js";
+import { Depth } from "./depth.js";
+import { fixed, grouped, milliseconds, scaled, short, timeOf, unscaled } from "./format.js";
+import { Ladder } from "./ladder.js";
+import { Line } from "./line.js";
+import { Settings, palette } from "./settings.js";
+import { Tape } from "./tape.js";
+import { writeTables } from "./tables.js";
+import { WORDS, translate } from "./words.js";
+
+const SPOKEN_MS = 3000; // between two changes of what a screen reader finds
+const STATISTICS = ["open", "high", "low", "volume", "turnover", "vwap", "trades", "day"];
+const PRICES = new Set(["open", "high", "low"]);
+const LONG = 13; // characters; longer figures are shortened
+
+const at = (id) => document.getElementById(id);
+const put = (id, text) => {
+  const element = at(id);
+  if (element.textContent !== text) element.textContent = text;
+};
+
+const settings = new Settings(restyle);
+const url = new URL("ws", location.href);
+url.protocol = url.protocol.replace("http", "ws");
+url.search = url.hash = "";
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+const line = new Line(url, token, heard);
+const candles = new Candles(at("candles"), at("bar"));
+const depth = new Depth(at("depth"), at("point"));
+const ladder = new Ladder(at("ladder"), () => line.market?.touched.add("book.l2"));
+const tape = new Tape(at("tape"), () => line.market?.touched.add("trades"));
+let view = {};
+let restyled = true;
+let spoken = 0;
+let drawn = 0; // frames in which something was drawn
+
+function restyle() {
+  translate(settings.lang);
+  const words = WORDS[settings.lang];
+  settings.bind(words);
+  view = { words, colours: palette(), language: settings.lang, zone: settings.zone };
+  candles.style(view);
+  restyled = true;
+  heard("state");
+  heard("number");
+}
+
+function heard(what) {
+  if (what === "state") showState();
+  else if (what === "instruments") listInstruments();
+  else if (what === "market") {
+    ladder.clear();
+    restyled = true;
+  }
+}
+
+function showState() {
+  if (!view.words) return;
+  at("line").dataset.state = line.state;
+  at("line").title = line.reason;
+  put("state", view.words[line.state]);
+}
+
+function listInstruments() {
+  const symbols = [...line.instruments.keys()];
+  const select = at("symbol");
+  const there = [...select.options].map((option) => option.value);
+  if (symbols.join() !== there.join()) {
+    select.replaceChildren(...symbols.map((symbol) => new Option(symbol, symbol)));
+  }
+  const wanted = line.market?.symbol ?? settings.symbol;
+  const symbol = line.instruments.has(wanted) ? wanted : symbols[0];
+  select.disabled = !symbols.length;
+  if (symbol === undefined) return;
+  select.value = symbol;
+  if (!line.market) line.choose(symbol);
+}
+
+/** Once a frame, whatever came in it. */
+function draw() {
+  requestAnimationFrame(draw);
+  const { market } = line;
+  put("number", line.session ? grouped(line.number) : "–");
+  put("session", line.session || "–");
+  if (!market || (!market.touched.size && !restyled)) return;
+  const touched = restyled ? new Set(["book.l2", "trades", "bars.1m", "bars.1d", "status"])
+    : market.touched;
+  market.touched = new Set();
+  restyled = false;
+  if (touched.has("status")) touched.add("book.l2").add("bars.1d"); // the last price is marked there
+  if (touched.has("book.l2")) {
+    depth.draw(market, view);
+    if (ladder.draw(market, view)) market.touched.add("book.l2");
+  }
+  if (touched.has("trades")) tape.draw(market, view);
+  if (touched.has("bars.1m") || touched.has("bars.1d")) candles.draw(market, Number(settings.interval));
+  if (touched.has("status")) quote(market);
+  put("time", market.time ? timeOf(milliseconds(market.time), settings.zone) : "–");
+  speak(market);
+  drawn += 1;
+}
+
+function quote(market) {
+  const { status, decimals } = market;
+  const { words, language } = view;
+  const price = (text) => grouped(fixed(text, decimals));
+  put("last", status?.last ? price(status.last) : "–");
+  const base = market.previousClose ?? status?.open;
+  const change = status?.last && base ? scaled(status.last, decimals) - scaled(base, decimals) : 0n;
+  const rises = change > 0n ? "up" : change < 0n ? "down" : "";
+  at("quote").className = rises;
+  if (status?.last && base) {
+    const percent = (Number(change) / Number(scaled(base, decimals))) * 100;
+    const sign = change > 0n ? "+" : "";
+    put("change", `${sign}${unscaled(change, decimals)} (${sign}${percent.toFixed(2)}%)`);
+    at("change").title = words.since[market.previousClose ? "close" : "open"];
+  }
+  document.title = status?.last ? `${market.symbol} ${price(status.last)}` : market.symbol;
+  const rows = STATISTICS.map((name) => {
+    const value = status?.[name];
+    const empty = value === undefined || value === null;
+    let text = empty ? "–" : PRICES.has(name) ? price(value) : grouped(value);
+    if (name === "vwap" && !empty) text = grouped(fixed(value, decimals + 2));
+    return [words[name], text.length > LONG ? short(value, language) : text, text];
+  });
+  const list = at("statistics");
+  const pairs = rows.map(([name, text, whole]) => {
+    const [pair, term, value] = ["div", "dt", "dd"].map((kind) => document.createElement(kind));
+    [term.textContent, value.textContent, value.title] = [name, text, whole];
+    pair.append(term, value);
+    return pair;
+  });
+  list.replaceChildren(...pairs);
+}
+
+/** The words for who does not see the canvases; not with each change, which nobody could follow. */
+function speak(market) {
+  const now = Date.now();
+  if (now - spoken < SPOKEN_MS) return;
+  spoken = now;
+  writeTables(market, view, at);
+}
+
+at("symbol").addEventListener("change", (event) => {
+  settings.choose("symbol", event.target.value);
+  line.choose(event.target.value);
+});
+document.addEventListener("click", (event) => {
+  if (!at("settings").contains(event.target)) at("settings").open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !at("settings").open) return;
+  at("settings").open = false;
+  at("settings").querySelector("summary").focus();
+});
+addEventListener("online", () => line.state === "waiting" && line.connect());
+
+/** What the page knows, as plain data: for tests and for the curious. */
+globalThis.matchcore = {
+  line,
+  state: () => {
+    const { market } = line;
+    const levels = (side) => market?.levels(side).map((one) => [one.price, one.quantity, one.orders]);
+    return {
+      line: line.state, session: line.session, number: line.number, drawn,
+      symbol: market?.symbol, bids: levels("bids"), asks: levels("asks"), trades: market?.trades,
+      minutes: market && [...market.minutes.values()], days: market && [...market.days.values()],
+      status: market?.status, bars: candles.bars,
+    };
+  },
+};
+
+settings.show();
+line.connect();
+requestAnimationFrame(draw);
