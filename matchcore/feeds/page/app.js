@@ -12,7 +12,7 @@ import { WORDS, translate } from "./words.js";
 const SPOKEN_MS = 3000; // between two changes of what a screen reader finds
 const STATISTICS = ["open", "high", "low", "volume", "turnover", "vwap", "trades", "day"];
 const PRICES = new Set(["open", "high", "low"]);
-const LONG = 13; // characters; longer figures are shortened
+const LONG = { wide: 13, narrow: 9 }; // characters; longer figures are shortened
 
 const at = (id) => document.getElementById(id);
 const put = (id, text) => {
@@ -117,12 +117,13 @@ function quote(market) {
     at("change").title = words.since[market.previousClose ? "close" : "open"];
   }
   document.title = status?.last ? `${market.symbol} ${price(status.last)}` : market.symbol;
+  const long = matchMedia("(max-width: 760px)").matches ? LONG.narrow : LONG.wide;
   const rows = STATISTICS.map((name) => {
     const value = status?.[name];
     const empty = value === undefined || value === null;
-    let text = empty ? "–" : PRICES.has(name) ? price(value) : grouped(value);
+    let text = empty ? "–" : name === "day" ? String(Number(value) + 1) : PRICES.has(name) ? price(value) : grouped(value);
     if (name === "vwap" && !empty) text = grouped(fixed(value, decimals + 2));
-    return [words[name], text.length > LONG ? short(value, language) : text, text];
+    return [words[name], text.length > long ? short(value, language) : text, text];
   });
   const list = at("statistics");
   const pairs = rows.map(([name, text, whole]) => {

@@ -50,7 +50,7 @@ export class Candles {
       layout: { background: { color: colours.panel }, textColor: colours.dim,
         panes: { separatorColor: colours.edge, separatorHoverColor: colours.edge } },
       grid: { vertLines: { color: colours.edge }, horzLines: { color: colours.edge } },
-      rightPriceScale: { borderColor: colours.edge },
+      rightPriceScale: { borderColor: colours.edge, entireTextOnly: true },
       timeScale: { borderColor: colours.edge },
       localization: { locale: view.language === "zh" ? "zh-CN" : "en-GB" },
     });
@@ -81,8 +81,7 @@ export class Candles {
     } else {
       this.candles.setData(bars.map(candle));
       this.volumes.setData(bars.map((bar) => this.volume(bar)));
-      if (fresh || interval !== this.fitted) this.chart.timeScale().fitContent();
-      this.fitted = interval;
+      this.fit(`${market.symbol} ${interval}`);
     }
     this.shown = shown;
     this.bars = bars;
@@ -93,6 +92,13 @@ export class Candles {
   grown(bars, shown) {
     const before = shown.replace(/\d+$/, String(bars.length - 1));
     return bars.length > 1 && this.shown === before;
+  }
+
+  /** Shows all bars, once for each choice of them. */
+  fit(choice) {
+    if (!this.market.minutes.size || choice === this.fitted) return;
+    this.chart.timeScale().fitContent();
+    this.fitted = choice;
   }
 
   scale(decimals) {
@@ -113,9 +119,7 @@ export class Candles {
     const bar = this.bars?.find((one) => one[0] === time) ?? this.bars?.[this.bars.length - 1];
     this.legend.replaceChildren();
     if (!bar || !this.view) return;
-    const { words } = this.view;
-    const names = [words.open, words.high, words.low, words.last, words.volume];
-    for (const [at, name] of names.entries()) {
+    for (const [at, name] of this.view.words.bar.entries()) {
       const value = document.createElement("b");
       value.textContent = grouped(bar[at + 1]);
       this.legend.append(` ${name} `, value);

@@ -75,6 +75,10 @@ export class Settings {
         for (const zone of new Set([...ZONES, this.zone])) select.add(new Option(zone, zone));
       }
       if (name === "zone") select.options[0].text = words.browserZone;
+      if (name === "interval") {
+        const names = Object.entries(words.intervals);
+        select.replaceChildren(...names.map(([seconds, word]) => new Option(word, seconds)));
+      }
       select.value = name === "colours" ? this.gains : this[name];
       select.onchange = () => this.choose(name, select.value);
     }
