@@ -164,7 +164,7 @@ globalThis.matchcore = {
     const { market } = line;
     const levels = (side) => market?.levels(side).map((one) => [one.price, one.quantity, one.orders]);
     return {
-      line: line.state, session: line.session, number: line.number, drawn,
+      line: line.state, whole: line.whole, session: line.session, number: line.number, drawn,
       symbol: market?.symbol, bids: levels("bids"), asks: levels("asks"), trades: market?.trades,
       minutes: market && [...market.minutes.values()], days: market && [...market.days.values()],
       status: market?.status, bars: candles.bars,

@@ -122,6 +122,11 @@ export class Line {
     this.send({ op, channels, symbols: [this.market.symbol], id: ++this.id, ...more });
   }
 
+  /** Whether the snapshots of all channels are there. */
+  get whole() {
+    return Boolean(this.market) && CHANNELS.every((channel) => this.market.numbers.has(channel));
+  }
+
   send(message) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }

@@ -57,9 +57,11 @@ export class Market {
   }
 
   tape(message, whole) {
-    // A snapshot after a cut overlaps with what is there.
-    const known = whole ? new Set(this.trades.map((trade) => String(trade.id))) : new Set();
-    this.trades.push(...message.trades.filter((trade) => !known.has(String(trade.id))));
+    // A snapshot after a gap goes on from what is there, if it overlaps with it.
+    const known = new Set(whole ? this.trades.map((trade) => String(trade.id)) : []);
+    const fresh = message.trades.filter((trade) => !known.has(String(trade.id)));
+    if (whole && fresh.length === message.trades.length) this.trades = [];
+    this.trades.push(...fresh);
     if (this.trades.length > TAPE_ROWS) this.trades.splice(0, this.trades.length - TAPE_ROWS);
   }
 
