@@ -4,6 +4,7 @@ import { Depth } from "./depth.js";
 import { fixed, grouped, milliseconds, scaled, short, timeOf, unscaled } from "./format.js";
 import { Ladder } from "./ladder.js";
 import { Line } from "./line.js";
+import { CHANNELS } from "./market.js";
 import { Settings, palette } from "./settings.js";
 import { Tape } from "./tape.js";
 import { writeTables } from "./tables.js";
@@ -42,8 +43,7 @@ function restyle() {
   view = { words, colours: palette(), language: settings.lang, zone: settings.zone };
   candles.style(view);
   restyled = true;
-  heard("state");
-  heard("number");
+  showState();
 }
 
 function heard(what) {
@@ -58,6 +58,7 @@ function heard(what) {
 function showState() {
   if (!view.words) return;
   at("line").dataset.state = line.state;
+  document.body.dataset.line = line.state;
   at("line").title = line.reason;
   put("state", view.words[line.state]);
 }
@@ -84,55 +85,62 @@ function draw() {
   put("number", line.session ? grouped(line.number) : "–");
   put("session", line.session || "–");
   if (!market || (!market.touched.size && !restyled)) return;
-  const touched = restyled ? new Set(["book.l2", "trades", "bars.1m", "bars.1d", "status"])
-    : market.touched;
+  const touched = restyled ? new Set(CHANNELS) : market.touched;
   market.touched = new Set();
   restyled = false;
-  if (touched.has("status")) touched.add("book.l2").add("bars.1d"); // the last price is marked there
+  if (touched.has("status")) touched.add("book.l2"); // the last price is marked there
+  const barred = touched.has("bars.1m") || touched.has("bars.1d");
   if (touched.has("book.l2")) {
     depth.draw(market, view);
     if (ladder.draw(market, view)) market.touched.add("book.l2");
   }
   if (touched.has("trades")) tape.draw(market, view);
-  if (touched.has("bars.1m") || touched.has("bars.1d")) candles.draw(market, Number(settings.interval));
-  if (touched.has("status")) quote(market);
+  if (barred) candles.draw(market, Number(settings.interval));
+  if (barred || touched.has("status")) {
+    quote(market);
+    statistics(market);
+  }
   put("time", market.time ? timeOf(milliseconds(market.time), settings.zone) : "–");
   speak(market);
   drawn += 1;
 }
 
 function quote(market) {
-  const { status, decimals } = market;
+  const { decimals } = market;
+  const { last, base, first } = market.quote;
+  const price = last ? grouped(fixed(last, decimals)) : "–";
+  const change = last && base ? scaled(last, decimals) - scaled(base, decimals) : 0n;
+  const sign = change > 0n ? "+" : "";
+  const part = base ? (Number(change) / Number(scaled(base, decimals))) * 100 : NaN;
+  const percent = Number.isFinite(part) ? ` (${sign}${part.toFixed(2)}%)` : "";
+  put("last", price);
+  put("change", base ? `${sign}${unscaled(change, decimals)}${percent}` : "");
+  at("change").title = base ? view.words.since[first ? "open" : "close"] : "";
+  at("quote").className = change > 0n ? "up" : change < 0n ? "down" : "";
+  document.title = last ? `${market.symbol} ${price}` : market.symbol;
+}
+
+function statistics({ status, decimals }) {
   const { words, language } = view;
-  const price = (text) => grouped(fixed(text, decimals));
-  put("last", status?.last ? price(status.last) : "–");
-  const base = market.previousClose ?? status?.open;
-  const change = status?.last && base ? scaled(status.last, decimals) - scaled(base, decimals) : 0n;
-  const rises = change > 0n ? "up" : change < 0n ? "down" : "";
-  at("quote").className = rises;
-  if (status?.last && base) {
-    const percent = (Number(change) / Number(scaled(base, decimals))) * 100;
-    const sign = change > 0n ? "+" : "";
-    put("change", `${sign}${unscaled(change, decimals)} (${sign}${percent.toFixed(2)}%)`);
-    at("change").title = words.since[market.previousClose ? "close" : "open"];
-  }
-  document.title = status?.last ? `${market.symbol} ${price(status.last)}` : market.symbol;
   const long = matchMedia("(max-width: 760px)").matches ? LONG.narrow : LONG.wide;
-  const rows = STATISTICS.map((name) => {
-    const value = status?.[name];
-    const empty = value === undefined || value === null;
-    let text = empty ? "–" : name === "day" ? String(Number(value) + 1) : PRICES.has(name) ? price(value) : grouped(value);
-    if (name === "vwap" && !empty) text = grouped(fixed(value, decimals + 2));
-    return [words[name], text.length > long ? short(value, language) : text, text];
-  });
-  const list = at("statistics");
-  const pairs = rows.map(([name, text, whole]) => {
+  const pairs = STATISTICS.map((name) => {
+    const whole = shown(name, status?.[name], decimals);
     const [pair, term, value] = ["div", "dt", "dd"].map((kind) => document.createElement(kind));
-    [term.textContent, value.textContent, value.title] = [name, text, whole];
+    term.textContent = words[name];
+    value.textContent = whole.length > long ? short(status[name], language) : whole;
+    value.title = whole;
     pair.append(term, value);
     return pair;
   });
-  list.replaceChildren(...pairs);
+  at("statistics").replaceChildren(...pairs);
+}
+
+/** A figure of the day as a text. */
+function shown(name, value, decimals) {
+  if (value === undefined || value === null) return "–";
+  if (name === "day") return grouped(Number(value) + 1); // the feed counts those that have ended
+  if (PRICES.has(name)) return grouped(fixed(value, decimals));
+  return grouped(name === "vwap" ? fixed(value, decimals + 2) : value);
 }
 
 /** The words for who does not see the canvases; not with each change, which nobody could follow. */
@@ -162,7 +170,8 @@ globalThis.matchcore = {
   line,
   state: () => {
     const { market } = line;
-    const levels = (side) => market?.levels(side).map((one) => [one.price, one.quantity, one.orders]);
+    const plain = ({ price, quantity, orders }) => [price, quantity, orders];
+    const levels = (side) => market?.levels(side).map(plain);
     return {
       line: line.state, whole: line.whole, session: line.session, number: line.number, drawn,
       symbol: market?.symbol, bids: levels("bids"), asks: levels("asks"), trades: market?.trades,

@@ -17,7 +17,10 @@ export class Candles {
     });
     this.candles = this.chart.addSeries(CandlestickSeries, {});
     this.volumes = this.chart.addSeries(HistogramSeries, {
-      priceFormat: { type: "custom", formatter: (value) => short(Math.round(value), this.view?.language) },
+      priceFormat: {
+        type: "custom",
+        formatter: (value) => short(Math.round(value), this.view?.language),
+      },
       priceLineVisible: false, lastValueVisible: false,
     }, 1);
     const [above, below] = this.chart.panes();

@@ -1,5 +1,5 @@
 // A canvas that fills its element, in the pixels of the screen.
-export const DIGITS = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
+const DIGITS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
 
 export class Surface {
   constructor(canvas, resized) {
@@ -26,7 +26,7 @@ export class Surface {
   clear() {
     const { context } = this;
     context.clearRect(0, 0, this.width, this.height);
-    context.font = DIGITS;
+    context.font = `12px ${DIGITS}`;
     context.textBaseline = "middle";
     return context;
   }

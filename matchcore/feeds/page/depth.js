@@ -75,5 +75,8 @@ export class Depth {
 /** [price, quantity up to there] of the levels near the best one, for drawing. */
 function steps(levels) {
   let sum = 0;
-  return levels.slice(0, LEVELS).map((level) => [Number(level.price), (sum += Number(level.quantity))]);
+  return levels.slice(0, LEVELS).map(({ price, quantity }) => {
+    sum += Number(quantity);
+    return [Number(price), sum];
+  });
 }

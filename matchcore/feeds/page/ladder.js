@@ -1,8 +1,9 @@
 // The order book as a price ladder: asks above, bids below, the best ones in the middle.
 import { Surface } from "./canvas.js";
 import { fixed, grouped, short, unscaled } from "./format.js";
+import { DECIMALS_MAX } from "./market.js";
 
-const ROW = { least: 20, most: 32 };
+const ROW = { least: 20, most: 44 };
 const ROWS_LEAST = 10; // of a side, so that a thin book does not jump
 const HEAD = 24;
 const MIDDLE = 26; // the row of the spread
@@ -104,7 +105,8 @@ export class Ladder {
       context.strokeStyle = ink;
       context.strokeRect(columns.left + 3.5, y + 1.5, columns.price - 7, height - 3);
     }
-    surface.text(grouped(fixed(level.price, market.decimals)), surface.width / 2, at, ink, "center");
+    const price = grouped(fixed(level.price, market.decimals));
+    surface.text(price, surface.width / 2, at, ink, "center");
     const quantity = short(level.quantity, language);
     if (buys) {
       surface.text(quantity, columns.left - 8, at, colours.text);
@@ -124,7 +126,7 @@ export class Ladder {
 
   spread({ market, view: { words, colours } }, ask, bid, y) {
     if (!ask || !bid) return;
-    const text = unscaled(ask.key - bid.key, market.decimals);
+    const text = fixed(unscaled(ask.key - bid.key, DECIMALS_MAX), market.decimals);
     this.surface.text(`${words.spread} ${text}`, this.surface.width / 2, y, colours.dim, "center");
   }
 }

@@ -4,9 +4,10 @@ import { CHANNELS, Market } from "./market.js";
 const PAUSE_MS = { first: 500, most: 15_000 };
 const SILENT_BEATS = 3; // without a heartbeat, then the line is stale
 const DEAD_BEATS = 10; // then it is cut
+const RESUME_ERRORS = new Set(["ahead", "session"]); // the feed has no such number
 
 export class Line {
-  /** `told(name)` is called when "state", "instruments", "market" or "number" has changed. */
+  /** `told(name)` is called when "state", "instruments" or "market" has changed. */
   constructor(url, token, told) {
     Object.assign(this, { url, token, told });
     this.state = "connecting"; // or live, stale, waiting, refused
@@ -16,6 +17,8 @@ export class Line {
     this.market = null;
     this.reason = "";
     this.id = 0;
+    this.asked = new Map(); // id of a subscription -> its channel
+    this.pending = new Set(); // channels of which nothing has come since they were subscribed to
     this.pause = PAUSE_MS.first;
     this.beat_ms = 1000;
     setInterval(() => this.watch(), 250);
@@ -37,7 +40,6 @@ export class Line {
     this.socket = null;
     const wait = this.pause * (0.75 + Math.random() / 2);
     this.pause = Math.min(this.pause * 2, PAUSE_MS.most);
-    this.retry = Date.now() + wait;
     this.timer = setTimeout(() => this.connect(), wait);
     this.to("waiting");
   }
@@ -63,8 +65,7 @@ export class Line {
   alive(message) {
     this.heard = Date.now();
     if (message.number !== undefined) this.number = message.number;
-    this.told("number");
-    this.to("live");
+    if (this.state !== "refused") this.to("live");
   }
 
   receive(message) {
@@ -72,22 +73,45 @@ export class Line {
     if (type === "snapshot" || type === "update") this.take(message);
     else if (type === "heartbeat") this.alive(message);
     else if (type === "hello") this.hello(message);
-    else if (type === "error" || type === "bye") {
-      this.reason = message.message ?? message.reason ?? "";
-      this.told("state");
-    }
+    else if (type === "authenticated") this.begin(message.instruments);
+    else if (type === "instrument") this.name([...this.instruments.values(), message.instrument]);
+    else if (type === "error") this.fail(message);
+    else if (type === "bye") this.reason = message.reason;
   }
 
   hello(message) {
-    if (this.token) this.send({ op: "auth", token: this.token });
     this.beat_ms = message.heartbeat_ms ?? this.beat_ms;
     this.pause = PAUSE_MS.first;
     this.reason = "";
-    const same = this.session === message.session;
+    this.begun = false;
+    if (this.session !== message.session && this.market) this.renew();
     this.session = message.session;
-    this.name(message.instruments ?? []);
+    this.to("connecting");
     this.alive(message);
-    if (this.market) this.open(same ? this.market : new Market(this.instrument(this.market.symbol)));
+    if (this.token) this.send({ op: "auth", token: this.token });
+    else this.begin(message.instruments);
+  }
+
+  /** Once a connection, when the server has said what there is. */
+  begin(instruments) {
+    if (this.begun || !instruments) return;
+    this.begun = true;
+    const open = this.market !== null; // else the first instruments choose it
+    this.name(instruments);
+    if (open) this.open(this.market);
+  }
+
+  fail({ code, message, id }) {
+    const channel = this.asked.get(id);
+    if (channel && RESUME_ERRORS.has(code)) this.subscribe(channel);
+    this.reason = message;
+    if (code === "token") this.to("refused");
+    else this.told("state");
+  }
+
+  /** Of another stream, nothing is known. */
+  renew() {
+    this.market = new Market(this.instrument(this.market.symbol));
   }
 
   /** The instruments that there are. */
@@ -109,6 +133,7 @@ export class Line {
   open(market) {
     this.market = market;
     this.told("market");
+    this.asked.clear();
     for (const channel of CHANNELS) this.subscribe(channel, market.numbers.get(channel));
   }
 
@@ -116,15 +141,17 @@ export class Line {
   subscribe(channel, from) {
     if (from === undefined) this.market.numbers.delete(channel);
     this.ask("subscribe", [channel], from === undefined ? {} : { from });
+    this.asked.set(this.id, channel);
+    this.pending.add(channel);
   }
 
   ask(op, channels, more = {}) {
     this.send({ op, channels, symbols: [this.market.symbol], id: ++this.id, ...more });
   }
 
-  /** Whether the snapshots of all channels are there. */
+  /** Whether every channel has begun. */
   get whole() {
-    return Boolean(this.market) && CHANNELS.every((channel) => this.market.numbers.has(channel));
+    return this.market !== null && this.pending.size === 0;
   }
 
   send(message) {
@@ -136,6 +163,7 @@ export class Line {
     if (!market || message.symbol !== market.symbol) return;
     const known = market.numbers.has(message.channel);
     if (message.type === "update" && !known) return; // a snapshot is on its way
+    this.pending.delete(message.channel);
     if (!market.take(message)) this.subscribe(message.channel); // something is missing
     else if (message.number > this.number) this.number = message.number;
   }

@@ -2,12 +2,13 @@
 import { decimalsOf, scaled } from "./format.js";
 
 export const TAPE_ROWS = 200;
+export const DECIMALS_MAX = 18; // of a tick
 export const CHANNELS = ["book.l2", "trades", "bars.1m", "bars.1d", "status"];
 
 export class Market {
   constructor(instrument) {
     this.symbol = instrument.symbol;
-    this.decimals = decimalsOf(String(instrument.tick));
+    this.decimals = decimalsOf(String(instrument.tick)); // of a price, when shown
     this.bids = new Map(); // price, a decimal string -> { price, key, quantity, orders }
     this.asks = new Map();
     this.trades = []; // oldest first, at most TAPE_ROWS
@@ -39,9 +40,10 @@ export class Market {
       if (whole) levels.clear();
       for (const [price, quantity, orders] of message[side] ?? []) {
         const known = levels.get(price);
+        this.decimals = Math.max(this.decimals, decimalsOf(price)); // the tick may have changed
         if (Number(quantity) === 0) levels.delete(price);
         else if (known) Object.assign(known, { quantity, orders });
-        else levels.set(price, { price, key: scaled(price, this.decimals), quantity, orders });
+        else levels.set(price, { price, key: scaled(price, DECIMALS_MAX), quantity, orders });
         if (!known || Number(quantity) === 0) this.sorted[side] = null;
       }
       if (whole) this.sorted[side] = null;
@@ -77,10 +79,12 @@ export class Market {
     this.status = message;
   }
 
-  /** The last price of the day before, or null. */
-  get previousClose() {
-    const days = [...this.days.values()];
-    return days.length > 1 ? days[days.length - 2][4] : null;
+  /** The last price, and what it is compared with: the last close, or the open of a first day. */
+  get quote() {
+    const closes = [...this.days.values()].map((day) => day[4]);
+    const { last, open } = this.status ?? {};
+    if (!last) return { last: closes.pop(), base: null }; // nothing was traded today
+    return closes.length > 1 ? { last, base: closes.at(-2) } : { last, base: open, first: true };
   }
 }
 

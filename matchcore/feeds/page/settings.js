@@ -90,5 +90,6 @@ export function palette() {
   const style = getComputedStyle(document.documentElement);
   const names = ["back", "panel", "text", "dim", "edge", "up", "down", "accent", "up-soft",
     "down-soft", "flash"];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  const value = (name) => style.getPropertyValue(`--${name}`).trim();
+  return Object.fromEntries(names.map((name) => [name, value(name)]));
 }

@@ -6,28 +6,34 @@ const TRADES = 10;
 
 export function writeTables(market, { words, zone }, at) {
   const price = (text) => grouped(fixed(text, market.decimals));
-  const levels = [["ask", "asks"], ["bid", "bids"]].flatMap(([word, side]) =>
-    market.levels(side).slice(0, LEVELS).map((level) =>
-      [words[word], price(level.price), grouped(level.quantity), String(level.orders)]));
+  const levels = [["ask", "asks"], ["bid", "bids"]].flatMap(([word, side]) => {
+    const best = market.levels(side).slice(0, LEVELS);
+    return best.map((one) => [words[word], price(one.price), grouped(one.quantity), one.orders]);
+  });
   fill(at("ladder-text"), words.ladder, ["", words.price, words.quantity, words.orders], levels);
-  const trades = market.trades.slice(-TRADES).reverse().map((trade) =>
-    [timeOf(milliseconds(trade.time), zone), words[trade.side], price(trade.price), grouped(trade.quantity)]);
+  const trades = market.trades.slice(-TRADES).reverse().map((trade) => {
+    const time = timeOf(milliseconds(trade.time), zone);
+    return [time, words[trade.side], price(trade.price), grouped(trade.quantity)];
+  });
   fill(at("tape-text"), words.tape, [words.time, "", words.price, words.quantity], trades);
   const [bid] = market.levels("bids");
   const [ask] = market.levels("asks");
-  const best = [bid && `${words.bid} ${price(bid.price)}`, ask && `${words.ask} ${price(ask.price)}`];
-  const said = best.filter(Boolean).join(", ");
+  const said = [
+    bid ? `${words.bid} ${price(bid.price)}` : words.empty,
+    ask ? `${words.ask} ${price(ask.price)}` : words.empty,
+  ].join(", ");
   at("ladder").setAttribute("aria-label", `${words.ladder}: ${said}`);
   at("depth").setAttribute("aria-label", `${words.depth}: ${said}`);
   at("candles").setAttribute("aria-label", `${words.chart}: ${at("bar").textContent}`);
 }
 
 function fill(table, caption, heads, rows) {
+  const make = (kind, text) => Object.assign(document.createElement(kind), { textContent: text });
   const row = (kind, cells) => {
-    const line = document.createElement("tr");
-    for (const cell of cells) line.append(Object.assign(document.createElement(kind), { textContent: cell }));
+    const line = make("tr", "");
+    line.append(...cells.map((cell) => make(kind, cell)));
     return line;
   };
-  const title = Object.assign(document.createElement("caption"), { textContent: caption });
-  table.replaceChildren(title, row("th", heads), ...rows.map((cells) => row("td", cells)));
+  const lines = rows.map((cells) => row("td", cells));
+  table.replaceChildren(make("caption", caption), row("th", heads), ...lines);
 }
