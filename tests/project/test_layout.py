@@ -131,7 +131,7 @@ def test_no_machine_of_ours_is_mentioned() -> None:
 
 
 def test_the_libraries_of_the_page_are_locked_and_from_no_named_registry() -> None:
-    place = PACKAGE / "feeds" / "page" / "npm"
+    place = PACKAGE / "feeds" / "npm"
     asked = json.loads((place / "package.json").read_text())["dependencies"]
     locked = json.loads((place / "package-lock.json").read_text())["packages"]
     for name, version in asked.items():

@@ -83,22 +83,30 @@ export class Line {
     this.beat_ms = message.heartbeat_ms ?? this.beat_ms;
     this.pause = PAUSE_MS.first;
     this.reason = "";
-    this.begun = false;
     if (this.session !== message.session && this.market) this.renew();
     this.session = message.session;
     this.to("connecting");
     this.alive(message);
-    if (this.token) this.send({ op: "auth", token: this.token });
-    else this.begin(message.instruments);
+    if (!message.token_needed) this.begin(message.instruments);
+    else if (this.token) this.send({ op: "auth", token: this.token });
+    else this.to("refused");
   }
 
-  /** Once a connection, when the server has said what there is. */
-  begin(instruments) {
-    if (this.begun || !instruments) return;
-    this.begun = true;
+  /** Once a connection, when it is admitted; `instruments`: if they are not too many to say. */
+  async begin(instruments) {
+    const { socket } = this;
+    this.send({ op: "ping", id: ++this.id }); // who asks for nothing is dropped
+    instruments ??= await this.listed().catch(() => []);
+    if (this.socket !== socket) return;
     const open = this.market !== null; // else the first instruments choose it
     this.name(instruments);
     if (open) this.open(this.market);
+  }
+
+  async listed() {
+    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    const answer = await fetch("api/instruments", { headers });
+    return (await answer.json()).instruments ?? [];
   }
 
   fail({ code, message, id }) {

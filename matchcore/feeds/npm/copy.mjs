@@ -1,4 +1,4 @@
-// Copies the published production files of the page's libraries, and their licences, into ../lib.
+// Copies the published production files of the page's libraries, and their licences, into ../page/lib.
 import { copyFileSync, mkdirSync } from "node:fs";
 
 const FILES = {
@@ -10,7 +10,7 @@ const FILES = {
 };
 
 const place = (name) => new URL(name, import.meta.url);
-mkdirSync(place("../lib/"), { recursive: true });
+mkdirSync(place("../page/lib/"), { recursive: true });
 for (const [from, to] of Object.entries(FILES)) {
-  copyFileSync(place(`node_modules/${from}`), place(`../lib/${to}`));
+  copyFileSync(place(`node_modules/${from}`), place(`../page/lib/${to}`));
 }
