@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,17 @@ def run_web(
     commands = np.concatenate([commands for commands, _ in source.rows(source.instruments)])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
+        suppress(KeyboardInterrupt),
         Engine.open(exchange, instruments=source.instruments) as engine,
         _feed(exchange, port) as feed,
     ):
         url = f"http://{HOST}:{port}/?zone={source.importer.timezone}"
         ready({"url": url, "commands": len(commands), "speed": speed})
-        try:
-            for part in _paced(commands, speed):
-                if feed.poll() is not None:
-                    raise FeedError(f"the feed ended with {feed.returncode}")
-                if len(part):
-                    engine.submit_batch(part)
-        except KeyboardInterrupt:
-            return
+        for part in _paced(commands, speed):
+            if feed.poll() is not None:
+                raise FeedError(f"the feed ended with {feed.returncode}")
+            if len(part):
+                engine.submit_batch(part)
 
 
 def _paced(commands: NDArray[np.void], speed: float) -> Iterator[NDArray[np.void]]:

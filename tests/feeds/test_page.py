@@ -130,7 +130,7 @@ def test_at_the_end_of_the_day_the_page_shows_the_book_of_the_exchange(
     with beginning(tmp_path, 0.5) as (day, feed):
         joined = len(day.trades)
         browser.open(ADDRESS.format(feed.port))
-        check(browser.until(number=day.number, line="live", symbol="ANA"), day, 0)
+        check(browser.until(number=day.number, line="live", symbol="ANA"), day, joined)
         day.trade(1)
         check(browser.until(number=day.number), day, joined)
         last = f"{day.trades[-1]['price']}"
