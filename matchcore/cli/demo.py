@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
 import sqlite3
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from ..analysis import check_drawable, draw
 from ..engine.engine import Engine
 from ..engine.follower import Follower
-from ..errors import InvalidCommand, LogError
+from ..errors import InvalidArgument, InvalidCommand, LogError
 from ..importers import sample_day, source_of
 from ..records.schema import EventKind
 from ..sinks import open_sink
 from .demo_web import run_web
+from .feed_web import web_outlet
 from .options import json_option
 from .output import failing_kindly, out, progress_bar, show
 
@@ -67,6 +69,9 @@ def demo(place: Path, port: int | None, speed: float, as_json: bool) -> None:
     """
     with failing_kindly(as_json):
         if port is not None:
+            web_outlet()  # or its extra is missing, which is said before anything is made
+            if math.isnan(speed):
+                raise InvalidArgument("--speed: nan is no number")
             _fresh(place)
             run_web(place / "exchange.d", port, speed, ready=partial(_opened, as_json))
             return

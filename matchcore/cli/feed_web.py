@@ -6,7 +6,7 @@ import resource
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from ..feeds.serving import Outlet
 from ..feeds.web.limits import Limits
 from ..feeds.web.tokens import Tokens
 from .output import err
+
+if TYPE_CHECKING:
+    from ..feeds.web.server import WebOutlet
 
 C = TypeVar("C", bound=Callable[..., Any])
 LOOPBACK = "127.0.0.1"
@@ -47,14 +50,8 @@ def web_of(options: dict[str, Any]) -> Iterator[Outlet]:
     """The outlet that the options ask for, if they do."""
     if options["web_port"] is None:
         return
-    try:
-        from ..feeds.web.server import WebOutlet
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "picows":
-            raise
-        raise MissingExtra("matchcore feed --web", "feed") from None
     most = options["connections"]
-    yield WebOutlet(
+    yield web_outlet()(
         options["bind"],
         options["web_port"],
         tokens=Tokens(options["tokens"]) if options["tokens"] else None,
@@ -65,6 +62,17 @@ def web_of(options: dict[str, Any]) -> Iterator[Outlet]:
         started=lambda url: err.print(f"matchcore: web at {url}"),
     )
     allow_files(most)
+
+
+def web_outlet() -> type[WebOutlet]:
+    """The class of the outlet.  `MissingExtra` if the library that it needs is not there."""
+    try:
+        from ..feeds.web.server import WebOutlet
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "picows":
+            raise
+        raise MissingExtra("matchcore feed --web", "feed") from None
+    return WebOutlet
 
 
 def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

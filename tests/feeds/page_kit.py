@@ -107,6 +107,9 @@ class Browser:
         self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def open(self, url: str) -> None:
+        """Loads a page; what the one before it has complained of is forgotten."""
+        self._driver.get("about:blank")
+        self.complaints()
         self._driver.get(url)
 
     def run(self, code: str, *arguments: object) -> Any:

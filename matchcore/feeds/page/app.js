@@ -10,7 +10,7 @@ import { Tape } from "./tape.js";
 import { writeTables } from "./tables.js";
 import { WORDS, translate } from "./words.js";
 
-const SPOKEN_MS = 3000; // between two changes of what a screen reader finds
+const SPOKEN_MS = 2000; // between two changes of what a screen reader finds
 const STATISTICS = ["open", "high", "low", "volume", "turnover", "vwap", "trades", "day"];
 const PRICES = new Set(["open", "high", "low"]);
 const LONG = { wide: 13, narrow: 9 }; // characters; longer figures are shortened
@@ -33,7 +33,7 @@ const ladder = new Ladder(at("ladder"), () => line.market?.touched.add("book.l2"
 const tape = new Tape(at("tape"), () => line.market?.touched.add("trades"));
 let view = {};
 let restyled = true;
-let spoken = 0;
+let spoken = true; // what was drawn last
 let drawn = 0; // frames in which something was drawn
 
 function restyle() {
@@ -101,7 +101,7 @@ function draw() {
     statistics(market);
   }
   put("time", market.time ? timeOf(milliseconds(market.time), settings.zone) : "–");
-  speak(market);
+  spoken = false;
   drawn += 1;
 }
 
@@ -144,11 +144,10 @@ function shown(name, value, decimals) {
 }
 
 /** The words for who does not see the canvases; not with each change, which nobody could follow. */
-function speak(market) {
-  const now = Date.now();
-  if (now - spoken < SPOKEN_MS) return;
-  spoken = now;
-  writeTables(market, view, at);
+function speak() {
+  if (spoken) return;
+  spoken = true;
+  writeTables(line.market, view, at);
 }
 
 at("symbol").addEventListener("change", (event) => {
@@ -183,4 +182,5 @@ globalThis.matchcore = {
 
 settings.show();
 line.connect();
+setInterval(speak, SPOKEN_MS);
 requestAnimationFrame(draw);
