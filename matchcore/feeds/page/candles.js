@@ -3,6 +3,7 @@ import { CandlestickSeries, HistogramSeries, createChart } from "./lib/lightweig
 import { dateOf, grouped, minuteOf, short, timeOf } from "./format.js";
 
 const DAY = 86_400;
+const BARS = 60; // room for so many, also when there are few
 
 export class Candles {
   constructor(element, legend) {
@@ -11,7 +12,6 @@ export class Candles {
       autoSize: true,
       layout: { attributionLogo: false, fontFamily: "system-ui, sans-serif", fontSize: 11 },
       timeScale: { timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 0.3,
-        maxBarSpacing: 24,
         tickMarkFormatter: (time, kind) => this.mark(time, kind) },
       localization: { timeFormatter: (time) => this.moment(time) },
     });
@@ -84,7 +84,7 @@ export class Candles {
     } else {
       this.candles.setData(bars.map(candle));
       this.volumes.setData(bars.map((bar) => this.volume(bar)));
-      this.fit(`${market.symbol} ${interval}`);
+      this.fit(`${market.symbol} ${interval}`, bars.length);
     }
     this.shown = shown;
     this.bars = bars;
@@ -98,9 +98,10 @@ export class Candles {
   }
 
   /** Shows all bars, once for each choice of them. */
-  fit(choice) {
-    if (!this.market.minutes.size || choice === this.fitted) return;
-    this.chart.timeScale().fitContent();
+  fit(choice, count) {
+    if (!count || choice === this.fitted) return;
+    const room = Math.max(count, BARS);
+    this.chart.timeScale().setVisibleLogicalRange({ from: -0.04 * room, to: 1.04 * room });
     this.fitted = choice;
   }
 
