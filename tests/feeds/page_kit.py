@@ -37,17 +37,18 @@ def free_port() -> int:
 
 
 class RunningFeed:
-    """`matchcore feed --web` as a process of its own."""
+    """`matchcore feed --web` as a process of its own, with these options."""
 
-    def __init__(self, exchange: Path, said: Path) -> None:
+    def __init__(self, exchange: Path, said: Path, *options: object) -> None:
         self._exchange, self._said, self.port = exchange, said, free_port()
+        self._options = options
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "matchcore", "feed", self._exchange]
+        feed = ["feed", self._exchange, "--web", self.port, *self._options]
         with self._said.open("ab") as said:
             self.process = subprocess.Popen(
-                [*map(str, command), "--web", str(self.port)],
+                [sys.executable, "-m", "matchcore", *map(str, feed)],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
         until(self._serves, self._said.read_text)

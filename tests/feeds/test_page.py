@@ -17,6 +17,7 @@ from proxy import Proxy
 
 import matchcore as mc
 from matchcore.feeds import Stream
+from matchcore.feeds.web.tokens import add_token
 from matchcore.importers import sample_day, source_of
 
 SOURCE = source_of("bme", sample_day())
@@ -79,11 +80,12 @@ class Day:
 
 
 @contextmanager
-def beginning(place: Path, share: float) -> Iterator[tuple[Day, RunningFeed]]:
+def beginning(place: Path, share: float, *options: object) -> Iterator[tuple[Day, RunningFeed]]:
+    """The day up to a share of it, and a feed with these options."""
     day = Day(place)
     with closing(day.engine):
         day.trade(share)
-        with RunningFeed(day.path, place / "feed.txt") as feed:
+        with RunningFeed(day.path, place / "feed.txt", *options) as feed:
             yield day, feed
 
 
@@ -166,14 +168,27 @@ def test_after_silence_and_cuts_no_trade_is_missing(browser: Browser, tmp_path: 
         browser.complaints()  # of refused connections
 
 
-def test_a_gap_is_noticed_and_filled(browser: Browser, tmp_path: Path) -> None:
+LOSE = """
+    const [channel] = arguments;
+    matchcore.line.receive = function (message) {
+      if (message.type !== "update" || message.channel !== channel) {
+        return Object.getPrototypeOf(this).receive.call(this, message);
+      }
+      delete this.receive;
+    };
+"""
+
+
+def test_a_lost_message_is_noticed_and_fetched(browser: Browser, tmp_path: Path) -> None:
     with beginning(tmp_path, 0.5) as (day, feed):
+        joined = len(day.trades)
         browser.open(ADDRESS.format(feed.port))
         browser.until(number=day.number, line="live", symbol="ANA")
         for share, channel in ((0.6, "book.l2"), (0.7, "trades"), (0.8, "bars.1m")):
-            browser.run("matchcore.line.market.numbers.set(arguments[0], 1)", channel)
-            joined = len(day.trades)
+            browser.run(LOSE, channel)
             day.trade(share)
+            until(lambda: browser.run("return !Object.hasOwn(matchcore.line, 'receive')"))
+            day.trade(share + 0.01)  # shows the gap
             check(browser.until(number=day.number), day, joined)
 
 
@@ -333,3 +348,34 @@ def choose(browser: Browser, select: str, value: str) -> None:
         select.dispatchEvent(new Event("change", { bubbles: true }));
     """
     browser.run(code, select, value)
+
+
+def test_a_token_is_taken_from_the_address(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    token = add_token(file, "desk", (), (), None)
+    with beginning(tmp_path, 0.1, "--tokens", file) as (day, feed):
+        browser.open(ADDRESS.format(feed.port))
+        until(lambda: browser.state().get("line") == "refused")
+        browser.open(ADDRESS.format(feed.port) + "#token=wrong")
+        until(lambda: browser.state().get("line") == "refused")
+        assert "not known" in browser.run("return document.getElementById('line').title")
+        browser.open(ADDRESS.format(feed.port) + f"#token={token}")
+        check(browser.until(line="live", number=day.number, symbol="ANA"), day, len(day.trades))
+
+
+def test_more_instruments_than_a_greeting_holds_can_be_chosen(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with beginning(tmp_path, 0.1) as (day, feed):
+        browser.open(ADDRESS.format(feed.port))
+        browser.until(line="live", symbol="ANA", number=day.number)
+        symbols = "return [...document.querySelectorAll('#symbol option')].map((one) => one.value)"
+        assert browser.run(symbols) == ["ANA", "OTHER"]
+        added = [mc.AddInstrument(mc.Instrument(f"S{number}", 1)) for number in range(1000)]
+        day.engine.submit_batch(mc.encode_all(added, day.engine.instruments))
+        browser.until(number=day.number)
+        wanted = [one.symbol for one in day.engine.instruments]
+        until(lambda: browser.run(symbols) == wanted)
+        browser.open(ADDRESS.format(feed.port) + "&symbol=S999")
+        browser.until(line="live", number=day.number, symbol="S999")
+        assert browser.run(symbols) == wanted

@@ -33,6 +33,7 @@ const ladder = new Ladder(at("ladder"), () => line.market?.touched.add("book.l2"
 const tape = new Tape(at("tape"), () => line.market?.touched.add("trades"));
 let view = {};
 let restyled = true;
+let listed = true; // the instruments that there are
 let spoken = true; // what was drawn last
 let drawn = 0; // frames in which something was drawn
 
@@ -48,7 +49,7 @@ function restyle() {
 
 function heard(what) {
   if (what === "state") showState();
-  else if (what === "instruments") listInstruments();
+  else if (what === "instruments") listed = false;
   else if (what === "market") {
     ladder.clear();
     restyled = true;
@@ -64,6 +65,7 @@ function showState() {
 }
 
 function listInstruments() {
+  listed = true;
   const symbols = [...line.instruments.keys()];
   const select = at("symbol");
   const there = [...select.options].map((option) => option.value);
@@ -81,6 +83,7 @@ function listInstruments() {
 /** Once a frame, whatever came in it. */
 function draw() {
   requestAnimationFrame(draw);
+  if (!listed) listInstruments();
   const { market } = line;
   put("number", line.session ? grouped(line.number) : "–");
   put("session", line.session || "–");

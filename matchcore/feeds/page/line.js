@@ -74,7 +74,7 @@ export class Line {
     else if (type === "heartbeat") this.alive(message);
     else if (type === "hello") this.hello(message);
     else if (type === "authenticated") this.begin(message.instruments);
-    else if (type === "instrument") this.name([...this.instruments.values(), message.instrument]);
+    else if (type === "instrument") this.add(message.instrument);
     else if (type === "error") this.fail(message);
     else if (type === "bye") this.reason = message.reason;
   }
@@ -128,6 +128,12 @@ export class Line {
     this.told("instruments");
   }
 
+  /** A new one, or one with other parameters. */
+  add(instrument) {
+    this.instruments.set(instrument.symbol, instrument);
+    this.told("instruments");
+  }
+
   instrument(symbol) {
     return this.instruments.get(symbol) ?? { symbol, tick: "1" };
   }
@@ -169,10 +175,14 @@ export class Line {
   take(message) {
     const market = this.market;
     if (!market || message.symbol !== market.symbol) return;
-    const known = market.numbers.has(message.channel);
-    if (message.type === "update" && !known) return; // a snapshot is on its way
-    this.pending.delete(message.channel);
-    if (!market.take(message)) this.subscribe(message.channel); // something is missing
-    else if (message.number > this.number) this.number = message.number;
+    const { channel, number } = message;
+    const known = market.numbers.get(channel);
+    if (message.type === "update" && known === undefined) return; // a snapshot is on its way
+    if (market.take(message)) {
+      this.pending.delete(channel);
+      if (number > this.number) this.number = number;
+    } else if (!this.pending.has(channel)) {
+      this.subscribe(channel, known); // something is missing
+    }
   }
 }
