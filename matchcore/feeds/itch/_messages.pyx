@@ -1,0 +1,506 @@
+"""Public changes as NASDAQ TotalView-ITCH 5.0 messages, and back; docs/feeds/itch.md has the tables.
+
+A block is a message behind its length, two bytes, big-endian: what a MoldUDP64 datagram holds, and
+a saved stream.  What the form of a message depends on never differs in the life of an order, and
+needs no memory: any encoder says the same of the same change.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.string cimport memcpy, memset
+
+from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
+                                      C_REDUCED, SELL, i64, mc_change, mc_likely, u8,
+                                      u16, u32, u64)
+
+import numpy as np
+
+from ...errors import FeedError
+from ...records.changes import CHANGE
+from ...records.instruments import Directory
+from .directory import defined, definition, price_scale
+
+cdef extern from * nogil:
+    u16 swap16 "__builtin_bswap16"(u16 word)
+    u32 swap32 "__builtin_bswap32"(u32 word)
+    u64 swap64 "__builtin_bswap64"(u64 word)
+
+cdef enum:
+    HEAD = 11               # bytes of type, stock locate, tracking number and time
+    BLOCK_MAX = 42          # of a change that defines nothing, with its length
+    MOLD_HEAD = 20
+    SOUP_HEAD = 3
+
+cdef i64 DAY = 86_400_000_000_000
+cdef u64 ID_BITS = 48       # of a reference number; above them stands the instrument
+cdef u64 UINT32_TOP = 0xffffffff
+
+cdef struct Listed:
+    i64 scale               # units of 0.0001 in a tick
+    u64 price_max           # in ticks; 0: everything is said in our own messages
+    u64 stock
+
+
+# ---------------------------------------------------------------------- words, big-endian
+
+cdef inline u8* put16(u8* at, u16 word) noexcept nogil:
+    word = swap16(word)
+    memcpy(at, &word, 2)
+    return at + 2
+
+
+cdef inline u8* put32(u8* at, u32 word) noexcept nogil:
+    word = swap32(word)
+    memcpy(at, &word, 4)
+    return at + 4
+
+
+cdef inline u8* put64(u8* at, u64 word) noexcept nogil:
+    word = swap64(word)
+    memcpy(at, &word, 8)
+    return at + 8
+
+
+cdef inline u64 word_of(const u8* at, int size) noexcept nogil:
+    cdef u64 word = 0
+    cdef int i
+    for i in range(size):
+        word = word << 8 | at[i]
+    return word
+
+
+cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracking,
+                         i64 time) noexcept nogil:
+    """Length of the message, and what all of them begin with."""
+    time %= DAY
+    if time < 0:
+        time += DAY
+    at = put16(at, size)
+    at[0] = letter
+    at = put16(at + 1, <u16>instrument if instrument <= 0xffff else 0)
+    at = put16(at, tracking)
+    at = put16(at, <u16>(time >> 32))
+    return put32(at, <u32>time)
+
+
+# ---------------------------------------------------------------------- changes to messages
+
+cdef inline bint is_standard(const mc_change* change, const Listed* listed) noexcept nogil:
+    """True if ITCH can say it: of an order, the same from its first change to its last.
+
+    Until what was open of it before the change has become less than 2^32.
+    """
+    cdef u64 before = <u64>change.quantity
+    if change.kind != C_ADDED:
+        before += <u64>change.left
+    return (<u64>change.price - 1 < listed.price_max and before <= UINT32_TOP
+            and change.order_id >> ID_BITS == 0)
+
+
+cdef inline u8* put_standard(u8* at, const mc_change* change, u64 stock) noexcept nogil:
+    """As one of A, E, X, D, with the price as `change.price` has it."""
+    cdef u64 reference = <u64>change.instrument << ID_BITS | change.order_id
+    if change.kind == C_ADDED:
+        at = put_head(at, 36, b'A', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        at[0] = b'B' if change.side == BUY else b'S'
+        at = put32(at + 1, <u32>change.quantity)
+        memcpy(at, &stock, 8)
+        return at + 8
+    if change.kind == C_EXECUTED:
+        at = put_head(at, 31, b'E', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        at = put32(at, <u32>change.quantity)
+        return put64(at, change.trade_id)
+    if change.kind == C_REDUCED:
+        at = put_head(at, 23, b'X', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        return put32(at, <u32>change.quantity)
+    at = put_head(at, 19, b'D', change.instrument, change.flags, change.time)
+    return put64(at, reference)
+
+
+cdef inline u8* put_wide(u8* at, const mc_change* change) noexcept nogil:
+    """As one of our own a, e, x, d."""
+    cdef u16 size = 31
+    cdef u8 letter = b'x'
+    if change.kind == C_ADDED:
+        size, letter = 40, b'a'
+    elif change.kind == C_EXECUTED:
+        size, letter = 39, b'e'
+    elif change.kind == C_DELETED:
+        size, letter = 31, b'd'
+    at = put_head(at, size, letter, change.instrument, change.flags, change.time)
+    at = put32(at, change.instrument)
+    at = put64(at, change.order_id)
+    at = put64(at, <u64>change.quantity)
+    if change.kind == C_ADDED:
+        at = put64(at, <u64>change.price)
+        at[0] = b'B' if change.side == BUY else b'S'
+        return at + 1
+    if change.kind == C_EXECUTED:
+        return put64(at, change.trade_id)
+    return at
+
+
+cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
+    if change.instrument == 0:
+        at = put_head(at, 12, b'S', 0, 0, change.time)
+        at[0] = b'M'
+        return at + 1
+    at = put_head(at, 15, b's', change.instrument, 0, change.time)
+    return put32(at, change.instrument)
+
+
+cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, const Listed* listed,
+                     size_t count) noexcept nogil:
+    """Blocks of changes, up to one that defines an instrument or that there is no message of."""
+    cdef const mc_change* change = place[0]
+    cdef const Listed* one
+    while change < end:
+        if mc_likely(C_ADDED <= change.kind <= C_DELETED):
+            if not 1 <= change.instrument <= count:
+                break
+            one = listed + (change.instrument - 1)
+            if mc_likely(is_standard(change, one)):
+                at = put_standard(at, change, one.stock)
+                if change.kind == C_ADDED:
+                    at = put32(at, <u32>(change.price * one.scale))
+            else:
+                at = put_wide(at, change)
+        elif change.kind == C_DAY_ENDED:
+            at = put_day_ended(at, change)
+        else:
+            break
+        change += 1
+    place[0] = change
+    return at
+
+
+cdef class Encoder:
+    """Changes in their order as blocks.
+
+    `instruments`: the Directory behind the changes that it is given.  It knows those of the moment
+    at which it is made; another is looked up when a change defines it.
+    """
+
+    cdef Listed* listed
+    cdef size_t count
+    cdef object instruments
+
+    def __cinit__(self, instruments):
+        self.listed = NULL
+        self.count = 0
+        self.instruments = instruments
+        for number in range(1, len(instruments) + 1):
+            self.list(number)
+
+    def __dealloc__(self):
+        PyMem_Free(self.listed)
+
+    cdef int list(self, size_t number) except -1:
+        cdef Listed* one
+        cdef u64 stock
+        instrument = self.instruments[number]
+        if number > self.count:
+            one = <Listed*>PyMem_Realloc(self.listed, number * sizeof(Listed))
+            if one == NULL:
+                raise MemoryError("no memory for another instrument")
+            memset(one + self.count, 0, (number - self.count) * sizeof(Listed))
+            self.listed, self.count = one, number
+        symbol = instrument.symbol.encode().ljust(8)[:8]
+        memcpy(&stock, PyBytes_AS_STRING(symbol), 8)
+        one = self.listed + (number - 1)
+        one.scale = price_scale(number, instrument)
+        one.price_max = UINT32_TOP // <u64>one.scale if one.scale else 0
+        one.stock = stock
+        return 0
+
+    def blocks(self, rows):
+        """The blocks of `rows`, a 1-D `CHANGE` array; one for each, as bytes.  Releases the GIL.
+
+        `FeedError` for a row that no machine says.
+        """
+        cdef const u8[::1] view
+        cdef const mc_change *change, *first, *end
+        cdef list parts = []
+        if not isinstance(rows, np.ndarray) or rows.dtype != CHANGE or rows.ndim != 1:
+            raise FeedError("rows: a 1-D array of CHANGE")
+        if not len(rows):
+            return b""
+        view = np.ascontiguousarray(rows).view(np.uint8)
+        change = <const mc_change*>&view[0]
+        end = change + len(rows)
+        while change < end:
+            if change.kind == C_DEFINED and 1 <= change.instrument <= len(self.instruments):
+                self.list(change.instrument)
+                told = definition(change.instrument, self.instruments[change.instrument], change.time)
+                parts.append(len(told).to_bytes(2, "big") + told)
+                change += 1
+                continue
+            first = change
+            parts.append(self.some(&change, end))
+            if change == first:
+                raise FeedError(f"a change of kind {change.kind} of instrument {change.instrument}:"
+                                f" there is no such thing among {self.count} instruments")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    cdef bytes some(self, const mc_change** place, const mc_change* end):
+        cdef size_t room = <size_t>(end - place[0]) * BLOCK_MAX
+        cdef object told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>room)
+        cdef u8* start = <u8*>PyBytes_AS_STRING(told)
+        cdef u8* at
+        with nogil:
+            at = put_changes(start, place, end, self.listed, self.count)
+        return told[:at - start]
+
+
+# ---------------------------------------------------------------------- blocks, packets, datagrams
+
+def cut(const u8[::1] blocks not None, size_t start, size_t skip, size_t count, size_t size_max):
+    """(start, end, count) of whole blocks from byte `start` on, behind `skip` of them.
+
+    At most `count` of them, with at most `size_max` bytes, but one if there is one.
+    """
+    cdef size_t size = blocks.shape[0], end, taken = 0, one
+    while skip and start + 2 <= size:
+        start += 2 + <size_t>word_of(&blocks[start], 2)
+        skip -= 1
+    end = start
+    while taken < count and end + 2 <= size:
+        one = 2 + <size_t>word_of(&blocks[end], 2)
+        if end + one > size or (taken and end + one - start > size_max):
+            break
+        end += one
+        taken += 1
+    return start, end, taken
+
+
+def packets(const u8[::1] blocks not None):
+    """Blocks as SoupBinTCP packets of sequenced data."""
+    cdef size_t size = blocks.shape[0], count = 0, at = 0, one
+    cdef u8* out
+    while at + 2 <= size:
+        at += 2 + <size_t>word_of(&blocks[at], 2)
+        count += 1
+    told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(size + count))
+    out = <u8*>PyBytes_AS_STRING(told)
+    at = 0
+    with nogil:
+        while at + 2 <= size:
+            one = <size_t>word_of(&blocks[at], 2)
+            out = put16(out, <u16>(one + 1))
+            out[0] = b'S'
+            memcpy(out + 1, &blocks[at + 2], one)
+            out += 1 + one
+            at += 2 + one
+    return told
+
+
+def datagrams(bytes session not None, u64 first, const u8[::1] blocks not None, size_t size_max):
+    """Blocks as MoldUDP64 datagrams of at most `size_max` bytes, a list of bytes.
+
+    `session`: 10 bytes.  `first`: the number of the first message.
+    """
+    cdef size_t size = blocks.shape[0], start = 0, end, one
+    cdef u16 count
+    cdef u8* out
+    cdef list made = []
+    if len(session) != MOLD_HEAD - 10:
+        raise ValueError("session: 10 bytes")
+    while start < size:
+        end, count = start, 0
+        while end + 2 <= size and count < 0xfffe:
+            one = 2 + <size_t>word_of(&blocks[end], 2)
+            if count and MOLD_HEAD + end + one - start > size_max:
+                break
+            end += one
+            count += 1
+        told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(MOLD_HEAD + end - start))
+        out = <u8*>PyBytes_AS_STRING(told)
+        memcpy(out, PyBytes_AS_STRING(session), 10)
+        put16(put64(out + 10, first), count)
+        memcpy(out + MOLD_HEAD, &blocks[start], end - start)
+        made.append(told)
+        first += count
+        start = end
+    return made
+
+
+# ---------------------------------------------------------------------- messages to changes
+
+cdef enum Read:
+    READ_ALL
+    READ_DEFINITION     # which Python reads
+    READ_WRONG
+
+
+cdef u16 length_of(u8 letter) noexcept nogil:
+    """Of a message of a type that the encoder writes; 0 for another."""
+    if letter == b'A': return 36
+    if letter == b'E': return 31
+    if letter == b'X': return 23
+    if letter == b'D': return 19
+    if letter == b'S': return 12
+    if letter == b'R': return 39
+    if letter == b'a': return 40
+    if letter == b'e': return 39
+    if letter == b'x' or letter == b'd': return 31
+    if letter == b's': return 15
+    if letter == b'r': return 64
+    return 0
+
+
+cdef bint get_order(const u8* message, mc_change* change, u32 locate, const Listed* listed,
+                    size_t count) noexcept nogil:
+    """What one of A, E, X, D says of its order; false if it makes no sense."""
+    cdef u64 reference = word_of(message + HEAD, 8)
+    cdef u64 price
+    cdef i64 scale
+    change.order_id = reference & ((<u64>1 << ID_BITS) - 1)
+    change.instrument = locate
+    if reference >> ID_BITS != locate or not 1 <= locate <= count:
+        return False
+    if message[0] == b'A':
+        scale = listed[locate - 1].scale
+        price = word_of(message + 32, 4)
+        if scale <= 0 or price % <u64>scale:
+            return False
+        change.kind = C_ADDED
+        change.side = BUY if message[19] == b'B' else SELL
+        change.quantity = change.left = <i64>word_of(message + 20, 4)
+        change.price = <i64>(price // <u64>scale)
+        return message[19] == b'B' or message[19] == b'S'
+    if message[0] == b'D':
+        change.kind = C_DELETED
+        return True
+    change.quantity = <i64>word_of(message + 19, 4)
+    change.kind = C_REDUCED
+    if message[0] == b'E':
+        change.kind = C_EXECUTED
+        change.trade_id = word_of(message + 23, 8)
+    return True
+
+
+cdef bint get_wide(const u8* message, mc_change* change) noexcept nogil:
+    """What one of a, e, x, d says of its order; false if it makes no sense."""
+    change.instrument = <u32>word_of(message + HEAD, 4)
+    change.order_id = word_of(message + 15, 8)
+    change.quantity = <i64>word_of(message + 23, 8)
+    if message[0] == b'a':
+        change.kind = C_ADDED
+        change.left = change.quantity
+        change.price = <i64>word_of(message + 31, 8)
+        change.side = BUY if message[39] == b'B' else SELL
+        return message[39] == b'B' or message[39] == b'S'
+    change.kind = C_REDUCED
+    if message[0] == b'e':
+        change.kind = C_EXECUTED
+        change.trade_id = word_of(message + 31, 8)
+    elif message[0] == b'd':
+        change.kind = C_DELETED
+    return True
+
+
+cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* change, size_t* done,
+                      i64 day, const Listed* listed, size_t count) noexcept nogil:
+    """Changes of blocks from `at` on; moves `at` and `done` past those that it has read."""
+    cdef const u8* message
+    cdef size_t length
+    cdef u8 letter
+    cdef bint good
+    while at[0] < size:
+        length = <size_t>word_of(blocks + at[0], 2)
+        message = blocks + at[0] + 2
+        memset(change + done[0], 0, sizeof(mc_change))
+        if length > 0:
+            letter = message[0]
+            if length_of(letter):
+                if length != length_of(letter):
+                    return READ_WRONG
+                change[done[0]].flags = <u16>word_of(message + 3, 2)
+                change[done[0]].time = day + <i64>word_of(message + 5, 6)
+                if letter == b'R' or letter == b'r':
+                    return READ_DEFINITION
+                if letter == b'S' or letter == b's':
+                    change[done[0]].kind = C_DAY_ENDED
+                    if letter == b's':
+                        change[done[0]].instrument = <u32>word_of(message + HEAD, 4)
+                    good = letter == b's' or message[HEAD] == b'M'
+                elif letter >= b'a':
+                    good = get_wide(message, change + done[0])
+                else:
+                    good = get_order(message, change + done[0], <u32>word_of(message + 1, 2),
+                                     listed, count)
+                if not good:
+                    return READ_WRONG
+        at[0] += 2 + length
+        done[0] += 1
+    return READ_ALL
+
+
+cdef class Decoder:
+    """Blocks as changes.
+
+    `instruments`: a Directory that grows with the instruments that messages define, in the order
+    of their numbers.  `day`: nanoseconds since 1970 of the midnight that the times are from.
+    """
+
+    cdef readonly object instruments
+    cdef public i64 day
+    cdef Encoder known
+
+    def __init__(self, instruments=None, i64 day=0):
+        self.instruments = Directory() if instruments is None else instruments
+        self.day = day
+        self.known = Encoder(self.instruments)
+
+    def changes(self, const u8[::1] blocks not None):
+        """A `CHANGE` array with one row for each block.
+
+        A message does not say all of a change: fields that it lacks are 0, and so is the kind for
+        a message of another type.  `FeedError` for a part of a block, or a message that no feed of
+        matchcore sends.
+        """
+        cdef size_t size = blocks.shape[0], at = 0, done = 0, count = 0
+        cdef mc_change* start
+        cdef Read read = READ_DEFINITION
+        cdef u8[::1] target
+        while at + 2 <= size:
+            at += 2 + <size_t>word_of(&blocks[at], 2)
+            count += 1
+        if at != size:
+            raise FeedError(f"message {count + 1} of {size} bytes is not whole")
+        rows = np.empty(count, CHANGE)
+        if not count:
+            return rows
+        target = rows.view(np.uint8)
+        start = <mc_change*>&target[0]
+        at = 0
+        while read == READ_DEFINITION:
+            with nogil:
+                read = get_changes(&blocks[0], size, &at, start, &done, self.day, self.known.listed,
+                                   self.known.count)
+            if read == READ_DEFINITION:
+                length = <size_t>word_of(&blocks[at], 2)
+                self.define(bytes(blocks[at + 2:at + 2 + length]), start + done)
+                at += 2 + length
+                done += 1
+        if read == READ_WRONG:
+            raise FeedError(f"message {done + 1} of {count}, of type {chr(blocks[at + 2])!r}, says"
+                            " nothing that a feed of matchcore says")
+        return rows
+
+    cdef int define(self, bytes message, mc_change* change) except -1:
+        number, instrument = defined(message)
+        if not 1 <= number <= len(self.instruments) + 1:
+            raise FeedError(f"instrument {number} is defined before {len(self.instruments) + 1}")
+        if number > len(self.instruments):
+            self.instruments.add(instrument)
+        else:
+            self.instruments.replace(number, instrument)
+        self.known.list(number)
+        change.kind, change.instrument, change.flags = C_DEFINED, number, 0
+        change.price, change.quantity = instrument.tick_parts[0], instrument.lot
+        change.left = instrument.max_quantity
+        return 0
