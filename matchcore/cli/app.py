@@ -11,6 +11,8 @@ from .book import book
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .feed import feed
+from .feed_itch import feed_login
 from .follow import follow
 from .import_ import import_
 from .info import info
@@ -44,7 +46,7 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, follow, reconcile, rebuild, query, ddl_command, draw_command, bench,
-    torture,
+    upgrade_rules_command, feed, feed_login, follow, reconcile, rebuild, query, ddl_command,
+    draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

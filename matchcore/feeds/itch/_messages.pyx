@@ -28,8 +28,6 @@ cdef extern from * nogil:
 cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
     BLOCK_MAX = 42          # of a change that defines nothing, with its length
-    MOLD_HEAD = 20
-    SOUP_HEAD = 3
 
 cdef i64 DAY = 86_400_000_000_000
 cdef u64 ID_BITS = 48       # of a reference number; above them stands the instrument
@@ -186,7 +184,7 @@ cdef class Encoder:
 
     cdef Listed* listed
     cdef size_t count
-    cdef object instruments
+    cdef readonly object instruments
 
     def __cinit__(self, instruments):
         self.listed = NULL
@@ -253,78 +251,6 @@ cdef class Encoder:
         with nogil:
             at = put_changes(start, place, end, self.listed, self.count)
         return told[:at - start]
-
-
-# ---------------------------------------------------------------------- blocks, packets, datagrams
-
-def cut(const u8[::1] blocks not None, size_t start, size_t skip, size_t count, size_t size_max):
-    """(start, end, count) of whole blocks from byte `start` on, behind `skip` of them.
-
-    At most `count` of them, with at most `size_max` bytes, but one if there is one.
-    """
-    cdef size_t size = blocks.shape[0], end, taken = 0, one
-    while skip and start + 2 <= size:
-        start += 2 + <size_t>word_of(&blocks[start], 2)
-        skip -= 1
-    end = start
-    while taken < count and end + 2 <= size:
-        one = 2 + <size_t>word_of(&blocks[end], 2)
-        if end + one > size or (taken and end + one - start > size_max):
-            break
-        end += one
-        taken += 1
-    return start, end, taken
-
-
-def packets(const u8[::1] blocks not None):
-    """Blocks as SoupBinTCP packets of sequenced data."""
-    cdef size_t size = blocks.shape[0], count = 0, at = 0, one
-    cdef u8* out
-    while at + 2 <= size:
-        at += 2 + <size_t>word_of(&blocks[at], 2)
-        count += 1
-    told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(size + count))
-    out = <u8*>PyBytes_AS_STRING(told)
-    at = 0
-    with nogil:
-        while at + 2 <= size:
-            one = <size_t>word_of(&blocks[at], 2)
-            out = put16(out, <u16>(one + 1))
-            out[0] = b'S'
-            memcpy(out + 1, &blocks[at + 2], one)
-            out += 1 + one
-            at += 2 + one
-    return told
-
-
-def datagrams(bytes session not None, u64 first, const u8[::1] blocks not None, size_t size_max):
-    """Blocks as MoldUDP64 datagrams of at most `size_max` bytes, a list of bytes.
-
-    `session`: 10 bytes.  `first`: the number of the first message.
-    """
-    cdef size_t size = blocks.shape[0], start = 0, end, one
-    cdef u16 count
-    cdef u8* out
-    cdef list made = []
-    if len(session) != MOLD_HEAD - 10:
-        raise ValueError("session: 10 bytes")
-    while start < size:
-        end, count = start, 0
-        while end + 2 <= size and count < 0xfffe:
-            one = 2 + <size_t>word_of(&blocks[end], 2)
-            if count and MOLD_HEAD + end + one - start > size_max:
-                break
-            end += one
-            count += 1
-        told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(MOLD_HEAD + end - start))
-        out = <u8*>PyBytes_AS_STRING(told)
-        memcpy(out, PyBytes_AS_STRING(session), 10)
-        put16(put64(out + 10, first), count)
-        memcpy(out + MOLD_HEAD, &blocks[start], end - start)
-        made.append(told)
-        first += count
-        start = end
-    return made
 
 
 # ---------------------------------------------------------------------- messages to changes

@@ -1,4 +1,4 @@
-"""The messages that define an instrument: stock directory (R), and our own (r) for what it lacks."""
+"""The messages that define an instrument: stock directory (R), and r for what it cannot say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TICK_MANTISSA_MAX = 2**13 - 1
 
 
 def price_scale(number: int, instrument: Instrument) -> int:
-    """Units of 0.0001 in a tick; 0 if the standard messages cannot carry the instrument's orders."""
+    """Units of 0.0001 in a tick; 0 if standard messages cannot carry the instrument's orders."""
     mantissa, exponent = instrument.tick_parts
     if number > LOCATE_MAX or len(instrument.symbol) > STOCK_BYTES or -exponent > PRICE_DECIMALS:
         return 0
@@ -70,4 +70,6 @@ def defined(message: bytes) -> tuple[int, Instrument]:
         step = Decimal(mantissa).scaleb(-decimals)
         return number, Instrument(symbol.rstrip(b" ").decode("ascii"), step, lot, largest)
     except (struct.error, UnicodeDecodeError, InvalidCommand, PriceError) as error:
-        raise FeedError(f"a message of type {message[:1]!r} defines no instrument: {error}") from None
+        raise FeedError(
+            f"a message of type {message[:1]!r} defines no instrument: {error}"
+        ) from None

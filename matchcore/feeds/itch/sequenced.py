@@ -1,0 +1,108 @@
+"""The stream over SoupBinTCP: every message from any number on, and then as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import closing
+
+from ...errors import MatchcoreError
+from ..history import History
+from ._frames import cut, packets
+from ._messages import Encoder
+from .logins import Logins
+from .soup import Session, SoupServer
+from .tape import Tape
+
+REPLAY_BYTES = 1 << 17  # sent at once
+DERIVING_MAX = 2  # replays from the log at a time; the others wait
+
+Part = tuple[int, bytes, int]  # number of the first message, blocks, how many
+
+
+class SoupFeed:
+    """Serves the stream to everybody who logs in."""
+
+    def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
+        self._host, self._port, self._logins = host, port, logins
+        self._live: set[Session] = set()
+        self._deriving = asyncio.Semaphore(DERIVING_MAX)
+        self._server: SoupServer | None = None
+
+    async def start(self, session: bytes, tape: Tape, history: History) -> None:
+        """`FeedError` if the system refuses the port, or for a wrong file of logins."""
+        self._tape, self._history = tape, history
+        self._server = SoupServer(
+            self._host, self._port, self._logins(), session, self._opened, self._serve
+        )
+        await self._server.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._server is not None
+        return self._server.address
+
+    def publish(self, first: int, blocks: bytes) -> None:
+        if not self._live:
+            return
+        told = packets(blocks)
+        for session in list(self._live):
+            session.write(told)
+            if session.gone:
+                self._live.discard(session)
+
+    def beat(self) -> None:
+        if self._server is not None:
+            self._server.beat()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            await self._server.close()
+
+    def _opened(self, number: int) -> int | None:
+        number = number or self._tape.next
+        return number if number <= self._tape.next else None
+
+    async def _serve(self, session: Session, number: int) -> None:
+        """Sends what there is, from memory or else from the log; then the session is live."""
+        while not session.gone:
+            if number < self._tape.first:
+                number = await self._from_the_log(session, number)
+                continue
+            blocks, count = self._tape.blocks(number, REPLAY_BYTES, REPLAY_BYTES)
+            if not count:
+                self._live.add(session)
+                return
+            number += count
+            await session.write_when_read(packets(blocks))
+
+    async def _from_the_log(self, session: Session, number: int) -> int:
+        """Sends those before the memory; returns the number to go on with."""
+        try:
+            async with self._deriving:
+                with closing(_encoded(self._history, number)) as parts:
+                    while number < self._tape.first and not session.gone:
+                        part = await asyncio.to_thread(next, parts, None)
+                        if part is None:
+                            break
+                        first, blocks, count = part
+                        number = first + count
+                        await session.write_when_read(packets(blocks))
+        except MatchcoreError:  # the log's beginning is archived, or the system refuses a file
+            session.end()
+        return number
+
+
+def _encoded(history: History, number: int) -> Generator[Part, None, None]:
+    """Messages from ``number`` on, derived again, in parts of a size that is sent at once."""
+    encoder = None
+    for changes, instruments in history.derived(number):
+        encoder = encoder or Encoder(instruments)
+        blocks, count, at, first = encoder.blocks(changes.rows), len(changes.rows), 0, changes.first
+        skip = max(0, number - first)
+        first, count = first + skip, count - skip
+        while count:
+            start, at, found = cut(blocks, at, skip, count, REPLAY_BYTES)
+            yield first, blocks[start:at], found
+            first, count, skip = first + found, count - found, 0

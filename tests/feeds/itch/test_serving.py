@@ -1,0 +1,106 @@
+"""Every transport gives every message under the number of its change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from itch_kit import (
+    ANA,
+    HOST,
+    SoupClient,
+    changes_of,
+    datagram,
+    logins,
+    messages_of,
+    mold_socket,
+    rows_of,
+    serving,
+    trade,
+)
+
+import matchcore as mc
+from matchcore.feeds.itch import Decoder, Encoder, Glimpse, MoldPublisher, MoldRequests, SoupFeed
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Path:
+    path = tmp_path / "e"
+    with mc.Engine.open(path, instruments=[ANA], policy="os") as engine:
+        trade(engine, 300)
+    return path
+
+
+def expected(directory: Path) -> list[bytes]:
+    encoder, found = None, []
+    from matchcore.feeds import Stream
+
+    with Stream(directory) as stream:
+        for changes in stream.poll():
+            encoder = encoder or Encoder(stream.machine.instruments)
+            found += messages_of(encoder.blocks(changes.rows))
+    return found
+
+
+def test_soup_from_any_number_and_on(exchange: Path, tmp_path: Path) -> None:
+    soup = SoupFeed(HOST, 0, logins(tmp_path))
+    with serving(exchange, soup) as feed:
+        before = expected(exchange)
+        with SoupClient(soup.address) as all_of_it, SoupClient(soup.address) as rest:
+            assert all_of_it.login(1) == (b"A", feed.stream.session.encode() + b"1".rjust(20))
+            assert rest.login(100)[0] == b"A"
+            assert all_of_it.messages(len(before)) == before
+            assert rest.messages(len(before) - 99) == before[99:]
+            with mc.Engine.open(exchange, policy="os") as engine:
+                trade(engine, 40)
+            more = expected(exchange)[len(before) :]
+            assert all_of_it.messages(len(more)) == more
+            assert rest.messages(len(more)) == more
+
+
+def test_mold_and_requests(exchange: Path) -> None:
+    with mold_socket() as heard:
+        mold = MoldPublisher(HOST, heard.getsockname()[1])
+        requests = MoldRequests(HOST, 0)
+        with serving(exchange, mold, requests) as feed:
+            start = feed.stream.number
+            with mc.Engine.open(exchange, policy="os") as engine:
+                trade(engine, 200)
+            whole = expected(exchange)
+            got: list[bytes] = []
+            while len(got) < len(whole) - start + 1:
+                session, first, count, messages = datagram(heard.recv(2000))
+                assert session == feed.stream.session
+                if count:
+                    assert first == start + len(got) and count == len(messages)
+                got += messages
+            assert got == whole[start - 1 :]
+            heard.sendto(
+                feed.stream.session.encode() + (7).to_bytes(8, "big") + b"\x00\x05",
+                requests.address,
+            )
+            while (answer := datagram(heard.recv(2000)))[1] != 7:
+                pass
+            assert answer[2:] == (5, whole[6:11])
+        while (answer := datagram(heard.recv(2000)))[2] != 0xFFFF:
+            pass
+        assert answer[1] == len(whole) + 1
+
+
+def test_glimpse_is_the_book_at_its_number(exchange: Path, tmp_path: Path) -> None:
+    glimpse = Glimpse(HOST, 0, logins(tmp_path))
+    with serving(exchange, glimpse), SoupClient(glimpse.address) as client:
+        assert client.login(1)[0] == b"A"
+        messages = client.messages(10**6)
+    assert messages[-1][:1] == b"G"
+    number = len(rows_of(exchange)) + 1
+    assert int(messages[-1][1:]) == number
+    decoder = Decoder()
+    rows = decoder.changes(b"".join(len(one).to_bytes(2, "big") + one for one in messages[:-1]))
+    with mc.Engine.open(exchange, policy="os") as engine:
+        orders = engine._machine.orders(1)
+    added = rows[1:]
+    for name in ("order_id", "price", "quantity", "side"):
+        assert np.array_equal(added[name], orders[name])
+    assert changes_of(exchange)[-1].last == number - 1
