@@ -29,10 +29,11 @@ def feed(directory: Path, state: Path | None, **options: Any) -> None:
     Example:  matchcore feed exchange.d --web 8080 --state feed.d
     """
     with failing_kindly(False):
-        outlets: list[Outlet] = itch_outlets(**options)
+        keys = Keys.from_environment()
+        outlets: list[Outlet] = itch_outlets(directory, state, keys, **options)
         if not outlets:
             raise InvalidArgument("nothing to serve: name at least one face, for example --web")
-        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=Keys.from_environment())))
+        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=keys)))
 
 
 async def _serve(served: Feed) -> None:

@@ -20,6 +20,7 @@ from ..feeds.itch import (
     add_login,
 )
 from ..feeds.serving import Outlet
+from ..journal import Keys
 from .output import err, failing_kindly
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,6 +62,9 @@ def itch_options(command: F) -> F:
 
 
 def itch_outlets(
+    directory: Path,
+    state: Path | None,
+    keys: Keys | None,
     *,
     mold: tuple[str, int] | None,
     mold_interface: str,
@@ -81,7 +85,7 @@ def itch_outlets(
     for face, address in ((SoupFeed, soup), (Glimpse, glimpse)):
         if address and logins:
             faces.append(face(*address, partial(Logins, logins)))
-    return [ItchOutlet(*faces)] if faces else []
+    return [ItchOutlet(directory, *faces, state=state, keys=keys)] if faces else []
 
 
 @click.command(name="feed-login")

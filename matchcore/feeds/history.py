@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import FeedError
 from ..journal import Keys
-from ..records.instruments import Directory
 from .stream import Changes, Mark, Stream
 
 KEPT_CHANGES = 1_000_000  # in memory: 88 bytes each
@@ -62,20 +61,11 @@ class History:
         return [changes for changes in self._kept if changes.last >= first]
 
     def _derived(self, first: int) -> Iterator[Changes]:
-        for changes, _ in self.derived(first):
-            yield changes
-
-    def derived(self, first: int) -> Iterator[tuple[Changes, Directory]]:
-        """Changes from the log, from those with number ``first`` on, to what is its end by then.
-
-        With the instruments as they are behind them, which may be others today.  Raises as
-        `Stream`.
-        """
         mark = next((one for one in reversed(self._marks) if one.number <= first), None)
         with Stream(self._directory, mark=mark, keys=self._keys) as stream:
             for changes in stream.poll():
                 if changes.last >= first:
-                    yield changes, stream.machine.instruments
+                    yield changes
 
 
 def _cut(changes: Changes, first: int, last: int) -> Changes:

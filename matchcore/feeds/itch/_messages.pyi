@@ -5,9 +5,15 @@ from ...records.instruments import Directory
 
 Bytes = bytes | bytearray | memoryview
 
+REFERENCE: np.dtype[np.void]
+
 class Encoder:
     instruments: Directory
-    def __init__(self, instruments: Directory) -> None: ...
+    def __init__(
+        self, instruments: Directory, references: NDArray[np.void] | None = None
+    ) -> None: ...
+    def snapshot(self, rows: NDArray[np.void]) -> bytes: ...
+    def references(self) -> NDArray[np.void]: ...
     def blocks(self, rows: NDArray[np.void]) -> bytes: ...
 
 class Decoder:

@@ -1,17 +1,21 @@
 """Public changes as NASDAQ TotalView-ITCH 5.0 messages, and back; docs/feeds/itch.md has the tables.
 
 A block is a message behind its length, two bytes, big-endian: what a MoldUDP64 datagram holds, and
-a saved stream.  What the form of a message depends on never differs in the life of an order, and
-needs no memory: any encoder says the same of the same change.
+a saved stream.  Whether an order is told in the standard's messages or in ours is decided when it is
+added, and stays so.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
                                       C_REDUCED, SELL, i64, mc_change, mc_likely, u8,
                                       u16, u32, u64)
+from ._references cimport Slot, Table, table_find, table_grow, table_init, table_remove
+
+from os import urandom
 
 import numpy as np
 
@@ -29,8 +33,11 @@ cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
     BLOCK_MAX = 42          # of a change that defines nothing, with its length
 
+#: A resting order as the messages name it: by the sequence of the command that added it.
+REFERENCE = np.dtype([("order_id", "<u8"), ("reference", "<u8"), ("instrument", "<u4"),
+                      ("wide", "<u4")])
+
 cdef i64 DAY = 86_400_000_000_000
-cdef u64 ID_BITS = 48       # of a reference number; above them stands the instrument
 cdef u64 UINT32_TOP = 0xffffffff
 
 cdef struct Listed:
@@ -84,27 +91,20 @@ cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracki
 # ---------------------------------------------------------------------- changes to messages
 
 cdef inline bint is_standard(const mc_change* change, const Listed* listed) noexcept nogil:
-    """True if ITCH can say it: of an order, the same from its first change to its last.
-
-    Until what was open of it before the change has become less than 2^32.
-    """
-    cdef u64 before = <u64>change.quantity
-    if change.kind != C_ADDED:
-        before += <u64>change.left
-    return (<u64>change.price - 1 < listed.price_max and before <= UINT32_TOP
-            and change.order_id >> ID_BITS == 0)
+    """True if the standard can say that an order was added."""
+    return (<u64>change.price - 1 < listed.price_max and <u64>change.quantity <= UINT32_TOP)
 
 
-cdef inline u8* put_standard(u8* at, const mc_change* change, u64 stock) noexcept nogil:
-    """As one of A, E, X, D, with the price as `change.price` has it."""
-    cdef u64 reference = <u64>change.instrument << ID_BITS | change.order_id
+cdef inline u8* put_standard(u8* at, const mc_change* change, u64 reference,
+                             const Listed* listed) noexcept nogil:
+    """As one of A, E, X, D."""
     if change.kind == C_ADDED:
         at = put_head(at, 36, b'A', change.instrument, change.flags, change.time)
         at = put64(at, reference)
         at[0] = b'B' if change.side == BUY else b'S'
         at = put32(at + 1, <u32>change.quantity)
-        memcpy(at, &stock, 8)
-        return at + 8
+        memcpy(at, &listed.stock, 8)
+        return put32(at + 8, <u32>(change.price * listed.scale))
     if change.kind == C_EXECUTED:
         at = put_head(at, 31, b'E', change.instrument, change.flags, change.time)
         at = put64(at, reference)
@@ -118,7 +118,7 @@ cdef inline u8* put_standard(u8* at, const mc_change* change, u64 stock) noexcep
     return put64(at, reference)
 
 
-cdef inline u8* put_wide(u8* at, const mc_change* change) noexcept nogil:
+cdef inline u8* put_wide(u8* at, const mc_change* change, u64 reference) noexcept nogil:
     """As one of our own a, e, x, d."""
     cdef u16 size = 31
     cdef u8 letter = b'x'
@@ -129,8 +129,8 @@ cdef inline u8* put_wide(u8* at, const mc_change* change) noexcept nogil:
     elif change.kind == C_DELETED:
         size, letter = 31, b'd'
     at = put_head(at, size, letter, change.instrument, change.flags, change.time)
+    at = put64(at, reference)
     at = put32(at, change.instrument)
-    at = put64(at, change.order_id)
     at = put64(at, <u64>change.quantity)
     if change.kind == C_ADDED:
         at = put64(at, <u64>change.price)
@@ -139,6 +139,21 @@ cdef inline u8* put_wide(u8* at, const mc_change* change) noexcept nogil:
     if change.kind == C_EXECUTED:
         return put64(at, change.trade_id)
     return at
+
+
+cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* listed) noexcept nogil:
+    """The slot of the change's order, which it may add; NULL without memory."""
+    cdef Slot* slot
+    if change.kind != C_ADDED:
+        return table_find(table, change.order_id, change.instrument)
+    if not table_grow(table):
+        return NULL
+    slot = table_find(table, change.order_id, change.instrument)
+    if slot.reference == 0:
+        table.count += 1
+    slot.order_id, slot.instrument = change.order_id, change.instrument
+    slot.reference, slot.wide = change.sequence, not is_standard(change, listed)
+    return slot
 
 
 cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
@@ -151,21 +166,31 @@ cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
 
 
 cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, const Listed* listed,
-                     size_t count) noexcept nogil:
-    """Blocks of changes, up to one that defines an instrument or that there is no message of."""
+                     size_t count, Table* table, bint known) noexcept nogil:
+    """Blocks of changes, up to one that defines an instrument or that makes no sense.
+
+    `known`: the orders that are added have their slots already.
+    """
     cdef const mc_change* change = place[0]
     cdef const Listed* one
+    cdef Slot* slot
     while change < end:
         if mc_likely(C_ADDED <= change.kind <= C_DELETED):
             if not 1 <= change.instrument <= count:
                 break
             one = listed + (change.instrument - 1)
-            if mc_likely(is_standard(change, one)):
-                at = put_standard(at, change, one.stock)
-                if change.kind == C_ADDED:
-                    at = put32(at, <u32>(change.price * one.scale))
+            if known:
+                slot = table_find(table, change.order_id, change.instrument)
             else:
-                at = put_wide(at, change)
+                slot = slot_of(table, change, one)
+            if slot == NULL or slot.reference == 0:
+                break
+            if mc_likely(not slot.wide):
+                at = put_standard(at, change, slot.reference, one)
+            else:
+                at = put_wide(at, change, slot.reference)
+            if change.left == 0 and not known:
+                table_remove(table, slot)
         elif change.kind == C_DAY_ENDED:
             at = put_day_ended(at, change)
         else:
@@ -176,25 +201,43 @@ cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, cons
 
 
 cdef class Encoder:
-    """Changes in their order as blocks.
+    """Changes in their order as blocks, from the log's first on or from those of another encoder.
 
     `instruments`: the Directory behind the changes that it is given.  It knows those of the moment
-    at which it is made; another is looked up when a change defines it.
+    at which it is made; another is looked up when a change defines it.  `references`: what the
+    other has given as its `Encoder.references`.
     """
 
     cdef Listed* listed
     cdef size_t count
+    cdef Table table
     cdef readonly object instruments
 
-    def __cinit__(self, instruments):
+    def __cinit__(self, instruments, references=None):
+        cdef Slot[::1] given
+        cdef Slot* slot
+        cdef size_t i
         self.listed = NULL
         self.count = 0
         self.instruments = instruments
+        if not table_init(&self.table, int.from_bytes(urandom(8), "little")):
+            raise MemoryError("no memory for the reference numbers")
+        if references is not None:
+            given = np.ascontiguousarray(references, REFERENCE)
+            for i in range(<size_t>len(references)):
+                if not table_grow(&self.table):
+                    raise MemoryError("no memory for the reference numbers")
+                slot = table_find(&self.table, given[i].order_id, given[i].instrument)
+                if slot.reference or not given[i].reference:
+                    raise FeedError(f"reference number {i + 1} is 0, or of an order named before")
+                slot[0] = given[i]
+                self.table.count += 1
         for number in range(1, len(instruments) + 1):
             self.list(number)
 
     def __dealloc__(self):
         PyMem_Free(self.listed)
+        free(self.table.slots)
 
     cdef int list(self, size_t number) except -1:
         cdef Listed* one
@@ -217,8 +260,27 @@ cdef class Encoder:
     def blocks(self, rows):
         """The blocks of `rows`, a 1-D `CHANGE` array; one for each, as bytes.  Releases the GIL.
 
-        `FeedError` for a row that no machine says.
+        `FeedError` for a row that no machine says, or of an order that was added before the first
+        row that the encoder was given.
         """
+        return self.encoded(rows, False)
+
+    def snapshot(self, rows):
+        """The same for rows that add all orders that rest now, once more."""
+        return self.encoded(rows, True)
+
+    def references(self):
+        """The numbers of the orders that rest now, a `REFERENCE` array."""
+        cdef size_t i, at = 0
+        made = np.empty(self.table.count, REFERENCE)
+        cdef Slot[::1] out = made
+        for i in range(self.table.mask + 1):
+            if self.table.slots[i].reference:
+                out[at] = self.table.slots[i]
+                at += 1
+        return made
+
+    cdef bytes encoded(self, rows, bint known):
         cdef const u8[::1] view
         cdef const mc_change *change, *first, *end
         cdef list parts = []
@@ -237,19 +299,21 @@ cdef class Encoder:
                 change += 1
                 continue
             first = change
-            parts.append(self.some(&change, end))
+            parts.append(self.some(&change, end, known))
             if change == first:
-                raise FeedError(f"a change of kind {change.kind} of instrument {change.instrument}:"
-                                f" there is no such thing among {self.count} instruments")
+                raise FeedError(
+                    f"change of sequence {change.sequence}, kind {change.kind}: order"
+                    f" {change.order_id} of instrument {change.instrument} is not known among"
+                    f" {self.table.count} orders of {self.count} instruments")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    cdef bytes some(self, const mc_change** place, const mc_change* end):
+    cdef bytes some(self, const mc_change** place, const mc_change* end, bint known):
         cdef size_t room = <size_t>(end - place[0]) * BLOCK_MAX
         cdef object told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>room)
         cdef u8* start = <u8*>PyBytes_AS_STRING(told)
         cdef u8* at
         with nogil:
-            at = put_changes(start, place, end, self.listed, self.count)
+            at = put_changes(start, place, end, self.listed, self.count, &self.table, known)
         return told[:at - start]
 
 
@@ -280,12 +344,11 @@ cdef u16 length_of(u8 letter) noexcept nogil:
 cdef bint get_order(const u8* message, mc_change* change, u32 locate, const Listed* listed,
                     size_t count) noexcept nogil:
     """What one of A, E, X, D says of its order; false if it makes no sense."""
-    cdef u64 reference = word_of(message + HEAD, 8)
     cdef u64 price
     cdef i64 scale
-    change.order_id = reference & ((<u64>1 << ID_BITS) - 1)
+    change.order_id = word_of(message + HEAD, 8)
     change.instrument = locate
-    if reference >> ID_BITS != locate or not 1 <= locate <= count:
+    if not 1 <= locate <= count:
         return False
     if message[0] == b'A':
         scale = listed[locate - 1].scale
@@ -310,8 +373,8 @@ cdef bint get_order(const u8* message, mc_change* change, u32 locate, const List
 
 cdef bint get_wide(const u8* message, mc_change* change) noexcept nogil:
     """What one of a, e, x, d says of its order; false if it makes no sense."""
-    change.instrument = <u32>word_of(message + HEAD, 4)
-    change.order_id = word_of(message + 15, 8)
+    change.order_id = word_of(message + HEAD, 8)
+    change.instrument = <u32>word_of(message + 19, 4)
     change.quantity = <i64>word_of(message + 23, 8)
     if message[0] == b'a':
         change.kind = C_ADDED
@@ -385,7 +448,8 @@ cdef class Decoder:
         """A `CHANGE` array with one row for each block.
 
         A message does not say all of a change: fields that it lacks are 0, and so is the kind for
-        a message of another type.  `FeedError` for a part of a block, or a message that no feed of
+        a message of another type.  ``order_id`` is the reference number, of which there is one in
+        the whole exchange.  `FeedError` for a part of a block, or a message that no feed of
         matchcore sends.
         """
         cdef size_t size = blocks.shape[0], at = 0, done = 0, count = 0

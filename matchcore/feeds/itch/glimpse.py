@@ -88,4 +88,4 @@ def snapshot(encoder: Encoder, moment: Moment) -> bytes:
     ]
     directory = b"".join(len(one).to_bytes(2, "big") + one for one in listed)
     end = packet(b"S", b"G" + str(moment.number).encode().rjust(20))
-    return packets(directory + encoder.blocks(moment.orders)) + end
+    return packets(directory + encoder.snapshot(moment.orders)) + end

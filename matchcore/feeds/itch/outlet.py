@@ -2,80 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...journal import Keys
 from ...machine import Machine
 from ...records.changes import CHANGE, ChangeKind
-from ..history import History
 from ..serving import Feed
 from ..stream import Changes
 from ._messages import Encoder
+from .deriving import STATE_FILE, Log, Place
 from .glimpse import Glimpse, Moment
 from .mold import MoldPublisher, MoldRequests
-from .sequenced import SoupFeed
+from .sequenced import Parts, SoupFeed
 from .tape import Tape
+
+SAVE_BEATS = 60  # between two saved places
 
 Face = MoldPublisher | MoldRequests | SoupFeed | Glimpse
 
 
 class ItchOutlet:
-    """Serves the stream through ``faces``; an `Outlet`."""
+    """Serves the stream of the log in ``directory`` through ``faces``; an `Outlet`.
 
-    def __init__(self, *faces: Face) -> None:
-        self.faces = faces
+    ``state``: a directory for the reference numbers of resting orders, so that the next start need
+    not derive everything again; None: none is kept.
+    """
+
+    def __init__(
+        self, directory: Path, *faces: Face, state: Path | None = None, keys: Keys | None = None
+    ) -> None:
+        self._log = Log(directory, keys)
+        self._state = state / STATE_FILE if state else None
+        self._place = Place()
+        self._faces = faces
         self._started: list[Face] = []
+        self._beats = 0
+        self._saving: asyncio.Task[None] | None = None
+        self._time = 0  # of the newest change
         self._encoder: Encoder | None = None
 
     async def start(self, feed: Feed) -> None:
-        instruments = feed.stream.machine.instruments
-        encoder = Encoder(instruments)
-        known = list(_since_the_last_definition(feed.history))
-        tape = Tape(known[0].first if known else feed.stream.number)
-        for changes in known:
-            tape.take(encoder.blocks(changes.rows), len(changes.rows))
+        """`FeedError` for a state that does not fit the log, and as the faces."""
+        if self._state and self._state.exists():
+            self._place = Place.load(self._state)
+        self._feed = feed
+        number = feed.stream.number
+        self._tape = Tape(self._place.number)
+        references = await asyncio.to_thread(self._catch_up, number)
+        self._encoder = Encoder(feed.stream.machine.instruments, references)
         session = feed.stream.session.encode()
-        for face in self.faces:
+        for face in self._faces:
             self._started.append(face)
             if isinstance(face, SoupFeed):
-                await face.start(session, tape, feed.history)
+                await face.start(session, self._tape, self._older)
             elif isinstance(face, Glimpse):
-                await face.start(session, encoder, lambda: self._moment(feed))
+                await face.start(session, self._encoder, self._moment)
             else:
-                await face.start(session, tape)
-        self._encoder, self._tape = encoder, tape
-        self._time = int(known[-1].rows[-1]["time"]) if known else 0
+                await face.start(session, self._tape)
+
+    def _catch_up(self, number: int) -> NDArray[np.void] | None:
+        """Puts all messages before that number on the tape; the reference numbers there."""
+        encoder = None
+        for encoder, changes in self._log.messages(self._place):
+            if changes.first >= number:
+                break
+            rows = changes.rows[: number - changes.first]
+            self._tape.take(encoder.blocks(rows), len(rows))
+            self._time = int(rows[-1]["time"])
+        return self._place.references if encoder is None else encoder.references()
+
+    def _older(self, number: int, bytes_max: int) -> Parts:
+        place = self._place if self._place.number <= number else Place()
+        return self._log.parts(place, number, bytes_max)
 
     def take(self, changes: Changes, live: bool) -> None:
-        if self._encoder is None:  # what came before the start is read from the history
+        if self._encoder is None:  # before the start, which derives them itself
             return
         blocks = self._encoder.blocks(changes.rows)
         self._tape.take(blocks, len(changes.rows))
         self._time = int(changes.rows[-1]["time"])
-        for face in self.faces:
+        for face in self._faces:
             face.publish(changes.first, blocks)
 
     def beat(self) -> None:
-        for face in self.faces:
+        for face in self._faces:
             face.beat()
+        self._beats += 1
+        if self._state and self._beats % SAVE_BEATS == 0:
+            place = self._here()
+            saving = asyncio.to_thread(place.save, self._state)
+            self._saving = asyncio.get_running_loop().create_task(saving)
 
     async def close(self) -> None:
         for face in self._started:
             await face.close()
+        if self._saving is not None:
+            await self._saving
+        if self._state and self._encoder is not None:
+            self._here().save(self._state)
 
-    def _moment(self, feed: Feed) -> Moment:
-        rows = resting(feed.stream.machine)
+    def _here(self) -> Place:
+        assert self._encoder is not None
+        return Place(self._feed.stream.mark(), self._encoder.references())
+
+    def _moment(self) -> Moment:
+        rows = resting(self._feed.stream.machine)
         rows["time"] = self._time
         return Moment(self._tape.next, self._time, rows)
-
-
-def _since_the_last_definition(history: History) -> Iterator[Changes]:
-    """The newest changes in memory, for which the instruments are what they are now."""
-    kept = list(history.between(history.first, history.last))
-    defined = [at for at, one in enumerate(kept) if one.rows[-1]["kind"] == ChangeKind.DEFINED]
-    yield from kept[defined[-1] if defined else 0 :]
 
 
 def resting(machine: Machine) -> NDArray[np.void]:
@@ -84,11 +121,8 @@ def resting(machine: Machine) -> NDArray[np.void]:
     for number in range(1, len(machine.instruments) + 1):
         orders = machine.orders(number)
         rows = np.zeros(len(orders), CHANGE)
-        rows["kind"], rows["instrument"], rows["left"] = (
-            ChangeKind.ADDED,
-            number,
-            orders["quantity"],
-        )
+        rows["kind"], rows["instrument"] = ChangeKind.ADDED, number
+        rows["left"] = orders["quantity"]
         for name in ("order_id", "side", "price", "quantity"):
             rows[name] = orders[name]
         parts.append(rows)

@@ -7,9 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from ...errors import MatchcoreError
-from ..history import History
-from ._frames import cut, packets
-from ._messages import Encoder
+from ._frames import packets
 from .logins import Logins
 from .soup import Session, SoupServer
 from .tape import Tape
@@ -17,7 +15,7 @@ from .tape import Tape
 REPLAY_BYTES = 1 << 17  # sent at once
 DERIVING_MAX = 2  # replays from the log at a time; the others wait
 
-Part = tuple[int, bytes, int]  # number of the first message, blocks, how many
+Parts = Generator[tuple[int, bytes, int], None, None]  # first number, blocks, how many
 
 
 class SoupFeed:
@@ -29,9 +27,12 @@ class SoupFeed:
         self._deriving = asyncio.Semaphore(DERIVING_MAX)
         self._server: SoupServer | None = None
 
-    async def start(self, session: bytes, tape: Tape, history: History) -> None:
-        """`FeedError` if the system refuses the port, or for a wrong file of logins."""
-        self._tape, self._history = tape, history
+    async def start(self, session: bytes, tape: Tape, older: Callable[[int, int], Parts]) -> None:
+        """``older(number, bytes_max)``: messages from the log.
+
+        `FeedError` if the system refuses the port, or for a wrong file of logins.
+        """
+        self._tape, self._older = tape, older
         self._server = SoupServer(
             self._host, self._port, self._logins(), session, self._opened, self._serve
         )
@@ -81,7 +82,7 @@ class SoupFeed:
         """Sends those before the memory; returns the number to go on with."""
         try:
             async with self._deriving:
-                with closing(_encoded(self._history, number)) as parts:
+                with closing(self._older(number, REPLAY_BYTES)) as parts:
                     while number < self._tape.first and not session.gone:
                         part = await asyncio.to_thread(next, parts, None)
                         if part is None:
@@ -92,17 +93,3 @@ class SoupFeed:
         except MatchcoreError:  # the log's beginning is archived, or the system refuses a file
             session.end()
         return number
-
-
-def _encoded(history: History, number: int) -> Generator[Part, None, None]:
-    """Messages from ``number`` on, derived again, in parts of a size that is sent at once."""
-    encoder = None
-    for changes, instruments in history.derived(number):
-        encoder = encoder or Encoder(instruments)
-        blocks, count, at, first = encoder.blocks(changes.rows), len(changes.rows), 0, changes.first
-        skip = max(0, number - first)
-        first, count = first + skip, count - skip
-        while count:
-            start, at, found = cut(blocks, at, skip, count, REPLAY_BYTES)
-            yield first, blocks[start:at], found
-            first, count, skip = first + found, count - found, 0

@@ -91,7 +91,8 @@ def serving(directory: Path, *faces: Any, state: Path | None = None) -> Iterator
     async def run() -> None:
         stop = asyncio.Event()
         stops.append((asyncio.get_running_loop(), stop))
-        feed = Feed(directory, [ItchOutlet(*faces), started], state=state)
+        outlet = ItchOutlet(directory, *faces, state=state)
+        feed = Feed(directory, [outlet, started], state=state)
         await feed.run(stop)
 
     def serve() -> None:
