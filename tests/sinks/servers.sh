@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the database servers that tests/sinks runs against, as root or on CI with sudo.
+# Installs the servers that tests/sinks runs against, and tshark for tests/feeds/itch, as root or on
+# CI with sudo.
 # Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
 [ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
@@ -10,6 +11,7 @@ ls /usr/lib/mysql/plugin/ha_spider.so >/dev/null 2>&1 || missing="$missing maria
 ls /usr/lib/galera/libgalera_smm.so >/dev/null 2>&1 || missing="$missing galera-4"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
+command -v tshark >/dev/null || missing="$missing tshark"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
 
@@ -20,7 +22,7 @@ install() {
 }
 
 if ! install; then
-    echo "Database servers for tests/sinks are missing: sudo $line" >&2
+    echo "Servers and tools for the tests are missing: sudo $line" >&2
     [ -z "${CI:-}" ] || exit 1
     echo "Their tests are skipped." >&2
 fi

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,11 @@ def books_of(machine: Machine) -> dict[int, tuple[Levels, Levels]]:
     found: dict[int, tuple[Levels, Levels]] = {}
     for number, instrument in enumerate(machine.instruments.in_order(), 1):
         unit = int(instrument.tick * UNITS)
-        buy, sell = ([(row["price"] * unit, row["quantity"], row["orders"])
-                      for row in machine.levels(number, side).tolist()
-                      for row in [dict(zip(("price", "quantity", "orders"), row, strict=True))]]
-                     for side in (1, 2))  # fmt: skip
+        buy, sell = (
+            [(price * unit, quantity, orders)
+             for price, quantity, orders in machine.levels(number, side).tolist()]
+            for side in (1, 2)
+        )  # fmt: skip
         found[number] = buy, sell
     return found
 
@@ -65,7 +68,7 @@ def moments(parts: Iterator[NDArray[np.void]]) -> Iterator[Moment]:
 def day() -> Iterator[NDArray[np.void]]:
     source = source_of("bme", sample_day())
     yield definitions(*source.instruments)
-    for rows, _ in source.importer.rows(source.file, Directory(source.instruments), chunk=250):
+    for rows, _ in source.importer.rows(source.file, Directory(source.instruments), chunk=150):
         yield rows
 
 
@@ -159,22 +162,33 @@ def test_itchcpp(known: list[Moment]) -> None:
 
 
 def test_itch_book(known: list[Moment], tmp_path: Path) -> None:
-    path = tmp_path / "S052119-v50.bin"
+    path = tmp_path / "saved.bin"
     path.write_bytes(b"".join(moment.blocks for moment in known))
-    changed: dict[int, list[tuple[int, tuple[Levels, Levels]]]] = defaultdict(list)
-    import datetime
+    shown: dict[int, list[tuple[int, tuple[Levels, Levels]]]] = defaultdict(list)
+    with itch_book.open(str(path), date=date(2019, 5, 21), price_type="fixed") as feed:
+        for batch in feed.batches(tables=("depth",), depth=DEPTH):
+            for at, (number, locate) in enumerate(
+                zip(batch.depth["seq"].tolist(), batch.depth["locate"].tolist(), strict=True)
+            ):
+                shown[locate].append((number, depth_of(batch.depth, at)))
+    assert feed.stats["messages"] == known[-1].count
+    faults = ("unknown", "malformed", "missing_ref", "dup_ref", "rejected", "clamped")
+    assert [feed.stats[fault] for fault in faults] == [0] * len(faults)
+    for locate, rows in shown.items():
+        numbers = [number for number, _ in rows]
+        for moment in known:
+            bids, asks = moment.books[locate]
+            at = bisect_right(numbers, moment.count) - 1
+            if at >= 0:
+                assert rows[at][1] == (bids[:DEPTH], asks[:DEPTH])
 
-    with itch_book.open(str(path), date=datetime.date(2019, 5, 21), price_type="fixed") as feed:
-        for batch in feed.batches(tables=("depth", "symbols"), depth=DEPTH):
-            depth = batch.depth
-            for at in range(len(depth["seq"])):
-                shown = tuple(
-                    [(int(depth[f"{side}_px_{n:02}"][at]), int(depth[f"{side}_sz_{n:02}"][at]),
-                      int(depth[f"{side}_ct_{n:02}"][at]))
-                     for n in range(DEPTH) if depth[f"{side}_ct_{n:02}"][at]]
-                    for side in ("bid", "ask")
-                )  # fmt: skip
-                changed[int(depth["locate"][at])].append((int(depth["seq"][at]), shown))
-        print(feed.stats)
-    print(known[-1].count, {k: v[-1] for k, v in changed.items()})
-    assert 0
+
+def depth_of(table: dict[str, NDArray[Any]], at: int) -> tuple[Levels, Levels]:
+    """A row of the table, the best levels behind a message."""
+    bids, asks = (
+        [(int(table[f"{side}_px_{n:02}"][at]), int(table[f"{side}_sz_{n:02}"][at]),
+          int(table[f"{side}_ct_{n:02}"][at]))
+         for n in range(DEPTH) if table[f"{side}_ct_{n:02}"][at]]
+        for side in ("bid", "ask")
+    )  # fmt: skip
+    return bids, asks

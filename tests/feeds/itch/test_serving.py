@@ -21,7 +21,9 @@ from itch_kit import (
 )
 
 import matchcore as mc
+from matchcore.feeds import Stream
 from matchcore.feeds.itch import Decoder, Encoder, Glimpse, MoldPublisher, MoldRequests, SoupFeed
+from matchcore.records.changes import ChangeKind
 
 
 @pytest.fixture
@@ -33,12 +35,11 @@ def exchange(tmp_path: Path) -> Path:
 
 
 def expected(directory: Path) -> list[bytes]:
-    encoder, found = None, []
-    from matchcore.feeds import Stream
-
+    """The messages of the whole log."""
+    found: list[bytes] = []
     with Stream(directory) as stream:
+        encoder = Encoder(stream.machine.instruments)
         for changes in stream.poll():
-            encoder = encoder or Encoder(stream.machine.instruments)
             found += messages_of(encoder.blocks(changes.rows))
     return found
 
@@ -101,6 +102,12 @@ def test_glimpse_is_the_book_at_its_number(exchange: Path, tmp_path: Path) -> No
     with mc.Engine.open(exchange, policy="os") as engine:
         orders = engine._machine.orders(1)
     added = rows[1:]
-    for name in ("order_id", "price", "quantity", "side"):
+    for name in ("price", "quantity", "side"):
         assert np.array_equal(added[name], orders[name])
+    changes = rows_of(exchange)
+    put = changes[changes["kind"] == ChangeKind.ADDED]
+    named = dict(zip(put["sequence"].tolist(), put["order_id"].tolist(), strict=True))
+    assert [named[reference] for reference in added["order_id"].tolist()] == orders[
+        "order_id"
+    ].tolist()
     assert changes_of(exchange)[-1].last == number - 1
