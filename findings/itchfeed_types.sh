@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # PyPI's itchfeed 1.6.4 stops with ValueError at a message of a type that it does not know, also when
 # its parser was made for other types only; so does itchcpp 1.6.4, its twin in C++.  Every message
-# stands behind its length, so one would expect it to be passed over, as NASDAQ asks of readers for
-# the sake of types to come.
+# stands behind its length, so one would expect those of other types to be passed over.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -48,7 +48,7 @@ class Place(NamedTuple):
     def load(cls, path: Path) -> Place:
         """The one in a file; `FeedError` if it holds none."""
         try:
-            with np.load(path, allow_pickle=False) as said:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as said:
                 mark = Mark(**json.loads(said["mark"].tobytes()))
                 references = said["references"]
             fine = references.dtype == REFERENCE and references.ndim == 1

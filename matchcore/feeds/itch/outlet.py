@@ -18,7 +18,7 @@ from .deriving import STATE_FILE, Log, Place
 from .glimpse import Glimpse, Moment
 from .mold import MoldPublisher, MoldRequests
 from .sequenced import Parts, SoupFeed
-from .tape import Tape
+from .tape import KEPT_BYTES, Tape
 
 SAVE_BEATS = 60  # between two saved places
 
@@ -51,7 +51,7 @@ class ItchOutlet:
             self._place = Place.load(self._state)
         self._feed = feed
         number = feed.stream.number
-        self._tape = Tape(self._place.number)
+        self._tape = Tape(self._place.number, KEPT_BYTES)
         references = await asyncio.to_thread(self._catch_up, number)
         self._encoder = Encoder(feed.stream.machine.instruments, references)
         session = feed.stream.session.encode()

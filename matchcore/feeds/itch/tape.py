@@ -16,7 +16,7 @@ class Tape:
     ``first`` and ``next`` are the numbers of the oldest one and behind the newest one.
     """
 
-    def __init__(self, number: int, bytes_max: int = KEPT_BYTES):
+    def __init__(self, number: int, bytes_max: int = KEPT_BYTES) -> None:
         self.next = number  # of the next message
         self._firsts: list[int] = []  # numbers that the parts begin with
         self._parts: list[bytearray] = []

@@ -36,7 +36,7 @@ PATIENCE = 20.0  # seconds
 def trade(engine: mc.Engine, count: int, start: int = 1, symbol: str = "ANA") -> None:
     for i in range(start, start + count):
         side = mc.Side.BUY if i % 2 else mc.Side.SELL
-        engine.submit(mc.NewOrder(symbol, side, 1 + i % 9, price="95.05"))
+        engine.submit(mc.NewOrder(symbol, side, 1 + i % 9, price="95.50"))
 
 
 def changes_of(directory: Path) -> list[Changes]:
@@ -132,7 +132,7 @@ class SoupClient:
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address, PATIENCE)
         self.exchanged: list[tuple[bool, bytes]] = []  # (ours, bytes)
-        self._data = b""
+        self._data, self._at = b"", 0
 
     def __enter__(self) -> SoupClient:
         return self
@@ -146,7 +146,7 @@ class SoupClient:
 
     def packet(self) -> tuple[bytes, bytes]:
         """The next one: type and payload; (b"", b"") behind the last."""
-        while len(self._data) < 2 or len(self._data) < 2 + int.from_bytes(self._data[:2], "big"):
+        while (end := self._end()) > len(self._data):
             try:
                 got = self.socket.recv(1 << 16)
             except ConnectionResetError:
@@ -154,10 +154,14 @@ class SoupClient:
             if not got:
                 return b"", b""
             self.exchanged.append((False, got))
-            self._data += got
-        size = 2 + int.from_bytes(self._data[:2], "big")
-        packet, self._data = self._data[:size], self._data[size:]
+            self._data, self._at = self._data[self._at :] + got, 0
+        packet, self._at = self._data[self._at : end], end
         return packet[2:3], packet[3:]
+
+    def _end(self) -> int:
+        """Where the next packet ends, as far as that is known."""
+        head = self._data[self._at : self._at + 2]
+        return self._at + 2 + (int.from_bytes(head, "big") if len(head) == 2 else 0)
 
     def login(
         self, number: int | str = 1, user: str = USER, password: str = PASSWORD, session: str = ""
