@@ -13,7 +13,8 @@ from libc.string cimport memcpy, memset
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
                                       C_REDUCED, SELL, i64, mc_change, mc_likely, u8,
                                       u16, u32, u64)
-from ._references cimport Slot, Table, table_find, table_grow, table_init, table_remove
+from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
+                          table_remove)
 
 from os import urandom
 
@@ -31,6 +32,7 @@ cdef extern from * nogil:
 
 cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
+    AHEAD = 8               # changes: so far before its turn a slot is fetched
     BLOCK_MAX = 42          # of a change that defines nothing, with its length
 
 #: A resting order as the messages name it: by the sequence of the command that added it.
@@ -175,6 +177,8 @@ cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, cons
     cdef const Listed* one
     cdef Slot* slot
     while change < end:
+        if change + AHEAD < end:
+            table_prefetch(table, change[AHEAD].order_id, change[AHEAD].instrument)
         if mc_likely(C_ADDED <= change.kind <= C_DELETED):
             if not 1 <= change.instrument <= count:
                 break

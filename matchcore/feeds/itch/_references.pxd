@@ -1,7 +1,7 @@
 # The orders that rest, by instrument and order id, with the number that names each in the messages.
 from libc.stdlib cimport calloc, free
 
-from ...machine.core.records cimport mc_fold, u32, u64
+from ...machine.core.records cimport mc_fold, mc_prefetch, u32, u64
 
 cdef extern from *:
     """
@@ -27,6 +27,10 @@ cdef struct Table:
 
 cdef inline size_t home(const Table* table, u64 order_id, u32 instrument) noexcept nogil:
     return <size_t>mc_fold(order_id ^ table.secret, instrument ^ SALT) & table.mask
+
+
+cdef inline void table_prefetch(const Table* table, u64 order_id, u32 instrument) noexcept nogil:
+    mc_prefetch(table.slots + home(table, order_id, instrument))
 
 
 cdef inline bint table_init(Table* table, u64 secret) noexcept nogil:

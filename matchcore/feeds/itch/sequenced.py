@@ -45,13 +45,17 @@ class SoupFeed:
         return self._server.address
 
     def publish(self, first: int, blocks: bytes) -> None:
+        """One who has not read what he got before gets the rest from the tape, at his own pace."""
         if not self._live:
             return
         told = packets(blocks)
         for session in list(self._live):
-            session.write(told)
-            if session.gone:
-                self._live.discard(session)
+            if session.takes(len(told)) and not session.gone:
+                session.write(told)
+                continue
+            self._live.discard(session)
+            if not session.gone:
+                session.run(self._serve(session, first))
 
     def beat(self) -> None:
         if self._server is not None:
@@ -66,14 +70,19 @@ class SoupFeed:
         return number if number <= self._tape.next else None
 
     async def _serve(self, session: Session, number: int) -> None:
-        """Sends what there is, from memory or else from the log; then the session is live."""
+        """Sends what there is, from the log and then from memory; then the session is live.
+
+        Drops one who reads so slowly that memory has gone on without him; he may come back.
+        """
+        if number < self._tape.first:
+            number = await self._from_the_log(session, number)
         while not session.gone:
-            if number < self._tape.first:
-                number = await self._from_the_log(session, number)
-                continue
             blocks, count = self._tape.blocks(number, REPLAY_BYTES, REPLAY_BYTES)
             if not count:
-                self._live.add(session)
+                if number == self._tape.next:
+                    self._live.add(session)
+                else:
+                    session.drop()
                 return
             number += count
             await session.write_when_read(packets(blocks))

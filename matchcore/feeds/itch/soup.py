@@ -21,8 +21,7 @@ HOSTS_MAX = 10_000  # addresses whose wrong passwords are counted
 LOGIN_SECONDS = 10.0  # within which one must log in
 IDLE_SECONDS = 15.0  # without a word from the other side, or without its reading
 INPUT_BYTES_MAX = 1 << 16  # between two beats: a subscriber has little to say
-BUFFER_BYTES_MAX = 4 << 20  # that one does not read, before he is dropped
-BUFFER_BYTES_HIGH = 1 << 18  # at which a replay waits
+BUFFER_BYTES_MAX = 1 << 18  # of one who does not read; behind that, what he gets must wait
 
 _LOGIN = struct.Struct(">6s10s10s20s")
 NOT_AUTHORIZED, NO_SESSION = b"A", b"S"
@@ -57,7 +56,7 @@ class Session(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.host = (transport.get_extra_info("peername") or ("",))[0]
-        transport.set_write_buffer_limits(high=BUFFER_BYTES_HIGH)
+        transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._server.welcome(self):
             transport.abort()
 
@@ -106,6 +105,10 @@ class Session(asyncio.Protocol):
         """Tells the number of the next message, and begins to serve."""
         self.accepted = True
         self.write(packet(b"A", session + str(number).encode().rjust(20)))
+        self.run(serve)
+
+    def run(self, serve: Coroutine[Any, Any, None]) -> None:
+        """Serves until that ends, or the connection does."""
         self._serving = asyncio.get_running_loop().create_task(serve)
 
     def refuse(self, reason: bytes, why: str) -> None:
@@ -115,11 +118,13 @@ class Session(asyncio.Protocol):
             self.transport.close()
 
     def write(self, data: bytes) -> None:
-        """Sends packets; drops one who does not read."""
+        """Sends packets."""
         self.quiet = False
         self.transport.write(data)
-        if self.transport.get_write_buffer_size() > BUFFER_BYTES_MAX:
-            self._drop()
+
+    def takes(self, size: int) -> bool:
+        """True if so many bytes more need not wait."""
+        return self.transport.get_write_buffer_size() + size <= BUFFER_BYTES_MAX
 
     async def write_when_read(self, data: bytes) -> None:
         """Sends packets and waits until most of them are taken; drops one who does not."""
@@ -127,9 +132,9 @@ class Session(asyncio.Protocol):
         try:
             await asyncio.wait_for(self._drained.wait(), IDLE_SECONDS)
         except asyncio.TimeoutError:  # of another name than the built-in one before Python 3.11
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         """Closes at once: the system too forgets what was not read."""
         told = self.transport.get_extra_info("socket")
         told.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -145,7 +150,7 @@ class Session(asyncio.Protocol):
         silent = now - self.heard > IDLE_SECONDS
         late = not self.accepted and now - self.began > LOGIN_SECONDS
         if silent or late:
-            self._drop()
+            self.drop()
         elif self.accepted and self.quiet:
             self.write(packet(b"H"))
         self.quiet = True

@@ -176,23 +176,54 @@ def flood(engine: mc.Engine, count: int) -> None:
         engine.submit_batch(rows[at : at + 20_000])
 
 
-def test_who_never_reads_is_dropped_and_delays_nobody(
+def test_who_reads_late_gets_all_and_holds_up_nobody(
     exchange: Path, served: tuple[SoupFeed, Feed]
 ) -> None:
-    face, feed = served
-    with SoupClient(face.address) as lazy, SoupClient(face.address) as client:
-        assert lazy.login(0)[0] == client.login(0)[0] == b"A"
+    face, _ = served
+    with SoupClient(face.address) as late, SoupClient(face.address) as client:
+        assert late.login(0)[0] == client.login(0)[0] == b"A"
         with mc.Engine.open(exchange, policy="os") as engine:
-            flood(engine, 300_000)  # 11.7 MB
-        assert len(client.messages(300_000)) == 300_000
-        got = 0
-        while lazy.packet()[0]:
-            got += 1
-        assert got < 300_000
-    number = feed.stream.number
-    with SoupClient(face.address) as back:  # and takes up where it was
-        assert back.login(number - 1000)[0] == b"A"
+            flood(engine, 300_000)  # 11.7 MB: more than the system and the server keep for one
+        whole = client.messages(300_000)
+        held = [session.transport.get_write_buffer_size() for session in face._server._sessions]
+        assert max(held) <= 2 * soup.BUFFER_BYTES_MAX
+        assert late.messages(300_000) == whole and len(whole) == 300_000
+        with mc.Engine.open(exchange, policy="os") as engine:
+            flood(engine, 1)
+        assert late.messages(1) == client.messages(1)
+
+
+def test_who_never_reads_is_dropped_and_may_come_back(
+    exchange: Path, served: tuple[SoupFeed, Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face, feed = served
+    monkeypatch.setattr(soup, "IDLE_SECONDS", 2.0)
+    with SoupClient(face.address) as dead:
+        assert dead.login(0)[0] == b"A"
+        with mc.Engine.open(exchange, policy="os") as engine:
+            flood(engine, 300_000)
+        deadline = time.monotonic() + PATIENCE
+        while face._server._sessions and time.monotonic() < deadline:
+            with suppress(OSError):
+                dead.send(b"\x00\x01R")
+            time.sleep(0.2)
+        assert not face._server._sessions
+    monkeypatch.undo()
+    with SoupClient(face.address) as back:
+        assert back.login(feed.stream.number - 1000)[0] == b"A"
         assert len(back.messages(1000)) == 1000
+
+
+def test_who_reads_slower_than_memory_goes_on_is_dropped(
+    exchange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matchcore.feeds.itch.outlet.KEPT_BYTES", 1 << 20)
+    face = SoupFeed(HOST, 0, logins(tmp_path))
+    with serving(exchange, face), SoupClient(face.address) as slow:
+        assert slow.login(0)[0] == b"A"
+        with mc.Engine.open(exchange, policy="os") as engine:
+            flood(engine, 300_000)
+        assert len(slow.messages(300_000)) < 300_000
 
 
 def request(session: bytes, number: int, count: int) -> bytes:
