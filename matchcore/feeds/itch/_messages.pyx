@@ -449,7 +449,7 @@ cdef class Decoder:
         self.known = Encoder(self.instruments)
 
     def changes(self, const u8[::1] blocks not None):
-        """A `CHANGE` array with one row for each block.
+        """A `CHANGE` array with one row for each block of `blocks`.
 
         A message does not say all of a change: fields that it lacks are 0, and so is the kind for
         a message of another type.  ``order_id`` is the reference number, of which there is one in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from itch_kit import (
     ANA,
     HOST,
+    PATIENCE,
     SoupClient,
     changes_of,
     datagram,
@@ -87,6 +89,25 @@ def test_mold_and_requests(exchange: Path) -> None:
         while (answer := datagram(heard.recv(2000)))[2] != 0xFFFF:
             pass
         assert answer[1] == len(whole) + 1
+
+
+def test_mold_to_a_group(exchange: Path) -> None:
+    group = "239.255.77.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("", 0))
+        heard.settimeout(PATIENCE)
+        member = socket.inet_aton(group) + socket.inet_aton(HOST)
+        heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        mold = MoldPublisher(group, heard.getsockname()[1], interface=HOST)
+        with serving(exchange, mold) as feed:
+            start = feed.stream.number
+            with mc.Engine.open(exchange, policy="os") as engine:
+                trade(engine, 2)
+            found = [datagram(heard.recv(2000))]
+            while not found[-1][2]:
+                found.append(datagram(heard.recv(2000)))
+            assert found[-1][:2] == (feed.stream.session, start)
+        assert mold.lost == 0
 
 
 def test_glimpse_is_the_book_at_its_number(exchange: Path, tmp_path: Path) -> None:
