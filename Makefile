@@ -22,7 +22,7 @@ demo: build
 test: build lint servers
 	$(BIN)/python -m pytest
 
-# MariaDB and PostgreSQL for tests/sinks; MATCHCORE_SKIP_SERVERS=1 does without them.
+# MariaDB, PostgreSQL, Redis and haproxy for the tests; MATCHCORE_SKIP_SERVERS=1 does without them.
 servers:
 	tests/sinks/servers.sh
 

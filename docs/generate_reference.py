@@ -75,6 +75,7 @@ def signature(value: Any, stub: ast.FunctionDef | None = None) -> str:
         if argument.kind is argument.KEYWORD_ONLY and not only:
             parts.append("*")
             only = True
+        only = only or argument.kind is argument.VAR_POSITIONAL
         text = {argument.VAR_POSITIONAL: "*", argument.VAR_KEYWORD: "**"}.get(argument.kind, "")
         text += name
         if argument.annotation is not argument.empty:

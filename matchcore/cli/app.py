@@ -46,7 +46,7 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, feed, feed_login, follow, reconcile, rebuild, query, ddl_command,
+    upgrade_rules_command, follow, feed, feed_login, reconcile, rebuild, query, ddl_command,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.serving import Feed, Outlet
 from ..journal import Keys
 from .feed_itch import itch_options, itch_outlets
-from .options import directory_argument
-from .output import err, failing_kindly
+from .feed_lines import line_options, line_outlets, upstream_of
+from .options import json_option
+from .output import err, failing_kindly, show
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    import asyncio
+
+    from ..feeds.serving import Outlet, Source
 
 
 @click.command()
-@directory_argument
+@click.argument("directory", required=False,
+                type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
+@line_options
 @itch_options
-def feed(directory: Path, state: Path | None, **options: Any) -> None:
+@json_option
+def feed(directory: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
-    Example:  matchcore feed exchange.d --web 8080 --state feed.d
+    Example:  matchcore feed exchange.d --line 7001 --state feed.d
+              matchcore feed --upstream 10.0.0.1:7001 --upstream 10.0.0.2:7001 --line 7001
+
+    The second one is a relay: it needs no exchange, and serves the same numbers.  The environment
+    variables MATCHCORE_LINE_TOKEN and MATCHCORE_UPSTREAM_TOKEN hold the tokens that clients of the
+    line must send, and that the relay sends.
     """
-    with failing_kindly(False):
-        keys = Keys.from_environment()
-        outlets: list[Outlet] = itch_outlets(directory, state, keys, **options)
+    import asyncio
+
+    with failing_kindly(as_json):
+        if bool(directory) == bool(options["upstream"]):
+            raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
+        outlets = line_outlets(**options) + itch_outlets(directory, state, **options)
         if not outlets:
-            raise InvalidArgument("nothing to serve: name at least one face, for example --web")
-        asyncio.run(_serve(Feed(directory, outlets, state=state, keys=keys)))
+            raise InvalidArgument("nothing to serve: name at least one face, for example --line")
+        result = asyncio.run(_serve(directory, state, outlets, options))
+    show(result, as_json)
 
 
-async def _serve(served: Feed) -> None:
-    """Until Ctrl-C or SIGTERM."""
+async def _serve(
+    directory: Path | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Until Ctrl-C or SIGTERM; what it has served."""
+    import asyncio
+
+    from ..feeds.serving import Feed
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    source = directory or await _upstream(stop, options)
+    if source is None:
+        return {"session": None, "last_number": None}
+    served = Feed(source, outlets, state=state, keys=Keys.from_environment())
     err.print(f"matchcore: feed of session {served.stream.session}; Ctrl-C ends it")
     await served.run(stop)
+    return {"session": served.stream.session, "last_number": served.history.last}
+
+
+async def _upstream(stop: asyncio.Event, options: dict[str, Any]) -> Source | None:
+    """What a relay follows, once one of its feeds answers; None if it is stopped before."""
+    import asyncio
+
+    err.print(f"matchcore: relay of {', '.join(options['upstream'])}: waiting for a snapshot")
+    connecting = asyncio.ensure_future(upstream_of(**options))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if connecting.done():
+        return connecting.result()
+    connecting.cancel()
+    with suppress(asyncio.CancelledError):
+        await connecting
+    return None

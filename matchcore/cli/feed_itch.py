@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import InvalidArgument
-from ..feeds.itch import (
-    Glimpse,
-    ItchOutlet,
-    Logins,
-    MoldPublisher,
-    MoldRequests,
-    SoupFeed,
-    add_login,
-)
-from ..feeds.serving import Outlet
 from ..journal import Keys
-from .output import err, failing_kindly
+from .options import json_option
+from .output import failing_kindly, show
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    from ..feeds.itch.outlet import Face
+    from ..feeds.serving import Outlet
 
 F = TypeVar("F", bound=Callable[..., Any])
 LOOPBACK = "127.0.0.1"
@@ -62,9 +57,8 @@ def itch_options(command: F) -> F:
 
 
 def itch_outlets(
-    directory: Path,
+    directory: Path | None,
     state: Path | None,
-    keys: Keys | None,
     *,
     mold: tuple[str, int] | None,
     mold_interface: str,
@@ -75,24 +69,32 @@ def itch_outlets(
     **_: object,
 ) -> list[Outlet]:
     """The outlet that the options ask for."""
+    if not (mold or mold_requests or soup or glimpse):
+        return []
+    if directory is None:
+        raise InvalidArgument("--mold, --soup and the like need DIRECTORY: a relay has no log")
     if (soup or glimpse) and logins is None:
         raise InvalidArgument("--soup and --glimpse need --logins; matchcore feed-login makes it")
-    faces: list[MoldPublisher | MoldRequests | SoupFeed | Glimpse] = []
+    from ..feeds.itch import Glimpse, ItchOutlet, Logins, MoldPublisher, MoldRequests, SoupFeed
+
+    faces: list[Face] = []
     if mold:
         faces.append(MoldPublisher(*mold, interface=mold_interface))
     if mold_requests:
         faces.append(MoldRequests(*mold_requests))
-    for face, address in ((SoupFeed, soup), (Glimpse, glimpse)):
-        if address and logins:
-            faces.append(face(*address, partial(Logins, logins)))
-    return [ItchOutlet(directory, *faces, state=state, keys=keys)] if faces else []
+    if soup and logins:
+        faces.append(SoupFeed(*soup, partial(Logins, logins)))
+    if glimpse and logins:
+        faces.append(Glimpse(*glimpse, partial(Logins, logins)))
+    return [ItchOutlet(directory, *faces, state=state, keys=Keys.from_environment())]
 
 
 @click.command(name="feed-login")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("user")
 @click.password_option(help="Asked for if it is not given.")
-def feed_login(file: Path, user: str, password: str) -> None:
+@json_option
+def feed_login(file: Path, user: str, password: str, as_json: bool) -> None:
     """Let a user log in to `matchcore feed` over SoupBinTCP, or give him another password.
 
     \b
@@ -100,6 +102,8 @@ def feed_login(file: Path, user: str, password: str) -> None:
     Up to 6 letters and digits for the name and 10 characters for the password: the protocol has
     room for no more, and sends both as they are.
     """
-    with failing_kindly(False):
+    from ..feeds.itch import add_login
+
+    with failing_kindly(as_json):
         add_login(file, user, password)
-    err.print(f"matchcore: {user} may log in")
+    show({"user": user, "file": str(file)}, as_json, title="May log in")

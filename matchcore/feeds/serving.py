@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import LogFailed
 from ..journal import Keys
+from ..records.instruments import Directory
+from .books import Books
 from .history import History
 from .stream import Changes, Mark, Stream
 
@@ -18,6 +20,23 @@ TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
 MARK_SECONDS = 10.0  # between two saved places
 MARK_FILE = "feed.json"
+
+
+class Source(Protocol):
+    """Where a feed has its changes from: the log's `Stream`, or another feed (`Upstream`)."""
+
+    identity: bytes
+    number: int  # of the next change
+    epoch: int  # of the last one; 0 if that is not known
+
+    @property
+    def session(self) -> str: ...
+    @property
+    def instruments(self) -> Directory: ...
+    def books(self) -> Books: ...
+    def poll(self) -> Iterator[Changes]: ...
+    def mark(self) -> Mark | None: ...
+    def close(self) -> None: ...
 
 
 class Outlet(Protocol):
@@ -40,15 +59,16 @@ class Outlet(Protocol):
 
 
 class Feed:
-    """Follows the log in ``directory`` and serves it through outlets.
+    """Follows a log and serves it through outlets.
 
-    ``state``: a directory for the place that it has come to, so that the next start need not
-    derive everything again; None: none is kept.
+    ``source``: the log's directory, or what takes the place of its `Stream`, as a relay's
+    `Upstream`, which is closed at the end.  ``state``: a directory for the place that it has come
+    to, so that the next start need not derive everything again; None: none is kept.
     """
 
     def __init__(
         self,
-        directory: Path,
+        source: Path | Source,
         outlets: Sequence[Outlet],
         *,
         state: Path | None = None,
@@ -56,9 +76,14 @@ class Feed:
     ) -> None:
         self._state = state / MARK_FILE if state else None
         mark = Mark.load(self._state) if self._state and self._state.exists() else None
-        self.stream = Stream(directory, mark=mark, keys=keys)
+        directory = source if isinstance(source, Path) else None
+        self.stream: Source = (
+            Stream(source, mark=mark, keys=keys) if isinstance(source, Path) else source
+        )
         self.history = History(directory, keys=keys)
-        self.history.last = self.stream.number - 1
+        self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
+        #: What the changes so far make of the books.
+        self.books = self.stream.books()
         self._outlets = outlets
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -97,6 +122,7 @@ class Feed:
             for changes in self.stream.poll():
                 found = True
                 self.history.take(changes)
+                self.books.apply(changes.rows)
                 for outlet in self._outlets:
                     outlet.take(changes, live)
                 if time.monotonic() - turn > TURN_SECONDS:
@@ -105,10 +131,13 @@ class Feed:
         except LogFailed:  # it may pass
             await asyncio.sleep(BEAT_SECONDS)
             return found
-        self.history.note(self.stream.mark())
+        mark = self.stream.mark()
+        if mark is not None:
+            self.history.note(mark)
         return found
 
     def _save(self) -> None:
-        if self._state is not None:
+        mark = self.stream.mark()
+        if self._state is not None and mark is not None:
             self._state.parent.mkdir(parents=True, exist_ok=True)
-            self.stream.mark().save(self._state)
+            mark.save(self._state)

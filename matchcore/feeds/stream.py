@@ -10,6 +10,8 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,10 @@ from ..engine.recovery import look, upgrade
 from ..errors import FeedError, LogDamaged
 from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, segments_of
 from ..machine import machine_class
+from ..records.changes import ChangeKind
 from ..records.commands import defines
+from ..records.instruments import Directory, Instrument
+from .books import Books, books_of
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -31,17 +36,28 @@ class Changes:
     """Changes in a row: ``rows``, a `CHANGE` array, has the numbers from ``first`` on.
 
     One that defines an instrument is alone, so the parameters of the instruments are the same for
-    all rows.  ``epoch``: of the engine that wrote the last command.
+    all rows; ``defined`` is that instrument as it is from then on.  ``epoch``: of the engine that
+    wrote the commands.
     """
 
     first: int
     epoch: int
     rows: NDArray[np.void]
+    defined: Instrument | None = None
 
     @property
     def last(self) -> int:
         """The number of the last row."""
         return self.first + len(self.rows) - 1
+
+    def between(self, first: int, last: int) -> Changes:
+        """Those of them that have these numbers, ``last`` included."""
+        if first <= self.first and last >= self.last:
+            return self
+        skipped = max(0, first - self.first)
+        rows = self.rows[skipped : max(0, last - self.first + 1)]
+        defined = self.defined if last >= self.last else None
+        return Changes(self.first + skipped, self.epoch, rows, defined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,7 @@ class Stream(Closing):
         self.directory = Path(path)
         self.identity = identity_of(self.directory)
         self._chain = ""
+        self.epoch = 0  # of the last change; 0 at a mark
         if mark is None:
             self._reader, self.number = self._from_the_beginning(keys), 1
             #: The machine behind the last change: its books and instruments may be looked at.
@@ -144,22 +161,40 @@ class Stream(Closing):
         return self.identity.hex()[:SESSION_CHARACTERS].upper()
 
     @property
+    def instruments(self) -> Directory:
+        """As they are behind the last change."""
+        return self.machine.instruments
+
+    def books(self) -> Books:
+        """The books behind the last change, which goes into them no more; they share the
+        instruments."""
+        return books_of(self.machine)
+
+    @property
     def sequence(self) -> int:
         """Of the last command that was read."""
         return self.machine.sequence
 
     def poll(self) -> Iterator[Changes]:
         """What the log has now; nothing if it has nothing new.  Take all of it."""
-        for batch in batches(self._frames(), BUNDLE_COMMANDS):
-            if batch.rules:
-                upgrade(self.machine, batch)
-                continue
-            for part in _apart(batch.commands):
-                rows = self.machine.changes(part)
-                if len(rows):
-                    changes = Changes(self.number, batch.epoch, rows)
-                    self.number += len(rows)
-                    yield changes
+        for _, frames in groupby(self._frames(), attrgetter("epoch")):
+            for batch in batches(frames, BUNDLE_COMMANDS):
+                if batch.rules:
+                    upgrade(self.machine, batch)
+                    continue
+                for part in _apart(batch.commands):
+                    rows = self.machine.changes(part)
+                    if len(rows):
+                        yield self._numbered(batch.epoch, rows)
+
+    def _numbered(self, epoch: int, rows: NDArray[np.void]) -> Changes:
+        last, defined = rows[-1], None
+        if last["kind"] == ChangeKind.DEFINED:
+            defined = self.machine.instruments[int(last["instrument"])]
+        changes = Changes(self.number, epoch, rows, defined)
+        self.number += len(rows)
+        self.epoch = epoch
+        return changes
 
     def _frames(self) -> Iterator[Frame]:
         for frame in self._reader.read():

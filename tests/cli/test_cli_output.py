@@ -33,6 +33,7 @@ COMMANDS = [
     "ddl",
     "demo",
     "draw",
+    "feed",
     "follow",
     "import",
     "info",

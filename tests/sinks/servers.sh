@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the servers that tests/sinks runs against, and tshark for tests/feeds/itch, as root or on
-# CI with sudo.
+# Installs the servers and tools that tests/sinks and tests/feeds run against, as root or on CI with
+# sudo.
 # Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
 [ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
@@ -11,6 +11,8 @@ ls /usr/lib/mysql/plugin/ha_spider.so >/dev/null 2>&1 || missing="$missing maria
 ls /usr/lib/galera/libgalera_smm.so >/dev/null 2>&1 || missing="$missing galera-4"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v haproxy >/dev/null || missing="$missing haproxy"
 command -v tshark >/dev/null || missing="$missing tshark"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"

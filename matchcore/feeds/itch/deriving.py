@@ -73,7 +73,7 @@ class Log(NamedTuple):
         Let that encode the change: it has seen all before it.  Raises as `Stream`.
         """
         with Stream(self.directory, mark=place.mark, keys=self.keys) as stream:
-            encoder = Encoder(stream.machine.instruments, place.references)
+            encoder = Encoder(stream.instruments, place.references)
             for changes in stream.poll():
                 yield encoder, changes
 

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...journal import Keys
-from ...machine import Machine
-from ...records.changes import CHANGE, ChangeKind
 from ..serving import Feed
 from ..stream import Changes
 from ._messages import Encoder
@@ -53,14 +51,20 @@ class ItchOutlet:
         number = feed.stream.number
         self._tape = Tape(self._place.number, KEPT_BYTES)
         references = await asyncio.to_thread(self._catch_up, number)
-        self._encoder = Encoder(feed.stream.machine.instruments, references)
-        session = feed.stream.session.encode()
+        self._encoder = Encoder(feed.stream.instruments, references)
+        try:
+            await self._start_faces(feed.stream.session.encode(), self._encoder)
+        except BaseException:
+            await self._close_faces()
+            raise
+
+    async def _start_faces(self, session: bytes, encoder: Encoder) -> None:
         for face in self._faces:
             self._started.append(face)
             if isinstance(face, SoupFeed):
                 await face.start(session, self._tape, self._older)
             elif isinstance(face, Glimpse):
-                await face.start(session, self._encoder, self._moment)
+                await face.start(session, encoder, self._moment)
             else:
                 await face.start(session, self._tape)
 
@@ -98,32 +102,21 @@ class ItchOutlet:
             self._saving = asyncio.get_running_loop().create_task(saving)
 
     async def close(self) -> None:
-        for face in self._started:
-            await face.close()
+        await self._close_faces()
         if self._saving is not None:
             await self._saving
         if self._state and self._encoder is not None:
             self._here().save(self._state)
+
+    async def _close_faces(self) -> None:
+        for face in self._started:
+            await face.close()
 
     def _here(self) -> Place:
         assert self._encoder is not None
         return Place(self._feed.stream.mark(), self._encoder.references())
 
     def _moment(self) -> Moment:
-        rows = resting(self._feed.stream.machine)
+        rows = self._feed.books.snapshot()
         rows["time"] = self._time
         return Moment(self._tape.next, self._time, rows)
-
-
-def resting(machine: Machine) -> NDArray[np.void]:
-    """All resting orders, as changes that add them."""
-    parts = []
-    for number in range(1, len(machine.instruments) + 1):
-        orders = machine.orders(number)
-        rows = np.zeros(len(orders), CHANGE)
-        rows["kind"], rows["instrument"] = ChangeKind.ADDED, number
-        rows["left"] = orders["quantity"]
-        for name in ("order_id", "side", "price", "quantity"):
-            rows[name] = orders[name]
-        parts.append(rows)
-    return np.concatenate(parts) if parts else np.empty(0, CHANGE)

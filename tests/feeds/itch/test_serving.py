@@ -40,7 +40,7 @@ def expected(directory: Path) -> list[bytes]:
     """The messages of the whole log."""
     found: list[bytes] = []
     with Stream(directory) as stream:
-        encoder = Encoder(stream.machine.instruments)
+        encoder = Encoder(stream.instruments)
         for changes in stream.poll():
             found += messages_of(encoder.blocks(changes.rows))
     return found

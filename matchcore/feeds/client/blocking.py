@@ -1,0 +1,108 @@
+"""`Client`: the same for a program without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, TypeVar
+
+from ..._closing import Closing
+from ...records.instruments import Directory
+from ..books import Books
+from ..stream import SESSION_CHARACTERS
+from .arbiter import LineHealth
+from .following import Merged
+from .view import Item, View
+
+T = TypeVar("T")
+
+
+class Client(Closing):
+    """`AsyncClient` for a program without an event loop: its arguments, items and errors.
+
+    A thread of its own reads the lines, so that a program that works for a while loses nothing; it
+    keeps a bounded number of changes, and the feeds wait then.  Not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        *lines: str,
+        first: int = 0,
+        identity: bytes | None = None,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
+        self._view = View(first)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._loop.call_soon_threadsafe(self._merged.start)
+
+    def close(self) -> None:
+        """Ends every connection."""
+        if self._loop.is_closed():
+            return
+        self._run(self._merged.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def next(self, timeout: float | None = None) -> Item | None:
+        """The next item; None if none comes within ``timeout`` seconds (None: waits)."""
+        future = asyncio.run_coroutine_threadsafe(self._merged.next(), self._loop)
+        try:
+            item = future.result(timeout)
+        except FutureTimeout:
+            if future.cancel():
+                return None
+            item = future.result()  # it came at the last moment
+        except BaseException:
+            future.cancel()
+            raise
+        self._view.apply(item)
+        return item
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            item = self.next()
+            assert item is not None
+            yield item
+
+    @property
+    def number(self) -> int:
+        """As `AsyncClient.number`."""
+        return self._view.number
+
+    @property
+    def books(self) -> Books:
+        """As `AsyncClient.books`."""
+        return self._view.books
+
+    @property
+    def instruments(self) -> Directory:
+        """As `AsyncClient.instruments`."""
+        return self._view.instruments
+
+    @property
+    def identity(self) -> bytes | None:
+        """As `AsyncClient.identity`."""
+        return self._merged.arbiter.identity
+
+    @property
+    def session(self) -> str:
+        """As `AsyncClient.session`."""
+        return (self.identity or b"").hex()[:SESSION_CHARACTERS].upper()
+
+    def health(self) -> list[LineHealth]:
+        """As `AsyncClient.health`."""
+        return self._run(self._health())
+
+    async def _health(self) -> list[LineHealth]:
+        return self._merged.health()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

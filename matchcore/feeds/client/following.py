@@ -1,0 +1,261 @@
+"""`AsyncClient`: the changes of two lines or more as one stream, in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ...errors import FeedError
+from ...records.instruments import Directory
+from ..books import Books
+from ..lines.address import Address
+from ..stream import SESSION_CHARACTERS, Changes
+from ..tasks import end
+from .arbiter import Arbiter, LineHealth
+from .tcp import DEAD_SECONDS, TcpLine
+from .view import Item, Snapshot, View
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+LOOK_SECONDS = 0.25  # between two looks at lines that say nothing
+READY_MAX = 262_144  # changes that wait for the program; then the lines wait
+LINES_MAX = 16
+
+
+class Merged:
+    """Lines that are read as fast as the program takes what they bring: the core of the clients.
+
+    Arguments as `AsyncClient`.  It lives in one event loop.
+    """
+
+    def __init__(
+        self,
+        *lines: str,
+        first: int = 0,
+        identity: bytes | None = None,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        addresses = [Address.of(line) for line in dict.fromkeys(lines)]
+        if not 1 <= len(addresses) <= LINES_MAX:
+            raise FeedError(f"{len(addresses)} lines: 1 to {LINES_MAX}, each HOST:PORT")
+        if first < 0:
+            raise FeedError(f"first {first}: a number from 1 on, or 0 for a snapshot")
+        self.arbiter = Arbiter(map(str, addresses), first=first, identity=identity)
+        self.turn = asyncio.Lock()
+        self.snapshots = not first
+        self._give_up = False
+        self.stopped = False
+        self._lines = {
+            str(address): TcpLine(address, self, token=token, tls=tls) for address in addresses
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ready: deque[Item] = deque()
+        self._count = 0
+        self._something, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self.failure: Exception | None = None
+
+    def start(self) -> None:
+        """Begins to connect."""
+        work = [line.run() for line in self._lines.values()]
+        self._tasks = [asyncio.ensure_future(self._guarded(one)) for one in (*work, self._looks())]
+
+    def stop(self) -> None:
+        """Begins to end every connection."""
+        self.stopped = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        self.stop()
+        await end(self._tasks)
+
+    def ready(self) -> Iterator[Item]:
+        """What is there now; raises what ended it once that was given."""
+        while self._ready:
+            item = self._ready.popleft()
+            self._count -= len(item.rows)
+            if self._count <= READY_MAX:
+                self._room.set()
+            yield item
+        self._something.clear()
+        if self.failure is not None:
+            self._something.set()
+            raise self.failure
+
+    async def next(self) -> Item:
+        """The next one, when it is there."""
+        while True:
+            for item in self.ready():
+                return item
+            await self._something.wait()
+
+    def health(self) -> list[LineHealth]:
+        """How each line does."""
+        return self.arbiter.health(self.now())
+
+    # ------------------------------------------------------------------ what lines call
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether the next line to join is to begin with one."""
+        return not self.arbiter.next or self._give_up
+
+    def now(self) -> float:
+        """Seconds."""
+        return time.monotonic()
+
+    def came(self, name: str, changes: Changes) -> None:
+        """A line brought changes."""
+        for one in self.arbiter.take(name, changes, self.now()):
+            self._put(one)
+
+    def restarted(self, snapshot: Snapshot) -> None:
+        """A line brought a snapshot."""
+        self.arbiter.restart(snapshot.number, snapshot.epoch)
+        self._give_up = False
+        self._put(snapshot)
+
+    def looked(self) -> None:
+        """Something happened: perhaps a number is to be asked for."""
+        ask = self.arbiter.due(self.now())
+        if ask is None:
+            self._check_left()
+        elif ask.line:
+            self._lines[ask.line].ask(ask.first, ask.last)
+        elif self.snapshots:
+            self._give_up = True
+            best = max(self.health(), key=lambda one: (one.state == "connected", one.number))
+            self._lines[best.name].drop()
+        else:
+            self._fail(
+                FeedError(
+                    f"numbers {ask.first} to {ask.last} are on no line any more ({self._said()}):"
+                    " begin with a snapshot"
+                )
+            )
+
+    async def room(self) -> None:
+        """Waits while the program has much to take."""
+        await self._room.wait()
+
+    # ------------------------------------------------------------------ inside
+
+    def _put(self, item: Item) -> None:
+        self._ready.append(item)
+        self._count += len(item.rows)
+        if self._count > READY_MAX:
+            self._room.clear()
+        self._something.set()
+
+    def _check_left(self) -> None:
+        if all(self.arbiter.refused(name) for name in self._lines):
+            self._fail(FeedError(f"no line is left: {self._said()}"))
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing more comes; the program is told behind what is there."""
+        self.failure = self.failure or error
+        self._something.set()
+        self.stop()
+
+    def _said(self) -> str:
+        return "; ".join(f"{one.name} {one.error or one.state}" for one in self.health())
+
+    async def _looks(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._room.is_set():
+                self.arbiter.paused(self.now())
+            for one in self.health():
+                silent = self.arbiter.silent(one.name, self.now())
+                if one.state == "connected" and silent > DEAD_SECONDS:
+                    self._lines[one.name].drop()
+            self.looked()
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """What ends one line for good, ends all."""
+        try:
+            await work
+        except Exception as error:
+            self._fail(error)
+
+
+class AsyncClient:
+    """Follows an exchange's market data over ``lines``, each ``HOST:PORT``, and misses nothing.
+
+    ``first``: the number that comes first; an earlier client's `number` + 1.  0: begins with a
+    `Snapshot`, and may give another one later if changes are lost on all lines.  ``identity``: what
+    the exchange must be (16 bytes).  ``token``, ``tls`` (an `ssl.SSLContext`): as the feeds want.
+
+    Iterating gives `Changes`: each number once, in order, from whichever line has it first.
+    `FeedError` if a number is on no line any more (not with ``first=0``), or if every line is
+    refused; `HistoryChanged` if what was given is not in the exchange's log.
+    """
+
+    def __init__(
+        self,
+        *lines: str,
+        first: int = 0,
+        identity: bytes | None = None,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
+        self._view = View(first)
+
+    async def __aenter__(self) -> Self:
+        self._merged.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        await self._merged.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Item:
+        item = await self._merged.next()
+        self._view.apply(item)
+        return item
+
+    @property
+    def number(self) -> int:
+        """Of the last change that was given out."""
+        return self._view.number
+
+    @property
+    def books(self) -> Books:
+        """The books behind the last item that was given out; another object after a snapshot.
+
+        `FeedError` for a client that began in the middle without a snapshot.
+        """
+        return self._view.books
+
+    @property
+    def instruments(self) -> Directory:
+        """The instruments behind the last item that was given out."""
+        return self._view.instruments
+
+    @property
+    def identity(self) -> bytes | None:
+        """The exchange's, 16 bytes; None before a line is connected."""
+        return self._merged.arbiter.identity
+
+    @property
+    def session(self) -> str:
+        """Ten characters that name the stream; empty before a line is connected."""
+        return (self.identity or b"").hex()[:SESSION_CHARACTERS].upper()
+
+    def health(self) -> list[LineHealth]:
+        """How each line does: loss, lead, silence, and why it is away or refused."""
+        return self._merged.health()

@@ -1,0 +1,70 @@
+"""What a client hands out, and the books that it makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import FeedError
+from ...records.instruments import Directory, Instrument
+from ..books import Books
+from ..stream import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The books behind the change ``number``, of ``epoch``.
+
+    ``instruments``: by number - 1.  ``rows``: a `CHANGE` array that adds every resting order, by
+    instrument, side, level and age; without sequences and times.
+    """
+
+    number: int
+    epoch: int
+    instruments: list[Instrument]
+    rows: NDArray[np.void]
+
+
+Item: TypeAlias = Changes | Snapshot
+
+
+class View:
+    """Books and instruments, kept by a snapshot and changes or by all changes from the first."""
+
+    def __init__(self, first: int) -> None:
+        self.number = first - 1  # of the last change in it
+        self.instruments = Directory()
+        self._books = Books(self.instruments) if first == 1 else None
+
+    @property
+    def books(self) -> Books:
+        """`FeedError` for a client that began in the middle, without a snapshot."""
+        if self._books is None:
+            raise FeedError("no books: a client has them from a snapshot or from number 1 on")
+        return self._books
+
+    def apply(self, item: Item) -> None:
+        """Takes the next item in.  `FeedError` if the books cannot be right."""
+        if isinstance(item, Snapshot):
+            self.instruments = Directory(item.instruments)
+            self._books = Books(self.instruments)
+            self._books.apply(item.rows)
+            self.number = item.number
+            return
+        self.define(item)
+        if self._books is not None:
+            self._books.apply(item.rows)
+
+    def define(self, changes: Changes) -> None:
+        """Takes in what changes say about instruments, and their last number."""
+        self.number = changes.last
+        if changes.defined is None or self._books is None:
+            return
+        number = int(changes.rows["instrument"][-1])
+        if number <= len(self.instruments):
+            self.instruments.replace(number, changes.defined)
+        elif number != self.instruments.add(changes.defined):
+            raise FeedError(f"instrument {number} is defined before {len(self.instruments)}")
