@@ -1,13 +1,11 @@
 """Blocks cut, and framed for the two transports: MoldUDP64 datagrams and SoupBinTCP packets."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from ...machine.core.records cimport u8, u16, u64
-
-cdef extern from * nogil:
-    u16 swap16 "__builtin_bswap16"(u16 word)
-    u64 swap64 "__builtin_bswap64"(u64 word)
+from ._words cimport put16, put64
 
 cdef enum:
     MOLD_HEAD = 20      # bytes
@@ -20,85 +18,87 @@ cdef inline size_t block_size(const u8* at) noexcept nogil:
     return 2 + (<size_t>at[0] << 8 | at[1])
 
 
-cdef inline u8* put16(u8* at, u16 word) noexcept nogil:
-    word = swap16(word)
-    memcpy(at, &word, 2)
-    return at + 2
-
-
-def cut(const u8[::1] blocks not None, size_t start, size_t skip, size_t count, size_t size_max):
+def cut(blocks, size_t start, size_t skip, size_t count, size_t size_max):
     """(start, end, count) of whole blocks from byte `start` on, behind `skip` of them.
 
     At most `count` of them, with at most `size_max` bytes, but one if there is one.
     """
-    cdef size_t size = blocks.shape[0], end, taken = 0, one
+    cdef Py_buffer source
+    PyObject_GetBuffer(blocks, &source, PyBUF_SIMPLE)
+    cdef const u8* at = <const u8*>source.buf
+    cdef size_t size = <size_t>source.len, end, taken = 0, one
     while skip and start + 2 <= size:
-        start += block_size(&blocks[start])
+        start += block_size(at + start)
         skip -= 1
     end = start
     while taken < count and end + 2 <= size:
-        one = block_size(&blocks[end])
+        one = block_size(at + end)
         if end + one > size or (taken and end + one - start > size_max):
             break
         end += one
         taken += 1
+    PyBuffer_Release(&source)
     return start, end, taken
 
 
-def packets(const u8[::1] blocks not None):
-    """Blocks as SoupBinTCP packets of sequenced data.  ValueError for a part of a block."""
-    cdef size_t size = blocks.shape[0], count = 0, at = 0, one
-    cdef u8* out
-    while at + 2 <= size:
-        at += block_size(&blocks[at])
+cdef size_t blocks_in(bytes blocks) except? 0:
+    """How many there are; ValueError for a part of one."""
+    cdef const u8* at = <const u8*>PyBytes_AS_STRING(blocks)
+    cdef size_t size = len(blocks), end = 0, count = 0
+    while end + 2 <= size:
+        end += block_size(at + end)
         count += 1
-    if at != size:
+    if end != size:
         raise ValueError("the last block is not whole")
+    return count
+
+
+def packets(bytes blocks not None):
+    """Blocks as SoupBinTCP packets of sequenced data.  ValueError for a part of a block."""
+    cdef size_t count = blocks_in(blocks), size = len(blocks), one
+    cdef const u8* at = <const u8*>PyBytes_AS_STRING(blocks)
     told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(size + count))
-    out = <u8*>PyBytes_AS_STRING(told)
-    at = 0
+    cdef u8* out = <u8*>PyBytes_AS_STRING(told)
     with nogil:
-        while at + 2 <= size:
-            one = block_size(&blocks[at])
+        while count:
+            one = block_size(at)
             out = put16(out, <u16>(one - 1))
             out[0] = b'S'
-            memcpy(out + 1, &blocks[at + 2], one - 2)
+            memcpy(out + 1, at + 2, one - 2)
             out += one - 1
             at += one
+            count -= 1
     return told
 
 
-def datagrams(bytes session not None, u64 first, const u8[::1] blocks not None, size_t size_max):
+def datagrams(bytes session not None, u64 first, bytes blocks not None, size_t size_max):
     """Blocks as MoldUDP64 datagrams of at most `size_max` bytes, a list of bytes.
 
     `session`: 10 bytes.  `first`: the number of the first message.  ValueError for a part of a
     block.
     """
-    cdef size_t size = blocks.shape[0], start = 0, end, one
+    cdef size_t left = blocks_in(blocks), end, one
+    cdef const u8* start = <const u8*>PyBytes_AS_STRING(blocks)
     cdef u16 count
-    cdef u64 number
     cdef u8* out
     cdef list made = []
     if len(session) != SESSION:
         raise ValueError("session: 10 bytes")
-    while start < size:
-        end, count = start, 0
-        while end < size and count < COUNT_MAX:
-            one = block_size(&blocks[end]) if end + 2 <= size else 2
-            if end + one > size:
-                raise ValueError("the last block is not whole")
-            if count and MOLD_HEAD + end + one - start > size_max:
+    while left:
+        end, count = 0, 0
+        while left and count < COUNT_MAX:
+            one = block_size(start + end)
+            if count and MOLD_HEAD + end + one > size_max:
                 break
             end += one
             count += 1
-        told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(MOLD_HEAD + end - start))
+            left -= 1
+        told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(MOLD_HEAD + end))
         out = <u8*>PyBytes_AS_STRING(told)
         memcpy(out, PyBytes_AS_STRING(session), SESSION)
-        number = swap64(first)
-        memcpy(out + SESSION, &number, 8)
-        put16(out + SESSION + 8, count)
-        memcpy(out + MOLD_HEAD, &blocks[start], end - start)
+        put16(put64(out + SESSION, first), count)
+        memcpy(out + MOLD_HEAD, start, end)
         made.append(told)
         first += count
-        start = end
+        start += end
     return made

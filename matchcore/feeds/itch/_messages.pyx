@@ -5,6 +5,7 @@ a saved stream.  Whether an order is told in the standard's messages or in ours 
 added, and stays so.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdlib cimport free
@@ -15,6 +16,7 @@ from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DE
                                       u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
+from ._words cimport put16, put32, put64, word_of
 
 from os import urandom
 
@@ -24,11 +26,6 @@ from ...errors import FeedError
 from ...records.changes import CHANGE
 from ...records.instruments import Directory
 from .directory import defined, definition, price_scale
-
-cdef extern from * nogil:
-    u16 swap16 "__builtin_bswap16"(u16 word)
-    u32 swap32 "__builtin_bswap32"(u32 word)
-    u64 swap64 "__builtin_bswap64"(u64 word)
 
 cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
@@ -48,33 +45,7 @@ cdef struct Listed:
     u64 stock
 
 
-# ---------------------------------------------------------------------- words, big-endian
-
-cdef inline u8* put16(u8* at, u16 word) noexcept nogil:
-    word = swap16(word)
-    memcpy(at, &word, 2)
-    return at + 2
-
-
-cdef inline u8* put32(u8* at, u32 word) noexcept nogil:
-    word = swap32(word)
-    memcpy(at, &word, 4)
-    return at + 4
-
-
-cdef inline u8* put64(u8* at, u64 word) noexcept nogil:
-    word = swap64(word)
-    memcpy(at, &word, 8)
-    return at + 8
-
-
-cdef inline u64 word_of(const u8* at, int size) noexcept nogil:
-    cdef u64 word = 0
-    cdef int i
-    for i in range(size):
-        word = word << 8 | at[i]
-    return word
-
+# ---------------------------------------------------------------------- changes to messages
 
 cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracking,
                          i64 time) noexcept nogil:
@@ -90,7 +61,10 @@ cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracki
     return put32(at, <u32>time)
 
 
-# ---------------------------------------------------------------------- changes to messages
+cdef size_t address(array) except? 0:
+    """Where the elements of a contiguous array lie."""
+    return array.ctypes.data
+
 
 cdef inline bint is_standard(const mc_change* change, const Listed* listed) noexcept nogil:
     """True if the standard can say that an order was added."""
@@ -218,7 +192,7 @@ cdef class Encoder:
     cdef readonly object instruments
 
     def __cinit__(self, instruments, references=None):
-        cdef Slot[::1] given
+        cdef const Slot* given
         cdef Slot* slot
         cdef size_t i
         self.listed = NULL
@@ -227,7 +201,8 @@ cdef class Encoder:
         if not table_init(&self.table, int.from_bytes(urandom(8), "little")):
             raise MemoryError("no memory for the reference numbers")
         if references is not None:
-            given = np.ascontiguousarray(references, REFERENCE)
+            references = np.ascontiguousarray(references, REFERENCE)
+            given = <const Slot*>address(references)
             for i in range(<size_t>len(references)):
                 if not table_grow(&self.table):
                     raise MemoryError("no memory for the reference numbers")
@@ -275,25 +250,24 @@ cdef class Encoder:
 
     def references(self):
         """The numbers of the orders that rest now, a `REFERENCE` array."""
-        cdef size_t i, at = 0
+        cdef size_t i
         made = np.empty(self.table.count, REFERENCE)
-        cdef Slot[::1] out = made
+        cdef Slot* out = <Slot*>address(made)
         for i in range(self.table.mask + 1):
             if self.table.slots[i].reference:
-                out[at] = self.table.slots[i]
-                at += 1
+                out[0] = self.table.slots[i]
+                out += 1
         return made
 
     cdef bytes encoded(self, rows, bint known):
-        cdef const u8[::1] view
         cdef const mc_change *change, *first, *end
         cdef list parts = []
         if not isinstance(rows, np.ndarray) or rows.dtype != CHANGE or rows.ndim != 1:
             raise FeedError("rows: a 1-D array of CHANGE")
         if not len(rows):
             return b""
-        view = np.ascontiguousarray(rows).view(np.uint8)
-        change = <const mc_change*>&view[0]
+        rows = np.ascontiguousarray(rows)
+        change = <const mc_change*>address(rows)
         end = change + len(rows)
         while change < end:
             if change.kind == C_DEFINED and 1 <= change.instrument <= len(self.instruments):
@@ -448,7 +422,7 @@ cdef class Decoder:
         self.day = day
         self.known = Encoder(self.instruments)
 
-    def changes(self, const u8[::1] blocks not None):
+    def changes(self, blocks):
         """A `CHANGE` array with one row for each block of `blocks`.
 
         A message does not say all of a change: fields that it lacks are 0, and so is the kind for
@@ -456,28 +430,34 @@ cdef class Decoder:
         the whole exchange.  `FeedError` for a part of a block, or a message that no feed of
         matchcore sends.
         """
-        cdef size_t size = blocks.shape[0], at = 0, done = 0, count = 0
+        cdef Py_buffer source
+        PyObject_GetBuffer(blocks, &source, PyBUF_SIMPLE)
+        try:
+            return self.read(<const u8*>source.buf, <size_t>source.len)
+        finally:
+            PyBuffer_Release(&source)
+
+    cdef object read(self, const u8* blocks, size_t size):
+        cdef size_t at = 0, done = 0, count = 0, length
         cdef mc_change* start
         cdef Read read = READ_DEFINITION
-        cdef u8[::1] target
         while at + 2 <= size:
-            at += 2 + <size_t>word_of(&blocks[at], 2)
+            at += 2 + <size_t>word_of(blocks + at, 2)
             count += 1
         if at != size:
             raise FeedError(f"message {count + 1} of {size} bytes is not whole")
         rows = np.empty(count, CHANGE)
         if not count:
             return rows
-        target = rows.view(np.uint8)
-        start = <mc_change*>&target[0]
+        start = <mc_change*>address(rows)
         at = 0
         while read == READ_DEFINITION:
             with nogil:
-                read = get_changes(&blocks[0], size, &at, start, &done, self.day, self.known.listed,
+                read = get_changes(blocks, size, &at, start, &done, self.day, self.known.listed,
                                    self.known.count)
             if read == READ_DEFINITION:
-                length = <size_t>word_of(&blocks[at], 2)
-                self.define(bytes(blocks[at + 2:at + 2 + length]), start + done)
+                length = <size_t>word_of(blocks + at, 2)
+                self.define((<const char*>blocks)[at + 2:at + 2 + length], start + done)
                 at += 2 + length
                 done += 1
         if read == READ_WRONG:
