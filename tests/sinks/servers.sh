@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the servers that tests/sinks and tests/feeds run against, and the browser of tests/feeds,
-# as root or on CI with sudo.
+# Installs the servers and tools that tests/sinks and tests/feeds run against, and the browser of
+# tests/feeds, as root or on CI with sudo.
 # Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
 [ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
@@ -16,6 +16,7 @@ command -v haproxy >/dev/null || missing="$missing haproxy"
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 command -v chromedriver >/dev/null || missing="$missing chromium-driver"
 fc-list :lang=zh 2>/dev/null | grep -q . || missing="$missing fontconfig fonts-wqy-microhei"
+command -v tshark >/dev/null || missing="$missing tshark"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
 
