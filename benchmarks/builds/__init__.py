@@ -30,6 +30,8 @@ from .worker import FIGURES, Figure
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 300  # of one take
+#: Variables that would let a build find other modules, or compile its own at every start.
+NOT_OURS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 CLIPPED = 200  # characters of a problem
 
 
@@ -103,7 +105,7 @@ def _short(value: float) -> float:
 
 def run(python: Path, place: Path, name: str) -> Any:
     """What the worker says under a build's Python."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = {key: value for key, value in os.environ.items() if key not in NOT_OURS}
     try:
         done = subprocess.run(
             [str(python), str(WORKER), name, str(place)],
