@@ -197,8 +197,7 @@ class Engine(Reads, Calls, Living):
         ``log``: a `MemoryLog`, whose commands are replayed first; None: commands are not stored.
         `Engine` lists the other arguments.
         """
-        wanted = distinct(instruments)
-        driven = machine_class(machine)(reserve)
+        wanted, driven = distinct(instruments), machine_class(machine)(reserve)
         for frame in log.frames() if log is not None else ():
             replay(driven, frame)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
