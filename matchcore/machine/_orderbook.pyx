@@ -10,7 +10,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bool cimport PyBool_Check
-from cpython.long cimport PyLong_Check
+from cpython.long cimport PyLong_Check, PyLong_CheckExact
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -49,19 +49,24 @@ cdef inline bint quick(object value) noexcept:
     It raises OverflowError, which is named by `beyond`: to catch it for each argument would take
     as long as all of the conversions.
     """
-    return PyLong_Check(value) and not PyBool_Check(value)
+    return PyLong_CheckExact(value) or (PyLong_Check(value) and not PyBool_Check(value))
+
+
+cdef object ranged(object value, str name):
+    """Seldom called, so not inlined: the argument of any other type."""
+    return integer(value, name, *RANGES[name])
 
 
 cdef inline i64 signed(object value, str name) except? -1:
-    return <i64>value if quick(value) else integer(value, name, *RANGES[name])
+    return <i64>(value if quick(value) else ranged(value, name))
 
 
 cdef inline u64 unsigned(object value, str name) except? 0xffffffffffffffff:
-    return <u64>value if quick(value) else integer(value, name, *RANGES[name])
+    return <u64>(value if quick(value) else ranged(value, name))
 
 
 cdef inline u8 code(object value, str name) except? 0xff:
-    return <u8>value if quick(value) else integer(value, name, *RANGES[name])
+    return <u8>(value if quick(value) else ranged(value, name))
 
 
 def beyond(**arguments):
