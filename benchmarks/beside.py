@@ -1,10 +1,14 @@
-"""matchcore beside another program on the neutral workload, in pairs, as ratios.
+"""matchcore beside another program or another build of matchcore, in pairs, as ratios.
 
     python -m benchmarks.beside --scenario swing-40 --pairs 5 -- ./yardstick {flow} 3
+    python -m benchmarks.beside --build ../base/.venv/bin/python --figure add --figure replay
 
-The program is run with {flow} replaced by a file of the workload's 40-byte messages; the last
-line that it prints is JSON with its rate under "million_per_s_median".  Each pair is one run
-of the program and one of each of our figures, so that both meet the same machine.
+A program is run on the neutral workload, with {flow} replaced by a file of the 40-byte messages;
+the last line that it prints is JSON with its rate under "million_per_s_median".  Each pair is one
+run of the program and one of each of our figures, so that both meet the same machine.
+
+A build is given by the Python of an environment that has it installed.  Each pair is a process
+of either build for every figure.  A ratio over 1 means that this build is faster.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from matchcore.bench import journal, neutral, sharing, throughput
+
+from . import builds
 
 Figures = dict[str, Callable[[], float]]
 
@@ -97,22 +103,65 @@ def compare(
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--scenario", action="append", choices=list(neutral.SCENARIOS))
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("command", nargs="+")
-    given = parser.parse_args()
+def beside_program(given: argparse.Namespace) -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})  # the program inherits it
     found = {}
     for scenario in given.scenario or list(neutral.SCENARIOS):
-        if sys.stderr.isatty():
-            print(f"{scenario} …", file=sys.stderr)
+        _progress(scenario)
         found[scenario] = compare(scenario, given.pairs, given.command, cores)
     print(json.dumps(found, indent=1))
+
+
+def beside_build(given: argparse.Namespace) -> None:
+    found = builds.compare(
+        given.build,
+        given.figure or list(builds.FIGURES),
+        pairs=given.pairs,
+        size=builds.Size(count=given.count, scenario=(given.scenario or ["swing-40"])[0]),
+        progress=_progress,
+    )
+    print(json.dumps(found, indent=1) if given.json else builds.table(found))
+
+
+def _progress(name: str) -> None:
+    if sys.stderr.isatty():
+        print(f"{name} …", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=list(neutral.SCENARIOS),
+        help="of the workload, one for a build (default: swing-40), else all",
+    )
+    build = parser.add_argument_group("another build")
+    build.add_argument("--build", type=Path, metavar="PYTHON", help="the Python that imports it")
+    build.add_argument(
+        "--figure",
+        action="append",
+        choices=list(builds.FIGURES),
+        metavar="NAME",
+        help=f"one of {', '.join(builds.FIGURES)}; all of them without",
+    )
+    build.add_argument("--count", type=int, default=builds.Size.count,
+                       help="new orders of the workload (default: %(default)s)")  # fmt: skip
+    build.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("command", nargs="*", help="another program and its arguments")
+    given = parser.parse_args()
+    if bool(given.build) == bool(given.command):
+        parser.error("either --build, or a program after --")
+    if given.build and len(given.scenario or []) > 1:
+        parser.error("--scenario: one of them with --build")
+    try:
+        (beside_build if given.build else beside_program)(given)
+    except builds.Problem as problem:
+        sys.exit(f"no figures: {problem}")
 
 
 if __name__ == "__main__":

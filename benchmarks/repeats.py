@@ -21,9 +21,8 @@ BATCH, ROUNDS, MESSAGES, ACCOUNTS = 4096, 7, 1_000_000, 1_000
 SCENARIOS = ("normal", "flash-crash")
 
 
-def flows(scenario: str) -> dict[str, NDArray]:
+def with_ids(plain: NDArray) -> dict[str, NDArray]:
     """The flow as it is, and with ids of one account and of many."""
-    plain = neutral.commands(neutral.messages(scenario, MESSAGES))
     new = plain["kind"] == mc.Kind.NEW
     one, many = plain.copy(), plain.copy()
     for rows in (one, many):
@@ -44,7 +43,7 @@ def seconds(commands: NDArray) -> float:
 
 def measured(scenario: str) -> dict[str, dict[str, float]]:
     """Medians: million commands a second, and the ratio to the run without ids beside it."""
-    given = flows(scenario)
+    given = with_ids(neutral.commands(neutral.messages(scenario, MESSAGES)))
     took: dict[str, list[float]] = {name: [] for name in given}
     for _ in range(ROUNDS):
         for name, commands in given.items():

@@ -18,6 +18,7 @@ from typing import Any
 
 import matchcore
 from matchcore import feeds
+from matchcore.feeds import itch
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# API reference
@@ -33,10 +34,13 @@ SECTIONS = {
                  "ChangeInstrument", "UpgradeRules", "Instrument", "Keys"],
     "Answers and events": ["Answer", "Trade", "OrderEvent"],
 }  # fmt: skip
+#: of `matchcore.feeds.itch`; the rest is for the command line
+ITCH = ("Decoder", "Encoder")
 
 
 def value_of(name: str) -> Any:
-    return getattr(feeds if name in feeds.__all__ else matchcore, name)
+    home = feeds if name in feeds.__all__ else itch if name in ITCH else matchcore
+    return getattr(home, name)
 
 
 def public_names() -> dict[str, list[str]]:
@@ -55,6 +59,7 @@ def public_names() -> dict[str, list[str]]:
         found[section] = [name for name in left if belongs(value_of(name))]
         left = [name for name in left if name not in found[section]]
     found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
+    found["ITCH: `matchcore.feeds.itch`"] = list(ITCH)
     return found
 
 

@@ -6,12 +6,12 @@ from .machine.core.pool cimport Order, Pool
 from .machine.core.records cimport i64, mc_change, mc_command, mc_event, u32, u64
 from .machine.core.dedup cimport Repeats
 
-cdef struct Book:           # four cache lines
+cdef struct Book:           # two cache lines
     Ladder sides[2]         # [0] buys, [1] sells
-    Ids ids                 # and how many orders rest
-    u64 orders_max
     i64 quantity_max        # of one order
     i64 lot
+    u32 orders              # at rest
+    u32 orders_max
     u32 instrument
 
 cdef struct Events:         # a caller's buffer; two places behind end are kept for a command's last words
@@ -37,6 +37,7 @@ cdef struct Pending:        # the command to go on with
     u32 instrument          # SWEEPING all instruments: the one in work
 
 cdef struct Core:
+    Ids ids                 # of the orders of all books
     Pool pool
     Pending pending
     Repeats* repeats        # the answers remembered; NULL: none are
@@ -57,10 +58,9 @@ cdef enum:
     CHANGES_PER_EVENT = 2   # at most: an amend takes an order out and puts it in again
     CHANGES_MORE = 2        # and what goes on with a command that a full buffer had interrupted
 
-cdef void core_init(Core* core) noexcept nogil
+cdef void core_init(Core* core, u64 secret) noexcept nogil
 cdef void core_drop(Core* core) noexcept nogil
-cdef void book_init(Core* core, Book* book, u32 instrument, u64 secret) noexcept nogil
-cdef void book_drop(Book* book) noexcept nogil
+cdef void book_init(Book* book, u32 instrument) noexcept nogil
 cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command* commands,
                      size_t count, size_t* taken, Events* events) noexcept nogil
 cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command* command,

@@ -3,14 +3,17 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from .machine.core.prefetch cimport (LARGE, STRIPS, Ahead, Strip, book_for, look_around, look_at_books,
-                      look_at_ids, look_at_new, look_at_orders, look_at_roots)
+from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahead, Strip, Wanted, ask_for,
+                      book_for, look_at_accounts, look_at_ids, look_at_last, look_at_levels,
+                      look_at_newest, look_at_orders)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
-from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_init, ids_look_up, ids_ready
+from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_init, ids_look_up, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine.core.dedup cimport repeats_hash, repeats_ready
+from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
 from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
 from .machine.core.records cimport *
@@ -20,33 +23,30 @@ from .machine.core.resting cimport (book_forget, book_remove, book_rest, can_fil
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
-cdef void core_init(Core* core) noexcept nogil:
+cdef void core_init(Core* core, u64 secret) noexcept nogil:
     memset(core, 0, sizeof(Core))
+    ids_init(&core.ids, &core.arena, secret)
     pool_init(&core.pool, &core.arena)
     core.next_order_id = 1
     core.next_trade_id = 1
 
 
 cdef void core_drop(Core* core) noexcept nogil:
-    """Frees the orders and ladders of all its books; each book's own part is for book_drop, before."""
+    """Frees the orders and ladders of all its books."""
+    ids_drop(&core.ids)
     pool_drop(&core.pool)
     arena_drop(&core.arena)
 
 
-cdef void book_init(Core* core, Book* book, u32 instrument, u64 secret) noexcept nogil:
+cdef void book_init(Book* book, u32 instrument) noexcept nogil:
     """An empty book that takes any lot and quantity, and 2^32 - 1 orders."""
     memset(book, 0, sizeof(Book))
     ladder_init(&book.sides[0], BUY)
     ladder_init(&book.sides[1], SELL)
-    ids_init(&book.ids, &core.arena, secret)
     book.instrument = instrument
     book.lot = 1
     book.quantity_max = INT64_MAX
-    book.orders_max = <u64>0xffffffff
-
-
-cdef void book_drop(Book* book) noexcept nogil:
-    ids_drop(&book.ids)
+    book.orders_max = <u32>0xffffffff
 
 
 cdef inline u64 limit_of(const mc_command* command, u64 key) noexcept nogil:
@@ -85,7 +85,7 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
                 maker.prev = NULL
                 return 0
             after = maker.next
-            book_forget(core, book, maker, ids_hash(&book.ids, maker.order_id))
+            book_forget(core, book, maker, ids_hash_of(&core.ids, maker))
             level.orders -= 1
             maker = after
             if maker == NULL or left == 0 or events.at == events.end:
@@ -103,7 +103,7 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
 cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
     """The next id that is not live in this book."""
     cdef u64 order_id = core.next_order_id
-    while ids_look_up(&book.ids, order_id) != NULL:
+    while ids_look_up(&core.ids, book.instrument, order_id) != NULL:
         order_id += 1
     core.next_order_id = order_id + 1
     return order_id
@@ -154,7 +154,7 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     if mc_unlikely(reason != R_NONE):
         emit_refusal(core, given, reason, F_QUANTITY, events)
         return
-    if mc_unlikely(ids_find(&book.ids, hash, given.order_id) != NULL):     # 0 is nobody's
+    if mc_unlikely(ids_find(&core.ids, hash, book.instrument, given.order_id) != NULL):     # 0 is nobody's
         emit_refusal(core, given, R_DUPLICATE_ORDER, F_ORDER_ID, events)
         return
     ladder = side_of(book, given.side)
@@ -171,7 +171,7 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     if mc_unlikely(given.order_id == 0):
         named = given[0]
         named.order_id = next_id(core, book)
-        hash = ids_hash(&book.ids, named.order_id)
+        hash = ids_hash(&core.ids, book.instrument, named.order_id)
         command = &named
     emit_taker(core, events, ACCEPTED, R_NONE, command, command.quantity, command.quantity)
     if resting and not crossing:
@@ -189,7 +189,7 @@ cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, 
     # What was seen ahead may have gone since, and its slot be another's.
     if mc_unlikely(order == NULL or order.order_id != command.order_id
                    or order.instrument != book.instrument):
-        order = ids_find(&book.ids, ahead.hash, command.order_id)
+        order = ids_find(&core.ids, ahead.hash, book.instrument, command.order_id)
         if order == NULL:
             emit_refusal(core, command, R_UNKNOWN_ORDER, F_ORDER_ID, events)
             return NULL
@@ -308,8 +308,7 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                             pending.order = order
                             return False
                         after = order.next
-                        cancel_order(core, book, order, ids_hash(&book.ids, order.order_id), reason,
-                                     events)
+                        cancel_order(core, book, order, ids_hash_of(&core.ids, order), reason, events)
                         order = after
                         pending.swept += 1
                     else:
@@ -331,11 +330,11 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
         return STOPPED
     if mc_unlikely(events.at >= events.end):
         return FULL
-    if mc_unlikely(not ids_ready(&book.ids)):
+    if mc_unlikely(not ids_ready(&core.ids)):
         return NO_MEMORY
     if mc_unlikely(command.client_order_id != 0):
-        if not once_is_new(core, command, events, &halt):
-            begun[0] += halt != NO_MEMORY
+        if not once_is_new(core, command, ahead.again, events, &halt):
+            begun[0] += 1
             return halt
     begun[0] += 1
     core.sequence += 1
@@ -347,17 +346,19 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
         do_amend(core, book, command, ahead, events)
     else:
         do_reduce(core, book, command, ahead, events)
-    return once_heard(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
+    return once_done(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
 
 
-cdef inline Halt apply_strip(Core* core, const Strip* strip, const mc_command* commands,
-                             size_t* taken, Events* events) noexcept nogil:
+cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken,
+                             Events* events) noexcept nogil:
     """The turn of a strip; counts in taken those that were begun."""
     cdef const Ahead* ahead = strip.ahead
-    cdef const mc_command* command = commands
-    cdef const mc_command* end = commands + strip.length
+    cdef const mc_command* command = strip.commands
+    cdef const mc_command* end = command + strip.length
     cdef Halt halt = DONE
     if mc_unlikely(not pool_ready(&core.pool, strip.length)):
+        return NO_MEMORY
+    if strip.ids and mc_unlikely(not repeats_ready(core.repeats, strip.ids)):
         return NO_MEMORY
     while command < end and halt == DONE:
         halt = apply_to(core, command, ahead, taken, events)
@@ -377,7 +378,11 @@ cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command*
         return STOPPED
     if mc_unlikely(not pool_ready(&core.pool, 1)):
         return NO_MEMORY
-    ahead.hash = ids_hash(&ahead.book.ids, command.order_id)
+    ahead.hash = ids_hash(&core.ids, command.instrument, command.order_id)
+    if mc_unlikely(command.client_order_id != 0) and core.repeats != NULL:
+        if not repeats_ready(core.repeats, 1):
+            return NO_MEMORY
+        ahead.again = repeats_hash(core.repeats, command.account, command.client_order_id)
     return apply_to(core, command, &ahead, taken, events)
 
 
@@ -391,7 +396,7 @@ cdef bint go_on(Core* core, Events* events) noexcept nogil:
     pending.stage = IDLE
     once_listen(core, events)
     take_and_rest(core, pending.book, &pending.command,
-                  ids_hash(&pending.book.ids, pending.command.order_id),
+                  ids_hash(&core.ids, pending.book.instrument, pending.command.order_id),
                   pending.command.flags, pending.left, events)
     return once_heard(core, events) == DONE
 
@@ -400,35 +405,33 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                      size_t count, size_t* taken, Events* events) noexcept nogil:
     """Applies commands as long as they are of orders, for one of these books."""
     cdef Strip strips[STRIPS]
-    cdef Strip* strip
-    cdef Strip* strip_new
-    cdef size_t seen
-    cdef u32 turn = 0, i
-    cdef bint large = core.pool.orders.made - core.pool.orders.spare > LARGE
+    cdef Wanted wanted
+    cdef size_t seen = 0
+    cdef u32 turn
+    cdef bint large = core.ids.count > LARGE
+    cdef bint many = core.repeats != NULL and core.repeats.made_accounts > LARGE_ACCOUNTS
     cdef Halt halt
+    wanted.count = 0
     taken[0] = 0
     if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
         return FULL
-    seen = 0
-    for i in range(STRIPS - 1):
-        look_at_ids(books, books_count, commands + seen, count - seen, &strips[i])
-        seen += strips[i].length
+    for turn in range(STRIPS):          # nothing is in the stages yet
+        strips[turn].commands = commands
+        strips[turn].length = strips[turn].ids = 0
+    turn = STRIPS
     while True:
-        strip = &strips[turn % STRIPS]
-        strip_new = &strips[(turn + 2) % STRIPS]
+        look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, core.repeats, large,
+                    &strips[turn % STRIPS], &wanted)
+        seen += strips[turn % STRIPS].length
+        if many:
+            look_at_newest(core.repeats, &strips[(turn - 2) % STRIPS])
+            look_at_accounts(core.repeats, &strips[(turn - 1) % STRIPS])
         if large:
-            look_at_orders(strip_new)
-            look_at_new(strip_new, commands + seen - strip_new.length)
-            if turn > 0:
-                look_around(&strips[(turn + 1) % STRIPS])
-        strip_new = &strips[(turn + 3) % STRIPS]
-        look_at_ids(books, books_count, commands + seen, count - seen, strip_new)
-        if large:
-            look_at_roots(strip_new, commands + seen)
-        seen += strip_new.length
-        if large:
-            look_at_books(books, books_count, commands + seen, count - seen)
-        turn += 1
-        halt = apply_strip(core, strip, commands + taken[0], taken, events)
+            look_at_last(&strips[(turn - 3) % STRIPS], &wanted)
+            look_at_levels(&strips[(turn - 2) % STRIPS], &wanted)
+            look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS], &wanted)
+            ask_for(&wanted)
+        halt = apply_strip(core, &strips[(turn - STAGES) % STRIPS], taken, events)
         if halt != DONE or taken[0] == count:
             return halt
+        turn += 1

@@ -5,7 +5,7 @@
 from libc.stdlib cimport free, malloc
 
 from ._book cimport DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Events, Halt
-from .machine.core.ladder cimport Ladder, ladder_key
+from .machine.core.ladder cimport Ladder, ladder_key, ladder_price
 from .machine._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
 from .machine.core.pool cimport Level
 from .machine.core.records cimport *
@@ -68,7 +68,7 @@ cdef u32 mc_add_instrument(mc_machine* machine, i64 lot, i64 max_quantity, u64 m
         return 0
     book.lot = lot
     book.quantity_max = max_quantity
-    book.orders_max = max_orders
+    book.orders_max = <u32>max_orders
     machine.core.sequence += 1
     return book.instrument
 
@@ -109,7 +109,7 @@ cdef int mc_best(const mc_machine* machine, u32 instrument, u8 side, i64* price)
     ladder = &machine.books[instrument - 1].sides[side - 1]
     if ladder.levels == 0:
         return 0
-    price[0] = <i64>(ladder.best ^ ladder.flip)
+    price[0] = ladder_price(ladder, ladder.best)
     return 1
 
 

@@ -74,17 +74,27 @@ def many(reserve: int = 0) -> float:
     return len(flow) / rig.run(flow, BATCH)[0] * 1e3
 
 
-def market(one: NDArray[np.void], reserve: int = 0) -> float:
-    """The neutral flow, each order of another instrument, in front of a crowd that stays."""
-    rng = np.random.default_rng(9)
-    crowd = resting_orders(RESTING, INSTRUMENTS)
-    middle = int(np.median(one["price"]))
+def crowd_around(one: NDArray[np.void], count: int, instruments: int) -> NDArray[np.void]:
+    """Orders that rest on both sides of a flow's prices and leave room for it."""
+    crowd = resting_orders(count, instruments)
     aside = np.where(crowd["side"] == Side.BUY, -20, 20)
-    crowd["price"] += middle - 100_000 + aside
-    rig = Rig(instruments=INSTRUMENTS, reserve=reserve)
-    rig.run(crowd, BATCH)
+    crowd["price"] += int(np.median(one["price"])) - 100_000 + aside
+    return crowd
+
+
+def spread(one: NDArray[np.void], instruments: int) -> NDArray[np.void]:
+    """A flow of one instrument with each order of another one."""
+    rng = np.random.default_rng(9)
     flow = one.copy()
-    flow["instrument"] = zipf(rng, int(one["order_id"].max()) + 1, INSTRUMENTS)[one["order_id"]]
+    flow["instrument"] = zipf(rng, int(one["order_id"].max()) + 1, instruments)[one["order_id"]]
+    return flow
+
+
+def market(one: NDArray[np.void], reserve: int = 0) -> float:
+    """The neutral flow, spread over the instruments, in front of a crowd that stays."""
+    rig = Rig(instruments=INSTRUMENTS, reserve=reserve)
+    rig.run(crowd_around(one, RESTING, INSTRUMENTS), BATCH)
+    flow = spread(one, INSTRUMENTS)
     rates = []
     for _ in range(3):  # the first time, its pages are still fresh
         flow["order_id"] += 2 * RESTING

@@ -12,6 +12,7 @@ from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
 from .feed import feed
+from .feed_itch import feed_login
 from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
@@ -46,7 +47,8 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, follow, feed, feed_token_command, reconcile, rebuild, query, ddl_command,
+    upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
+    ddl_command,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

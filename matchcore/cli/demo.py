@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
 import sqlite3
@@ -18,14 +19,18 @@ from numpy.typing import NDArray
 from ..analysis import check_drawable, draw
 from ..engine.engine import Engine
 from ..engine.follower import Follower
-from ..errors import InvalidCommand, LogError
+from ..errors import InvalidArgument, InvalidCommand, LogError
 from ..importers import sample_day, source_of
 from ..records.schema import EventKind
 from ..sinks import open_sink
+from .demo_web import run_web
+from .feed_web import web_outlet
 from .options import json_option
 from .output import failing_kindly, out, progress_bar, show
 
 MARK = "matchcore-demo"
+WEB_PORT = 8080
+SPEED_MAX = 1e6  # seconds of the day in a second
 
 
 @click.command()
@@ -33,18 +38,57 @@ MARK = "matchcore-demo"
     "--dir", "place", type=click.Path(file_okay=False, path_type=Path), default=Path("demo.d"),
     show_default=True, help="Working directory; replaces that of an earlier demo.",
 )  # fmt: skip
+@click.option(
+    "--web",
+    "port",
+    type=click.IntRange(1, 65535),
+    is_flag=False,
+    flag_value=WEB_PORT,
+    metavar="[PORT]",
+    help=f"Replay the day into a web page on this port ({WEB_PORT}).",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, SPEED_MAX, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="With --web: seconds of the day in one second.",
+)
 @json_option
-def demo(place: Path, as_json: bool) -> None:
+def demo(place: Path, port: int | None, speed: float, as_json: bool) -> None:
     """Trade a real day, kill the engine half-way, recover, and check that nothing is lost.
 
     \b
     Example:  matchcore demo --dir demo.d
     Exit 0 if nothing was lost or duplicated, 1 otherwise.
+
+    \b
+    Example:  matchcore demo --web 8080 --speed 60
+    Replays the day into a new exchange, and prints the address of a page that shows its market.
+    Ctrl-C ends it, with exit 0.
     """
     with failing_kindly(as_json):
+        if port is not None:
+            web_outlet()  # or its extra is missing, which is said before anything is made
+            if math.isnan(speed):
+                raise InvalidArgument("--speed: nan is no number")
+            _fresh(place)
+            run_web(place / "exchange.d", port, speed, ready=partial(_opened, as_json))
+            return
         result = run_demo(place, quiet=as_json)
     show(result, as_json, title="Result of the day")
     raise SystemExit(0 if result["nothing_lost_or_doubled"] else 1)
+
+
+def _opened(as_json: bool, said: dict[str, Any]) -> None:
+    if as_json:
+        show(said, as_json)
+    else:
+        out.print(
+            f"{said['url']} shows {said['commands']:,} commands of the sample day,"
+            f" {said['speed']:g} seconds in one; Ctrl-C ends it"
+        )
+    sys.stdout.flush()
 
 
 def run_demo(place: Path, *, quiet: bool) -> dict[str, Any]:

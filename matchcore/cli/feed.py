@@ -12,6 +12,7 @@ import click
 
 from ..errors import InvalidArgument
 from ..journal import Keys
+from .feed_itch import itch_options, itch_outlets
 from .feed_lines import line_options, line_outlets, upstream_of
 from .feed_web import web_options, web_outlets
 from .options import json_option
@@ -32,6 +33,7 @@ T = TypeVar("T")
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
 @web_options
 @line_options
+@itch_options
 @json_option
 def feed(directory: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
@@ -49,7 +51,11 @@ def feed(directory: Path | None, state: Path | None, as_json: bool, **options: A
     with failing_kindly(as_json):
         if bool(directory) == bool(options["upstream"]):
             raise InvalidArgument("name a DIRECTORY, or --upstream for a relay")
-        outlets = [*web_outlets(**options), *line_outlets(**options)]
+        outlets = [
+            *web_outlets(**options),
+            *line_outlets(**options),
+            *itch_outlets(directory, state, **options),
+        ]
         if not outlets:
             raise InvalidArgument("nothing to serve: name at least one face, for example --line")
         run = loop_runner() if options["web"] is not None else asyncio.run

@@ -15,6 +15,7 @@ from .output import err
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..feeds.serving import Outlet
+    from ..feeds.web.server import WebOutlet
 
 F = TypeVar("F", bound=Callable[..., Any])
 OTHER_FILES = 1024  # that a feed may have open beside its connections
@@ -55,17 +56,12 @@ def web_outlets(
     """The outlet that the options ask for, if they do."""
     if web is None:
         return []
-    try:
-        from ..feeds.web.server import WebOutlet
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "picows":
-            raise
-        raise MissingExtra("matchcore feed --web", "feed") from None
+    made = web_outlet()
     from ..feeds.web.limits import Limits
     from ..feeds.web.tokens import Tokens
 
     per_address = max(1, connections // 4)
-    outlet = WebOutlet(
+    outlet = made(
         bind,
         web,
         tokens=Tokens(tokens) if tokens else None,
@@ -77,6 +73,17 @@ def web_outlets(
     )
     allow_files(connections)
     return [outlet]
+
+
+def web_outlet() -> type[WebOutlet]:
+    """The class of the outlet.  `MissingExtra` if the library that it needs is not there."""
+    try:
+        from ..feeds.web.server import WebOutlet
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "picows":
+            raise
+        raise MissingExtra("matchcore feed --web", "feed") from None
+    return WebOutlet
 
 
 def page_directory() -> Path | None:

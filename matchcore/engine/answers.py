@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..journal import FileLog, Log
 from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
-from ..records.instruments import Directory, Instrument, price_text
+from ..records.instruments import EXACT, Directory, Instrument, price_text
 from ..records.schema import (
     OPENING_EVENTS,
     ORDER_EVENTS,
@@ -337,9 +337,12 @@ class BookView:
             machine = self._look()
             instrument = machine.instruments[self._number]
             rows = {side: machine.levels(self._number, side, depth).tolist() for side in sides}
-        price = instrument.price
+        times, tick = EXACT.multiply, instrument.tick  # `Instrument.price`, of ticks that are right
         made = (
-            [PriceLevel(price(ticks), size, orders) for ticks, size, orders in rows.get(side, ())]
+            [
+                PriceLevel(times(tick, ticks), size, orders)
+                for ticks, size, orders in rows.get(side, ())
+            ]
             for side in Side
         )
         return instrument, Depth(*made)

@@ -6,13 +6,13 @@ new exchange, after a clean close and after a crash.
 
 from __future__ import annotations
 
-import operator
 import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any, overload
 
@@ -197,8 +197,7 @@ class Engine(Reads, Calls, Living):
         ``log``: a `MemoryLog`, whose commands are replayed first; None: commands are not stored.
         `Engine` lists the other arguments.
         """
-        wanted = distinct(instruments)
-        driven = machine_class(machine)(reserve)
+        wanted, driven = distinct(instruments), machine_class(machine)(reserve)
         for frame in log.frames() if log is not None else ():
             replay(driven, frame)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
@@ -256,10 +255,11 @@ class Engine(Reads, Calls, Living):
         """
         if self._log is None:
             with self._lock:
-                self._usable()
-                directory, now = self._machine.instruments, operator.index(self._clock())
+                if self._pipeline.failure is not None:
+                    self._usable()
+                directory, now = self._machine.instruments, index(self._clock())
                 events = self._machine.apply_one(pack(command, directory, now))
-                return Answer(events, directory, IN_MEMORY, operator.index(command.time or now))
+                return Answer(events, directory, IN_MEMORY, index(command.time or now))
         waiter = Waiter()
         self._place(command, waiter)
         answer: Answer = waiter.result
@@ -344,7 +344,7 @@ class Engine(Reads, Calls, Living):
         pipeline, waits = self._pipeline, isinstance(way, Waiter)
         pipeline.start()
         large = len(commands) >= LARGE_COMMANDS
-        way.count, way.now = len(commands), operator.index(self._clock())
+        way.count, way.now = len(commands), index(self._clock())
         if commands.dtype is not COMMAND or type(commands) is not np.ndarray:
             commands = np.asarray(commands).view(COMMAND)  # which the machine knows at once
         again: Callable[[], Packed] | None = None

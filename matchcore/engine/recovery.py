@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,9 @@ from ..machine.state import State, newer_rules
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import COMMAND
 from ..records.times import Moment, nanoseconds, text_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
 REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit
@@ -220,6 +224,8 @@ class Replaying:
         if not self._count:
             return
         if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor  # late: few logs are so long
+
             self._thread = ThreadPoolExecutor(1, "matchcore-replay")
         if len(self._under_way) >= REPLAY_AHEAD:
             self._wait()

@@ -35,9 +35,9 @@ SESSION_CHARACTERS = 10
 class Changes:
     """Changes in a row: ``rows``, a `CHANGE` array, has the numbers from ``first`` on.
 
-    One that defines an instrument is the last one, so the parameters of the instruments are the
-    same for all rows; ``defined`` is that instrument as it is from then on.  ``epoch``: of the
-    engine that wrote the commands.
+    One that defines an instrument is alone, so the parameters of the instruments are the same for
+    all rows; ``defined`` is that instrument as it is from then on.  ``epoch``: of the engine that
+    wrote the commands.
     """
 
     first: int
@@ -211,6 +211,7 @@ class Stream(Closing):
 
 
 def _apart(commands: NDArray[np.void]) -> list[NDArray[np.void]]:
-    """Parts that end with a command that defines an instrument, and the rest."""
-    at = np.flatnonzero(defines(commands)) + 1
-    return [part for part in np.split(commands, at) if len(part)] if len(at) else [commands]
+    """Each command that defines an instrument alone, and what is between them."""
+    at = np.flatnonzero(defines(commands))
+    parts = np.split(commands, np.stack([at, at + 1], axis=1).ravel())
+    return [part for part in parts if len(part)]

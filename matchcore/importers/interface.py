@@ -28,23 +28,6 @@ class Importer(Protocol):
         """What the file trades; symbol and tick are the file's and the format's unless given."""
         ...
 
-    def commands(
-        self,
-        path: Path,
-        directory: Directory,
-        *,
-        symbol: str | None = None,
-        timezone: str | None = None,
-        chunk: int = 4096,
-    ) -> Iterator[NDArray[np.void]]:
-        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order, times in UTC.
-
-        The same file makes the same bytes every time: each command has a time of its own.  A row
-        of time 0 is refused, because an engine takes that for none and puts its clock's there.
-        ValueError for an unknown time zone.
-        """
-        ...
-
     def rows(
         self,
         path: Path,
@@ -54,10 +37,13 @@ class Importer(Protocol):
         timezone: str | None = None,
         chunk: int = 4096,
     ) -> Iterator[tuple[NDArray[np.void], NDArray[np.int64]]]:
-        """The same commands, each array with the quantities of its rows (int64).
+        """The rows as `COMMAND` arrays of at most `chunk`, in the file's order, times in UTC, each
+        with the quantities of its rows (int64).
 
-        The row of a cancel says what must still be open, which its command does not; 0 where a
-        format does not say it.
+        The same file makes the same bytes every time: each command has a time of its own.  A row
+        of time 0 is refused, because an engine takes that for none and puts its clock's there.
+        ValueError for an unknown time zone.  The row of a cancel says what must still be open,
+        which its command does not; 0 where a format does not say it.
         """
         ...
 

@@ -91,6 +91,27 @@ static inline uint32_t mc_bytes_equal(uint64_t word, uint8_t tag) {
     return mc_bytes_set(~((x & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu | x));
 }
 #endif
+
+/* The same of the first twelve of sixteen bytes on a bound of sixteen. */
+static inline uint32_t mc_row_equal(const void *row, uint32_t tag) {
+#ifdef __SSE2__
+    __m128i tags = _mm_set1_epi64x((long long)(tag * (uint64_t)0x0101010101010101u));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128((const __m128i *)row), tags)) & 0xfff;
+#else
+    uint32_t equal = 0;
+    for (int i = 0; i < 12; i++) equal |= (uint32_t)(((const uint8_t *)row)[i] == tag) << i;
+    return equal;
+#endif
+}
+static inline uint32_t mc_row_set(const void *row) {
+#ifdef __SSE2__
+    return (uint32_t)_mm_movemask_epi8(_mm_load_si128((const __m128i *)row)) & 0xfff;
+#else
+    uint32_t set = 0;
+    for (int i = 0; i < 12; i++) set |= (uint32_t)(((const uint8_t *)row)[i] >> 7) << i;
+    return set;
+#endif
+}
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
 #define mc_likely(x) __builtin_expect(!!(x), 1)

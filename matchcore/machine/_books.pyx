@@ -61,15 +61,15 @@ cdef Wrong level_is(Ladder* ladder, const mc_change* change) noexcept nogil:
 cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
     cdef Ladder* ladder = side_of(book, change.side)
     cdef u64 key = ladder_key(ladder, change.price)
-    cdef u32 hash = ids_hash(&book.ids, change.order_id)
+    cdef u32 hash = ids_hash(&core.ids, book.instrument, change.order_id)
     cdef mc_command command
     if change.order_id == 0 or change.quantity <= 0 or change.left != change.quantity:
         return W_QUANTITY
-    if ids_find(&book.ids, hash, change.order_id) != NULL:
+    if ids_find(&core.ids, hash, book.instrument, change.order_id) != NULL:
         return W_TWICE
     if overflows(ladder, key, change.quantity, 0):
         return W_QUANTITY
-    if not ids_ready(&book.ids) or not pool_ready(&core.pool, 1):
+    if not ids_ready(&core.ids) or not pool_ready(&core.pool, 1):
         return W_MEMORY
     memset(&command, 0, sizeof(mc_command))
     command.kind = NEW
@@ -82,8 +82,8 @@ cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
 
 cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
     """Executed, reduced or deleted."""
-    cdef u32 hash = ids_hash(&book.ids, change.order_id)
-    cdef Order* order = ids_find(&book.ids, hash, change.order_id)
+    cdef u32 hash = ids_hash(&core.ids, book.instrument, change.order_id)
+    cdef Order* order = ids_find(&core.ids, hash, book.instrument, change.order_id)
     if order == NULL:
         return W_UNKNOWN
     if order.side != change.side or order.price != change.price:
@@ -204,7 +204,7 @@ cdef class Books:
 
     def order(self, number, order_id):
         """The order ``order_id`` of instrument ``number`` as an `ORDER` row, or None.  O(1)."""
-        return order_row(self.book(number), integer(order_id, "order_id"))
+        return order_row(&self.exchange.core, self.book(number), integer(order_id, "order_id"))
 
     def snapshot(self, number=None):
         """The resting orders of instrument ``number`` (None: of all) as changes that add them.
@@ -217,7 +217,7 @@ cdef class Books:
             return np.concatenate(parts) if parts else np.empty(0, CHANGE)
         cdef Py_buffer target
         cdef Book* book = self.book(number)
-        array = np.zeros(book.ids.count, CHANGE)
+        array = np.zeros(book.orders, CHANGE)
         PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
         with nogil:
             show_orders(book, <mc_change*>target.buf)

@@ -6,9 +6,9 @@ import numpy as np
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
-from .core.ids cimport (PASSERS_BY_MAX, PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_look_up, ids_ready,
+from .core.ids cimport (PASSERS_BY_MAX, PLACE_ELSEWHERE, Ids, Table, ids_hash, ids_hash_of, ids_look_up, ids_ready,
                    passers_by)
-from .core.ladder cimport IDLE_MAX, Ladder, ladder_find, ladder_from, ladder_key
+from .core.ladder cimport IDLE_MAX, Ladder, ladder_find, ladder_from, ladder_key, ladder_price
 from .core.pool cimport Leaf, Level, Node, Order, Pool, Stem, pool_ready
 from .core.records cimport *
 from .core.resting cimport book_rest, crosses, level_at, overflows
@@ -63,7 +63,7 @@ cdef object orders_array(const Book* book):
     cdef u64 key
     cdef Order* order
     cdef Ladder* ladder
-    array = np.empty(book.ids.count, ORDER)
+    array = np.empty(book.orders, ORDER)
     PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
     into = <mc_order*>target.buf
     for side in range(2):
@@ -116,7 +116,7 @@ cdef object levels_array(const Book* book, side, depth):
     into = <mc_level*>target.buf
     while count and ladder_from(ladder, key, &key):
         level = level_at(ladder, key)
-        into.price = <i64>(key ^ ladder.flip)
+        into.price = ladder_price(ladder, key)
         into.quantity = level.quantity
         into.orders = level.orders
         into += 1
@@ -126,10 +126,10 @@ cdef object levels_array(const Book* book, side, depth):
     return array
 
 
-cdef object order_row(const Book* book, u64 order_id):
+cdef object order_row(const Core* core, const Book* book, u64 order_id):
     """The live order of this id as an `ORDER` row, or None."""
     cdef Py_buffer target
-    cdef Order* order = ids_look_up(&book.ids, order_id)
+    cdef Order* order = ids_look_up(&core.ids, book.instrument, order_id)
     if order == NULL:
         return None
     array = np.empty(1, ORDER)
@@ -155,7 +155,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         if (order.side not in (BUY, SELL) or not in_set(RESTING_TIFS, order.time_in_force)
                 or order.flags & ~POST_ONLY or order.reserved):
             return b"an order with unknown side, time in force or flags"
-        if ids_look_up(&book.ids, order.order_id) != NULL:
+        if ids_look_up(&core.ids, book.instrument, order.order_id) != NULL:
             return b"the same order twice"
         key = ladder_key(&book.sides[order.side - 1], order.price)
         if order.side < side_before or (order.side == side_before and key < key_before):
@@ -166,7 +166,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
             return b"a crossed book"
         if overflows(&book.sides[order.side - 1], key, order.quantity, 0):
             return b"more in one level than 63 bits hold"
-        if not (pool_ready(&core.pool, 1) and ids_ready(&book.ids)):
+        if not (pool_ready(&core.pool, 1) and ids_ready(&core.ids)):
             return b"more orders than there is memory for"
         command.order_id = order.order_id
         command.client_order_id = order.client_order_id
@@ -174,8 +174,8 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         command.price = order.price
         command.side = order.side
         command.time_in_force = order.time_in_force
-        book_rest(core, book, &command, key, ids_hash(&book.ids, order.order_id), order.flags,
-                  order.quantity)
+        book_rest(core, book, &command, key, ids_hash(&core.ids, book.instrument, order.order_id),
+                  order.flags, order.quantity)
     return NULL
 
 
@@ -204,21 +204,22 @@ cdef u64 check_tree(void* at, u32 height, u64 prefix, Node* parent) except? 0:
     return levels
 
 
-cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
+cdef u64 check_level(Core* core, Book* book, Ladder* ladder, int side, u64 key) except? 0:
     """Checks one level's queue and totals; returns its number of orders."""
     cdef Level* level = level_at(ladder, key)
     cdef Order* order = level.head
     cdef Order* before = NULL
     cdef u64 count = 0
     cdef object total = 0
-    cdef i64 price = <i64>(key ^ ladder.flip)
+    cdef i64 price = ladder_price(ladder, key)
     while order != NULL:
         where = f"order {order.order_id} at {price}"
         assert order.price == price and order.side == side, f"{where}: in the wrong level"
         assert order.left > 0, f"{where}: open quantity {order.left}"
         assert in_set(RESTING_TIFS, order.time_in_force), f"{where}: rests with {order.time_in_force}"
         assert order.prev == before, f"{where}: wrong link back"
-        assert ids_look_up(&book.ids, order.order_id) == order, f"{where}: not in the id table"
+        assert ids_look_up(&core.ids, book.instrument, order.order_id) == order, (
+            f"{where}: not in the id table")
         total += order.left
         count += 1
         before = order
@@ -226,7 +227,7 @@ cdef u64 check_level(Book* book, Ladder* ladder, int side, u64 key) except? 0:
     assert level.tail == before, f"level {price}: tail is not the last order"
     assert level.quantity == total, f"level {price}: total {level.quantity}, orders hold {total}"
     assert level.orders == count, f"level {price}: counts {level.orders} of {count} orders"
-    assert ladder.weights >> 30 or level.quantity >> 62 == 0, f"level {price}: a weight not known"
+    assert ladder.weighty or level.quantity >> 62 == 0, f"level {price}: a weight not known"
     assert level.head.instrument == book.instrument, f"level {price}: of another book"
     return count
 
@@ -264,26 +265,26 @@ cdef u64 table_count(const Ids* ids, const Table* table, u64* elsewhere, i64* pa
                     order = table.buckets[at].order[place]
                     count += 1
                     elsewhere[0] += order.place == PLACE_ELSEWHERE
-                    passed[0] += (at - ids_hash(ids, order.order_id)) & table.mask
+                    passed[0] += (at - ids_hash_of(ids, order)) & table.mask
     return count
 
 
-cdef int check_ids(Book* book) except -1:
-    cdef Ids* ids = &book.ids
+cdef int ids_check(const Ids* ids, u64 orders) except -1:
+    """Asserts that the id table is sound and holds so many orders."""
     cdef u64 elsewhere = 0
     cdef i64 moved_out, passed
     cdef u64 live = table_count(ids, &ids.old, &elsewhere, &moved_out)
     live += table_count(ids, &ids.now, &elsewhere, &passed)
     assert passed >= 0, (
-        f"instrument {book.instrument}: {-passed} passers-by are counted where nobody passed")
+        f"{-passed} passers-by are counted where nobody passed")
     assert elsewhere <= live // 2 + 64, (
-        f"instrument {book.instrument}: ids pile up, {elsewhere} of {live} are not in their bucket")
-    assert live == ids.count, (
-        f"instrument {book.instrument}: the id table counts {ids.count} and holds {live}")
+        f"ids pile up, {elsewhere} of {live} are not in their bucket")
+    assert live == ids.count == orders, (
+        f"the id table counts {ids.count} and holds {live} of {orders} orders")
     return 0
 
 
-cdef int book_check(Book* book) except -1:
+cdef int book_check(Core* core, Book* book) except -1:
     """Asserts every invariant of a book."""
     cdef Ladder* ladder
     cdef Leaf* hot
@@ -296,7 +297,7 @@ cdef int book_check(Book* book) except -1:
             if levels == 0:
                 first = key
             levels += 1
-            orders += check_level(book, ladder, side, key)
+            orders += check_level(core, book, ladder, side, key)
             if key == ~<u64>0:
                 break
             key += 1
@@ -313,8 +314,8 @@ cdef int book_check(Book* book) except -1:
             key = ladder.hot_block << 6
             ladder.hot_block = ~<u64>0      # the long way round
             assert ladder_find(ladder, key) == hot, f"{where}: hot leaf"
-    assert orders == book.ids.count, f"instrument {book.instrument}: {book.ids.count} of {orders} orders"
+    assert orders == book.orders, f"instrument {book.instrument}: {book.orders} of {orders} orders"
     if book.sides[0].levels:
         assert not crosses(&book.sides[1], ~book.sides[0].best), (
             f"instrument {book.instrument}: the book is crossed")
-    return check_ids(book)
+    return 0

@@ -1,15 +1,16 @@
 # All instruments: commands in, events out.
 from .._book cimport IDLE, STOPPED, Book, Core, Events, Halt, order_run
 from .core.records cimport mc_command, mc_likely, u32, u64
+from .core.pool cimport Slots
 from .core.dedup cimport Repeats
 
 cdef struct Exchange:
     Core core
     Repeats repeats
     Book** books            # by number - 1
+    Slots slots             # where they lie, side by side
     u32 count
     u32 capacity
-    u64 secret              # of the id tables
     u32 rules               # the version of the rules that commands are applied under
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil

@@ -13,14 +13,15 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
-                     Events, Halt, book_drop, book_init, core_drop, core_init, orders_run)
+                     Events, Halt, book_init, core_drop, core_init, orders_run)
 from .core.emit cimport change_of, emit_refusal, emit_taker
-from ._inspect cimport (book_check, book_restore, fresh_secret, in_one_row, levels_array,
+from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
-from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new, once_listen,
+from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
                     repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
-from .core.pages cimport CACHE_LINE, arena_give, arena_init, arena_take
+from .core.pages cimport arena_init
+from .core.pool cimport slots_drop, slots_grow, slots_init, slots_take
 from .core.records cimport *
 from .core.dedup cimport repeats_drop, repeats_init
 from .core.sweep cimport begin_sweep, go_on_sweeping
@@ -36,9 +37,8 @@ from ..records.schema import Reason as ReasonCode
 from .instruments import refusal
 from .state import State, checked_rules, read_instrument, reserved
 
-cdef size_t BOOK_BYTES = (sizeof(Book) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
-
 cdef enum:
+    BOOKS_MIN = 8           # places of the first slab
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
     REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
     ROOM_MAX = 1 << 14      # events beyond those that the commands of a batch make room for
@@ -46,19 +46,16 @@ cdef enum:
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     memset(exchange, 0, sizeof(Exchange))
-    core_init(&exchange.core)
+    core_init(&exchange.core, secret)
+    slots_init(&exchange.slots, &exchange.core.arena, sizeof(Book), BOOKS_MIN)
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
-    exchange.secret = secret
     exchange.rules = 1
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:
-    cdef u32 i
-    for i in range(exchange.count):
-        book_drop(exchange.books[i])
-        arena_give(&exchange.core.arena, exchange.books[i], BOOK_BYTES)
     free(exchange.books)
+    slots_drop(&exchange.slots)
     repeats_drop(&exchange.repeats)
     core_drop(&exchange.core)
 
@@ -78,10 +75,10 @@ cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
             return NULL
         exchange.books = <Book**>grown
         exchange.capacity = 2 * exchange.capacity + 8
-    book = <Book*>arena_take(&exchange.core.arena, BOOK_BYTES)
-    if book == NULL:
+    if exchange.slots.spare == 0 and not slots_grow(&exchange.slots):
         return NULL
-    book_init(&exchange.core, book, exchange.count + 1, exchange.secret)
+    book = <Book*>slots_take(&exchange.slots)
+    book_init(book, exchange.count + 1)
     exchange.books[exchange.count] = book
     exchange.count += 1
     return book
@@ -113,7 +110,7 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
             return STOPPED
         if command.client_order_id != 0 and in_set(REPEATABLE_KINDS, command.kind):
             halt = DONE
-            if not once_is_new(core, command, events, &halt):
+            if not once_is_new_here(core, command, events, &halt):
                 taken[0] += halt != NO_MEMORY
                 if halt != DONE:
                     return halt
@@ -370,7 +367,7 @@ cdef class Machine:
         if wrong is None:
             instrument = read_instrument(raw)
             if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
-                if self.exchange.books[number - 1].ids.count:
+                if self.exchange.books[number - 1].orders:
                     wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
         if wrong is None and command.kind == ADD_INSTRUMENT:
             self.add_book()         # without memory nothing has happened yet
@@ -436,7 +433,7 @@ cdef class Machine:
         """The live order ``order_id`` of instrument ``number`` as an `ORDER` row, or None.  O(1)."""
         order_id = integer(order_id, "order_id", None, None)
         # no order has id 0, or one beyond 64 bits
-        return order_row(self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
+        return order_row(&self.exchange.core, self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
 
     def state(self):
         """The whole state, a `State` of new arrays."""
@@ -487,11 +484,14 @@ cdef class Machine:
     def _check(self):
         """Asserts every invariant of every book."""
         cdef u32 i
+        cdef u64 orders = 0
         self.enter()
         try:
             for i in range(self.exchange.count):
-                book_check(self.exchange.books[i])
+                book_check(&self.exchange.core, self.exchange.books[i])
                 assert self.exchange.books[i].instrument == i + 1
+                orders += self.exchange.books[i].orders
+            ids_check(&self.exchange.core.ids, orders)
             assert self.exchange.count == len(self.instruments)
             pool_check(&self.exchange.core.pool)
             repeats_check(&self.exchange.repeats, self.exchange.core.sequence)

@@ -10,19 +10,19 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bool cimport PyBool_Check
-from cpython.long cimport PyLong_Check
+from cpython.long cimport PyLong_Check, PyLong_CheckExact
 from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_drop, book_init,
-                     core_drop, core_init, orders_run)
+from .._book cimport (FULL, IDLE, NO_MEMORY, Book, Core, Events, Halt, book_init, core_drop,
+                     core_init, order_run, orders_run)
 from .core.emit cimport emit_refusal, emit_trade
-from .core.ids cimport ids_hash, ids_look_up
+from .core.ids cimport ids_hash_of, ids_look_up
 from ._changes cimport Before, changes_of, fills_of, level_now
-from ._inspect cimport (book_check, book_restore, fresh_secret, level_array, levels_array,
-                        order_row, orders_array, pool_check)
-from .core.ladder cimport Ladder, ladder_key
+from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, level_array,
+                        levels_array, order_row, orders_array, pool_check)
+from .core.ladder cimport Ladder, ladder_key, ladder_price
 from .core.pool cimport Level, Order
 from .core.records cimport *
 from .core.resting cimport book_remove, level_at, shrink
@@ -49,19 +49,24 @@ cdef inline bint quick(object value) noexcept:
     It raises OverflowError, which is named by `beyond`: to catch it for each argument would take
     as long as all of the conversions.
     """
-    return PyLong_Check(value) and not PyBool_Check(value)
+    return PyLong_CheckExact(value) or (PyLong_Check(value) and not PyBool_Check(value))
+
+
+cdef object ranged(object value, str name):
+    """Seldom called, so not inlined: the argument of any other type."""
+    return integer(value, name, *RANGES[name])
 
 
 cdef inline i64 signed(object value, str name) except? -1:
-    return <i64>value if quick(value) else integer(value, name, *RANGES[name])
+    return <i64>(value if quick(value) else ranged(value, name))
 
 
 cdef inline u64 unsigned(object value, str name) except? 0xffffffffffffffff:
-    return <u64>value if quick(value) else integer(value, name, *RANGES[name])
+    return <u64>(value if quick(value) else ranged(value, name))
 
 
 cdef inline u8 code(object value, str name) except? 0xff:
-    return <u8>value if quick(value) else integer(value, name, *RANGES[name])
+    return <u8>(value if quick(value) else ranged(value, name))
 
 
 def beyond(**arguments):
@@ -116,9 +121,9 @@ cdef class OrderBook:
         cdef bint apart = not flag(matching, "matching")
         cdef i64 lot_units = integer(lot, "lot", 1)
         cdef i64 quantity_max = integer(max_quantity, "max_quantity", lot_units)
-        cdef i64 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
-        core_init(&self.core)
-        book_init(&self.core, &self.book, 1, fresh_secret())
+        cdef u32 orders_max = integer(max_orders, "max_orders", 1, 0xffffffff)
+        core_init(&self.core, fresh_secret())
+        book_init(&self.book, 1)
         self.capacity = 64
         self.buffer = <mc_event*>malloc(self.capacity * sizeof(mc_event))
         if self.buffer == NULL:
@@ -130,7 +135,6 @@ cdef class OrderBook:
 
     def __dealloc__(self):          # also where __cinit__ was not reached, for its arguments
         free(self.buffer)
-        book_drop(&self.book)
         core_drop(&self.core)
 
     cdef int run(self, const mc_command* command) except -1:
@@ -156,8 +160,11 @@ cdef class OrderBook:
         self.before.left = 0
         while True:
             events.end = self.buffer + self.capacity - 2
-            halt = orders_run(&self.core, &book, 1, command + taken, count - taken, &step,
-                              &events)
+            if taken < count and self.core.pending.stage == IDLE:   # without the frame of the large loop
+                halt = order_run(&self.core, &book, 1, command, &step, &events)
+            else:
+                halt = orders_run(&self.core, &book, 1, command + taken, count - taken, &step,
+                                  &events)
             taken += step
             self.written = events.at - self.buffer
             if halt == NO_MEMORY:
@@ -251,7 +258,7 @@ cdef class OrderBook:
             command.flags |= KEEP_QUANTITY
         if price is None:
             command.flags |= KEEP_PRICE
-        order = ids_look_up(&self.book.ids, command.order_id)
+        order = ids_look_up(&self.core.ids, self.book.instrument, command.order_id)
         if order != NULL:
             before.price = order.price
             before.left = order.left
@@ -301,7 +308,7 @@ cdef class OrderBook:
 
     cdef void take(self, mc_command* command, bint at_its_price) noexcept:
         """A trade of one resting order with nobody, or a refusal; the event is then in buffer."""
-        cdef Order* order = ids_look_up(&self.book.ids, command.order_id)
+        cdef Order* order = ids_look_up(&self.core.ids, self.book.instrument, command.order_id)
         cdef mc_event* event = self.buffer
         cdef mc_command nobody
         cdef Events events
@@ -324,8 +331,7 @@ cdef class OrderBook:
             if not at_its_price:
                 event.price = command.price
             if order.left == 0:
-                book_remove(&self.core, &self.book, order,
-                            ids_hash(&self.book.ids, order.order_id), 0)
+                book_remove(&self.core, &self.book, order, ids_hash_of(&self.core.ids, order), 0)
 
     @property
     def last_order_id(self):
@@ -377,7 +383,7 @@ cdef class OrderBook:
     cdef object _best(self, int side):
         if self.book.sides[side].levels == 0:
             return None
-        return <i64>(self.book.sides[side].best ^ self.book.sides[side].flip)
+        return ladder_price(&self.book.sides[side], self.book.sides[side].best)
 
     def quantity_at(self, side, price):
         """Open quantity of ``side`` at ``price``; 0 without orders.  O(1) near the last price used."""
@@ -407,7 +413,7 @@ cdef class OrderBook:
         cdef const Order* order
         cdef i64 orders = 0, quantity = 0
         cdef u64 wanted = integer(order_id, "order_id", 0, UINT64_MAX)
-        order = ids_look_up(&self.book.ids, wanted)
+        order = ids_look_up(&self.core.ids, self.book.instrument, wanted)
         if order == NULL:
             return None
         while order.prev != NULL:
@@ -418,7 +424,7 @@ cdef class OrderBook:
 
     def order(self, order_id):
         """The live order with the id ``order_id`` as an `ORDER` row, or None.  O(1)."""
-        return order_row(&self.book, integer(order_id, "order_id", 0, UINT64_MAX))
+        return order_row(&self.core, &self.book, integer(order_id, "order_id", 0, UINT64_MAX))
 
     @property
     def matching(self):
@@ -465,7 +471,7 @@ cdef class OrderBook:
         return restored, (type(self), self.to_bytes()), getattr(self, "__dict__", None) or None
 
     def __len__(self):
-        return self.book.ids.count
+        return self.book.orders
 
     def __contains__(self, order_id):
         cdef u64 wanted = 0
@@ -473,12 +479,13 @@ cdef class OrderBook:
             wanted = unsigned(order_id, "order_id")
         except OverflowError:
             beyond(order_id=order_id)
-        return ids_look_up(&self.book.ids, wanted) != NULL
+        return ids_look_up(&self.core.ids, self.book.instrument, wanted) != NULL
 
     def __repr__(self):
         return f"<OrderBook {self.best_bid} / {self.best_ask}, {len(self)} orders>"
 
     def _check(self):
         """Asserts every invariant."""
-        book_check(&self.book)
+        book_check(&self.core, &self.book)
+        ids_check(&self.core.ids, self.book.orders)
         pool_check(&self.core.pool)

@@ -34,7 +34,7 @@ DIGITS_MAX = 60  # more than a 64-bit tick count times any tick can have
 
 Price = Decimal | str | int | float
 
-_EXACT = Context(prec=2 * DIGITS_MAX)
+EXACT = Context(prec=2 * DIGITS_MAX)
 #: a number in ASCII digits, as `Decimal` writes them; nothing else that its constructor takes
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BLANKS = " \t\r\n"
@@ -88,7 +88,7 @@ class Instrument:
             raise PriceError(
                 f"{symbol}: tick {tick!r}: above zero, at most {TICK_EXPONENT_MAX} decimals"
             )
-        step = Decimal(mantissa).scaleb(exponent, _EXACT)
+        step = Decimal(mantissa).scaleb(exponent, EXACT)
         object.__setattr__(self, "symbol", symbol)
         object.__setattr__(self, "tick", step)
         object.__setattr__(self, "lot", lot)
@@ -108,7 +108,7 @@ class Instrument:
         step = tick_mantissa if shift >= 0 else tick_mantissa * 10**-shift
         ticks, rest = divmod(scaled, step)
         if rest:
-            below, above = (price_text(_EXACT.multiply(self.tick, at)) for at in (ticks, ticks + 1))
+            below, above = (price_text(EXACT.multiply(self.tick, at)) for at in (ticks, ticks + 1))
             raise PriceError(
                 f"{self.symbol}: price {price!r} is not on a tick of {price_text(self.tick)}"
                 f" (nearest: {below} and {above})"
@@ -126,7 +126,7 @@ class Instrument:
         """The price of a number of ``ticks``, with as many decimals as the tick."""
         if type(ticks) is not int or not INT64_MIN <= ticks <= INT64_MAX:
             ticks = integer(ticks, f"{self.symbol}: ticks")
-        return _EXACT.multiply(self.tick, ticks)
+        return EXACT.multiply(self.tick, ticks)
 
 
 def price_text(price: Decimal) -> str:
@@ -337,7 +337,7 @@ def write_instrument(row: np.void, instrument: Instrument) -> None:
 
 def read_instrument(row: np.void) -> Instrument:
     """The `Instrument` of an `INSTRUMENT` row; `InvalidCommand` when it holds none."""
-    tick = Decimal(int(row["tick_mantissa"])).scaleb(int(row["tick_exponent"]), _EXACT)
+    tick = Decimal(int(row["tick_mantissa"])).scaleb(int(row["tick_exponent"]), EXACT)
     return Instrument(
         bytes(row["symbol"]).decode("latin-1"),  # every byte its own character, so ASCII stays
         tick,

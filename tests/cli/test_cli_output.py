@@ -34,6 +34,7 @@ COMMANDS = [
     "demo",
     "draw",
     "feed",
+    "feed-login",
     "follow",
     "import",
     "info",

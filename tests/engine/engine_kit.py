@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,28 @@ from matchcore.machine import machine_class
 
 ANA = mc.Instrument("ANA", tick="0.05", lot=1)
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))
+
+
+def order(n: int = 0) -> mc.NewOrder:
+    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
+
+
+class Held(mc.MemoryLog):
+    """A log whose syncs wait, from `hold` on, until the test lets them go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.free = threading.Event(), threading.Event()
+        self.free.set()
+
+    def hold(self) -> None:
+        self.free.clear()
+        self.entered.clear()
+
+    def sync(self, *, to_disk: bool = False) -> None:
+        self.entered.set()
+        assert self.free.wait(20)
+        super().sync()
 
 
 def opened(path: Path, **more: object) -> mc.Engine:

@@ -9,34 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_kit import WORLD, opened
+from engine_kit import WORLD, Held, opened, order
 from flows import flow
 
 import matchcore as mc
 from matchcore.engine.pipeline import Pipeline
 
 
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
-
-
 def test_a_callback_that_wants_to_end_the_program_ends_the_engine_and_all_are_answered() -> None:
-    entered, free = threading.Event(), threading.Event()
-
-    class Held(mc.MemoryLog):
-        def sync(self, *, to_disk: bool = False) -> None:
-            entered.set()
-            assert free.wait(20)
-            super().sync()
-
     log = Held()
-    free.set()
     engine = mc.Engine.memory(instruments=WORLD, log=log)
-    free.clear()
+    log.hold()
     futures = [engine.submit_async(order(n)) for n in range(8)]
     for future in futures[:6]:
         future.add_done_callback(lambda done: sys.exit(3))
-    free.set()
+    log.free.set()
     assert not wait(futures, 20).not_done
     with pytest.raises(mc.LogFailed):
         engine.submit(order())
@@ -74,19 +61,10 @@ def test_a_hook_may_use_the_engine_while_others_look(tmp_path: Path) -> None:
 
 def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
     """Making room for one answers others, whose callbacks write to what is being sent."""
-    entered, free = threading.Event(), threading.Event()
-
-    class Held(mc.MemoryLog):
-        def sync(self, *, to_disk: bool = False) -> None:
-            entered.set()
-            assert free.wait(20)
-            super().sync()
-
     log = Held()
     engine = mc.Engine._of(mc.Machine(), log, Pipeline(log, depth=2))
-    free.set()
     engine._add_missing(WORLD)
-    free.clear()
+    log.hold()
     shared, later = flow(0, 600), []
     wanted = [flow(n, 600) for n in range(1, 7)]
 
@@ -98,7 +76,7 @@ def test_callbacks_that_share_an_array_while_the_queue_is_full() -> None:
     first = [engine.submit_async(order(n)) for n in (1, 2)]
     for future in first:
         future.add_done_callback(back)
-    free.set()
+    log.free.set()
     wait(first, 20)
     wait(later, 20)
     engine.close()
@@ -192,14 +170,6 @@ def test_close_waits_for_log_threads_that_were_started_and_do_not_run_yet(
 
 
 def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() -> None:
-    entered, free = threading.Event(), threading.Event()
-
-    class Held(mc.MemoryLog):
-        def sync(self, *, to_disk: bool = False) -> None:
-            entered.set()
-            assert free.wait(20)
-            super().sync()
-
     class Bad(mc.Machine):
         def apply(self, commands: Any) -> Any:
             if len(commands) >= 512:
@@ -208,12 +178,10 @@ def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() ->
 
     log = Held()
     engine = mc.Engine(Bad(), log)
-    free.set()
     engine._add_missing(WORLD)
-    free.clear()
-    entered.clear()
+    log.hold()
     engine.submit_async(order())
-    assert entered.wait(20)
+    assert log.entered.wait(20)
 
     def send() -> None:
         with pytest.raises(ZeroDivisionError):
@@ -227,7 +195,7 @@ def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() ->
     threads[1].start()
     while not any(not each.count for each in list(engine._pipeline.waiting)):
         threads[1].join(0.001)
-    free.set()
+    log.free.set()
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()

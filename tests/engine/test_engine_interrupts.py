@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import pytest
-from engine_kit import logged, opened, replayed
+from engine_kit import logged, opened, order, replayed
 from flows import flow
 from numpy.typing import NDArray
 
@@ -30,10 +30,6 @@ CALLS: dict[str, Callable[[mc.Engine, NDArray], object]] = {
     "many": lambda engine, batch: engine.submit_batch(batch),
     "async": lambda engine, batch: engine.submit_async(batch),
 }
-
-
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
 
 
 class Interrupt:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_kit import WORLD, opened, replayed
+from engine_kit import WORLD, opened, order, replayed
 from flows import flow
 
 import matchcore as mc
@@ -50,10 +50,6 @@ def comes_to(log: HeldLog, sequence: int) -> bool:
             return True
         threading.Event().wait(0.005)
     return False
-
-
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
 
 
 def test_large_batches_are_in_the_log_before_the_sync_of_the_first_ends(

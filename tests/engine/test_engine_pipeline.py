@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_kit import WORLD, logged, opened, replayed, run
+from engine_kit import WORLD, logged, opened, order, replayed, run
 from flows import flow
 from numpy.typing import NDArray
 
@@ -48,10 +48,6 @@ def held(**more: object) -> tuple[mc.Engine, HeldLog]:
     log.free.clear()
     log.entered = threading.Semaphore(0)
     return engine, log
-
-
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
 
 
 def test_nothing_is_answered_before_its_sync_and_matching_goes_on_meanwhile() -> None:
@@ -213,11 +209,13 @@ def test_callbacks_may_use_the_engine() -> None:
 
 def test_a_look_waits_for_what_callbacks_send_meanwhile() -> None:
     engine, log = held()
-    left = list(range(20))
+    left, done = list(range(20)), threading.Event()
 
     def back(future: Future[mc.Answer]) -> None:
         if left:
             engine.submit_async(order(left.pop())).add_done_callback(back)
+        else:
+            done.set()
 
     engine.submit_async(order()).add_done_callback(back)
     shown: list[tuple[int, int]] = []
@@ -226,6 +224,7 @@ def test_a_look_waits_for_what_callbacks_send_meanwhile() -> None:
     log.free.set()
     looker.join(20)
     assert not looker.is_alive() and 3 <= shown[0][0] <= shown[0][1]
+    assert done.wait(20)  # the look need not have waited for the last of them
     engine.close()
     machine = mc.Machine()
     for frame in log.frames():

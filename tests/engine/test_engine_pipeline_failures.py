@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from engine_kit import WORLD, logged, opened, replayed, run
+from engine_kit import WORLD, logged, opened, order, replayed, run
 from flows import flow
 
 import matchcore as mc
@@ -21,10 +21,6 @@ import matchcore as mc
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(
     [str(Path(__file__).parents[1] / "machine"), str(Path(mc.__file__).parents[1])]
 )}  # fmt: skip
-
-
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
 
 
 def outcomes(futures: list[Future[mc.Answer]]) -> list[int | str]:

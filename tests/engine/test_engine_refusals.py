@@ -8,15 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_kit import WORLD, logged, opened
+from engine_kit import WORLD, Held, logged, opened, order
 from flows import flow
 
 import matchcore as mc
 from matchcore.engine.answers import Answer
-
-
-def order(n: int = 0) -> mc.NewOrder:
-    return mc.NewOrder("ONE", mc.Side.BUY, 1, "1.00", client_order_id=n)
 
 
 def test_one_async_engine_serves_one_loop_after_the_other(tmp_path: Path) -> None:
@@ -59,30 +55,21 @@ def test_one_async_engine_serves_loops_of_several_threads(tmp_path: Path) -> Non
 
 
 def test_a_loop_that_ended_before_its_answer_hurts_nobody() -> None:
-    entered, free = threading.Event(), threading.Event()
-
-    class Held(mc.MemoryLog):
-        def sync(self, *, to_disk: bool = False) -> None:
-            entered.set()
-            assert free.wait(20)
-            super().sync()
-
-    free.set()
-    engine = mc.Engine.memory(instruments=WORLD, log=Held())
-    free.clear()
-    entered.clear()
+    log = Held()
+    engine = mc.Engine.memory(instruments=WORLD, log=log)
+    log.hold()
     front = mc.AsyncEngine(engine)
 
     async def leaves() -> None:
         task = asyncio.ensure_future(front.submit(order(1)))
-        assert await asyncio.to_thread(entered.wait, 20)
+        assert await asyncio.to_thread(log.entered.wait, 20)
         task.cancel()
 
     async def stays() -> int:
         return (await front.submit(order(2))).sequence
 
     asyncio.run(leaves())
-    free.set()
+    log.free.set()
     assert asyncio.run(asyncio.wait_for(stays(), 20)) == 4
     engine.close()
 

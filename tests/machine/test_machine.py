@@ -280,3 +280,26 @@ def test_ids_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, secret: int, shift:
     rows["order_id"] = np.arange(1, len(rows) + 1, dtype="u8") << np.uint64(shift)
     machine.apply(rows)
     machine._check()
+
+
+@pytest.mark.parametrize("secret", [0xED617CED2623E4E3, 0x950A5282F56497B1, 1])
+@pytest.mark.parametrize("step", [0, 1, -1, 1 << 32], ids=["same", "up", "down", "high"])
+def test_ids_of_many_instruments_do_not_pile_up(
+    monkeypatch: pytest.MonkeyPatch, secret: int, step: int
+) -> None:
+    """Every book has the same ids, or ids that move on with its number: one table holds all."""
+    count = 2000
+    monkeypatch.setattr("os.urandom", lambda count: secret.to_bytes(count, "little"))
+    machine = Machine()
+    monkeypatch.undo()
+    machine.apply(definitions(*(Instrument(f"I{number}", 1) for number in range(count))))
+    rows = np.zeros((count, 20), COMMAND)
+    rows["instrument"] = np.arange(1, count + 1)[:, None]
+    first = (1 << 48) + step * np.arange(count, dtype="i8")[:, None]
+    rows["order_id"] = (first + np.arange(20)).astype("u8")
+    rows["kind"], rows["side"], rows["quantity"] = Kind.NEW, 1, 5
+    rows["order_type"] = rows["time_in_force"] = 1
+    assert (machine.apply(rows.ravel())["kind"] == 1).all()
+    machine._check()
+    assert machine.order(count, int(rows["order_id"][-1, -1]))["quantity"] == 5
+    assert machine.order(1, int(rows["order_id"][-1, -1]) + 1) is None

@@ -71,10 +71,16 @@ def test_every_kind_of_command_is_told_its_first_answer(made: Any) -> None:
         new(9, kind=Kind.CANCEL, order_id=500),  # refused: it is gone
         new(10, kind=Kind.MASS_CANCEL, side=0),
         new(11, kind=Kind.MASS_CANCEL, side=7),  # refused
+        new(12, price=41, time_in_force=3, quantity=9),  # accepted, and cancelled as a whole
+        new(13, side=2, price=90, time_in_force=4),
+        new(14, side=2, price=0, order_type=2),
     ]
     machine.apply(new(*[0] * 20, price=30))
     told = [machine.apply(command) for command in story]
-    assert [len(events) for events in told] == [1, 31, 11, 1, 1, 1, 1, 1, 1, 22, 1]
+    assert [len(events) for events in told] == [
+        *(1, 31, 11, 1, 1, 1, 1, 1, 1, 22, 1),
+        *(2, 2, 2),
+    ]
     day = np.zeros(1, COMMAND)
     day["kind"] = Kind.END_DAY
     machine.apply(day)
@@ -146,13 +152,66 @@ def test_a_growing_window_agrees_at_every_step() -> None:
     assert (fast.state().answers["account"] == 1).sum() == ANSWERS_PER_ACCOUNT
 
 
+@on_both_machines
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("side", 0, 0), ("side", 0, 2), ("client_order_id", 0, 9), ("account", 0, 9),
+        ("left", 0, 9), ("reason", 0, 32), ("side", 1, 2), ("quantity", 1, 9), ("left", 1, 9),
+        ("reason", 1, 0), ("reason", 1, 38), ("instrument", 1, 9), ("account", 1, 9),
+        ("price", 1, 9), ("order_id", 1, 9),
+    ],
+)  # fmt: skip
+def test_an_unusual_answer_of_a_state_is_told_as_it_is(
+    made: Any, name: str, at: int, value: int
+) -> None:
+    machine = machine_of(made)
+    machine.apply(new(1, time_in_force=3))  # accepted, and cancelled as a whole
+    state = machine.state()
+    events = state.answer_events.copy()
+    assert events[name][at] != value
+    events[name][at] = value
+    restored = made.from_state(replace(state, answer_events=events))
+    assert_repeats(restored, new(1, time_in_force=3), events)
+    assert restored.state().answer_events.tobytes() == events.tobytes()
+
+
+def test_full_windows_of_some_accounts_agree() -> None:
+    """Each forgets its own oldest answer, which stands between answers of the others."""
+    fast, slow = machine_of(Machine), machine_of(Reference)
+    rng = np.random.default_rng(8)
+    count = 3 * ANSWERS_PER_ACCOUNT + 900
+    commands = new(*range(1, count + 1), time_in_force=3)
+    commands["account"] = rng.choice([7, 8, 9], count)
+    commands["quantity"] = rng.integers(0, 3, count)  # 0 is refused; else two events
+    commands["side"] = rng.integers(1, 3, count)
+    commands["order_type"] = rng.integers(1, 3, count)
+    commands["price"][commands["order_type"] == 2] = 0
+    for at in range(0, count, 500):
+        agree(fast, slow, commands[at : at + 500], 64)
+        agree(fast, slow, commands[max(0, at - 40) : at], 5)  # again
+    assert len(fast.state().answers) == 3 * ANSWERS_PER_ACCOUNT
+
+
+@on_both_machines
+def test_an_answer_that_goes_on_behind_its_cancel_is_told_as_it_is(made: Any) -> None:
+    machine = machine_of(made)
+    machine.apply(new(1, time_in_force=3))
+    state = machine.state()
+    answers, events = state.answers.copy(), np.resize(state.answer_events, 3)
+    answers["events"], events[2] = 3, events[1]
+    restored = made.from_state(replace(state, answers=answers, answer_events=events))
+    assert_repeats(restored, new(1, time_in_force=3), events)
+    assert restored.state().answer_events.tobytes() == events.tobytes()
+
+
 def test_an_answer_to_come_is_found_from_both_tables() -> None:
-    """Around the counts at which the table doubles, every answer is still there."""
+    """Around the counts at which the table grows, every answer is still there."""
     machine = machine_of(Machine)
     ids = np.arange(1, 4501)
     commands = new(*ids.tolist(), quantity=0)
     commands["account"] = ids % 9
-    for end in (1020, 1025, 1026, 1060, 1200, 1300, 2049, 2051, 2300, 4097, 4100, 4500):
+    for end in (1016, 1017, 1024, 1026, 1060, 1300, 2049, 2300, 4088, 4089, 4097, 4100, 4500):
         machine.apply(commands[len(machine.state().answers) : end])
         assert len(machine.state().answers) == end
         machine._check()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from urllib.request import urlopen
 
 import matchcore as mc
 
@@ -47,9 +51,30 @@ def ask_the_command_line() -> None:
         assert done.returncode == 0 and "ANA" in done.stdout, done
 
 
+def show_the_page() -> None:
+    """`matchcore demo --web` serves the page, or names the extra that it needs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    demo = [sys.executable, "-m", "matchcore", "demo", "--web", str(port), "--json"]
+    try:
+        version("picows")
+    except ModuleNotFoundError:
+        done = subprocess.run(demo, capture_output=True, text=True)
+        assert done.returncode == 2 and "pip install 'matchcore[" in done.stdout + done.stderr, done
+        return
+    with subprocess.Popen(demo, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        said = json.loads("".join(iter(child.stdout.readline, "}\n")) + "}")
+        with urlopen(said["url"]) as page:
+            assert b'src="app.js"' in page.read()
+        child.send_signal(signal.SIGINT)
+        assert child.wait() == 0
+
+
 if __name__ == "__main__":
     assert mc.__version__ == version("matchcore") == sys.argv[1], mc.__version__
     assert Path(mc.__file__).is_relative_to(sys.prefix), mc.__file__
     trade()
     find_the_c_interface()
     ask_the_command_line()
+    show_the_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,8 @@ BESIDE = {("operations", "engine"), ("_book", "machine"), ("machine", "_book"),
           ("capi", "machine"), ("capi", "_book"), ("machine", "capi")}  # fmt: skip
 BANNED = re.compile(r"\b(pickle|marshal|shelve|eval|exec|utils?)\b")
 PLACES = re.compile(r"/(home|root|work|opt|Users)/|file://|localhost|\bpypi-|\b(chatbot|LLM)\b")
-TEXT = {".py", ".sh", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg", ""}
+TEXT = {".py", ".sh", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg",
+        ".js", ".mjs", ".css", ".html", ".json", ".txt", ".svg", ""}  # fmt: skip
 
 FOLDERS = (".ci", ".github", "benchmarks", "docs", "examples", "findings", "matchcore", "tests")
 TOP = {
@@ -96,9 +98,15 @@ def owned() -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
+def page_source(path: Path) -> bool:
+    """Whether it is a file of the web page that we have written."""
+    mine = path.suffix in {".js", ".css", ".html"}
+    return mine and path.is_relative_to(PACKAGE) and path.parent.name != "lib"
+
+
 def test_files_and_functions_fit_a_reader() -> None:
     for path in owned():
-        if path.suffix in {".py", ".pyx", ".pxd"}:
+        if path.suffix in {".py", ".pyx", ".pxd"} or page_source(path):
             lines = len(path.read_text().splitlines())
             assert lines <= LINES_MAX, f"{path}: {lines} lines"
         if path.suffix == ".py":
@@ -120,6 +128,15 @@ def test_no_machine_of_ours_is_mentioned() -> None:
         if path.suffix in TEXT and path != Path(__file__):
             found = PLACES.search(path.read_text())
             assert found is None, f"{path}: {found and found[0]}"
+
+
+def test_the_libraries_of_the_page_are_locked_and_from_no_named_registry() -> None:
+    place = PACKAGE / "feeds" / "npm"
+    asked = json.loads((place / "package.json").read_text())["dependencies"]
+    locked = json.loads((place / "package-lock.json").read_text())["packages"]
+    for name, version in asked.items():
+        assert locked[f"node_modules/{name}"]["version"] == version
+    assert all("resolved" not in package for package in locked.values())
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that tests/sinks and tests/feeds run against, as root or on CI with sudo.
+# Installs the servers and tools that tests/sinks and tests/feeds run against, and the browser of
+# tests/feeds, as root or on CI with sudo.
 # Elsewhere pytest skips their tests; on CI a missing server is an error.
 set -eu
 [ -z "${MATCHCORE_SKIP_SERVERS:-}" ] || exit 0
@@ -12,6 +13,10 @@ ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postg
 command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v haproxy >/dev/null || missing="$missing haproxy"
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+command -v chromedriver >/dev/null || missing="$missing chromium-driver"
+fc-list :lang=zh 2>/dev/null | grep -q . || missing="$missing fontconfig fonts-wqy-microhei"
+command -v tshark >/dev/null || missing="$missing tshark"
 [ -n "$missing" ] || exit 0
 line="apt-get install -y --no-install-recommends$missing"
 
@@ -22,7 +27,7 @@ install() {
 }
 
 if ! install; then
-    echo "Servers for the tests are missing: sudo $line" >&2
+    echo "Programs for the tests are missing: sudo $line" >&2
     [ -z "${CI:-}" ] || exit 1
     echo "Their tests are skipped." >&2
 fi

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -100,6 +99,8 @@ class Aside:
         self.sequence = sequence
         self.result: Future[Path] = Future()
         self.result.set_running_or_notify_cancel()
+        import subprocess  # late: it brings in much that few programs need
+
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(directory.absolute()), str(sequence)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

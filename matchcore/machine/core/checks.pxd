@@ -64,7 +64,7 @@ cdef inline Reason wrong_quantity(const Book* book, i64 quantity) noexcept nogil
 cdef inline Reason wrong_resting(const Book* book, Ladder* ladder, const mc_command* command,
                                  u64 key, bint crossing, Field* field) noexcept nogil:
     """What forbids a NEW to rest, in the order of the rule book, or R_NONE."""
-    if mc_unlikely(book.ids.count >= book.orders_max):
+    if mc_unlikely(book.orders >= book.orders_max):
         field[0] = F_MAX_ORDERS
         return R_TOO_MANY_ORDERS
     if mc_unlikely(crossing) and command.flags == POST_ONLY:

@@ -1,4 +1,5 @@
-# Order id -> order: a hash table of cache-line buckets.
+# Instrument and order id -> order: a hash table of cache-line buckets, one for all books, so that
+# the place of an id is known before its book is read.
 #
 # A bucket holds seven orders, a tag of each and a count of the ids that found it full and went
 # on to the next; a look-up reads one line and, but for one wrong tag in forty, the order itself.
@@ -23,6 +24,7 @@ cdef struct Table:
 
 cdef struct Ids:            # what most commands read comes first
     u64 secret              # odd
+    u64 secret_of_books     # odd
     u64 count               # in both tables together
     u64 high                # at this count there is work to do before another id comes; 0 while moving
     Table now
@@ -38,10 +40,17 @@ cdef enum:
     PASSERS_BY_MAX = 255    # from here on the count is not kept any more: never less
     PLACE_ELSEWHERE = 255   # Order.place of an order that is not in its own bucket
 
-cdef inline u32 ids_hash(const Ids* ids, u64 order_id) noexcept nogil:
-    """As even as chance for any pattern of ids: one fold alone is not, nor two plain products."""
-    cdef u64 h = mc_fold(order_id ^ <u64>0x9E3779B97F4A7C15, ids.secret)
+cdef inline u32 ids_hash(const Ids* ids, u32 instrument, u64 order_id) noexcept nogil:
+    """As even as chance for any pattern of ids: one fold alone is not, nor two plain products.
+
+    Both parts have a secret: who knew how one makes up for the other could send an id for every
+    instrument to the same bucket.
+    """
+    cdef u64 h = mc_fold(order_id ^ <u64>0x9E3779B97F4A7C15, ids.secret) + instrument * ids.secret_of_books
     return <u32>((h ^ h >> 32) * ids.secret >> 32)
+
+cdef inline u32 ids_hash_of(const Ids* ids, const Order* order) noexcept nogil:
+    return ids_hash(ids, order.instrument, order.order_id)
 
 cdef inline u8 tag_of(u32 hash) noexcept nogil:
     """Of the bits that choose no bucket in any but giant tables; never 0."""
@@ -67,7 +76,8 @@ cdef inline u64 table_next(const Table* table, u64 at) noexcept nogil:
     at = (at + 1) & table.mask
     return at if at >= table.gone else table.gone
 
-cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u64 order_id) noexcept nogil:
+cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u32 instrument,
+                              u64 order_id) noexcept nogil:
     cdef u64 at = first
     cdef u32 found
     cdef const Bucket* bucket
@@ -77,7 +87,7 @@ cdef inline Order* table_find(const Table* table, u64 first, u32 hash, u64 order
         found = places_with(bucket.tags, hash)
         while found:
             order = bucket.order[mc_first_bit(found)]
-            if mc_likely(order.order_id == order_id):
+            if mc_likely(order.order_id == order_id and order.instrument == instrument):
                 return order
             found &= found - 1
         if mc_likely(passers_by(bucket) == 0):
@@ -141,24 +151,25 @@ cdef inline void ids_init(Ids* ids, Arena* arena, u64 secret) noexcept nogil:
     memset(ids, 0, sizeof(Ids))
     ids.arena = arena
     ids.secret = spread(secret) | 1
+    ids.secret_of_books = spread(ids.secret) | 1
 
 cdef inline void ids_drop(Ids* ids) noexcept nogil:
     arena_give(ids.arena, ids.now.buckets, table_size(&ids.now))
     arena_give_rest(ids.arena, ids.old.buckets, table_size(&ids.old), ids.old.gone * sizeof(Bucket))
     ids.now.buckets = ids.old.buckets = NULL
 
-cdef inline Order* ids_find(const Ids* ids, u32 hash, u64 order_id) noexcept nogil:
-    """The live order of an id, or NULL.  O(1)."""
+cdef inline Order* ids_find(const Ids* ids, u32 hash, u32 instrument, u64 order_id) noexcept nogil:
+    """The live order of an id in an instrument's book, or NULL.  O(1)."""
     cdef Order* order
     if ids.count == 0:
         return NULL
-    order = table_find(&ids.now, hash & ids.now.mask, hash, order_id)
+    order = table_find(&ids.now, hash & ids.now.mask, hash, instrument, order_id)
     if mc_unlikely(order == NULL and ids.old.buckets != NULL):
-        order = table_find(&ids.old, table_first(&ids.old, hash), hash, order_id)
+        order = table_find(&ids.old, table_first(&ids.old, hash), hash, instrument, order_id)
     return order
 
-cdef inline Order* ids_look_up(const Ids* ids, u64 order_id) noexcept nogil:
-    return ids_find(ids, ids_hash(ids, order_id), order_id)
+cdef inline Order* ids_look_up(const Ids* ids, u32 instrument, u64 order_id) noexcept nogil:
+    return ids_find(ids, ids_hash(ids, instrument, order_id), instrument, order_id)
 
 cdef inline void ids_set_bounds(Ids* ids) noexcept nogil:
     cdef u64 buckets = ids.now.mask + 1
@@ -195,7 +206,7 @@ cdef inline void ids_move_some(Ids* ids) noexcept nogil:
             place = mc_first_bit(live)
             order = bucket.order[place]
             place_clear(bucket, place)
-            table_put(&ids.now, order, ids_hash(ids, order.order_id))
+            table_put(&ids.now, order, ids_hash_of(ids, order))
             moved += 1
             continue
         bucket.tags = 0         # nobody passes by any more: so it reads as fresh
@@ -236,8 +247,11 @@ cdef inline void ids_remove(Ids* ids, const Order* order, u32 hash) noexcept nog
     ids.count -= 1
     ids_shrink(ids)
 
+cdef inline const Bucket* ids_bucket(const Ids* ids, u32 hash) noexcept nogil:
+    return &ids.now.buckets[hash & ids.now.mask]
+
 cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
-    mc_prefetch(&ids.now.buckets[hash & ids.now.mask])
+    mc_prefetch(ids_bucket(ids, hash))
 
 cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
     """The order that a hash belongs to, as a rule, or NULL; reads its bucket only."""
@@ -245,6 +259,6 @@ cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
     cdef u32 found
     if ids.count == 0:
         return NULL
-    bucket = &ids.now.buckets[hash & ids.now.mask]
+    bucket = ids_bucket(ids, hash)
     found = places_with(bucket.tags, hash)
     return bucket.order[mc_first_bit(found)] if found else NULL

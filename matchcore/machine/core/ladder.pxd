@@ -7,23 +7,23 @@
 # A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
 # time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
 from .pool cimport Leaf, Level, Node, Order, Pool, Stem, slots_give, slots_take
-from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_prefetch, mc_unlikely, u16, u32, u64
+from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_unlikely, u8, u32, u64
 
 cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
     IDLE_MAX = 32           # leaves of a whole machine; more only spreads the prices in use over the cache
 
-cdef struct Ladder:         # one cache line
+cdef struct Ladder:         # two of them, and a book's limits, are two cache lines
     u64 best                # key of the best level; all ones when there is none
-    u64 levels
     u64 hot_block           # key >> 6 of the leaf used last
     Leaf* hot
-    u64 flip                # price ^ flip = key
     void* root              # a Leaf when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
-    u16 height              # 0: no tree
-    u16 apart               # not 0: no order of the other side trades with this one
-    u32 weights             # the upper bits of all quantities that a level has ever held
+    u32 levels
+    u8 height               # 0: no tree
+    u8 apart                # not 0: no order of the other side trades with this one
+    u8 weighty              # 1: a level has once held 2^62 units or more
+    u8 buys                 # 1 or 0
 
 cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.best = ~<u64>0
@@ -34,12 +34,19 @@ cdef inline void ladder_init(Ladder* ladder, int side) noexcept nogil:
     ladder.height = 0
     ladder.apart = 0
     ladder.prefix = 0
-    ladder.weights = 0
-    ladder.flip = ((<u64>1 << 63) - 1) if side == BUY else (<u64>1 << 63)
+    ladder.weighty = 0
+    ladder.buys = side == BUY
+
+cdef inline u64 ladder_flip(const Ladder* ladder) noexcept nogil:
+    """price ^ flip = key, and key ^ flip = price: all bits but the sign are flipped for buys."""
+    return (<u64>1 << 63) - ladder.buys
 
 cdef inline u64 ladder_key(const Ladder* ladder, i64 price) noexcept nogil:
     """The same price's key on the other side is ~key."""
-    return <u64>price ^ ladder.flip
+    return <u64>price ^ ladder_flip(ladder)
+
+cdef inline i64 ladder_price(const Ladder* ladder, u64 key) noexcept nogil:
+    return <i64>(key ^ ladder_flip(ladder))
 
 cdef inline u64 prefix_of(u64 key, u32 height) noexcept nogil:
     return key >> (6 * height) if height < HEIGHT_MAX else 0
@@ -65,23 +72,20 @@ cdef inline Leaf* ladder_find(Ladder* ladder, u64 key) noexcept nogil:
     ladder.hot_block = key >> 6
     return <Leaf*>at
 
-cdef inline Level* ladder_ask(const Ladder* ladder, u64 key) noexcept nogil:
-    """Asks the level at a key into the cache; where it is or would be, or NULL.  Reads only nodes."""
+cdef inline Leaf* ladder_peek(const Ladder* ladder, u64 key) noexcept nogil:
+    """As `ladder_find`, for looking ahead: reads only nodes and remembers nothing."""
     cdef const void* at = ladder.root
     cdef u32 height = ladder.height
     if key >> 6 == ladder.hot_block:    # its nodes stay where they are: each may cost a walk of pages
-        at = ladder.hot
-        height = 1
-    elif height == 0 or prefix_of(key, height) != ladder.prefix:
+        return ladder.hot
+    if height == 0 or prefix_of(key, height) != ladder.prefix:
         return NULL
     while height > 1:
         at = (<const Node*>at).child[place_of(key, height)]
         if at == NULL:
             return NULL
         height -= 1
-    mc_prefetch(at)
-    mc_prefetch(&(<const Leaf*>at).level[key & 63])
-    return <Level*>&(<const Leaf*>at).level[key & 63]
+    return <Leaf*>at
 
 cdef inline void idle_join(Pool* pool, Leaf* leaf) noexcept nogil:
     leaf.idle_next = NULL

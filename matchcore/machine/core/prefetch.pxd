@@ -3,25 +3,37 @@
 # Commands pass in strips through stages before their turn; each stage asks for what the next one
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
-from .ids cimport ids_guess, ids_hash, ids_prefetch
-from .ladder cimport Ladder, ladder_key, ladder_ask, place_of
-from .pool cimport Level, Node, Order
-from .records cimport NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely, u8, u32, u64
+from .dedup cimport Again, Repeats, repeats_hash
+from .ids cimport Ids, ids_bucket, ids_guess, ids_hash, ids_prefetch
+from .ladder cimport Ladder, ladder_key, ladder_peek, place_of
+from .pool cimport Leaf, Level, Node, Order
+from .records cimport (AMEND, NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely,
+                        u8, u32, u64)
 
 cdef enum:
     STRIP = 8               # commands that go through the stages of looking ahead together
-    STRIPS = 4              # one in work and one in each stage of looking ahead
-    LARGE = 32768           # orders from which the levels are looked at too: 2 MiB
+    STAGES = 4              # of looking ahead
+    STRIPS = 8              # places for a strip in each stage and one in work; a power of two
+    LARGE = 32768           # orders from which more than ids is looked at: 2 MiB
+    LARGE_ACCOUNTS = 64     # with answers, from which they are looked at
 
 cdef struct Ahead:          # what is known of a command before its turn
     Book* book              # NULL: not an order's command, or for no book
     u32 hash                # of its order id
     Order* order            # which it seems to name, or NULL
     Level* level            # where a new order seems to go, or NULL
+    Again again             # of its client order id, in a machine that remembers answers
+
+cdef struct Wanted:         # lines to ask for, by all stages of a turn
+    size_t count
+    const void* at[13 * STRIP]  # of a command three in the first stage, three, six, one
 
 cdef struct Strip:
-    size_t length           # 0: there are no more commands
+    u32 length              # 0: there are no more commands
+    u32 ids                 # how many have client order ids, in a machine that remembers answers
+    const mc_command* commands
     Ahead ahead[STRIP]
+    u8 with_id[STRIP]       # which
 
 cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* command) noexcept nogil:
     """The book of an order's command; NULL when it is none, or for none."""
@@ -30,75 +42,117 @@ cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* comm
         return NULL
     return books[command.instrument - 1]
 
-cdef inline void look_at_books(Book** books, u32 books_count, const mc_command* commands,
-                               size_t count) noexcept nogil:
-    """Before the first stage, in a large machine: the books themselves."""
-    cdef size_t i
-    cdef const char* book
-    for i in range(STRIP if count > STRIP else count):
-        if commands[i].instrument - 1 < books_count:
-            book = <const char*>books[commands[i].instrument - 1]
-            mc_prefetch(book)
-            mc_prefetch(book + 64)
-            mc_prefetch(book + 128)
-            mc_prefetch(book + 192)
+cdef inline void want(Wanted* wanted, const void* at) noexcept nogil:
+    """Adds a line to those that `ask_for` asks for."""
+    wanted.at[wanted.count] = at
+    wanted.count += 1
 
-cdef inline void look_at_roots(const Strip* strip, const mc_command* commands) noexcept nogil:
-    """First stage of a large machine: where the way to a new order's level begins."""
-    cdef size_t i
-    cdef const Ladder* ladder
-    cdef u64 key
-    for i in range(strip.length):
-        if strip.ahead[i].book != NULL and commands[i].kind == NEW:
-            ladder = &strip.ahead[i].book.sides[(commands[i].side - 1) & 1]
-            key = ladder_key(ladder, commands[i].price)
-            if ladder.height > 1 and key >> 6 != ladder.hot_block:
-                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
+cdef inline Level* ladder_want(const Ladder* ladder, u64 key, Wanted* wanted) noexcept nogil:
+    """The level at a key, or where it would be, and its leaf; NULL: there is no leaf.  Reads only nodes."""
+    cdef Leaf* leaf = ladder_peek(ladder, key)
+    if leaf == NULL:
+        return NULL
+    want(wanted, leaf)
+    want(wanted, &leaf.level[key & 63])
+    return &leaf.level[key & 63]
 
-cdef inline void look_at_ids(Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, Strip* strip) noexcept nogil:
-    """First stage: a strip's books and hashes, asking for the places of its ids in their tables."""
+cdef inline void ask_for(Wanted* wanted) noexcept nogil:
+    """Each waits for the walk to its page; side by side they wait together."""
+    cdef size_t i
+    for i in range(wanted.count):
+        mc_prefetch(wanted.at[i])
+    wanted.count = 0
+
+cdef inline void look_at_repeats(const Repeats* repeats, Strip* strip,
+                                 const mc_command* commands) noexcept nogil:
+    """First stage, for client order ids: their hashes, asking for buckets and heads."""
+    cdef u32 i
+    cdef Again* again
+    for i in range(strip.length):   # which of them have one is hard to foresee
+        strip.with_id[strip.ids] = <u8>i
+        strip.ids += commands[i].client_order_id != 0
+    for i in range(strip.ids):
+        again = &strip.ahead[strip.with_id[i]].again
+        again[0] = repeats_hash(repeats, commands[strip.with_id[i]].account,
+                                commands[strip.with_id[i]].client_order_id)
+        mc_prefetch(&repeats.table.buckets[again.hash & repeats.table.mask])
+        mc_prefetch(&repeats.memory.heads[again.head])
+        if mc_unlikely(repeats.old.buckets != NULL):
+            mc_prefetch(&repeats.old.buckets[again.hash & repeats.old.mask])
+
+cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, const mc_command* commands,
+                             size_t count, const Repeats* repeats, bint large, Strip* strip,
+                             Wanted* wanted) noexcept nogil:
+    """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
     cdef size_t i
     cdef Book* book
     cdef const mc_command* command
-    strip.length = STRIP if count > STRIP else count
+    cdef u64 clients = 0
+    strip.length = STRIP if count > STRIP else <u32>count
+    strip.ids = 0
+    strip.commands = commands
     for i in range(strip.length):
         command = &commands[i]
         mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
         mc_prefetch(&(command + 3 * STRIP).instrument)
         book = book_for(books, books_count, command)
         strip.ahead[i].book = book
+        clients |= command.client_order_id
         if mc_unlikely(book == NULL):
             strip.length = i + 1
-            return
+            break
         strip.ahead[i].order = NULL
-        strip.ahead[i].hash = ids_hash(&book.ids, command.order_id)
-        ids_prefetch(&book.ids, strip.ahead[i].hash)
+        strip.ahead[i].level = NULL
+        strip.ahead[i].hash = ids_hash(ids, command.instrument, command.order_id)
+        if large:
+            want(wanted, ids_bucket(ids, strip.ahead[i].hash))
+            want(wanted, book)
+            want(wanted, <const char*>book + 64)
+        else:
+            ids_prefetch(ids, strip.ahead[i].hash)
+    if repeats != NULL and mc_unlikely(clients != 0):
+        look_at_repeats(repeats, strip, commands)
 
-cdef inline void look_at_orders(Strip* strip) noexcept nogil:
-    """Second stage: the places are there, and the orders are asked for."""
+cdef inline void look_at_accounts(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Second stage with many accounts: the accounts."""
+    cdef u32 i
+    for i in range(strip.ids):
+        mc_prefetch(&repeats.memory.accounts[
+            repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]])
+
+cdef inline void look_at_newest(const Repeats* repeats, const Strip* strip) noexcept nogil:
+    """Third stage with many accounts: the last answer of an account, which will point to another."""
+    cdef u32 i, account
+    for i in range(strip.ids):
+        account = repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]
+        mc_prefetch(&repeats.memory.answers[repeats.memory.accounts[account].newest])
+
+cdef inline void look_at_orders(const Ids* ids, Strip* strip, Wanted* wanted) noexcept nogil:
+    """Second stage of a large machine: the orders, and where the way to a new one's level begins."""
     cdef size_t i
     cdef Ahead* ahead
+    cdef const Ladder* ladder
+    cdef const mc_command* command
+    cdef u64 key
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if ahead.book != NULL:
-            ahead.order = ids_guess(&ahead.book.ids, ahead.hash)
-            mc_prefetch(ahead.order)
+        if mc_unlikely(ahead.book == NULL):
+            return
+        ahead.order = ids_guess(ids, ahead.hash)
+        want(wanted, ahead.order)
+        command = &strip.commands[i]
+        if command.kind == NEW:
+            ladder = &ahead.book.sides[(command.side - 1) & 1]
+            key = ladder_key(ladder, command.price)
+            if key >> 6 == ladder.hot_block:
+                want(wanted, ladder.hot)
+                ahead.level = &ladder.hot.level[key & 63]
+                want(wanted, ahead.level)
+            elif ladder.height > 1:
+                want(wanted, &(<Node*>ladder.root).child[place_of(key, ladder.height)])
 
-cdef inline void look_at_new(Strip* strip, const mc_command* commands) noexcept nogil:
-    """Second stage of a large machine: the levels that new orders go to."""
-    cdef size_t i
-    cdef Ladder* ladder
-    cdef Ahead* ahead
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        ahead.level = NULL
-        if ahead.book != NULL and commands[i].kind == NEW:
-            ladder = &ahead.book.sides[(commands[i].side - 1) & 1]
-            ahead.level = ladder_ask(ladder, ladder_key(ladder, commands[i].price))
-
-cdef inline void look_around(Strip* strip) noexcept nogil:
-    """Third stage of a large machine: neighbours and level of an order, the last of a level.
+cdef inline void look_at_levels(Strip* strip, Wanted* wanted) noexcept nogil:
+    """Third stage of a large machine: levels, and the neighbours of an order.
 
     What is seen here may be out of date, but is memory of the machine whatever comes.
     """
@@ -106,15 +160,28 @@ cdef inline void look_around(Strip* strip) noexcept nogil:
     cdef Ladder* ladder
     cdef Order* order
     cdef Ahead* ahead
+    cdef const mc_command* command
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if ahead.book == NULL:
+        if mc_unlikely(ahead.book == NULL):
             return
-        if ahead.level != NULL:
-            mc_prefetch(ahead.level.tail)
-        elif ahead.order != NULL:
-            order = ahead.order
-            mc_prefetch(order.prev)
-            mc_prefetch(order.next)
+        command = &strip.commands[i]
+        order = ahead.order
+        if command.kind == NEW:
+            if ahead.level == NULL:
+                ladder = &ahead.book.sides[(command.side - 1) & 1]
+                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
+        elif order != NULL:
+            want(wanted, order.prev)
+            want(wanted, order.next)
             ladder = &ahead.book.sides[(order.side - 1) & 1]
-            ladder_ask(ladder, ladder_key(ladder, order.price))
+            ladder_want(ladder, ladder_key(ladder, order.price), wanted)
+            if command.kind == AMEND:
+                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
+
+cdef inline void look_at_last(Strip* strip, Wanted* wanted) noexcept nogil:
+    """Fourth stage of a large machine: the last order of the level that another one goes to."""
+    cdef size_t i
+    for i in range(strip.length):
+        if strip.ahead[i].book != NULL and strip.ahead[i].level != NULL:
+            want(wanted, strip.ahead[i].level.tail)

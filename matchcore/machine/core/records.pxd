@@ -87,6 +87,8 @@ cdef extern from "matchcore.h" nogil:
     void mc_put_word64(void* at, u64 word)
     u32 mc_bytes_equal(u64 word, u8 tag)
     u32 mc_bytes_set(u64 word)
+    u32 mc_row_equal(const void* row, u32 tag)
+    u32 mc_row_set(const void* row)
     u64 mc_fold(u64 a, u64 b)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)

@@ -35,7 +35,7 @@ cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order,
     level.tail = order
     level.quantity += order.left
     level.orders += 1
-    ladder.weights |= <u32>(<u64>level.quantity >> 32)
+    ladder.weighty |= <u8>(<u64>level.quantity >> 62)
     if mc_unlikely(core.changes != NULL):
         emit_change(core, C_ADDED, flags, order, order.left, order.left, level)
 
@@ -72,14 +72,16 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
     order.time_in_force = command.time_in_force
     order.flags = <u8>flags
     order.instrument = book.instrument
-    ids_put(&book.ids, order, hash)
+    ids_put(&core.ids, order, hash)
+    book.orders += 1
     level_join(core, side_of(book, command.side), key, order,
                C_REPLACING if command.kind == AMEND else 0)
 
 
 cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
     """Takes an order that is in no level any more out of the id table and the pool."""
-    ids_remove(&book.ids, order, hash)
+    ids_remove(&core.ids, order, hash)
+    book.orders -= 1
     order.instrument = 0
     slots_give(&core.pool.orders, order)
 
@@ -104,7 +106,7 @@ cdef inline bint crosses(const Ladder* other, u64 limit) noexcept nogil:
 cdef inline bint overflows(Ladder* ladder, u64 key, i64 quantity, i64 leaving) noexcept nogil:
     """True if the level would hold more than 2^63 - 1 units with quantity in and leaving out."""
     cdef Level* level
-    if mc_likely((<u64>quantity >> 32 | ladder.weights) >> 30 == 0):      # the sum of two has no 64th bit
+    if mc_likely((<u64>quantity >> 62 | ladder.weighty) == 0):    # the sum of two has no 64th bit
         return False
     level = level_at(ladder, key)
     return level != NULL and level.quantity - leaving > INT64_MAX - quantity

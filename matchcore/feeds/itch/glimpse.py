@@ -1,0 +1,91 @@
+"""A snapshot over SoupBinTCP, as GLIMPSE gives it: all books of one moment, and its number."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._frames import packets
+from ._messages import Encoder
+from .directory import definition
+from .logins import Logins
+from .soup import Session, SoupServer, packet
+
+SNAPSHOT_SECONDS = 1.0  # for which one is good enough for the next who asks
+SEND_BYTES = 1 << 17
+
+
+class Moment(NamedTuple):
+    """All books at one moment: ``number`` is of the next change, ``time`` of the last one.
+
+    ``orders``: a `CHANGE` array of the resting orders as changes that add them, in the order of
+    their priority.
+    """
+
+    number: int
+    time: int
+    orders: NDArray[np.void]
+
+
+class Glimpse:
+    """Serves a snapshot to everybody who logs in, and ends his session."""
+
+    def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
+        self._host, self._port, self._logins = host, port, logins
+        self._server: SoupServer | None = None
+        self._made: tuple[float, bytes] | None = None
+
+    async def start(self, session: bytes, encoder: Encoder, moment: Callable[[], Moment]) -> None:
+        """``moment()``: the present one.  `FeedError` as `SoupFeed.start`."""
+        self._encoder, self._moment = encoder, moment
+        self._server = SoupServer(
+            self._host, self._port, self._logins(), session, lambda _: 1, self._serve
+        )
+        await self._server.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._server is not None
+        return self._server.address
+
+    def publish(self, first: int, blocks: bytes) -> None:
+        """The books have them."""
+
+    def beat(self) -> None:
+        if self._server is not None:
+            self._server.beat()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            await self._server.close()
+
+    async def _serve(self, session: Session, number: int) -> None:
+        told = memoryview(self._snapshot())
+        for at in range(0, len(told), SEND_BYTES):
+            if session.gone:
+                return
+            await session.write_when_read(bytes(told[at : at + SEND_BYTES]))
+        session.end()
+
+    def _snapshot(self) -> bytes:
+        """The packets; made at once, because the books go on whenever somebody else has a turn."""
+        now = time.monotonic()
+        if self._made is None or now - self._made[0] > SNAPSHOT_SECONDS:
+            self._made = now, snapshot(self._encoder, self._moment())
+        return self._made[1]
+
+
+def snapshot(encoder: Encoder, moment: Moment) -> bytes:
+    """Directory and orders as packets, and the message that says the number to go on with."""
+    listed = [
+        definition(at + 1, instrument, moment.time)
+        for at, instrument in enumerate(encoder.instruments.in_order())
+    ]
+    directory = b"".join(len(one).to_bytes(2, "big") + one for one in listed)
+    end = packet(b"S", b"G" + str(moment.number).encode().rjust(20))
+    return packets(directory + encoder.snapshot(moment.orders)) + end

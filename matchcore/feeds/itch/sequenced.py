@@ -1,0 +1,104 @@
+"""The stream over SoupBinTCP: every message from any number on, and then as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import closing
+
+from ...errors import MatchcoreError
+from ._frames import packets
+from .logins import Logins
+from .soup import Session, SoupServer
+from .tape import Tape
+
+REPLAY_BYTES = 1 << 17  # sent at once
+DERIVING_MAX = 2  # replays from the log at a time; the others wait
+
+Parts = Generator[tuple[int, bytes, int], None, None]  # first number, blocks, how many
+
+
+class SoupFeed:
+    """Serves the stream to everybody who logs in."""
+
+    def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
+        self._host, self._port, self._logins = host, port, logins
+        self._live: set[Session] = set()
+        self._deriving = asyncio.Semaphore(DERIVING_MAX)
+        self._server: SoupServer | None = None
+
+    async def start(self, session: bytes, tape: Tape, older: Callable[[int, int], Parts]) -> None:
+        """``older(number, bytes_max)``: messages from the log.
+
+        `FeedError` if the system refuses the port, or for a wrong file of logins.
+        """
+        self._tape, self._older = tape, older
+        self._server = SoupServer(
+            self._host, self._port, self._logins(), session, self._opened, self._serve
+        )
+        await self._server.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._server is not None
+        return self._server.address
+
+    def publish(self, first: int, blocks: bytes) -> None:
+        """One who has not read what he got before gets the rest from the tape, at his own pace."""
+        if not self._live:
+            return
+        told = packets(blocks)
+        for session in list(self._live):
+            if session.takes(len(told)) and not session.gone:
+                session.write(told)
+                continue
+            self._live.discard(session)
+            if not session.gone:
+                session.run(self._serve(session, first))
+
+    def beat(self) -> None:
+        if self._server is not None:
+            self._server.beat()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            await self._server.close()
+
+    def _opened(self, number: int) -> int | None:
+        number = number or self._tape.next
+        return number if number <= self._tape.next else None
+
+    async def _serve(self, session: Session, number: int) -> None:
+        """Sends what there is, from the log and then from memory; then the session is live.
+
+        Drops one who reads so slowly that memory has gone on without him; he may come back.
+        """
+        if number < self._tape.first:
+            number = await self._from_the_log(session, number)
+        while not session.gone:
+            blocks, count = self._tape.blocks(number, REPLAY_BYTES, REPLAY_BYTES)
+            if not count:
+                if number == self._tape.next:
+                    self._live.add(session)
+                else:
+                    session.drop()
+                return
+            number += count
+            await session.write_when_read(packets(blocks))
+
+    async def _from_the_log(self, session: Session, number: int) -> int:
+        """Sends those before the memory; returns the number to go on with."""
+        try:
+            async with self._deriving:
+                with closing(self._older(number, REPLAY_BYTES)) as parts:
+                    while number < self._tape.first and not session.gone:
+                        part = await asyncio.to_thread(next, parts, None)
+                        if part is None:
+                            break
+                        first, blocks, count = part
+                        number = first + count
+                        await session.write_when_read(packets(blocks))
+        except MatchcoreError:  # the log's beginning is archived, or the system refuses a file
+            session.end()
+        return number
