@@ -35,7 +35,6 @@ from .topics import Key, TooLarge, Topic, topic_of
 from .windows import NOTHING, Window, windows_of
 
 VERSION = 1
-FLUSH_SECONDS_MAX = 0.005  # between two writes, when there is much to do
 HELLO_INSTRUMENTS = 1000  # more are asked for over HTTP
 BACKLOG = 2048
 END_SECONDS = 2.0  # for the last bytes to everybody
@@ -79,7 +78,6 @@ class WebOutlet:
         self._topics: dict[int, dict[Key, Topic]] = {}  # by instrument
         self._pending: list[Changes] = []
         self._time = 0  # of the last change
-        self._flushed, self._cost = 0.0, 0.0  # when the last flush ended, and what it took
         self._scheduled: asyncio.Handle | None = None
         self._server: asyncio.Server | None = None
 
@@ -123,16 +121,8 @@ class WebOutlet:
         if changes.rows["kind"][-1] == DEFINED:
             self._define(int(changes.rows["instrument"][-1]))
         elif self._pending and self._scheduled is None:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        """At once, if the last flush is long past; else so that writing takes half of the time."""
-        wait = self._flushed + min(self._cost, FLUSH_SECONDS_MAX) - self._loop.time()
-        later = self._loop.call_soon if wait <= 0 else self._soon(wait)
-        self._scheduled = later(self.flush)
-
-    def _soon(self, wait: float) -> Callable[[Callable[[], None]], asyncio.Handle]:
-        return lambda call: self._loop.call_later(wait, call)
+            # In the next turn of the loop: the longer writing to all takes, the more is in a flush.
+            self._scheduled = self._loop.call_soon(self.flush)
 
     def beat(self) -> None:
         self.flush()
@@ -171,7 +161,6 @@ class WebOutlet:
             self._scheduled = None
         if not self._pending:
             return
-        started = self._loop.time()
         pending, self._pending = self._pending, []
         for topic, window in self._concerned(pending):
             frame = topic.update(window, self._time)
@@ -179,8 +168,6 @@ class WebOutlet:
                 topic.forget()
                 self._groups.send(topic, frame)
         self._write()
-        self._flushed = self._loop.time()
-        self._cost = self._flushed - started
 
     def _concerned(self, pending: list[Changes]) -> Iterable[tuple[Topic, Window]]:
         """The topics of the instruments that have changed, with their changes."""
