@@ -29,9 +29,15 @@ def run(*arguments: object) -> Result:
 
 
 def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    """As if it were not installed, whatever earlier tests have imported of it."""
-    for name in [one for one in sys.modules if one.startswith(f"{package}.")]:
-        monkeypatch.delitem(sys.modules, name)
+    """As if it were not installed, whatever earlier tests have imported of it or with it."""
+    for name, module in list(sys.modules.items()):
+        mine = name.startswith("matchcore.") and any(
+            str(getattr(value, "__module__", "")).partition(".")[0] == package
+            or getattr(value, "__name__", "") == package
+            for value in vars(module).values()
+        )
+        if mine or name.startswith(f"{package}."):
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
 
 
