@@ -133,10 +133,10 @@ class Raw:
 class Server:
     """A feed of an exchange that trades, with a line."""
 
-    def __init__(self, path: Path, **options: object) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.engine = kit.opened(path)
         kit.trade(self.engine, 300)
-        self.path, self.outlet = path, LineOutlet(Address("127.0.0.1", 0), **options)  # type: ignore[arg-type]
+        self.path, self.outlet = path, LineOutlet(Address("127.0.0.1", 0), **options)
         self.feed = Feed(path, [self.outlet])
         self.stop, self.clients = asyncio.Event(), list[Raw]()
 

@@ -236,8 +236,8 @@ def test_limits_say_which_they_are(tmp_path: Path) -> None:
     run(test())
 
 
-def slow_limits(**more: float) -> Limits:
-    return Limits(buffer_bytes=50_000, kernel_bytes=4096, **more)  # type: ignore[arg-type]
+def slow_limits(**more: Any) -> Limits:
+    return Limits(buffer_bytes=50_000, kernel_bytes=4096, **more)
 
 
 async def reluctant(served: Served) -> Client:

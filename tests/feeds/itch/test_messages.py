@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -239,9 +240,10 @@ def test_references_that_no_encoder_gives_are_refused() -> None:
 
 
 def test_only_changes_are_encoded() -> None:
-    for wrong in (np.zeros(3), [], np.zeros((2, 2), CHANGE)):
+    wrongs: tuple[Any, ...] = (np.zeros(3), [], np.zeros((2, 2), CHANGE))
+    for wrong in wrongs:
         with pytest.raises(FeedError, match="1-D array of CHANGE"):
-            encoder().blocks(wrong)  # type: ignore[arg-type]
+            encoder().blocks(wrong)
     assert encoder().blocks(np.zeros(0, CHANGE)) == b""
 
 
