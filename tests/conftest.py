@@ -19,9 +19,12 @@ def pytest_configure() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES_MAX, hard), hard))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def ctrl_c_works() -> Iterator[None]:
-    """Who runs the tests in the background may have them ignore SIGINT, and so all children."""
+    """Who runs the tests in the background may have them ignore SIGINT, and so all children.
+
+    Of the session: the fixtures of a module start children, too.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from ..errors import InvalidArgument
 from ..records.times import parse
+from .options import json_option
 from .output import failing_kindly
 
 
@@ -17,8 +19,14 @@ from .output import failing_kindly
 @click.option("--channel", "channels", multiple=True, help="May be seen; can be repeated.")
 @click.option("--symbol", "symbols", multiple=True, help="May be seen; can be repeated.")
 @click.option("--expires", metavar="TIME", help="UTC, as 2027-01-01T00:00:00Z; else never.")
+@json_option
 def feed_token_command(
-    file: Path, name: str, channels: tuple[str, ...], symbols: tuple[str, ...], expires: str | None
+    file: Path,
+    name: str,
+    channels: tuple[str, ...],
+    symbols: tuple[str, ...],
+    expires: str | None,
+    as_json: bool,
 ) -> None:
     """Add a token for NAME to the FILE of tokens, and print it, once.
 
@@ -29,10 +37,11 @@ def feed_token_command(
     """
     from ..feeds.web.tokens import add_token
 
-    with failing_kindly(False):
+    with failing_kindly(as_json):
         if expires is not None:
             try:
                 parse(expires)
             except ValueError as error:
                 raise InvalidArgument(f"--expires: {error}") from None
-        click.echo(add_token(file, name, channels, symbols, expires))
+        token = add_token(file, name, channels, symbols, expires)
+    click.echo(json.dumps({"name": name, "token": token}) if as_json else token)

@@ -35,6 +35,7 @@ COMMANDS = [
     "draw",
     "feed",
     "feed-login",
+    "feed-token",
     "follow",
     "import",
     "info",

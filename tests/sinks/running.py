@@ -62,11 +62,11 @@ class Running:
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
         running = self._process.poll() is None
-        if running:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(SECONDS_MAX)
-            finally:
-                self._process.kill()
-                self._process.wait()
-        self._said.close()
+        with self._said:
+            if running:
+                self._process.send_signal(signal.SIGINT)
+                try:
+                    self._process.wait(SECONDS_MAX)
+                finally:
+                    self._process.kill()
+                    self._process.wait()
