@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from matchcore.feeds.serving import Feed
 from matchcore.feeds.stream import Changes
@@ -58,13 +59,13 @@ class Market:
             frames.append(frame)
             send(topic, frame)
 
-        groups.send = noted  # type: ignore[method-assign]
-        for changes in self._found:
-            for piece in pieces(changes):
-                self._apply(piece, live=True)
-                self.outlet.flush()
-                yield frames
-                frames.clear()
+        with patch.object(groups, "send", noted):
+            for changes in self._found:
+                for piece in pieces(changes):
+                    self._apply(piece, live=True)
+                    self.outlet.flush()
+                    yield frames
+                    frames.clear()
 
     async def joined(self, count: int) -> None:
         """Until so many have subscribed to everything."""

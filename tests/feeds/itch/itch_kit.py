@@ -201,3 +201,10 @@ def datagram(data: bytes) -> tuple[str, int, int, list[bytes]]:
 
 
 __all__ = ["MoldPublisher", "MoldRequests", "SoupFeed"]
+
+
+def traded(path: Path, count: int) -> Path:
+    """An exchange of ANA in which so many orders were placed."""
+    with mc.Engine.open(path, instruments=[ANA], policy="os") as engine:
+        trade(engine, count)
+    return path

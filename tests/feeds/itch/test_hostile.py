@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from itch_kit import (
-    ANA,
     HOST,
     PASSWORD,
     PATIENCE,
@@ -22,7 +21,7 @@ from itch_kit import (
     logins,
     mold_socket,
     serving,
-    trade,
+    traded,
 )
 
 import matchcore as mc
@@ -32,10 +31,7 @@ from matchcore.feeds.serving import Feed
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    path = tmp_path / "e"
-    with mc.Engine.open(path, instruments=[ANA], policy="os") as engine:
-        trade(engine, 60)
-    return path
+    return traded(tmp_path / "e", 60)
 
 
 @pytest.fixture

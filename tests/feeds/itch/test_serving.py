@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from itch_kit import (
-    ANA,
     HOST,
     PATIENCE,
     SoupClient,
@@ -20,6 +19,7 @@ from itch_kit import (
     rows_of,
     serving,
     trade,
+    traded,
 )
 
 import matchcore as mc
@@ -30,10 +30,7 @@ from matchcore.records.changes import ChangeKind
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    path = tmp_path / "e"
-    with mc.Engine.open(path, instruments=[ANA], policy="os") as engine:
-        trade(engine, 300)
-    return path
+    return traded(tmp_path / "e", 300)
 
 
 def expected(directory: Path) -> list[bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from capture import Capture, tshark
-from itch_kit import ANA, HOST, SoupClient, logins, mold_socket, serving, trade
+from itch_kit import HOST, SoupClient, logins, mold_socket, serving, trade, traded
 
 import matchcore as mc
 from matchcore.feeds.itch import Glimpse, MoldPublisher, MoldRequests, SoupFeed
@@ -18,10 +18,7 @@ WARNING = 0x600000
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    path = tmp_path / "e"
-    with mc.Engine.open(path, instruments=[ANA], policy="os") as engine:
-        trade(engine, 50)
-    return path
+    return traded(tmp_path / "e", 50)
 
 
 def faults(packets: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
