@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..records.instruments import Directory
 from ..records.schema import Kind
 from .absences import Absences
 from .logins import (
+    Action,
     AlreadyThere,
     Busy,
     Forbidden,
@@ -25,6 +27,7 @@ from .logins import (
     Throttled,
     Unavailable,
     Users,
+    needed,
 )
 from .protection import Guards, relieving
 from .reports import Reports
@@ -221,9 +224,7 @@ class Desk:
             raise Unavailable(f"the engine takes no commands: {self._down}")
         at = login.forbidden(commands)
         if at >= 0:
-            row = commands[at]
-            what = f"account {row['account']}, instrument {row['instrument']}"
-            raise Forbidden(f"{login.user} has no right to this command ({what})")
+            raise Forbidden(_no_right(login, commands[at]))
         kinds = commands["kind"]
         room = PENDING_MAX if not relieving(kinds).all() else 2 * PENDING_MAX
         if self._waiting + len(commands) > room:
@@ -272,6 +273,7 @@ class Desk:
         if session is not None:
             login = self._users.renew(session.login)
             if login is None:
+                session.login = replace(session.login, may=Action(0))
                 session.drop("the user or its secret was revoked")
             else:
                 session.login = login
@@ -279,6 +281,13 @@ class Desk:
     def _is_down(self, why: str) -> None:
         if not self._down:
             self._down = why
+
+
+def _no_right(login: Login, command: np.void) -> str:
+    if not login.may & needed(int(command["kind"])):
+        return f"{login.user} may not send {Kind(command['kind']).name} commands"
+    account, instrument = int(command["account"]), int(command["instrument"])
+    return f"{login.user} has no right to account {account} in instrument {instrument}"
 
 
 def _by_session(told: NDArray[np.void]) -> Iterable[tuple[int, NDArray[np.void]]]:
