@@ -9,13 +9,14 @@ from .desk import Desk
 
 HEALTH_PATHS = ("/health", "/ready")
 TURN_SECONDS_MAX = 3.0  # three beats
+SILENT_SECONDS_MAX = 3.0  # an engine that answers no command
 
 
 def answer_of(path: str, desk: Desk, draining: bool = False) -> tuple[int, dict[str, Any]]:
     """Status of HTTP, and what is said.
 
-    /health: the event loop turns.  /ready: commands are taken, too, so that new clients should
-    come here.
+    /health: the event loop turns.  /ready: commands are taken and answered, too, so that new
+    clients should come here.
     """
     late = time.monotonic() - desk.watch.turned
     said: dict[str, Any] = {"status": "ok", "day": desk.day, "sessions": desk.connected}
@@ -25,4 +26,7 @@ def answer_of(path: str, desk: Desk, draining: bool = False) -> tuple[int, dict[
         return 503, {**said, "status": "closing"}
     if path == "/ready" and desk.why_down:
         return 503, {**said, "status": "engine down", "why": desk.why_down}
+    silent = desk.silent_seconds()
+    if path == "/ready" and silent > SILENT_SECONDS_MAX:
+        return 503, {**said, "status": "engine silent", "seconds": round(silent, 3)}
     return 200, said

@@ -190,23 +190,26 @@ def test_streams_and_commands_of_a_login_are_limited(monkeypatch: pytest.MonkeyP
 
     async def test() -> None:
         known = users(carol=Login(3, "carol", limits=limits))
-        async with gate(known=known) as here, here.stream("carol") as stream:
-            async with here.stream("carol") as second:
-                assert (await stream.hear())["type"] == "welcome"
-                assert (await second.hear())["code"] == "full"
-                for name in "abc":
-                    await entered(stream, name)
-                await stream.say("order", client_order_id="d", **NEW)
-                error = (await stream.hear())["error"]
-                assert error["code"] == "throttled" and error["retry_after_ms"] == 3_600_000
-                status, said = await here.enter("e", "buy", 1, "95.00", user="carol")
-                assert (status, said["error"]["code"]) == (429, "throttled")
-                for name in "abc":  # cancels have their own share
-                    await stream.say("cancel", client_order_id=name)
-                    assert (await stream.hear())["kind"] == "cancelled"
-                for _ in range(streams.OPS_BURST + 50):
-                    await stream.say("ping")
-                assert (await stream.until("bye"))[-1]["code"] == "too_many"
+        async with (
+            gate(known=known) as here,
+            here.stream("carol") as stream,
+            here.stream("carol") as second,
+        ):
+            assert (await stream.hear())["type"] == "welcome"
+            assert (await second.hear())["code"] == "full"
+            for name in "abc":
+                await entered(stream, name)
+            await stream.say("order", client_order_id="d", **NEW)
+            error = (await stream.hear())["error"]
+            assert error["code"] == "throttled" and error["retry_after_ms"] == 3_600_000
+            status, said = await here.enter("e", "buy", 1, "95.00", user="carol")
+            assert (status, said["error"]["code"]) == (429, "throttled")
+            for name in "abc":  # cancels have their own share
+                await stream.say("cancel", client_order_id=name)
+                assert (await stream.hear())["kind"] == "cancelled"
+            for _ in range(streams.OPS_BURST + 50):
+                await stream.say("ping")
+            assert (await stream.until("bye"))[-1]["code"] == "too_many"
 
     run(test())
 
