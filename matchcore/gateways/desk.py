@@ -273,7 +273,7 @@ class Desk:
 
     def _take(self, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
         day = self.reports.day
-        for session in self._users.follow(commands):
+        for session in self._users.follow(commands, events):
             self._changed(session)
         told = self.reports.apply(commands, events)
         self._guards.answered(commands)

@@ -173,8 +173,8 @@ class Users(Protocol):
     async def login(self, user: str, secret: str, host: str) -> Login:
         """`LoginRefused` for a wrong secret, after as long as for a right one."""
 
-    def follow(self, commands: NDArray[np.void]) -> Iterable[int]:
-        """Notes what the log's commands say of users; the sessions that they are about."""
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> Iterable[int]:
+        """Notes what the log says of users; the sessions that it is about."""
 
     def renew(self, login: Login) -> Login | None:
         """A login as it is now; None: its session must end."""
@@ -193,7 +193,7 @@ class FixedUsers:
         except KeyError:
             raise LoginRefused("wrong user or secret") from None
 
-    def follow(self, commands: NDArray[np.void]) -> Iterable[int]:
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> Iterable[int]:
         """The log says nothing of them."""
         return ()
 

@@ -76,9 +76,9 @@ class RegisteredUsers:
                 granted[slot] = found
         return session
 
-    def follow(self, commands: NDArray[np.void]) -> set[int]:
-        """Takes the entries among a log's commands; the sessions that they are about."""
-        return {self.take(entry) for entry in entries_in(commands)}
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> set[int]:
+        """Takes the entries that the log has; the sessions that they are about."""
+        return {self.take(entry) for entry in entries_in(commands, events)}
 
     def _user(self, session: int, user: User | None) -> None:
         before = self.users.pop(session, None)
