@@ -80,6 +80,38 @@ cdef extern from "matchcore.h" nogil:
         i64 price
         i64 quantity
         i64 orders
+
+    ctypedef struct mc_report:
+        u64 number
+        u64 sequence
+        i64 time
+        u64 order_id
+        u64 client_order_id
+        u64 client_order_tail
+        u64 original_id
+        u64 original_tail
+        u64 account
+        i64 price
+        i64 quantity
+        i64 filled
+        i64 left
+        i64 last_price
+        i64 last_quantity
+        u64 trade_id
+        u64 turnover
+        i64 turnover_high
+        u32 instrument
+        u32 session
+        u32 part
+        u32 day
+        u8 kind
+        u8 status
+        u8 side
+        u8 order_type
+        u8 time_in_force
+        u8 reason
+        u8 field
+        u8 flags
     # generated: end
 
     u32 mc_word32(const void* at)
@@ -210,10 +242,37 @@ cdef enum ChangeKind:
 cdef enum ChangeFlag:
     C_REPLACING = 1
 
+cdef enum ReportKind:
+    P_NEW = 1
+    P_TRADE = 2
+    P_CANCELLED = 3
+    P_REPLACED = 4
+    P_REJECTED = 5
+    P_CANCEL_REJECTED = 6
+    P_REPLACE_REJECTED = 7
+    P_MASS_CANCELLED = 8
+    P_MASS_CANCEL_REJECTED = 9
+    P_REPEATED = 10
+
+cdef enum OrderStatus:
+    O_NEW = 1
+    O_PARTLY_FILLED = 2
+    O_FILLED = 3
+    O_CANCELLED = 4
+    O_REJECTED = 5
+    O_EXPIRED = 6
+
+cdef enum ReportFlag:
+    P_MAKER = 1
+    P_POST_ONLY = 2
+    P_UNSOLICITED = 4
+    P_COPY = 8
+
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
     REPEATABLE_KINDS = 0x3e
+    NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
     RESTING_TYPES = 0x2
@@ -221,6 +280,7 @@ cdef enum:
     RESTING_TIFS = 0x6
     DAY_TIFS = 0x4
     ORDER_EVENTS = 0x3e
+    OPEN_STATUSES = 0x6
     EVERY_SIDE = 0x6
     EVERY_ORDERTYPE = 0x6
     EVERY_TIMEINFORCE = 0x1e
