@@ -234,7 +234,7 @@ class ChangeFlag(IntFlag):
 
 
 class ReportKind(IntEnum):
-    """What a report tells a session: of one of its orders, or of a request of its own."""
+    """What an execution report tells a session (docs/gateways/reports.md)."""
 
     NEW = 1
     TRADE = 2
@@ -249,8 +249,9 @@ class ReportKind(IntEnum):
 
 
 class OrderStatus(IntEnum):
-    """Where an order stands after a report; EXPIRED: the end of its day cancelled it."""
+    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
 
+    NONE = 0
     NEW = 1
     PARTLY_FILLED = 2
     FILLED = 3
@@ -266,8 +267,8 @@ OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
 class ReportFlag(IntFlag):
     """Bits of a report's ``flags``.
 
-    MAKER: the order rested when it traded; POST_ONLY: of the order; UNSOLICITED: no request of
-    this session caused it; COPY: for the session that asked, the order is another session's.
+    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
+    for the session that asked, of an order of another session.
     """
 
     MAKER = 1
@@ -439,8 +440,8 @@ REPORT_RECORD = Record(
 )
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
-    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, ORDER_RECORD, LEVEL_RECORD,
-    REPORT_RECORD, ANSWER_RECORD,
+    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, REPORT_RECORD, ORDER_RECORD,
+    LEVEL_RECORD, ANSWER_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -455,9 +456,9 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     Field: "F_",
     ChangeKind: "C_",
     ChangeFlag: "C_",
-    ReportKind: "P_",
-    OrderStatus: "O_",
-    ReportFlag: "P_",
+    ReportKind: "REPORT_",
+    OrderStatus: "STATUS_",
+    ReportFlag: "REPORT_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {

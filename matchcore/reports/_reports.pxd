@@ -6,5 +6,5 @@ cdef class Reports:
     cdef Orders orders
     cdef bint busy
 
-    cdef bint find_order(self, u64 account, u64 client_order_id, u64 tail, u64* order_id,
-                         u32* instrument) noexcept nogil
+    cdef bint find_order(self, u64 account, u64 client_order_id, u64 tail, u32* instrument,
+                         u64* order_id) noexcept nogil

@@ -25,7 +25,8 @@ from .limits import REMEMBERED, remembered_limit
 cdef class Reports:
     """What sessions are told of their orders: a function of commands and events, in log order.
 
-    Begins where the log begins.  ``remembered``: how many finished orders, and client order ids
+    Begins with the first command that it is given, which should be the log's first: of orders that
+    were entered before it nothing is known.  ``remembered``: how many finished orders, and client order ids
     that an amend has replaced, stay known to `find` and `status`.  About 230 bytes each; memory is
     taken as they come.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
     thread at a time may use it.
@@ -112,35 +113,35 @@ cdef class Reports:
         if not fine:
             raise MemoryError("reports: no memory for commands under way")
 
-    cdef bint find_order(self, u64 account, u64 client_order_id, u64 tail, u64* order_id,
-                         u32* instrument) noexcept nogil:
+    cdef bint find_order(self, u64 account, u64 client_order_id, u64 tail, u32* instrument,
+                         u64* order_id) noexcept nogil:
         """As `find`, into the two; false if there is none."""
         cdef const Pending* pending = pending_find(&self.orders, account, client_order_id, tail)
         cdef const Order* order
         cdef u32 name
         if pending != NULL:
-            order_id[0], instrument[0] = pending.order_id, pending.instrument
+            instrument[0], order_id[0] = pending.instrument, pending.order_id
             return True
         name = name_find(&self.orders, account, client_order_id, tail)
         if name == 0:
             return False
         order = order_at(&self.orders, name_at(&self.orders, name).order)
-        order_id[0], instrument[0] = order.order_id, order.instrument
+        instrument[0], order_id[0] = order.instrument, order.order_id
         return True
 
     def find(self, account, client_order_id, tail=0):
-        """(order id, instrument) of the newest order with this name, also under way; or None.
+        """(instrument, order id) of the newest order with this name, also under way; or None.
 
-        An order has the client order ids of its NEW and of each amend of it.  O(1).
+        An order has the client order ids of its NEW and of each amend and cancel of it.  O(1).
         """
         cdef u64 order_id
         cdef u32 instrument
-        if not self.find_order(account, client_order_id, tail, &order_id, &instrument):
+        if not self.find_order(account, client_order_id, tail, &instrument, &order_id):
             return None
-        return order_id, instrument
+        return instrument, order_id
 
     def status(self, account, client_order_id, tail=0):
-        """The present state of the newest order with this name, as a `REPORT` row; or None.
+        """The present state of the newest order with this name, as a `REPORT` array of length 1; or None.
 
         Kind and number are 0; sequence, time and reason are those of its last report.  Orders
         under way have no state.  O(1).
@@ -206,7 +207,7 @@ cdef object state(const Orders* orders, u32 number):
     PyObject_GetBuffer(row, &made, PyBUF_WRITABLE)
     set_state(<mc_report*>made.buf, order_at(orders, number), orders.day)
     PyBuffer_Release(&made)
-    return row[0]
+    return row
 
 
 cdef object refusal(Fault fault, u64 sequence):

@@ -39,7 +39,6 @@ REFUSALS = {
     Kind.REDUCE: ReportKind.REPLACE_REJECTED,
     Kind.MASS_CANCEL: ReportKind.MASS_CANCEL_REJECTED,
 }
-ORDER_REFUSALS = frozenset(REFUSALS.values()) - {ReportKind.MASS_CANCEL_REJECTED}
 CARRIED = (
     "order_id", "account", "price", "instrument", "side", "order_type", "time_in_force",
 )  # fmt: skip
@@ -120,6 +119,8 @@ class Reports:
         self._out = []
         said = deque(rows_of(events))
         for command in rows_of(commands):
+            if said and not self.sequence:
+                self.sequence = said[0]["sequence"] - 1  # begins with the first that it is given
             if not said or said[0]["sequence"] != self.sequence + 1:
                 raise ReportsError(f"sequence {self.sequence + 1}: its events do not follow")
             self.sequence += 1
@@ -150,7 +151,7 @@ class Reports:
                     self._refused(command, event, head)
                 case EventKind.MASS_CANCELLED:
                     more = {name: event[name] for name in ("instrument", "account", "side")}
-                    more["quantity"] = event["quantity"]
+                    more["last_quantity"] = event["quantity"]
                     self._answer(ReportKind.MASS_CANCELLED, command, head | more)
                 case EventKind.DAY_ENDED if event["instrument"] == 0:
                     self.day += 1
@@ -164,37 +165,24 @@ class Reports:
         self._orders[order.values["instrument"], order.values["order_id"]] = order
         self._open[id(order)] = order
         self._name(order)
-        self._told(order, head)
         self._of_order(ReportKind.NEW, order, order.session, head)
         return order
 
     def _amended(self, command: Row, event: Row, head: Row) -> Order:
         order = self._known(event)
-        before, name = order.name, name_of(command)
         order.values["price"], order.left = event["price"], event["left"]
-        if command["client_order_id"] and name != before and name[0] == before[0]:
-            if command["session"] == order.session:
-                if order.entry:
-                    self._remember(order.entry)
-                order.name = name
-                self._name(order)
-            else:
-                self._names[name] = Entry(name, order)
-                self._remember(self._names[name])
-        self._told(order, head)
-        self._asked(ReportKind.REPLACED, order, before, command, head)
+        self._asked(ReportKind.REPLACED, order, command, head)
         return order
 
     def _traded(self, taker: Order | None, event: Row, head: Row) -> None:
         maker = self._known(event)
         if taker is None:
             raise ReportsError(f"sequence {self.sequence}: a trade without its order")
-        for order, flag in ((taker, 0), (maker, ReportFlag.MAKER)):
+        for order, flag in ((maker, ReportFlag.MAKER), (taker, 0)):
             order.filled += event["quantity"]
             order.left -= event["quantity"]
             order.turnover += event["price"] * event["quantity"]
             order.status = OrderStatus.PARTLY_FILLED if order.left else OrderStatus.FILLED
-            self._told(order, head)
             last = {
                 "last_price": event["price"],
                 "last_quantity": event["quantity"],
@@ -209,11 +197,10 @@ class Reports:
         ended = event["reason"] == Reason.END_OF_DAY
         order.status = OrderStatus.EXPIRED if ended else OrderStatus.CANCELLED
         order.reason = head["reason"] = event["reason"]
-        self._told(order, head)
         if command["kind"] in (Kind.CANCEL, Kind.REDUCE):
-            self._asked(ReportKind.CANCELLED, order, order.name, command, head)
+            self._asked(ReportKind.CANCELLED, order, command, head)
         else:
-            flag = ReportFlag.UNSOLICITED
+            flag = 0 if command["kind"] == Kind.NEW else ReportFlag.UNSOLICITED
             self._of_order(ReportKind.CANCELLED, order, order.session, head, flag)
         self._done(order)
 
@@ -223,14 +210,14 @@ class Reports:
             return
         head |= {"reason": event["reason"], "field": event["field"]}
         named = {name: command[name] for name in ("order_id", "instrument", "account", "side")}
-        row = named | {"status": OrderStatus.REJECTED} if kind in ORDER_REFUSALS else named
+        row = named
         if command["kind"] == Kind.NEW:
             order = self._enter(command, command["order_id"], command["quantity"])
             order.status = OrderStatus.REJECTED
             order.reason, order.field = event["reason"], event["field"]
             row = order.row()
             if command["client_order_id"] and order.name not in self._names:
-                self._told(order, head)
+                order.sequence, order.time = head["sequence"], head["time"]
                 self._name(order)
                 self._done(order)
         elif command["kind"] in ORDER_KINDS:
@@ -247,10 +234,11 @@ class Reports:
 
     # ------------------------------------------------------------------ reports out
 
-    def _asked(
-        self, kind: ReportKind, order: Order, before: Name, command: Row, head: Row
-    ) -> None:
+    def _asked(self, kind: ReportKind, order: Order, command: Row, head: Row) -> None:
         """To the order's session, and to the one that asked if it is another."""
+        before = order.name
+        if command["client_order_id"] and name_of(command) != before:
+            self._renamed(order, command)
         answer = head | original(before)
         if command["client_order_id"]:
             answer |= answered(command)
@@ -260,9 +248,24 @@ class Reports:
             self._of_order(kind, order, order.session, head, ReportFlag.UNSOLICITED)
             self._of_order(kind, order, command["session"], answer, ReportFlag.COPY)
 
+    def _renamed(self, order: Order, command: Row) -> None:
+        """A request of its account gives an order a name; its present one only of its session."""
+        name = name_of(command)
+        if name[0] != order.name[0]:
+            return
+        if command["session"] != order.session:
+            self._names[name] = Entry(name, order)
+            self._remember(self._names[name])
+            return
+        if order.entry:
+            self._remember(order.entry)
+        order.name = name
+        self._name(order)
+
     def _of_order(
         self, kind: ReportKind, order: Order, session: int, more: Row, flag: int = 0
     ) -> None:
+        order.sequence, order.time = more["sequence"], more["time"]
         _, client, tail = order.name
         row = order.row() | {"client_order_id": client, "client_order_tail": tail} | more
         self._say(kind, session, row | {"flags": row["flags"] | flag})
@@ -291,9 +294,6 @@ class Reports:
                 f" {event['instrument']} is not known; reports need the log from its beginning"
             )
         return order
-
-    def _told(self, order: Order, head: Row) -> None:
-        order.sequence, order.time = head["sequence"], head["time"]
 
     def _name(self, order: Order) -> None:
         order.entry = None
@@ -336,34 +336,33 @@ class Reports:
         name = account, client_order_id, tail
         order_id, instrument, count = self._pending.get(name, (0, 0, 0))
         if count > max(0, self._pended - PENDING_MAX):
-            return order_id, instrument
+            return instrument, order_id
         entry = self._names.get(name)
         if entry is None:
             return None
-        return entry.order.values["order_id"], entry.order.values["instrument"]
+        return entry.order.values["instrument"], entry.order.values["order_id"]
 
-    def status(self, account: int, client_order_id: int, tail: int = 0) -> np.void | None:
+    def status(self, account: int, client_order_id: int, tail: int = 0) -> NDArray[np.void] | None:
         entry = self._names.get((account, client_order_id, tail))
         return None if entry is None else self._state(entry.order)
 
-    def order(self, instrument: int, order_id: int) -> np.void | None:
+    def order(self, instrument: int, order_id: int) -> NDArray[np.void] | None:
         order = self._orders.get((instrument, order_id))
         return None if order is None else self._state(order)
 
     def open_orders(self, account: int) -> NDArray[np.void]:
         rows = [self._state(one) for one in self._open.values() if one.values["account"] == account]
-        return np.array(rows, REPORT)
+        return np.concatenate([np.empty(0, REPORT), *rows])
 
     def last(self, session: int) -> int:
         return self._last.get(session, 0)
 
-    def _state(self, order: Order) -> np.void:
+    def _state(self, order: Order) -> NDArray[np.void]:
         _, client, tail = order.name
         row = order.row() | {"client_order_id": client, "client_order_tail": tail}
         row |= {name: getattr(order, name) for name in ("session", "sequence", "time")}
         row |= {"reason": order.reason, "field": order.field, "day": self.day}
-        state: np.void = np.frombuffer(report_bytes(row), REPORT)[0]
-        return state
+        return np.frombuffer(bytearray(report_bytes(row)), REPORT)
 
 
 def name_of(command: Row) -> Name:

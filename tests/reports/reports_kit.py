@@ -77,7 +77,7 @@ class Pair:
             assert self.fast.last(session) == self.slow.last(session)
 
 
-def same(one: np.void | None, other: np.void | None) -> bool:
+def same(one: NDArray[np.void] | None, other: NDArray[np.void] | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.tobytes() == other.tobytes()

@@ -65,22 +65,6 @@ cdef extern from "matchcore.h" nogil:
         u16 flags
         u32 reserved
 
-    ctypedef struct mc_order:
-        u64 order_id
-        u64 client_order_id
-        u64 account
-        i64 price
-        i64 quantity
-        u8 side
-        u8 time_in_force
-        u16 flags
-        u32 reserved
-
-    ctypedef struct mc_level:
-        i64 price
-        i64 quantity
-        i64 orders
-
     ctypedef struct mc_report:
         u64 number
         u64 sequence
@@ -112,6 +96,22 @@ cdef extern from "matchcore.h" nogil:
         u8 reason
         u8 field
         u8 flags
+
+    ctypedef struct mc_order:
+        u64 order_id
+        u64 client_order_id
+        u64 account
+        i64 price
+        i64 quantity
+        u8 side
+        u8 time_in_force
+        u16 flags
+        u32 reserved
+
+    ctypedef struct mc_level:
+        i64 price
+        i64 quantity
+        i64 orders
     # generated: end
 
     u32 mc_word32(const void* at)
@@ -243,30 +243,31 @@ cdef enum ChangeFlag:
     C_REPLACING = 1
 
 cdef enum ReportKind:
-    P_NEW = 1
-    P_TRADE = 2
-    P_CANCELLED = 3
-    P_REPLACED = 4
-    P_REJECTED = 5
-    P_CANCEL_REJECTED = 6
-    P_REPLACE_REJECTED = 7
-    P_MASS_CANCELLED = 8
-    P_MASS_CANCEL_REJECTED = 9
-    P_REPEATED = 10
+    REPORT_NEW = 1
+    REPORT_TRADE = 2
+    REPORT_CANCELLED = 3
+    REPORT_REPLACED = 4
+    REPORT_REJECTED = 5
+    REPORT_CANCEL_REJECTED = 6
+    REPORT_REPLACE_REJECTED = 7
+    REPORT_MASS_CANCELLED = 8
+    REPORT_MASS_CANCEL_REJECTED = 9
+    REPORT_REPEATED = 10
 
 cdef enum OrderStatus:
-    O_NEW = 1
-    O_PARTLY_FILLED = 2
-    O_FILLED = 3
-    O_CANCELLED = 4
-    O_REJECTED = 5
-    O_EXPIRED = 6
+    STATUS_NONE = 0
+    STATUS_NEW = 1
+    STATUS_PARTLY_FILLED = 2
+    STATUS_FILLED = 3
+    STATUS_CANCELLED = 4
+    STATUS_REJECTED = 5
+    STATUS_EXPIRED = 6
 
 cdef enum ReportFlag:
-    P_MAKER = 1
-    P_POST_ONLY = 2
-    P_UNSOLICITED = 4
-    P_COPY = 8
+    REPORT_MAKER = 1
+    REPORT_POST_ONLY = 2
+    REPORT_UNSOLICITED = 4
+    REPORT_COPY = 8
 
 # Sets of codes: bit n stands for code n.
 cdef enum:

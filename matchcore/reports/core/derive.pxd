@@ -41,7 +41,7 @@ cdef inline mc_report* report_begin(Telling* telling, u8 kind, u32 session) noex
     cdef mc_report* report = telling.at
     telling.at += 1
     memset(report, 0, sizeof(mc_report))
-    if kind != P_REPEATED:
+    if kind != REPORT_REPEATED:
         report.number = next_number(telling.orders, session)
         telling.is_starved |= report.number == 0
     report.sequence = telling.orders.sequence
@@ -79,20 +79,43 @@ cdef inline mc_report* tell_order(Telling* telling, u8 kind, Order* order, u32 s
     order.sequence, order.time = report.sequence, report.time
     return report
 
-cdef inline void tell_asked(Telling* telling, u8 kind, Order* order, u64 original_id,
-                            u64 original_tail, u8 reason) noexcept nogil:
+cdef inline Fault tell_asked(Telling* telling, u8 kind, u32 number, u8 reason) noexcept nogil:
     """To the order's session, and to the one that asked if it is another."""
     cdef const mc_command* command = telling.command
-    cdef mc_report* report = tell_order(telling, kind, order, order.session)
+    cdef Order* order = order_at(telling.orders, number)
+    cdef u64 original_id = order.client_order_id, original_tail = order.client_order_tail
+    cdef mc_report* report
+    if (command.client_order_id and command.account == order.account
+            and (command.client_order_id != original_id
+                 or command.client_order_tail != original_tail)
+            and not rename(telling, number)):
+        return NO_MEMORY
+    report = tell_order(telling, kind, order, order.session)
     report.reason = reason
     if command.session != order.session:
-        report.flags |= P_UNSOLICITED
+        report.flags |= REPORT_UNSOLICITED
         report = tell_order(telling, kind, order, command.session)
-        report.flags |= P_COPY
+        report.flags |= REPORT_COPY
         report.reason = reason
     report.original_id, report.original_tail = original_id, original_tail
     if command.client_order_id:
         set_answer(report, command)
+    return FINE
+
+cdef inline bint rename(Telling* telling, u32 number) noexcept nogil:
+    """A request of its account gives an order a name; its present one only of its session."""
+    cdef Orders* orders = telling.orders
+    cdef const mc_command* command = telling.command
+    cdef Order* order = order_at(orders, number)
+    cdef u32 alias
+    if command.session == order.session:
+        if order.name:
+            remember(orders, order.name * 2 + IS_NAME)
+        return give_name(orders, number, command.client_order_id, command.client_order_tail)
+    alias = name_give(orders, number, command.client_order_id, command.client_order_tail)
+    if alias:
+        remember(orders, alias * 2 + IS_NAME)
+    return alias != 0
 
 cdef inline u32 enter(Telling* telling, u64 order_id, i64 quantity) noexcept nogil:
     """An order as its command describes it; 0 when there is no memory."""
@@ -108,8 +131,8 @@ cdef inline u32 enter(Telling* telling, u64 order_id, i64 quantity) noexcept nog
     order.price, order.left, order.instrument = command.price, quantity, command.instrument
     order.side, order.order_type = command.side, command.order_type
     order.time_in_force = command.time_in_force
-    order.flags = P_POST_ONLY if command.flags & POST_ONLY else 0
-    order.status = O_NEW
+    order.flags = REPORT_POST_ONLY if command.flags & POST_ONLY else 0
+    order.status = STATUS_NEW
     return number
 
 cdef inline bint give_name(Orders* orders, u32 number, u64 client_order_id, u64 tail) noexcept nogil:
@@ -128,33 +151,15 @@ cdef inline Fault tell_accepted(Telling* telling, const mc_event* event) noexcep
     order_open(orders, number)
     if not give_name(orders, number, command.client_order_id, command.client_order_tail):
         return NO_MEMORY
-    tell_order(telling, P_NEW, order_at(orders, number), command.session)
+    tell_order(telling, REPORT_NEW, order_at(orders, number), command.session)
     telling.taker = number
     return FINE
 
 cdef inline Fault tell_amended(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
-    cdef Orders* orders = telling.orders
-    cdef const mc_command* command = telling.command
-    cdef Order* order = order_at(orders, number)
-    cdef u64 original_id = order.client_order_id, original_tail = order.client_order_tail
-    cdef u32 alias
+    cdef Order* order = order_at(telling.orders, number)
     order.price, order.left = event.price, event.left
-    if (command.client_order_id and command.account == order.account
-            and (command.client_order_id != original_id
-                 or command.client_order_tail != original_tail)):
-        if command.session == order.session:
-            if order.name:
-                remember(orders, order.name * 2 + IS_NAME)
-            if not give_name(orders, number, command.client_order_id, command.client_order_tail):
-                return NO_MEMORY
-        else:
-            alias = name_give(orders, number, command.client_order_id, command.client_order_tail)
-            if alias == 0:
-                return NO_MEMORY
-            remember(orders, alias * 2 + IS_NAME)
-    tell_asked(telling, P_REPLACED, order, original_id, original_tail, 0)
     telling.taker = number
-    return FINE
+    return tell_asked(telling, REPORT_REPLACED, number, 0)
 
 cdef inline void tell_trade(Telling* telling, u32 number, const mc_event* event, u8 flag) noexcept nogil:
     cdef Order* order = order_at(telling.orders, number)
@@ -162,37 +167,39 @@ cdef inline void tell_trade(Telling* telling, u32 number, const mc_event* event,
     order.filled = total(order.filled, event.quantity)
     order.left -= event.quantity
     mc_add_product(&order.turnover, &order.turnover_high, event.price, event.quantity)
-    order.status = O_PARTLY_FILLED if order.left else O_FILLED
-    report = tell_order(telling, P_TRADE, order, order.session)
+    order.status = STATUS_PARTLY_FILLED if order.left else STATUS_FILLED
+    report = tell_order(telling, REPORT_TRADE, order, order.session)
     report.flags |= flag
     report.last_price, report.last_quantity = event.price, event.quantity
     report.trade_id = event.trade_id
     if order.left == 0:
         order_done(telling.orders, number)
 
-cdef inline void tell_cancelled(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
+cdef inline Fault tell_cancelled(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
     cdef Order* order = order_at(telling.orders, number)
+    cdef u8 asked = telling.command.kind
     cdef mc_report* report
-    order.status = O_EXPIRED if event.reason == R_END_OF_DAY else O_CANCELLED
+    cdef Fault fault = FINE
+    order.status = STATUS_EXPIRED if event.reason == R_END_OF_DAY else STATUS_CANCELLED
     order.reason = event.reason
-    if telling.command.kind == CANCEL or telling.command.kind == REDUCE:
-        tell_asked(telling, P_CANCELLED, order, order.client_order_id, order.client_order_tail,
-                   event.reason)
+    if asked == CANCEL or asked == REDUCE:
+        fault = tell_asked(telling, REPORT_CANCELLED, number, event.reason)
     else:
-        report = tell_order(telling, P_CANCELLED, order, order.session)
-        report.flags |= P_UNSOLICITED
+        report = tell_order(telling, REPORT_CANCELLED, order, order.session)
+        report.flags |= 0 if asked == NEW else REPORT_UNSOLICITED
         report.reason = event.reason
     order_done(telling.orders, number)
+    return fault
 
 cdef inline u8 refusal_of(u8 kind) noexcept nogil:
     """What a session is told of a refused command; 0: nothing."""
     if kind == NEW:
-        return P_REJECTED
+        return REPORT_REJECTED
     if kind == CANCEL:
-        return P_CANCEL_REJECTED
+        return REPORT_CANCEL_REJECTED
     if kind == AMEND or kind == REDUCE:
-        return P_REPLACE_REJECTED
-    return P_MASS_CANCEL_REJECTED if kind == MASS_CANCEL else 0
+        return REPORT_REPLACE_REJECTED
+    return REPORT_MASS_CANCEL_REJECTED if kind == MASS_CANCEL else 0
 
 cdef inline Fault tell_refused(Telling* telling, const mc_event* event) noexcept nogil:
     cdef Orders* orders = telling.orders
@@ -206,18 +213,17 @@ cdef inline Fault tell_refused(Telling* telling, const mc_event* event) noexcept
     report = report_begin(telling, kind, command.session)
     report.order_id, report.instrument = command.order_id, command.instrument
     report.account, report.side = command.account, command.side
-    report.status = 0 if kind == P_MASS_CANCEL_REJECTED else O_REJECTED
     if command.kind == NEW:
         number = enter(telling, command.order_id, command.quantity)
         if number == 0:
             return NO_MEMORY
         order = order_at(orders, number)
-        order.status, order.reason, order.field = O_REJECTED, event.reason, event.field
+        order.status, order.reason, order.field = STATUS_REJECTED, event.reason, event.field
         order.sequence, order.time = report.sequence, report.time
         set_order(report, order)
         if not keep_refused(orders, number):
             return NO_MEMORY
-    elif kind != P_MASS_CANCEL_REJECTED:
+    elif kind != REPORT_MASS_CANCEL_REJECTED:
         number = order_find(orders, command.instrument, command.order_id)
         order = order_at(orders, number)
         if number and (command.account == 0 or command.account == order.account):
@@ -256,23 +262,22 @@ cdef inline Fault tell_event(Telling* telling, const mc_event* event) noexcept n
         if event.kind == AMENDED:
             return tell_amended(telling, number, event)
         if event.kind == CANCELLED:
-            tell_cancelled(telling, number, event)
-        else:
-            if telling.taker == 0:
-                return LONE_TRADE
-            tell_trade(telling, telling.taker, event, 0)
-            tell_trade(telling, number, event, P_MAKER)
+            return tell_cancelled(telling, number, event)
+        if telling.taker == 0:
+            return LONE_TRADE
+        tell_trade(telling, number, event, REPORT_MAKER)
+        tell_trade(telling, telling.taker, event, 0)
     elif event.kind == MASS_CANCELLED:
-        report = report_begin(telling, P_MASS_CANCELLED, command.session)
+        report = report_begin(telling, REPORT_MASS_CANCELLED, command.session)
         report.instrument, report.account, report.side = event.instrument, event.account, event.side
-        report.quantity = event.quantity
+        report.last_quantity = event.quantity
         set_answer(report, command)
     elif event.kind == DAY_ENDED and event.instrument == 0:
         orders.day += 1
         orders.counters_used = 0
         memset(orders.counters, 0, counters_size(orders))
     elif event.kind == REPEATED:
-        report = report_begin(telling, P_REPEATED, command.session)
+        report = report_begin(telling, REPORT_REPEATED, command.session)
         report.order_id, report.instrument = command.order_id, command.instrument
         report.account, report.side = command.account, command.side
         report.trade_id = event.trade_id
@@ -287,6 +292,8 @@ cdef inline Fault tell(Orders* orders, const mc_command* commands, size_t count,
     cdef Fault fault = FINE
     cdef bint again
     cdef size_t i
+    if orders.sequence == 0 and events:
+        orders.sequence = event.sequence - 1    # begins with the first that it is given
     telling.orders = orders
     telling.at = at[0]
     telling.is_starved = False
