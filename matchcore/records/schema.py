@@ -19,7 +19,7 @@ from typing import Any
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
-RULES_LATEST = 1
+RULES_LATEST = 2
 
 # ---------------------------------------------------------------------- codes of commands
 
@@ -231,6 +231,44 @@ class ChangeFlag(IntFlag):
     REPLACING = 1
 
 
+class ReportKind(IntEnum):
+    """What an execution report tells a session (docs/gateways/reports.md)."""
+
+    NEW = 1
+    TRADE = 2
+    CANCELLED = 3
+    REPLACED = 4
+    REJECTED = 5
+    CANCEL_REJECTED = 6
+    REPLACE_REJECTED = 7
+    MASS_CANCELLED = 8
+    MASS_CANCEL_REJECTED = 9
+    REPEATED = 10
+
+
+class OrderStatus(IntEnum):
+    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
+
+    NONE = 0
+    NEW = 1
+    PARTLY_FILLED = 2
+    FILLED = 3
+    CANCELLED = 4
+    REJECTED = 5
+    EXPIRED = 6
+
+
+class ReportFlag(IntFlag):
+    """Bits of a report's ``flags``.
+
+    MAKER: of a trade, that the order rested.  UNSOLICITED: its owner did not ask for it.
+    """
+
+    MAKER = 1
+    POST_ONLY = 2
+    UNSOLICITED = 4
+
+
 class Status(str, Enum):
     """Status of an order after a command; DONE: the command was not about one order."""
 
@@ -338,7 +376,8 @@ COMMAND_RECORD = Record(
     96,
     "time:i64 order_id:u64 client_order_id:u64 account:u64 price:i64 stop_price:i64 quantity:i64"
     " display_quantity:i64 expiry:i64 instrument:u32 kind:u8 side:u8 order_type:u8"
-    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 reserved_wide:u32 reserved_long:u64",
+    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 session:u32"
+    " client_order_tail:u64",
 )
 #: Fields of a command that no rule uses yet -> the field that a refusal of them names.
 LATER_FIELDS = {
@@ -347,9 +386,9 @@ LATER_FIELDS = {
     "expiry": Field.EXPIRY,
     "self_trade": Field.SELF_TRADE,
     "reserved": Field.RESERVED,
-    "reserved_wide": Field.RESERVED,
-    "reserved_long": Field.RESERVED,
 }
+#: Fields that no rule reads since version 2, and that version 1 refuses like those above.
+FOLLOWER_FIELDS = {"session": Field.RESERVED, "client_order_tail": Field.RESERVED}
 INSTRUMENT_RECORD = Record(
     "INSTRUMENT",
     "",
@@ -381,10 +420,20 @@ CHANGE_RECORD = Record(
     " left:i64 level_quantity:i64 level_orders:u32 instrument:u32 kind:u8 side:u8 flags:u16"
     " reserved:u32",
 )
+REPORT_RECORD = Record(
+    "REPORT",
+    "mc_report",
+    168,
+    "number:u64 sequence:u64 time:i64 order_id:u64 client_order_id:u64 client_order_tail:u64"
+    " original_id:u64 original_tail:u64 account:u64 price:i64 quantity:i64 filled:i64 left:i64"
+    " last_price:i64 last_quantity:i64 trade_id:u64 turnover:u64 turnover_high:i64 instrument:u32"
+    " session:u32 part:u32 day:u32 kind:u8 status:u8 side:u8 order_type:u8 time_in_force:u8"
+    " reason:u8 field:u8 flags:u8",
+)
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
-    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, ORDER_RECORD, LEVEL_RECORD,
-    ANSWER_RECORD,
+    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, REPORT_RECORD, ORDER_RECORD,
+    LEVEL_RECORD, ANSWER_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -399,6 +448,9 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     Field: "F_",
     ChangeKind: "C_",
     ChangeFlag: "C_",
+    ReportKind: "REPORT_",
+    OrderStatus: "STATUS_",
+    ReportFlag: "REPORT_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {

@@ -22,7 +22,7 @@ FLOORS = {
     2: {"_book", "machine", "capi"},
     4: {"journal"},
     5: {"engine", "operations"},
-    6: {"sinks", "importers", "analysis", "feeds"},
+    6: {"sinks", "importers", "analysis", "feeds", "gateways"},
     7: {"bench", "torture"},
     8: {"cli"},
     9: {"__init__", "__main__"},
