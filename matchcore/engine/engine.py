@@ -198,6 +198,8 @@ class Engine(Reads, Calls, Living):
         `Engine` lists the other arguments.
         """
         wanted, driven = distinct(instruments), machine_class(machine)(reserve)
+        if log is not None and not log.sequence:
+            driven.begin_under(log.rules)
         for frame in log.frames() if log is not None else ():
             replay(driven, frame)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
@@ -490,8 +492,6 @@ class Engine(Reads, Calls, Living):
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
-            if not self.sequence:
-                self.upgrade_rules()
             self.recovery.note_rules(self._machine)
             self._add_missing(wanted)  # last: what is refused has added none
         except BaseException:

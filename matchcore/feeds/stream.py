@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
-from ..engine.recovery import look, upgrade
+from ..engine.recovery import follow_rules, look, upgrade
 from ..errors import FeedError, LogDamaged
 from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, segments_of
 from ..machine import machine_class
@@ -179,6 +179,7 @@ class Stream(Closing):
         """What the log has now; nothing if it has nothing new.  Take all of it."""
         for _, frames in groupby(self._frames(), attrgetter("epoch")):
             for batch in batches(frames, BUNDLE_COMMANDS):
+                follow_rules(self.machine, batch)
                 if batch.rules:
                     upgrade(self.machine, batch)
                     continue

@@ -21,8 +21,8 @@ typedef struct {
     uint32_t instrument;
     uint8_t kind, side, order_type, time_in_force, self_trade, reserved;
     uint16_t flags;
-    uint32_t reserved_wide;
-    uint64_t reserved_long;
+    uint32_t session;
+    uint64_t client_order_tail;
 } mc_command;
 static_assert(sizeof(mc_command) == 96, "COMMAND");
 

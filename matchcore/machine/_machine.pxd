@@ -14,6 +14,7 @@ cdef struct Exchange:
     u32 rules               # the version of the rules that commands are applied under
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
+cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil
 cdef void exchange_drop(Exchange* exchange) noexcept nogil
 cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil
 cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil

@@ -32,10 +32,11 @@ from ..errors import SnapshotDamaged, UnknownInstrument
 from ..records.changes import CHANGE
 from ..records.events import EVENT
 from ..records.instruments import Directory
+from ..records.rules import checked_rules, first_rules
 from ..records.schema import Field as FieldCode
 from ..records.schema import Reason as ReasonCode
 from .instruments import refusal
-from .state import State, checked_rules, read_instrument, reserved
+from .state import State, read_instrument, reserved
 
 cdef enum:
     BOOKS_MIN = 8           # places of the first slab
@@ -50,7 +51,13 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     slots_init(&exchange.slots, &exchange.core.arena, sizeof(Book), BOOKS_MIN)
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
-    exchange.rules = 1
+    exchange_set_rules(exchange, RULES_LATEST)
+
+
+cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
+    """Later commands are applied under this version."""
+    exchange.rules = rules
+    exchange.core.unused = ~<u64>0 if rules < 2 else 0
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:
@@ -132,11 +139,14 @@ cdef class Machine:
 
     Only one thread at a time may use it; a second call meanwhile raises RuntimeError.  ``reserve``
     bytes of memory are allocated and touched at the start, in pages of 2 MiB where the system has
-    them; MemoryError if it refuses.  ``instruments``: a `Directory`; only commands change it.
+    them; MemoryError if it refuses.  ``rules``: the version of the rules that the first command is
+    applied under; None: the newest; `UnknownRules` for one that this matchcore does not know.
+    ``instruments``: a `Directory`; only commands change it.
     """
 
-    def __cinit__(self, reserve=0):
+    def __cinit__(self, reserve=0, rules=None):
         exchange_init(&self.exchange, fresh_secret())
+        exchange_set_rules(&self.exchange, first_rules(rules))
         self.instruments = Directory()
         cdef size_t size = min(reserved(reserve), INT64_MAX)
         cdef bint given
@@ -168,6 +178,15 @@ cdef class Machine:
         """The version of the rules that commands are applied under."""
         return self.exchange.rules
 
+    def begin_under(self, version):
+        """Takes ``version`` of the rules for the first command, in place of the one it was made with.
+
+        ValueError behind the first command; `UnknownRules` for a version that is unknown.
+        """
+        if self.exchange.core.sequence:
+            raise ValueError(f"the rules of a machine at sequence {self.sequence} change with upgrade")
+        exchange_set_rules(&self.exchange, first_rules(version))
+
     def upgrade(self, version):
         """Applies the command UPGRADE_RULES to ``version``; returns its event, an `EVENT` array.
 
@@ -176,7 +195,7 @@ cdef class Machine:
         cdef u32 before = self.exchange.rules
         self.enter()
         try:
-            self.exchange.rules = checked_rules(version, before)
+            exchange_set_rules(&self.exchange, checked_rules(version, before))
             self.exchange.core.sequence += 1
             said = np.zeros(1, EVENT)
             said["sequence"], said["kind"] = self.exchange.core.sequence, RULES_CHANGED
@@ -455,9 +474,8 @@ cdef class Machine:
         cdef Book* book
         cdef const char* wrong = NULL
         state.check()
-        machine = cls(reserve)
+        machine = cls(reserve, state.rules)
         machine.exchange.core.sequence = state.sequence
-        machine.exchange.rules = state.rules
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):

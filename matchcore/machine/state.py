@@ -15,7 +15,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidCommand, SnapshotDamaged, UnknownRules
+from ..errors import InvalidCommand, SnapshotDamaged
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import INSTRUMENT, ORDER
 from ..records.events import EVENT
@@ -27,29 +27,12 @@ from ..records.instruments import (
     read_instrument,
     write_instrument,
 )
-from ..records.schema import RULES_LATEST
+from ..records.rules import checked_rules
 from . import dedup as repeats
 
 MAGIC, MAGIC_RULES = b"MCSTATE2", b"MCSTATE3"  # under version 1 of the rules; under a later one
 _HEAD = struct.Struct("<8sQQQQQQ")
 _RULES = struct.Struct("<Q")  # behind the head, with MAGIC_RULES only
-
-
-def checked_rules(version: int, now: int = 0) -> int:
-    """The version; `UnknownRules` unless this matchcore knows it and it comes after `now`."""
-    if version > RULES_LATEST:
-        raise UnknownRules(
-            f"version {version} of the rules is not known to this matchcore, which knows up to"
-            f" version {RULES_LATEST}: use a newer matchcore"
-        )
-    if version <= now:
-        raise UnknownRules(f"version {version} of the rules does not come after version {now}")
-    return version
-
-
-def newer_rules(now: int) -> int | None:
-    """The newest version that this matchcore knows, if it comes after `now`."""
-    return RULES_LATEST if now < RULES_LATEST else None
 
 
 def reserved(reserve: SupportsIndex) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
-RULES_LATEST = 1
+RULES_LATEST = 2
 
 # ---------------------------------------------------------------------- codes of commands
 
@@ -376,7 +376,8 @@ COMMAND_RECORD = Record(
     96,
     "time:i64 order_id:u64 client_order_id:u64 account:u64 price:i64 stop_price:i64 quantity:i64"
     " display_quantity:i64 expiry:i64 instrument:u32 kind:u8 side:u8 order_type:u8"
-    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 reserved_wide:u32 reserved_long:u64",
+    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 session:u32"
+    " client_order_tail:u64",
 )
 #: Fields of a command that no rule uses yet -> the field that a refusal of them names.
 LATER_FIELDS = {
@@ -385,9 +386,9 @@ LATER_FIELDS = {
     "expiry": Field.EXPIRY,
     "self_trade": Field.SELF_TRADE,
     "reserved": Field.RESERVED,
-    "reserved_wide": Field.RESERVED,
-    "reserved_long": Field.RESERVED,
 }
+#: Fields that no rule reads since version 2, and that version 1 refuses like those above.
+FOLLOWER_FIELDS = {"session": Field.RESERVED, "client_order_tail": Field.RESERVED}
 INSTRUMENT_RECORD = Record(
     "INSTRUMENT",
     "",

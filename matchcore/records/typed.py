@@ -67,6 +67,8 @@ class NewOrder:
     - ``client_order_id``: if not 0, the command can be sent again.
     - ``post_only``: the order is refused if it would trade.
     - ``time``: nanoseconds since 1970 UTC; 0: the engine's clock.
+    - ``session``: number of the login that sends it; 0: none.
+    - ``client_order_tail``: second half of a long client order id; only stored.
 
     >>> from matchcore import Directory, Instrument, NewOrder, Side, decode, encode
     >>> directory = Directory([Instrument("ANA", tick="0.05")])
@@ -85,6 +87,8 @@ class NewOrder:
     client_order_id: int = 0
     post_only: bool = False
     time: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -96,6 +100,8 @@ class Cancel:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -109,6 +115,8 @@ class Amend:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -121,6 +129,8 @@ class Reduce:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -132,6 +142,8 @@ class MassCancel:
     side: Side | None = None
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -140,6 +152,8 @@ class EndDay:
 
     symbol: str | None = None
     time: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -190,18 +204,19 @@ def decode(row: np.void, directory: Directory) -> Command:
         return UpgradeRules(values["quantity"], time)
     if values["instrument"] or kind not in SWEEP_KINDS:
         symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
+    carried = values["session"], values["client_order_tail"]
     if kind == Kind.END_DAY:
-        return EndDay(symbol, time)
+        return EndDay(symbol, time, *carried)
     account, order_id = values["account"], values["order_id"]
     client = values["client_order_id"]
     if kind == Kind.MASS_CANCEL:
         side = _code("side", values["side"], Side, InvalidCommand) if values["side"] else None
-        return MassCancel(symbol, account, side, time, client)
+        return MassCancel(symbol, account, side, time, client, *carried)
     assert symbol is not None
     if kind == Kind.CANCEL:
-        return Cancel(symbol, order_id, account, time, client)
+        return Cancel(symbol, order_id, account, time, client, *carried)
     if kind == Kind.REDUCE:
-        return Reduce(symbol, order_id, values["quantity"], account, time, client)
+        return Reduce(symbol, order_id, values["quantity"], account, time, client, *carried)
     for name in LATER_FIELDS:
         _expect(values, name, 0)
     price = directory[values["instrument"]].price(values["price"])
@@ -227,6 +242,8 @@ def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
         values["client_order_id"],
         bool(values["flags"]),
         values["time"],
+        values["session"],
+        values["client_order_tail"],
     )
 
 
@@ -240,6 +257,8 @@ def _amend_face(values: Values, symbol: str, price: Decimal) -> Amend:
         values["account"],
         values["time"],
         values["client_order_id"],
+        values["session"],
+        values["client_order_tail"],
     )
 
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from matchcore import COMMAND, INSTRUMENT, Instrument, Kind, OrderType, TimeInForce
 from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
-from matchcore.records.schema import INSTRUMENT_KINDS, LATER_FIELDS, UNPRICED_TYPES
+from matchcore.records.schema import (
+    FOLLOWER_FIELDS,
+    INSTRUMENT_KINDS,
+    LATER_FIELDS,
+    UNPRICED_TYPES,
+)
 from matchcore.torture.flow import drawn
 
 INT64_MAX = 2**63 - 1
@@ -106,9 +111,9 @@ def _spoil(rng: np.random.Generator, rows: NDArray) -> None:
         "flags": [1, 2, 6, 8, 65535],
         "quantity": [0, -1, INT64_MIN, INT64_MAX],
         "price": [0, 5, INT64_MAX],
-        **{name: [1] for name in LATER_FIELDS},
+        **{name: [1] for name in LATER_FIELDS | FOLLOWER_FIELDS},
         "display_quantity": [-1],
-        "reserved_long": [2**63],
+        "client_order_tail": [2**63],
     }
     for name, values in wrong.items():
         hit = rng.random(len(rows)) < 0.004

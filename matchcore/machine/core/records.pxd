@@ -27,8 +27,8 @@ cdef extern from "matchcore.h" nogil:
         u8 self_trade
         u8 reserved
         u16 flags
-        u32 reserved_wide
-        u64 reserved_long
+        u32 session
+        u64 client_order_tail
 
     ctypedef struct mc_event:
         u64 sequence
@@ -128,6 +128,9 @@ cdef extern from "matchcore.h" nogil:
     bint mc_unlikely(bint x)
 
 # generated: codes from records/schema.py
+cdef enum:
+    RULES_LATEST = 2
+
 cdef enum:
     NEW = 1
     CANCEL = 2

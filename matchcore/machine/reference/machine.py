@@ -24,8 +24,10 @@ from ...records.instruments import (
     Instrument,
     read_instrument,
 )
+from ...records.rules import checked_rules, first_rules
 from ...records.schema import (
     DAY_TIFS,
+    FOLLOWER_FIELDS,
     INSTRUMENT_KINDS,
     LATER_FIELDS,
     REPEATABLE_KINDS,
@@ -43,7 +45,7 @@ from ...records.schema import (
     Side,
     TimeInForce,
 )
-from ..state import State, checked_rules, reserved
+from ..state import State, reserved
 from .book import Book, Order, as_row, other
 from .dedup import Window
 
@@ -69,10 +71,10 @@ class Machine:
 
     matching = True  # see `OrderBook`
 
-    def __init__(self, reserve: int = 0) -> None:
+    def __init__(self, reserve: int = 0, rules: int | None = None) -> None:
         reserved(reserve)  # speed is not its business
         self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
-        self.rules = 1
+        self.rules = first_rules(rules)
         self.instruments = Directory()
         self._books: list[Book] = []
         self._window = Window()
@@ -123,6 +125,14 @@ class Machine:
         if len(record) != COMMAND.itemsize:
             raise ValueError(f"record: {COMMAND.itemsize} bytes, not {len(record)}")
         return self.apply(np.frombuffer(record, COMMAND)).tobytes()
+
+    def begin_under(self, version: int) -> None:
+        """Takes a version of the rules for the first command; ValueError behind it."""
+        if self.sequence:
+            raise ValueError(
+                f"the rules of a machine at sequence {self.sequence} change with upgrade"
+            )
+        self.rules = first_rules(version)
 
     def upgrade(self, version: int) -> NDArray[np.void]:
         """Applies the command UPGRADE_RULES; returns its one event, an `EVENT` array.
@@ -356,7 +366,8 @@ class Machine:
         return order
 
     def _check_later_fields(self, row: Row) -> None:
-        for name, field in LATER_FIELDS.items():
+        fields = LATER_FIELDS | FOLLOWER_FIELDS if self.rules == 1 else LATER_FIELDS
+        for name, field in fields.items():
             require(row[name] == 0, Reason.UNSUPPORTED, field)
 
     def _check_quantity(self, row: Row) -> None:
@@ -444,8 +455,8 @@ class Machine:
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
         state.check()
-        machine = cls(reserve)
-        machine.sequence, machine.rules = state.sequence, state.rules
+        machine = cls(reserve, state.rules)
+        machine.sequence = state.sequence
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
             machine._add(instrument)
