@@ -40,9 +40,11 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.changes import CHANGE
 from .records.codec import encode, encode_all
-from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
+from .records.operating import Notice, Register
+from .records.register import Place
 from .records.schema import (
     ChangeFlag,
     ChangeKind,
@@ -55,6 +57,7 @@ from .records.schema import (
     Side,
     Status,
     TimeInForce,
+    Topic,
 )
 from .records.typed import (
     AddInstrument,
@@ -108,6 +111,7 @@ __all__ = [
     "INSTRUMENT",
     "LEVEL",
     "ORDER",
+    "TEXT",
     "AddInstrument",
     "Amend",
     "Answer",
@@ -149,10 +153,12 @@ __all__ = [
     "MissingExtra",
     "NewOrder",
     "NotInTheLog",
+    "Notice",
     "OrderBook",
     "OrderEvent",
     "OrderRejected",
     "OrderType",
+    "Place",
     "Position",
     "PriceError",
     "PriceLevel",
@@ -161,6 +167,7 @@ __all__ = [
     "Reason",
     "Recovery",
     "Reduce",
+    "Register",
     "RestingOrder",
     "Side",
     "Sink",
@@ -172,6 +179,7 @@ __all__ = [
     "TimeInForce",
     "TooManyRows",
     "Top",
+    "Topic",
     "Trade",
     "UnknownInstrument",
     "UpgradeRules",
