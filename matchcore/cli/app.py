@@ -30,6 +30,7 @@ from .snapshot import snapshot
 from .tail import tail
 from .torture import torture
 from .upgrade_rules import upgrade_rules_command
+from .user import user
 from .verify import verify
 
 
@@ -51,7 +52,7 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command, notice_command, sm_front, sign, check_signature,
+    ddl_command, notice_command, user, sm_front, sign, check_signature,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)
