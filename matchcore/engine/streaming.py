@@ -38,6 +38,11 @@ class Followed:
     _disk: Disk
     path: Path | None
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the engine takes no more commands: it failed or was closed.  None while it does."""
+        return self._pipeline.failure
+
     def events(self, *, after: int = 0) -> Events:
         """All durable commands and events in log order, beyond the sequence ``after``.
 

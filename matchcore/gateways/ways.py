@@ -28,6 +28,10 @@ class Way(Protocol):
     def instruments(self) -> Directory:
         """The instruments, as of the last commands that were taken."""
 
+    @property
+    def incarnation(self) -> int:
+        """A number that no other gateway of this engine has; once it has started."""
+
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         """Hands all durable commands and their events to ``take``, from the log's first on.
 
@@ -45,6 +49,15 @@ class Way(Protocol):
         """Lets go of the engine, which stays open."""
 
 
+INCARNATIONS_MAX = 1 << 10  # of one epoch
+EPOCHS = 1 << 16  # until incarnations begin again
+
+
+def incarnation_of(epoch: int, number: int) -> int:
+    """Of the gateway ``number``, 0 to `INCARNATIONS_MAX` - 1, that has come in this epoch."""
+    return epoch % EPOCHS * INCARNATIONS_MAX + number
+
+
 class Direct:
     """An engine in this process.  Without a log it is followed from now on."""
 
@@ -58,6 +71,11 @@ class Direct:
     @property
     def instruments(self) -> Directory:
         return self._instruments
+
+    @property
+    def incarnation(self) -> int:
+        log = self._engine.log
+        return incarnation_of(log.epoch if log is not None else 1, 0)
 
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()

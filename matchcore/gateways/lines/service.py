@@ -12,6 +12,7 @@ from ...engine._queue import Submission
 from ...engine.engine import Engine
 from ...engine.streaming import Stream
 from ...errors import LogError, NotInTheLog, QueueFull
+from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
 from .wire import (
@@ -28,7 +29,6 @@ from .wire import (
 )
 
 CONNECTIONS_MAX = 64
-GATEWAYS_MAX = 1024  # whose batch numbers are remembered
 JOIN_SECONDS = 2.0
 WINDOW_BYTES = 8 << 20  # of one gateway, taken and not settled
 FULL_SECONDS = 0.001  # until a full engine is asked again
@@ -66,6 +66,11 @@ class EngineService:
     def port(self) -> int:
         """Where it listens, once it has started."""
         return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def listening(self) -> Address:
+        """Where that is, with the port that the system chose for 0."""
+        return self.address if self.address.port else Address(self.address.host, self.port)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -110,17 +115,15 @@ class EngineService:
     def is_full(self) -> bool:
         return len(self.links) >= self._most or self._closing
 
+    def knows(self, number: int) -> bool:
+        """True if this gateway has been here, or there is room for it."""
+        return number in self.gateways or len(self.gateways) + 1 < INCARNATIONS_MAX
+
     def gateway(self, number: int) -> Gateway:
-        """What is known of a gateway; the oldest that has no line is forgotten for a new one."""
-        found = self.gateways.pop(number, None) or Gateway(number)
-        self.gateways[number] = found
-        if len(self.gateways) > GATEWAYS_MAX:
-            connected = {link.gateway for link in self.links}
-            for key, gateway in self.gateways.items():
-                if gateway not in connected and gateway.taken == gateway.settled:
-                    del self.gateways[key]
-                    break
-        return found
+        """What is known of a gateway, as long as the engine runs."""
+        if number not in self.gateways:
+            self.gateways[number] = Gateway(len(self.gateways) + 1)
+        return self.gateways[number]
 
     def begin(self, work: asyncio.Future[None] | asyncio.Task[None]) -> None:
         """Keeps a task until it has ended."""
@@ -162,10 +165,13 @@ class EngineService:
 
 
 class Gateway:
-    """What the engine knows of one gateway: numbers of its batches, the last of each kind."""
+    """What the engine knows of one gateway: numbers of its batches, the last of each kind.
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    ``order``: it was the first, second … to come since the engine was started.
+    """
+
+    def __init__(self, order: int) -> None:
+        self.order = order
         self.taken = 0  # by the engine
         self.settled = 0  # durable
         self.sequence = 0  # of the last command that is settled
@@ -250,10 +256,13 @@ class Connection(Link):
         elif frame.code < rules:
             what = f"the exchange has version {rules} of the rules; this gateway knows {frame.code}"
             self.refuse(Refusal.RULES, what)
+        elif not service.knows(frame.number):
+            self.refuse(Refusal.FULL, "too many gateways have come since the engine was started")
         else:
             self.gateway = service.gateway(frame.number)
             self.joined()
-            self.send(welcome(log.identity, log.epoch, log.durable, rules))
+            incarnation = incarnation_of(log.epoch, self.gateway.order)
+            self.send(welcome(log.identity, log.epoch, log.durable, rules, incarnation))
             self.settled()
 
     def settled(self) -> None:

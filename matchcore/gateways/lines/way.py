@@ -63,6 +63,7 @@ class Lines:
         self.machine = machine_class(machine)()
         self.lines = [Line(self, address) for address in addresses]
         self.active: GatewayLink | None = None
+        self.incarnation = 0  # as the first engine has said
         self._identity, self._epoch = ANY, 0
         self._unsettled: deque[tuple[int, NDArray[np.void]]] = deque()
         self._bytes = self._batch = 0
@@ -134,8 +135,9 @@ class Lines:
 
     # ------------------------------------------------------------------ what lines call
 
-    def joined(self, link: GatewayLink, identity: bytes, epoch: int, durable: int) -> None:
+    def joined(self, link: GatewayLink, identity: bytes, welcome: Frame) -> None:
         """A line is up.  `LineError` if what it leads to is not what the others lead to."""
+        epoch, durable = welcome.at, welcome.number
         if self._identity not in (ANY, identity):
             raise LineError(f"exchange {identity.hex()}, not {self._identity.hex()}")
         if epoch < self._epoch:
@@ -145,6 +147,7 @@ class Lines:
             self.fail(f"the engine's log ends with {durable}: {self.machine.sequence} was told")
             return
         self._identity, self._epoch = identity, epoch
+        self.incarnation = self.incarnation or welcome.rows
         link.line.link = link
         if restarted:
             for line in self.lines:
@@ -305,7 +308,7 @@ class GatewayLink(Link):
             identity = read_welcome(frame)
             self.joined()
             self.welcomed = True
-            self._way.joined(self, identity, frame.at, frame.number)
+            self._way.joined(self, identity, frame)
         elif frame.type == Type.LOG:
             self._way.logged(frame)
         elif frame.type == Type.SETTLED:

@@ -141,14 +141,15 @@ def read_join(frame: Frame) -> tuple[bytes, bytes]:
     return identity, token
 
 
-def welcome(identity: bytes, epoch: int, durable: int, rules: int) -> bytes:
+def welcome(identity: bytes, epoch: int, durable: int, rules: int, incarnation: int) -> bytes:
     """The engine's first frame.  ``durable``: the last durable sequence."""
     said = _WELCOME.pack(MAGIC, VERSION, identity)
-    return Frame(Type.WELCOME, durable, epoch, code=rules, payload=said).to_bytes()
+    return Frame(Type.WELCOME, durable, epoch, incarnation, rules, said).to_bytes()
 
 
 def read_welcome(frame: Frame) -> bytes:
-    """Identity of a `WELCOME`, whose number is the durable sequence and ``at`` the epoch."""
+    """Identity of a `WELCOME`; its number is the durable sequence, ``at`` the epoch, ``rows`` the
+    incarnation of the gateway."""
     if frame.type != Type.WELCOME or len(frame.payload) != _WELCOME.size:
         raise LineError("the first answer is not the welcome of an engine")
     magic, version, identity = _WELCOME.unpack(frame.payload)
