@@ -96,7 +96,11 @@ class Merged:
         while True:
             for item in self.ready():
                 return item
-            await self._something.wait()
+            await self.more()
+
+    async def more(self) -> None:
+        """Waits until `ready` has something."""
+        await self._something.wait()
 
     def health(self) -> list[LineHealth]:
         """How each line does."""
