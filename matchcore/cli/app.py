@@ -17,8 +17,8 @@ from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
-from .notice import notice_command
 from .lines import lines_command
+from .notice import notice_command
 from .output import Commands
 from .query import query
 from .rebuild import rebuild
