@@ -81,10 +81,11 @@ class Desk:
 
     - ``way``: to the engine.
     - ``users``: who may log in.
-    - ``incarnation``: tells the order ids of this gateway from those of all others.
+    - ``incarnation``: tells the order ids of this gateway from those of all others; None: the
+      way's, which an engine gives to each gateway.
     """
 
-    def __init__(self, way: Way, users: Users, *, incarnation: int = 1) -> None:
+    def __init__(self, way: Way, users: Users, *, incarnation: int | None = None) -> None:
         self._way, self._users = way, users
         self.reports = Reports()
         self.watch = Watch()
@@ -97,13 +98,18 @@ class Desk:
         self.sequence = 0  # of the last command that was taken from the log
         self._heard = self._asked = 0.0  # when the log said something, when a command found it idle
         self._flushing = False
-        self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
+        self._incarnation = incarnation
         self._down = ""
 
     @property
     def instruments(self) -> Directory:
         """The instruments."""
         return self._way.instruments
+
+    @property
+    def live(self) -> bool:
+        """True once it has come to the log's end."""
+        return self._live
 
     @property
     def day(self) -> int:
@@ -120,6 +126,9 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         started: list[Door] = []
         await self._way.start(self._take, self._is_down)
+        given = self._incarnation
+        incarnation = self._way.incarnation if given is None else given
+        self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
         self._live = True
         try:
             for door in doors:
