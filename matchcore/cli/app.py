@@ -54,7 +54,7 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, serve, gateway, lines_command, user, notice_command, follow, feed,
-    feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, sm_front, sign, check_signature,
-    draw_command, bench, torture,
+    feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, sm_front, sign,
+    check_signature, draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

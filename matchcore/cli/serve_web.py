@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import MissingExtra
+from .options import address
 from .output import err
 from .tls import tls_of
 
@@ -18,21 +20,22 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
 F = TypeVar("F", bound=Callable[..., Any])
 LIBRARIES = frozenset({"aiohttp", "prometheus_client"})
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_HERE = "[HOST:]PORT"
+
 _OPTIONS = (
-    click.option("--web", type=click.IntRange(0, 65535), metavar="PORT",
-                 help="Take orders over HTTP and WebSocket; 0: a free port."),
-    click.option("--web-bind", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-                 help="Where the web door listens; other networks want TLS."),
+    click.option("--web", metavar=_HERE, callback=address,
+                 help="Take orders over HTTP and WebSocket; port 0: a free one."),
+    click.option("--web-cert", type=_FILE, help="Certificate chain (PEM) for TLS of the web door."),
+    click.option("--web-key", type=_FILE, help="Its private key (PEM)."),
     click.option("--web-origin", "web_origins", multiple=True, metavar="ORIGIN",
                  help="Let pages of this origin connect, as https://example.com; can be repeated."),
     click.option("--web-connections", type=click.IntRange(min=1), default=4096, show_default=True,
                  help="Connections at most."),
     click.option("--web-per-address", type=click.IntRange(min=1), default=256, show_default=True,
                  help="Connections from one address; a proxy is one."),
-    click.option("--status", type=click.IntRange(0, 65535), metavar="PORT",
-                 help="Serve /health, /ready and /metrics, without a login; 0: a free port."),
-    click.option("--status-bind", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-                 help="Where the status port listens: a network of operators."),
+    click.option("--status", metavar=_HERE, callback=address,
+                 help="Serve /health, /ready and /metrics to operators, without a login."),
 )  # fmt: skip
 
 
@@ -44,60 +47,38 @@ def web_options(command: F) -> F:
 
 
 def web_doors(
+    _state: Path,
     *,
-    web: int | None,
-    web_bind: str,
+    web: tuple[str, int] | None,
+    web_cert: Path | None,
+    web_key: Path | None,
     web_origins: tuple[str, ...],
     web_connections: int,
     web_per_address: int,
-    tls_cert: Path | None = None,
-    tls_key: Path | None = None,
+    status: tuple[str, int] | None,
     **_: object,
 ) -> list[Door]:
-    """The web door, if the options ask for it."""
-    if web is None:
-        return []
+    """The status port, which is closed first, and the web door, if the options ask for them."""
+    doors: list[Door] = []
     try:
-        from ..gateways.web.door import WebDoor
-        from ..gateways.web.limits import WebLimits
+        if status is not None:
+            from ..gateways.status import StatusDoor
+
+            doors.append(StatusDoor(*status, started=partial(_open, "status")))
+        if web is not None:
+            from ..gateways.web.door import WebDoor
+            from ..gateways.web.limits import WebLimits
+
+            limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
+            tls = tls_of(web_cert, web_key)
+            doors.append(WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
+                                 started=partial(_open, "web door")))  # fmt: skip
     except ImportError as error:
-        raise missing("--web", error) from None
-    limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
-    door: Door = WebDoor(
-        web_bind, web, tls=tls_of(tls_cert, tls_key), origins=web_origins, limits=limits,
-        started=lambda url: err.print(f"matchcore: web door at {url}"),
-    )  # fmt: skip
-    return [door]
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        raise MissingExtra("matchcore serve --web and --status", "gateway") from None
+    return doors
 
 
-def status_doors(
-    doors: dict[str, Door],
-    directory: Path | None = None,
-    registry: Any = None,
-    *,
-    status: int | None,
-    status_bind: str,
-    **_: object,
-) -> list[Door]:
-    """The status port, if the options ask for it; it is to be drained before ``doors``.
-
-    ``directory``: of the exchange, if it is here; ``registry``: with further metrics.
-    """
-    if status is None:
-        return []
-    try:
-        from ..gateways.status import StatusDoor, counts_of
-    except ImportError as error:
-        raise missing("--status", error) from None
-    door: Door = StatusDoor(
-        status_bind, status, counts=counts_of(doors), directory=directory, registry=registry,
-        started=lambda url: err.print(f"matchcore: status at {url}"),
-    )  # fmt: skip
-    return [door]
-
-
-def missing(option: str, error: ImportError) -> ImportError:
-    """`MissingExtra` for a library of the extra; any other error as it is."""
-    if (error.name or "").partition(".")[0] in LIBRARIES:
-        return MissingExtra(f"matchcore serve {option}", "gateway")
-    return error
+def _open(what: str, url: str) -> None:
+    err.print(f"matchcore: {what} at {url}")
