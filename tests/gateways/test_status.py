@@ -104,6 +104,7 @@ class Frozen:
     """A way whose engine takes everything and answers nothing."""
 
     instruments: Any = None
+    incarnation = 1
 
     async def start(self, *_: Any) -> None: ...
     def send(self, commands: Any) -> None: ...
