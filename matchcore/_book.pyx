@@ -12,6 +12,7 @@ from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_in
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine._limits cimport limits_admit, limits_allow
 from .machine.core.dedup cimport repeats_hash, repeats_ready
 from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
@@ -116,8 +117,12 @@ cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 h
     cdef Ladder* other = &book.sides[2 - command.side]
     cdef u64 key = ladder_key(side_of(book, command.side), command.price)
     cdef u64 limit = limit_of(command, key)
+    cdef const mc_event* told = events.at
     if crosses(other, limit):
         left = book_take(core, book, command, limit, left, events)
+        if core.lasts != NULL and events.at != told:
+            core.lasts[book.instrument - 1].price = (events.at - 1).price
+            core.lasts[book.instrument - 1].traded = 1
         if left == 0:
             return
         if events.at == events.end and crosses(other, limit):
@@ -145,6 +150,11 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     cdef Ladder* other
     cdef u64 key, limit
     cdef bint resting, crossing
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_admit(core, given.account, given.instrument, given.time, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     if mc_unlikely(not is_plain(core, given)):
         reason = wrong_fields(core, given, &field)
         if reason != R_NONE:
@@ -166,6 +176,12 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     if resting:
         reason = wrong_resting(book, ladder, given, key, crossing, &field)
         if mc_unlikely(reason != R_NONE):
+            emit_refusal(core, given, reason, field, events)
+            return
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_allow(core, given.account, given.instrument, given.order_type == MARKET,
+                              given.price, given.quantity, resting, &field)
+        if reason != R_NONE:
             emit_refusal(core, given, reason, field, events)
             return
     if mc_unlikely(given.order_id == 0):
@@ -253,6 +269,11 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
     order = order_for(core, book, given, ahead, events)
     if order == NULL:
         return
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_admit(core, order.account, order.instrument, given.time, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     if given.flags & KEEP_PRICE:
         command.price = order.price
     if given.flags & KEEP_QUANTITY:
@@ -271,12 +292,19 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
                  order.left if command.price == order.price else 0):
         emit_refusal(core, given, R_LEVEL_OVERFLOW, F_QUANTITY, events)
         return
+    if mc_unlikely(core.limits != NULL) and (command.price != order.price
+                                             or command.quantity > order.left):
+        reason = limits_allow(core, order.account, order.instrument, False, command.price,
+                              command.quantity, False, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     emit(core, events, AMENDED, R_NONE, book.instrument, order, command.price, command.quantity,
          command.quantity)
     if command.price == order.price and command.quantity <= order.left:
         shrink(core, book, order, command.quantity)
     elif crosses(&book.sides[2 - order.side], ~key):
-        command.flags = order.flags
+        command.flags = order.flags & POST_ONLY
         book_remove(core, book, order, ahead.hash, C_REPLACING)
         take_and_rest(core, book, &command, ahead.hash, command.flags, command.quantity, events)
     else:
@@ -289,11 +317,13 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     """Cancels what core.pending asks for in this book; false when the buffer is full first."""
     cdef Pending* pending = &core.pending
-    cdef bint mass = pending.command.kind == MASS_CANCEL
-    cdef Reason reason = R_MASS_CANCEL if mass else R_END_OF_DAY
+    cdef bint mass = pending.command.kind != END_DAY
+    cdef Reason reason = R_END_OF_DAY
     cdef Ladder* ladder
     cdef Order* order
     cdef Order* after
+    if mass:
+        reason = R_MASS_CANCEL if pending.command.kind == MASS_CANCEL else R_KILL_SWITCH
     while pending.side < 2:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:

@@ -52,7 +52,7 @@ cdef void show_order(const Order* order, mc_order* into) noexcept nogil:
     into.quantity = order.left
     into.side = order.side
     into.time_in_force = order.time_in_force
-    into.flags = order.flags
+    into.flags = order.flags & POST_ONLY
     into.reserved = 0
 
 

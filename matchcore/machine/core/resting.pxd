@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 from ..._book cimport Book, Core
 from .emit cimport emit_change
 from .ids cimport ids_put, ids_remove
+from .limits cimport COUNTED, limits_count
 from .ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make, leaf_wake)
 from .pool cimport Leaf, Level, Order, slots_give, slots_take
@@ -72,6 +73,8 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
     order.time_in_force = command.time_in_force
     order.flags = <u8>flags
     order.instrument = book.instrument
+    if mc_unlikely(core.limits != NULL):
+        limits_count(core.limits, order, 1)
     ids_put(&core.ids, order, hash)
     book.orders += 1
     level_join(core, side_of(book, command.side), key, order,
@@ -81,6 +84,8 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
 cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
     """Takes an order that is in no level any more out of the id table and the pool."""
     ids_remove(&core.ids, order, hash)
+    if mc_unlikely(order.flags & COUNTED) and core.limits != NULL:
+        limits_count(core.limits, order, -1)
     book.orders -= 1
     order.instrument = 0
     slots_give(&core.pool.orders, order)
