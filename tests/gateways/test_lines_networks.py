@@ -68,7 +68,7 @@ def test_a_network_that_fails_silently_costs_a_second(
             way.send(orders(sent + 21, 20))
             sent += 40
             await until(lambda n=n: way.lines[n].link is None)  # type: ignore[misc]  # no default
-            await until(lambda: taken.count == sent + 1)
+            await until(lambda sent=sent: taken.count == sent + 1)  # type: ignore[misc]  # as above
             ip("link", "set", f"{NAME}a{n}", "up")
             await until(lambda: way.counts["lines_up"] == 2)
         assert taken.ids() == [*range(1, sent + 1)]
