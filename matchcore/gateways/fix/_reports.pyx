@@ -75,11 +75,13 @@ cdef inline void number(pen* out, const char* name, Py_ssize_t size, uint64_t va
 
 
 cdef inline void signed(pen* out, const char* name, Py_ssize_t size, int64_t value) noexcept:
+    cdef mc_wide positive = value
     tag(out, name, size)
     if value < 0:
         out.at[0] = c"-"
         out.at += 1
-    out.at = digits(out.at, <mc_wide>(-<mc_wide>value if value < 0 else value), 0)
+        positive = -positive
+    out.at = digits(out.at, positive, 0)
 
 
 cdef inline void price(pen* out, const char* name, Py_ssize_t size, int64_t ticks,
@@ -352,10 +354,12 @@ cdef class Reports:
             out.at += 1
 
     cdef int ending(self, pen* out, const mc_report* row, bint status) except -1:
-        """TransactTime, and the reason in words."""
+        """TransactTime, and the reason in words; a status is of no transaction."""
+        if status:
+            return 0
         tag(out, b"60=", 3)
         out.at = put_time(out.at, row.time if row.time >= 0 else 0, self.time_digits)
-        if row.reason and not status:
+        if row.reason:
             known = texts.get((row.reason, row.field))
             if known is None:
                 known = texts[row.reason, row.field] = reason_text(row.reason, row.field)

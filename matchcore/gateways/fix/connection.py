@@ -324,8 +324,12 @@ class Connection(asyncio.Protocol):
         self._session.refuse(message, reason, text)
 
     def stamp(self) -> bytes:
-        """The time, as fields have it; no two are the same."""
-        return time_text(self._door.unique_time(), 9)
+        """The time, as fields have it."""
+        return time_text(self._door.clock(), self._digits)
+
+    def unique(self) -> bytes:
+        """An ExecID of what is in no log."""
+        return b"R%d" % self._door.unique_time()
 
     def _safe(self) -> int:
         """The number from which messages would have to come again if the process ended now."""

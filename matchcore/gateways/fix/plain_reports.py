@@ -138,8 +138,10 @@ class Plain:
         return fields + _side(report)
 
     def _ending(self, report: dict[str, Any], status: bool) -> Fields:
+        if status:
+            return []
         fields = [(60, self._time(max(report["time"], 0)))]
-        if report["reason"] and not status:
+        if report["reason"]:
             fields.append((58, reason_text(report["reason"], report["field"])))
         return fields
 

@@ -54,6 +54,7 @@ class Answers(Protocol):
     def forward(self, commands: NDArray[np.void]) -> None: ...
     def refuse(self, message: Message, reason: int, text: str) -> None: ...
     def stamp(self) -> bytes: ...
+    def unique(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -313,7 +314,7 @@ class Requests:
     def _refuse(self, message: Message, error: Refused) -> None:
         """The refusal that the type of message has for itself."""
         stamp, text = self._answers.stamp(), error.text.encode("ascii", "replace")
-        unique = b"R%b" % stamp
+        unique = self._answers.unique()
         values, id = message.fields, message.fields.get(11, b"NONE")
         if message.kind == "D":
             fields = [(37, b"NONE"), (11, id), (17, unique), (150, b"8"), (39, b"8")]
