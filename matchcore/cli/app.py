@@ -23,6 +23,8 @@ from .rebuild import rebuild
 from .reconcile import reconcile
 from .repair import repair_command
 from .replay import replay
+from .sign import check_signature, sign
+from .sm_front import sm_front
 from .snapshot import snapshot
 from .tail import tail
 from .torture import torture
@@ -48,7 +50,7 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command,
+    ddl_command, sm_front, sign, check_signature,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

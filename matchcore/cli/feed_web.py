@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import MissingExtra
-from .feed_tls import tls_of
 from .output import err
+from .tls import tls_of
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..feeds.serving import Outlet

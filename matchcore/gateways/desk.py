@@ -14,12 +14,25 @@ from ..errors import LogError, QueueFull
 from ..records.commands import COMMAND
 from ..records.instruments import Directory
 from ..records.schema import Kind
-from .logins import Action, AlreadyThere, Forbidden, Login, Throttled, Unavailable, Users
+from .absences import Absences
+from .logins import (
+    AlreadyThere,
+    Busy,
+    Forbidden,
+    GatewayError,
+    Login,
+    LoginRefused,
+    Throttled,
+    Unavailable,
+    Users,
+)
+from .protection import Guards, relieving
 from .reports import Reports
+from .watch import Watch
 from .ways import Way
 
 BEAT_SECONDS = 1.0
-PENDING_MAX = 65_536  # commands that wait for a way that is full
+PENDING_MAX = 65_536  # orders that wait for a way that is full; cancels, beside them
 AGAIN_SECONDS = 0.001  # until a full way is tried again
 AGAIN_NS = 100_000_000  # what a client is told to wait when they are too many
 GATEWAY_IDS = 1 << 62  # order ids that gateways give begin here
@@ -68,9 +81,13 @@ class Desk:
     def __init__(self, way: Way, users: Users, *, incarnation: int = 1) -> None:
         self._way, self._users = way, users
         self.reports = Reports()
+        self.watch = Watch()
+        self._guards = Guards()
+        self._absences = Absences(self.reports, self._forward, self._guards.under_way)
         self._sessions: dict[int, DoorSession] = {}
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
+        self._live = False  # it has come to the log's end
         self._flushing = False
         self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
         self._down = ""
@@ -95,13 +112,13 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         started: list[Door] = []
         await self._way.start(self._take, self._is_down)
+        self._live = True
         try:
             for door in doors:
                 await door.start(self)
                 started.append(door)
             while not stop.is_set():
-                for door in doors:
-                    door.beat()
+                self._beat(doors)
                 try:
                     await asyncio.wait_for(stop.wait(), BEAT_SECONDS)
                 except asyncio.TimeoutError:
@@ -113,22 +130,52 @@ class Desk:
                 await door.close()
             await self._way.close()
 
+    def _beat(self, doors: Sequence[Door]) -> None:
+        self.watch.turned = time.monotonic()
+        self._absences.look()
+        for door in doors:
+            door.beat()
+
     # ------------------------------------------------------------------ sessions
 
     async def login(self, user: str, secret: str, host: str) -> Login:
         """The login of a user; `LoginRefused` if the secret is not his."""
-        return await self._users.login(user, secret, host)
+        try:
+            login = await self._users.login(user, secret, host)
+        except LoginRefused as refused:
+            self.watch.logins["busy" if isinstance(refused, Busy) else "refused"] += 1
+            raise
+        self.watch.logins["accepted"] += 1
+        return login
+
+    def renew(self, login: Login) -> Login | None:
+        """A login as the log has it now; None: the user or the secret is gone."""
+        return self._users.renew(login)
+
+    @property
+    def connected(self) -> int:
+        """How many sessions are connected."""
+        return len(self._sessions)
+
+    @property
+    def under_way(self) -> int:
+        """How many commands of sessions have no answer yet."""
+        return self._guards.waiting()
 
     def attach(self, session: DoorSession) -> None:
         """Hands a session its reports from now on; `AlreadyThere` if its login has another."""
         if session.login.session in self._sessions:
             raise AlreadyThere(f"{session.login.user} is connected")
         self._sessions[session.login.session] = session
+        self._absences.returns(session.login.session)
 
     def detach(self, session: DoorSession) -> None:
-        """The client is gone."""
+        """The client is gone; if its login says so, its orders are cancelled after the grace."""
         if self._sessions.get(session.login.session) is session:
             del self._sessions[session.login.session]
+            grace = self._absences.leaves(session.login)
+            if grace is not None:
+                self._loop.call_later(grace, self._absences.look)
 
     # ------------------------------------------------------------------ commands
 
@@ -138,23 +185,30 @@ class Desk:
         Session, order ids of NEW and times that are 0 are filled in.  `Forbidden`, `Throttled`,
         `Unavailable`.
         """
-        if self._down:
-            raise Unavailable(f"the engine takes no commands: {self._down}")
-        self._permit(session.login, commands)
-        if self._waiting + len(commands) > PENDING_MAX:
-            raise Throttled("the exchange is behind", AGAIN_NS)
+        try:
+            self._admit(session.login, commands)
+        except GatewayError as refused:
+            self.watch.turned_away[type(refused).__name__.lower()] += 1
+            raise
         commands["session"] = session.login.session
-        commands["time"][commands["time"] == 0] = time.time_ns()
         nameless = (commands["kind"] == Kind.NEW) & (commands["order_id"] == 0)
         count = int(np.count_nonzero(nameless))
         if count:
             commands["order_id"][nameless] = self.order_ids(count)
         self.reports.pend(commands)
+        self._forward(commands)
+
+    def _forward(self, commands: NDArray[np.void]) -> bool:
+        """Puts commands on their way; False, and they are not, if the engine takes none."""
+        if self._down:
+            return False
+        commands["time"][commands["time"] == 0] = time.time_ns()
         self._pending.append(commands)
         self._waiting += len(commands)
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+        return True
 
     def order_ids(self, count: int) -> NDArray[np.uint64]:
         """The next order ids of this gateway."""
@@ -162,15 +216,19 @@ class Desk:
         self._order_id += count
         return np.arange(first, first + count, dtype=np.uint64)
 
-    def _permit(self, login: Login, commands: NDArray[np.void]) -> None:
+    def _admit(self, login: Login, commands: NDArray[np.void]) -> None:
+        if self._down:
+            raise Unavailable(f"the engine takes no commands: {self._down}")
+        at = login.forbidden(commands)
+        if at >= 0:
+            row = commands[at]
+            what = f"account {row['account']}, instrument {row['instrument']}"
+            raise Forbidden(f"{login.user} has no right to this command ({what})")
         kinds = commands["kind"]
-        trades = np.isin(kinds, (Kind.NEW, Kind.AMEND))
-        if not (login.may & Action.TRADE) and trades.any():
-            raise Forbidden("this login may not enter or change orders")
-        if not (login.may & (Action.CANCEL | Action.TRADE)):
-            raise Forbidden("this login may not cancel orders")
-        _within(commands["account"], login.accounts, "account")
-        _within(commands["instrument"], login.instruments, "instrument")
+        room = PENDING_MAX if not relieving(kinds).all() else 2 * PENDING_MAX
+        if self._waiting + len(commands) > room:
+            raise Throttled("the exchange is behind", AGAIN_NS)
+        self._guards.of(login).admit(kinds, time.monotonic())
 
     def _flush(self) -> None:
         """All that sessions sent in one turn of the loop goes as one."""
@@ -193,7 +251,13 @@ class Desk:
 
     def _take(self, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
         day = self.reports.day
+        for session in self._users.follow(commands):
+            self._changed(session)
         told = self.reports.apply(commands, events)
+        self._guards.answered(commands)
+        self._absences.told(told)
+        if self._live:
+            self.watch.took(commands, told)
         for session, rows in _by_session(told):
             connected = self._sessions.get(session)
             if connected is not None:
@@ -202,17 +266,19 @@ class Desk:
             for connected in list(self._sessions.values()):
                 connected.day_ended()
 
+    def _changed(self, number: int) -> None:
+        """A user has other rights, or none."""
+        session = self._sessions.get(number)
+        if session is not None:
+            login = self._users.renew(session.login)
+            if login is None:
+                session.drop("the user or its secret was revoked")
+            else:
+                session.login = login
+
     def _is_down(self, why: str) -> None:
         if not self._down:
             self._down = why
-
-
-def _within(found: NDArray[np.void], allowed: frozenset[int] | None, what: str) -> None:
-    if allowed is None:
-        return
-    for number in np.unique(found).tolist():
-        if number not in allowed:
-            raise Forbidden(f"this login has no right to {what} {number}")
 
 
 def _by_session(told: NDArray[np.void]) -> Iterable[tuple[int, NDArray[np.void]]]:

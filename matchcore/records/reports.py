@@ -1,4 +1,4 @@
-"""Execution reports: what a session is told of its orders, as 168-byte records."""
+"""Reports: what a session is told of its orders and requests, as 168-byte records."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from .schema import REPORT_RECORD, OrderStatus, ReportFlag, ReportKind
 
 __all__ = ["REPORT", "OrderStatus", "ReportFlag", "ReportKind", "report_bytes"]
 
-#: One report.  ``number`` counts the reports of ``session`` in the trading day ``day`` from 1.
-#: ``sequence`` and ``time`` (nanoseconds) are of the command, ``part`` is the place of the event
-#: among those of the command: with the flag MAKER they name a report of an exchange.
-#: ``client_order_id`` and its ``tail``: of the request that is answered, or what the order is
-#: called; ``original_id`` and its tail: what it was called before.  ``price``: the order's limit,
-#: in ticks.  ``quantity``: ``filled`` and ``left``, or what a cancelled order had; in
-#: MASS_CANCELLED ``last_quantity`` is the number of orders.  ``turnover`` with ``turnover_high``,
-#: 128 bits: ticks times units of all its fills.  REPEATED has number 0, and in ``trade_id`` the
-#: sequence of the first command.
+#: One report.  ``number`` counts from 1 in (``session``, ``day``), without gaps.  ``sequence`` and
+#: ``time`` (nanoseconds) are of the command that caused it; ``part``: which of the events of that
+#: command, from 0.  ``client_order_id`` and ``client_order_tail``: of the request that it answers;
+#: of a fill, and of a cancel that nobody asked for, the order's present one.  ``original_id`` and
+#: ``original_tail``: the order's id before a cancel or an amend, or of the order that a refused one
+#: names.  ``price``: the order's limit in ticks.  ``quantity``: in units, what is filled and what is
+#: ``left``; of a cancelled order also what was taken off it.
+#: ``last_price``, ``last_quantity``, ``trade_id``: of a TRADE; in MASS_CANCELLED
+#: ``last_quantity`` is the number of orders.  ``turnover`` and, its upper 64 bits,
+#: ``turnover_high``: the sum of price times quantity of the order's fills, signed 128-bit.
+#: REPEATED: the request was done before, as sequence ``trade_id``; it has no number (0).
 REPORT = np.dtype(REPORT_RECORD.dtype_spec())
 
 _ROW = REPORT_RECORD.packer()

@@ -42,6 +42,8 @@ class Kind(IntEnum):
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
 #: Kinds that may be sent again under their client order id (docs/idempotence.md).
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
+#: Kinds whose client order id names an order from then on.
+NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
 #: Kinds that concern every order that matches, of one instrument or of all.
 SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})
 #: Kinds in the layout `INSTRUMENT`.
@@ -258,15 +260,21 @@ class OrderStatus(IntEnum):
     EXPIRED = 6
 
 
+#: Statuses of orders that may still trade.
+OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
+
+
 class ReportFlag(IntFlag):
     """Bits of a report's ``flags``.
 
-    MAKER: of a trade, that the order rested.  UNSOLICITED: its owner did not ask for it.
+    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
+    for the session that asked, of an order of another session.
     """
 
     MAKER = 1
     POST_ONLY = 2
     UNSOLICITED = 4
+    COPY = 8
 
 
 class Status(str, Enum):
@@ -456,6 +464,7 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
 SETS = {
     "ORDER_KINDS": ORDER_KINDS,
     "REPEATABLE_KINDS": REPEATABLE_KINDS,
+    "NAMING_KINDS": NAMING_KINDS,
     "SWEEP_KINDS": SWEEP_KINDS,
     "INSTRUMENT_KINDS": INSTRUMENT_KINDS,
     "RESTING_TYPES": RESTING_TYPES,
@@ -463,4 +472,5 @@ SETS = {
     "RESTING_TIFS": RESTING_TIFS,
     "DAY_TIFS": DAY_TIFS,
     "ORDER_EVENTS": ORDER_EVENTS,
+    "OPEN_STATUSES": OPEN_STATUSES,
 }

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import matchcore as mc
-from matchcore.cli.feed_tls import tls_of
+from matchcore.cli.tls import tls_of
 from matchcore.errors import FeedError, InvalidArgument
 from matchcore.feeds.web.tokens import Tokens, add_token, digest_of
 

@@ -21,7 +21,7 @@ FLOORS = {
     1: {"records"},
     2: {"_book", "machine", "capi"},
     4: {"journal"},
-    5: {"engine", "operations"},
+    5: {"engine", "operations", "serving"},
     6: {"sinks", "importers", "analysis", "feeds", "gateways"},
     7: {"bench", "torture"},
     8: {"cli"},

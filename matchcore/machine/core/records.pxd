@@ -267,11 +267,13 @@ cdef enum ReportFlag:
     REPORT_MAKER = 1
     REPORT_POST_ONLY = 2
     REPORT_UNSOLICITED = 4
+    REPORT_COPY = 8
 
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
     REPEATABLE_KINDS = 0x3e
+    NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
     RESTING_TYPES = 0x2
@@ -279,6 +281,7 @@ cdef enum:
     RESTING_TIFS = 0x6
     DAY_TIFS = 0x4
     ORDER_EVENTS = 0x3e
+    OPEN_STATUSES = 0x6
     EVERY_SIDE = 0x6
     EVERY_ORDERTYPE = 0x6
     EVERY_TIMEINFORCE = 0x1e

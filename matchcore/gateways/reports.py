@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .reference import Reports
+from ..reports import Reports
 
 __all__ = ["Reports"]
