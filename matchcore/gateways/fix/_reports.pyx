@@ -9,6 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
 from ...machine.core.records cimport LIMIT, mc_report
+from ...records._ids cimport mc_text_of_id
 from ._text cimport SOH, digits, mc_wide, put_time
 
 from ...records.reports import REPORT
@@ -17,7 +18,6 @@ from .layout import (
     CANCEL_REJECT_REASON, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
     ORDER_REJECT_REASON, OTHER, reason_text,
 )
-from ..ids import text_of
 
 cdef enum:
     ROW_BYTES = 1536  # of a message at most, without what is added to each
@@ -96,11 +96,9 @@ cdef inline void price(pen* out, const char* name, Py_ssize_t size, int64_t tick
 
 
 cdef inline void id_field(pen* out, const char* name, Py_ssize_t size, uint64_t id,
-                          uint64_t tail) except *:
-    if not tail and id < <uint64_t>1 << 63:
-        number(out, name, size, id)
-    else:
-        field(out, name, size, text_of(id, tail).encode("latin-1"))
+                          uint64_t tail) noexcept:
+    tag(out, name, size)
+    out.at += mc_text_of_id(out.at, id, tail)
 
 
 cdef class Reports:

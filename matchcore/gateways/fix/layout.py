@@ -6,7 +6,6 @@ import numpy as np
 
 from ...records.schema import CANCEL_REASONS, Field, OrderStatus, Reason, ReportKind
 
-ID_CHARACTERS_MAX = 20  # of a client order id
 COMP_ID_CHARACTERS_MAX = 32
 QUANTITY_DIGITS_MAX = 18
 TEXT_CHARACTERS_MAX = 200

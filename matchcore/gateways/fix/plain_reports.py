@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records.schema import OrderStatus, OrderType, ReportFlag, ReportKind
-from ..ids import text_of
+from ...records.ids import text_of
 from .layout import (
     CANCEL_REJECT_REASON,
     FIX_EXEC_TYPE,

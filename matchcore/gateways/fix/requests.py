@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ...records.reports import REPORT
 from ...records.schema import Flag, Kind, OrderStatus, OrderType, TimeInForce
 from ..desk import Desk, room
-from ..ids import id_of, text_of
+from ...records.ids import TEXT_MAX, id_of, text_of
 from ..logins import Forbidden, GatewayError, Login, Unavailable
 from .layout import (
     FIX_STATUS,
-    ID_CHARACTERS_MAX,
     ORDER_TYPES,
     ORIGINAL,
     QUANTITY_DIGITS_MAX,
@@ -470,8 +469,8 @@ def _account(message: Message, usual: int) -> int:
 
 def _id(value: bytes, tag: int) -> tuple[int, int]:
     name = "ClOrdID" if tag == 11 else "OrigClOrdID"
-    if len(value) > ID_CHARACTERS_MAX:
-        raise Refused(OTHER, f"{name} has {len(value)} characters, at most {ID_CHARACTERS_MAX}")
+    if len(value) > TEXT_MAX:
+        raise Refused(OTHER, f"{name} has {len(value)} characters, at most {TEXT_MAX}")
     try:
         return id_of(value.decode("latin-1"))
     except ValueError as error:

@@ -18,7 +18,7 @@ from matchcore.gateways.fix.plain import SessionFault, build, moment, split, tim
 from matchcore.gateways.fix.plain_reports import Plain
 from matchcore.gateways.fix.requests import Refused, read
 from matchcore.gateways.fix.tables import Tables
-from matchcore.gateways.ids import id_of
+from matchcore.records.ids import id_of
 from matchcore.records.reports import REPORT, report_bytes
 from matchcore.records.schema import REPORT_RECORD
 
