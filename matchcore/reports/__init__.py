@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..records.reports import REPORT, OrderStatus, ReportFlag, ReportKind
-from ._reports import Reports
+from .stored import Reports
 
 __all__ = ["REPORT", "OrderStatus", "ReportFlag", "ReportKind", "Reports"]

@@ -2,7 +2,7 @@
 from ..machine.core.records cimport u32, u64
 from .core.orders cimport Orders
 
-cdef class Reports:
+cdef class Derivation:
     cdef Orders orders
     cdef bint busy
 

@@ -6,11 +6,13 @@ import os
 
 import numpy as np
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
 from ..machine.core.records cimport *
 from .core.derive cimport FINE, NO_MEMORY, NOT_NEXT, UNKNOWN_ORDER, Fault, set_name, set_order, tell
+from .core.image cimport orders_carry, orders_load
 from .core.orders cimport (Counter, Name, Order, Orders, Pending, counter_of, name_at, name_find,
                            open_of, order_at, order_find, orders_drop, orders_init, pending_begin,
                            pending_find)
@@ -22,17 +24,17 @@ from ..records.reports import REPORT
 from .limits import REMEMBERED, remembered_limit
 
 
-cdef class Reports:
+cdef class Derivation:
     """What sessions are told of their orders: a function of commands and events, in log order.
 
     Begins with the first command that it is given, which should be the log's first: of orders that
     were entered before it nothing is known.  ``remembered``: how many finished orders, and client order ids
     that an amend has replaced, stay known to `find` and `status`.  About 230 bytes each; memory is
-    taken as they come.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
+    taken as they come.  `Reports` keeps what this one says.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
     thread at a time may use it.
     """
 
-    def __cinit__(self, *, remembered=REMEMBERED):
+    def __cinit__(self, *others, remembered=REMEMBERED, **more):  # others: of a subclass
         cdef u64 secret = int.from_bytes(os.urandom(8), "little")
         if not orders_init(&self.orders, remembered_limit(remembered), secret):
             raise MemoryError("reports: no memory for their tables")
@@ -181,6 +183,23 @@ cdef class Reports:
             number = order_at(&self.orders, number).next
         PyBuffer_Release(&made)
         return rows
+
+    def image(self):
+        """Everything that is known, but commands under way, as bytes for `load` of the same build."""
+        cdef size_t size = orders_carry(&self.orders, NULL)
+        cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
+        orders_carry(&self.orders, PyBytes_AS_STRING(data))
+        return data
+
+    def load(self, bytes data not None):
+        """Goes on from what `image` gave.  `ReportsError` if it has another size or layout."""
+        cdef Orders loaded
+        memset(&loaded, 0, sizeof(Orders))
+        if not orders_load(&loaded, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+            orders_drop(&loaded)
+            raise ReportsError("an image of reports of another layout")
+        orders_drop(&self.orders)
+        self.orders = loaded
 
     def last(self, session):
         """Number of the last report of a session on this day; 0: there is none.  O(1)."""

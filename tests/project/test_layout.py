@@ -20,7 +20,7 @@ FLOORS = {
     0: {"errors", "_children", "_closing", "_version"},
     1: {"records"},
     2: {"_book", "machine", "capi"},
-    4: {"journal"},
+    4: {"journal", "reports"},
     5: {"engine", "operations", "serving"},
     6: {"sinks", "importers", "analysis", "feeds", "gateways"},
     7: {"bench", "torture"},

@@ -2,10 +2,11 @@
 from libc.string cimport memset
 
 from ...machine.core.records cimport *
-from .orders cimport (IS_NAME, Counter, Order, Orders, counters_size, name_find, name_give,
-                      next_number, order_at, order_done, order_enter, order_find, order_open,
+from .orders cimport (IS_NAME, Counter, Order, Orders, counters_size, id_hash, name_find, name_give,
+                      name_hash, next_number, order_at, order_done, order_enter, order_find, order_open,
                       pending_end, pending_find, remember)
 from .pool cimport pool_give, pool_take
+from .table cimport table_ahead, table_guess
 
 cdef extern from * nogil:
     """
@@ -32,6 +33,10 @@ cdef struct Telling:        # of one command
     u32 part
     u32 taker
     mc_report* at           # the next report
+
+cdef enum:
+    AHEAD_FAR = 16          # events
+    AHEAD_NEAR = 8
 
 cdef inline i64 total(i64 a, i64 b) noexcept nogil:
     return <i64>(<u64>a + <u64>b)
@@ -284,6 +289,22 @@ cdef inline Fault tell_event(Telling* telling, const mc_event* event) noexcept n
         set_answer(report, command)
     return FINE
 
+cdef inline void look_ahead(const Orders* orders, const mc_event* event, const mc_event* end) noexcept nogil:
+    """Fetches what the events some places on need: first entries of tables, then orders."""
+    cdef u32 number
+    if event + AHEAD_FAR < end:
+        table_ahead(&orders.by_id, id_hash(orders, event[AHEAD_FAR].instrument,
+                                           event[AHEAD_FAR].order_id))
+        if event[AHEAD_FAR].client_order_id:
+            table_ahead(&orders.by_name, name_hash(orders, event[AHEAD_FAR].account,
+                                                   event[AHEAD_FAR].client_order_id))
+    if event + AHEAD_NEAR < end:
+        number = table_guess(&orders.by_id, id_hash(orders, event[AHEAD_NEAR].instrument,
+                                                    event[AHEAD_NEAR].order_id))
+        if number:
+            mc_prefetch(order_at(orders, number))
+            mc_prefetch(<char*>order_at(orders, number) + 64)
+
 cdef inline Fault tell(Orders* orders, const mc_command* commands, size_t count,
                        const mc_event* event, size_t events, mc_report** at) noexcept nogil:
     """The reports of commands and of all their events; there is room for two an event."""
@@ -309,6 +330,7 @@ cdef inline Fault tell(Orders* orders, const mc_command* commands, size_t count,
                                              commands[i].client_order_tail))
         again = event.kind == REPEATED
         while event < end and event.sequence <= orders.sequence:
+            look_ahead(orders, event, end)
             if not again or telling.part == 0:
                 fault = tell_event(&telling, event)
                 if mc_unlikely(fault != FINE):

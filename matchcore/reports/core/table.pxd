@@ -3,7 +3,7 @@
 # An entry keeps its hash, so that growing and removing read nothing but the table.  Removing moves
 # the entries behind it back; there are no tombstones.
 
-from ...machine.core.pages cimport pages_give, pages_take
+from ...machine.core.pages cimport LARGE_PAGE, MADV_HUGEPAGE, madvise, pages_give, pages_take
 from ...machine.core.records cimport mc_fold, mc_prefetch, mc_unlikely, u32, u64
 
 cdef struct Entry:
@@ -26,6 +26,8 @@ cdef inline bint table_init(Table* table, u64 entries) noexcept nogil:
     table.mask = entries - 1
     table.count = 0
     table.entries = <Entry*>pages_take(table_size(table))
+    if table.entries != NULL and table_size(table) >= LARGE_PAGE:
+        madvise(table.entries, table_size(table), MADV_HUGEPAGE)    # where it is refused, small ones do
     return table.entries != NULL
 
 cdef inline void table_drop(Table* table) noexcept nogil:
@@ -84,3 +86,7 @@ cdef inline void table_remove(Table* table, u32 hash, u32 index) noexcept nogil:
 
 cdef inline void table_ahead(const Table* table, u32 hash) noexcept nogil:
     mc_prefetch(&table.entries[hash & table.mask])
+
+cdef inline u32 table_guess(const Table* table, u32 hash) noexcept nogil:
+    """The index in the place of a hash, which may be another's; 0: none."""
+    return table.entries[hash & table.mask].index
