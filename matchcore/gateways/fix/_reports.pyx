@@ -15,8 +15,8 @@ from ._text cimport SOH, digits, mc_wide, put_time
 from ...records.reports import REPORT
 from ...records.schema import OrderStatus, ReportFlag, ReportKind
 from .layout import (
-    CANCEL_REJECT_REASON, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
-    ORDER_REJECT_REASON, OTHER, reason_text,
+    CANCEL_REJECT_REASON, DONE, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
+    ORDER_REJECT_REASON, OTHER, TOO_LATE, reason_text,
 )
 
 cdef enum:
@@ -306,18 +306,17 @@ cdef class Reports:
         letter(out, b"39=", 3, status_code[row.status])
         number(out, b"1=", 2, row.account)
         letter(out, b"434=", 4, c"1" if row.kind == K_CANCEL_REJECTED else c"2")
-        field(out, b"102=", 4, cancel_reasons[row.reason])
+        field(out, b"102=", 4, TOO_LATE if row.status in DONE else cancel_reasons[row.reason])
         self.ending(out, row, False)
         return 0
 
     cdef int mass_report(self, pen* out, const mc_report* row) except -1:
         cdef bint refused = row.kind == K_MASS_REJECTED
         id_field(out, b"11=", 3, row.client_order_id, row.client_order_tail)
+        tag(out, b"37=", 3)
+        self.execution_number(out, row)
         if self.modern:
             tag(out, b"1369=", 5)
-            self.execution_number(out, row)
-        else:
-            tag(out, b"37=", 3)
             self.execution_number(out, row)
         letter(out, b"530=", 4, c"1" if row.instrument else c"7")
         letter(out, b"531=", 4, c"0" if refused else c"1" if row.instrument else c"7")
