@@ -17,6 +17,7 @@ from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
+from .load import load
 from .output import Commands
 from .query import query
 from .rebuild import rebuild
@@ -51,6 +52,6 @@ for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
     ddl_command, sm_front, sign, check_signature,
-    draw_command, bench, torture,
+    draw_command, bench, load, torture,
 ):  # fmt: skip
     app.add_command(command)
