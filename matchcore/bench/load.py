@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,11 +175,10 @@ class Client(asyncio.Protocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         user, password = self._account
         fields = user.ljust(6) + password.ljust(10) + " " * 10 + "0".rjust(20)
-        transport.write(packet(b"L", fields.encode()) + packet(b"U", b"Q"))
+        self.transport.write(packet(b"L", fields.encode()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.why = self.why or f"{self._account.user}: the gateway has closed the connection"
@@ -219,6 +218,8 @@ class Client(asyncio.Protocol):
             if kind == b"J":
                 self.why = f"{self._account.user}: the login was refused"
                 self.transport.close()
+            elif kind == b"A":
+                self.transport.write(packet(b"U", b"Q"))
             elif kind == b"U" and payload[:1] == b"Q":
                 self._first_ref = int.from_bytes(payload[9:13], "big")
                 self.ready.set_result(None)

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..errors import FeedError
 
@@ -72,8 +72,7 @@ class Session(asyncio.Protocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         self.host = (transport.get_extra_info("peername") or ("",))[0]
         transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._server.welcome(self):
@@ -112,7 +111,7 @@ class Session(asyncio.Protocol):
                 del self._data[:taken]
                 if taken:  # it may have left some for another time
                     continue
-            is_taken = self.reader is not None and self._data[2:3] in (b"U", b"R")
+            is_taken = self.reader is not None and bytes(self._data[2:3]) in (b"U", b"R")
             if len(self._data) < 2 or is_taken:
                 break
             size = 2 + int.from_bytes(self._data[:2], "big")
