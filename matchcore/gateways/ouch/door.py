@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...records.instruments import Directory
 from ...serving.soup import NO_SESSION, NOT_AUTHORIZED, LoginRequest, Session, SoupServer
 from ..desk import Desk
 from ..logins import AlreadyThere, Login, LoginRefused
@@ -109,25 +110,28 @@ class OuchDoor:
 
     def listing(self) -> Listing:
         """The instruments of now."""
-        instruments = self.desk.instruments.in_order()
-        if instruments is not self._listing.instruments or len(instruments) != len(self._listing):
-            self._listing = Listing(instruments)
+        return self._listed(self.desk.instruments)
+
+    def _listed(self, instruments: Directory) -> Listing:
+        known, found = self._listing, instruments.in_order()
+        if found is not known.instruments or len(found) != len(known):
+            self._listing = Listing(found)
         return self._listing
 
     def packets(self, codec: Codec, reports: NDArray[np.void]) -> bytes:
         """`REPORT` rows as packets, with prices in the ticks that they had."""
-        changes = [change.sequence for change in self.desk.instruments.then.former]
+        instruments = self.desk.instruments
+        changes = [change.sequence for change in instruments.then.former]
         if not changes or changes[-1] <= reports["sequence"][0]:
-            codec.listing = self.listing()
+            codec.listing = self._listed(instruments)
             return codec.packets(reports)
         said = []
         cuts = np.searchsorted(reports["sequence"], np.array(changes, np.uint64))
         for rows in np.split(reports, np.unique(cuts)):
             if len(rows):
-                then = self.desk.instruments.in_order(int(rows["sequence"][0]))
-                codec.listing = Listing(then)
+                codec.listing = Listing(instruments.in_order(int(rows["sequence"][0])))
                 said.append(codec.packets(rows))
-        codec.listing = self.listing()
+        codec.listing = self._listed(instruments)
         return b"".join(said)
 
 
