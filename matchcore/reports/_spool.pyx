@@ -2,7 +2,7 @@
 
 A stream has extents of 8, 16, 32, … records, so that where a number lies follows from the number.
 Extents are given out as streams grow and stay sparse until they are written.  The same appends
-give the same file.  Records wait in one buffer and are written in runs.
+give the same file.  Records wait in one buffer, and those of a stream are written together.
 """
 import os
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EINTR, errno
-from libc.stdlib cimport free, malloc, qsort, realloc
+from libc.stdlib cimport free, malloc, realloc
 
 from ..machine.core.records cimport mc_report, mc_unlikely, u32, u64
 from .core.pool cimport Pool, pool_at, pool_drop, pool_init, pool_take
@@ -40,41 +40,38 @@ cdef struct Stream:
     u64 count
     u64* extents                # where each begins, in records
     u32 hash
-
-cdef struct Waiting:
-    u64 place                   # in the file, in records
-    u32 at                      # in the buffer
+    u32 first, last             # of those that wait, in the buffer; from 1, 0: none waits
+    u32 waiting
 
 assert sizeof(mc_report) == SIZE == REPORT.itemsize
-
-
-cdef int by_place(const void* one, const void* other) noexcept nogil:
-    cdef u64 a = (<const Waiting*>one).place
-    cdef u64 b = (<const Waiting*>other).place
-    return (a > b) - (a < b)
 
 
 cdef class Spool:
     """Streams of reports in the file ``file``, a descriptor that it then owns.  One thread at a time.
 
+    Once the system has refused to write, everything else is refused as well.
     A stream has a number of 64 bits and its records in the order in which they came.
     """
     cdef int file
     cdef Pool all
     cdef Table table
     cdef u64 given              # to extents, in records
-    cdef mc_report* buffer
-    cdef mc_report* run
-    cdef Waiting* waiting
+    cdef mc_report* buffer      # what waits
+    cdef u32* next              # of what waits: the next of the same stream
     cdef u32 count
+    cdef u32* writing           # streams of which something waits
+    cdef u32 streams_waiting
+    cdef mc_report* run         # of one stream
+    cdef int wrong              # what ended its use
 
     def __cinit__(self, int file):
         self.file = file
         pool_init(&self.all, sizeof(Stream))
         self.buffer = <mc_report*>malloc(WAITING * SIZE)
         self.run = <mc_report*>malloc(WAITING * SIZE)
-        self.waiting = <Waiting*>malloc(WAITING * sizeof(Waiting))
-        if (self.buffer == NULL or self.run == NULL or self.waiting == NULL
+        self.next = <u32*>malloc((WAITING + 1) * sizeof(u32))
+        self.writing = <u32*>malloc(WAITING * sizeof(u32))
+        if (self.buffer == NULL or self.run == NULL or self.next == NULL or self.writing == NULL
                 or not table_init(&self.table, TABLE_MIN)):
             raise MemoryError("reports: no memory for a spool")
 
@@ -87,7 +84,8 @@ cdef class Spool:
             table_drop(&self.table)
         free(self.buffer)
         free(self.run)
-        free(self.waiting)
+        free(self.next)
+        free(self.writing)
 
     def close(self):
         """Closes the file; what waits is dropped.  Again: nothing."""
@@ -125,20 +123,22 @@ cdef class Spool:
     cdef int put(self, u64 key, const mc_report* report) noexcept nogil:
         """0, or what was wrong: an error number, or -1 without memory."""
         cdef u32 hash = table_hash(0, key, 0)
-        cdef Stream* stream = self.find(key, hash)
         cdef u32 number, extent
+        cdef Stream* stream
         cdef void* grown
         cdef int wrong
         if self.count == WAITING:
             wrong = self.write_all()
             if wrong:
                 return wrong
-        if mc_unlikely(stream == NULL):
+        number = self.find(key, hash)
+        if mc_unlikely(number == 0):
             number = pool_take(&self.all)
             if number == 0 or not table_put(&self.table, hash, number):
                 return -1
             stream = <Stream*>pool_at(&self.all, number)
             stream.key, stream.hash = key, hash
+        stream = <Stream*>pool_at(&self.all, number)
         extent = extent_of(stream.count)
         if stream.count + EXTENT_MIN == <u64>EXTENT_MIN << extent:      # the first of an extent
             if extent & (extent - 1) == 0:
@@ -148,22 +148,33 @@ cdef class Spool:
                 stream.extents = <u64*>grown
             stream.extents[extent] = self.given
             self.given += <u64>EXTENT_MIN << extent
-        self.waiting[self.count].place = place_of(stream, stream.count)
-        self.waiting[self.count].at = self.count
         self.buffer[self.count] = report[0]
         self.count += 1
         stream.count += 1
+        if stream.waiting:
+            self.next[stream.last] = self.count
+        else:
+            stream.first = self.count
+            self.writing[self.streams_waiting] = number
+            self.streams_waiting += 1
+        stream.last = self.count
+        stream.waiting += 1
         return 0
 
-    cdef Stream* find(self, u64 key, u32 hash) noexcept nogil:
+    cdef u32 find(self, u64 key, u32 hash) noexcept nogil:
+        """The place of a stream among all; 0: there is none."""
         cdef u64 at = hash & self.table.mask
-        cdef Stream* stream
-        while self.table.entries[at].index:
-            stream = <Stream*>pool_at(&self.all, self.table.entries[at].index)
-            if stream.key == key:
-                return stream
+        cdef u32 number
+        while True:
+            number = self.table.entries[at].index
+            if number == 0 or (<Stream*>pool_at(&self.all, number)).key == key:
+                return number
             at = (at + 1) & self.table.mask
-        return NULL
+
+    cdef Stream* stream_of(self, u64 key) noexcept nogil:
+        """NULL: there is none."""
+        cdef u32 number = self.find(key, table_hash(0, key, 0))
+        return <Stream*>pool_at(&self.all, number) if number else NULL
 
     def flush(self):
         """Writes what waits; `ReportsError` if the system refuses it."""
@@ -179,25 +190,38 @@ cdef class Spool:
         os.fdatasync(self.file)
 
     cdef int write_all(self) noexcept nogil:
-        cdef u32 i = 0, length
+        """0, or an error number: from then on always that one."""
+        cdef u32 number
+        while self.streams_waiting and self.wrong == 0:
+            number = self.writing[self.streams_waiting - 1]
+            self.wrong = self.write_stream(<Stream*>pool_at(&self.all, number))
+            self.streams_waiting -= self.wrong == 0
+        if self.wrong == 0:
+            self.count = 0
+        return self.wrong
+
+    cdef int write_stream(self, Stream* stream) noexcept nogil:
+        """What waits of one, extent by extent."""
+        cdef u64 at = stream.count - stream.waiting
+        cdef u64 room
+        cdef u32 count, i
         cdef int wrong
-        qsort(self.waiting, self.count, sizeof(Waiting), by_place)
-        while i < self.count:
-            length = 0
-            while (i + length < self.count
-                   and self.waiting[i + length].place == self.waiting[i].place + length):
-                self.run[length] = self.buffer[self.waiting[i + length].at]
-                length += 1
-            wrong = move(self.file, self.run, <size_t>length * SIZE, self.waiting[i].place * SIZE, True)
+        while stream.waiting:
+            room = left_of_extent(at)
+            count = stream.waiting if stream.waiting < room else <u32>room
+            for i in range(count):
+                self.run[i] = self.buffer[stream.first - 1]
+                stream.first = self.next[stream.first]
+            wrong = move(self.file, self.run, <size_t>count * SIZE, place_of(stream, at) * SIZE, True)
             if wrong:
                 return wrong
-            i += length
-        self.count = 0
+            at += count
+            stream.waiting -= count
         return 0
 
     def count_of(self, u64 stream):
         """How many reports a stream has.  O(1)."""
-        cdef Stream* found = self.find(stream, table_hash(0, stream, 0))
+        cdef Stream* found = self.stream_of(stream)
         return 0 if found == NULL else found.count
 
     def streams(self):
@@ -211,12 +235,12 @@ cdef class Spool:
         A new `REPORT` array, empty behind the last.  `ReportsError` if the file cannot be read.
         O(count).
         """
-        cdef Stream* found = self.find(stream, table_hash(0, stream, 0))
+        cdef Stream* found = self.stream_of(stream)
         cdef Py_buffer made
         cdef u64 have = 0 if found == NULL else found.count
         cdef u64 at = min(max(first, 1) - 1, have)
         cdef u64 wanted = min(max(count, 0), have - at)
-        cdef u64 step, end
+        cdef u64 step
         cdef mc_report* target
         cdef int wrong = 0
         rows = np.empty(wanted, REPORT)
@@ -227,8 +251,7 @@ cdef class Spool:
         target = <mc_report*>made.buf
         with nogil:
             while wanted and wrong == 0:
-                end = (<u64>EXTENT_MIN << (extent_of(at) + 1)) - EXTENT_MIN
-                step = min(wanted, end - at)
+                step = min(wanted, left_of_extent(at))
                 wrong = move(self.file, target, step * SIZE, place_of(found, at) * SIZE, False)
                 target += step
                 at += step
@@ -278,6 +301,11 @@ cdef u64 place_of(const Stream* stream, u64 at) noexcept nogil:
     """Where the report behind `at` others lies, in records."""
     cdef u32 extent = extent_of(at)
     return stream.extents[extent] + at + EXTENT_MIN - (<u64>EXTENT_MIN << extent)
+
+
+cdef u64 left_of_extent(u64 at) noexcept nogil:
+    """How many reports from there on lie one behind the other."""
+    return (<u64>EXTENT_MIN << (extent_of(at) + 1)) - EXTENT_MIN - at
 
 
 cdef int move(int file, void* data, size_t size, u64 offset, bint out) noexcept nogil:

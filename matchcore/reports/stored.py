@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .._closing import Closing
+from .._version import VERSION
 from ..errors import ReportsError
 from ..records.reports import REPORT
 from . import saved
@@ -21,10 +23,9 @@ from .copies import Copy, merged, wanted
 from .limits import REMEMBERED
 
 DAYS_KEPT = 2  # today and the day before
-LAYOUT = REPORT.itemsize
 
 
-class Reports(Derivation):
+class Reports(Derivation, Closing):
     """What sessions are told of their orders, by number: a function of the log.
 
     - ``directory``: for the reports of today and of the day before; made if missing.  It belongs to
@@ -64,6 +65,7 @@ class Reports(Derivation):
         self._days: dict[int, Spool] = {}
         self._copies: dict[str, Copy] = {}
         self._streams = 0  # of copies so far
+        self._saved: set[int] = set()  # days that the saved state has
         #: What was added to each copy by the last `apply`.
         self.copied: dict[str, NDArray[np.void]] = {}
         self.epoch = 0
@@ -114,9 +116,13 @@ class Reports(Derivation):
             spool = self._days[day] = self._opened(day, anew=True)
             for old in [one for one in self._days if one <= day - DAYS_KEPT]:
                 self._days.pop(old).close()
-                if self._directory is not None:
-                    saved.discard(self._directory, [file_name(old)])
+                if old not in self._saved:  # else a restart goes on there
+                    self._unlink([old])
         return spool
+
+    def _unlink(self, days: Iterable[int]) -> None:
+        if self._directory is not None:
+            saved.discard(self._directory, [file_name(day) for day in days])
 
     def _opened(self, day: int, *, anew: bool) -> Spool:
         if self._directory is None:
@@ -204,11 +210,13 @@ class Reports(Derivation):
                 parts[f"day {day}"] = spool.state().tobytes()
             head = {
                 "identity": self._identity.hex(), "epoch": epoch, "sequence": self.sequence,
-                "remembered": self._remembered, "layout": LAYOUT, "days": sorted(self._days),
+                "remembered": self._remembered, "build": VERSION, "days": sorted(self._days),
                 "copies": {name: list(copy) for name, copy in self._copies.items()},
                 "streams": self._streams,
             }  # fmt: skip
             saved.write(self._directory, head, parts)
+        self._unlink(self._saved - set(self._days))
+        self._saved = set(self._days)
 
     def _go_on(self, found: saved.Saved | str) -> str:
         """Takes over what was saved; if it cannot be used, why."""
@@ -217,7 +225,7 @@ class Reports(Derivation):
         head, parts = found
         if not self._identity or head["identity"] != self._identity.hex():
             return "it is of another exchange"
-        if (head["layout"], head["remembered"]) != (LAYOUT, self._remembered):
+        if (head["build"], head["remembered"]) != (VERSION, self._remembered):
             return "it is of another build, or remembers another number of orders"
         try:
             self.load(parts["orders"])
@@ -226,7 +234,7 @@ class Reports(Derivation):
                 spool.restore(np.frombuffer(parts[f"day {day}"], np.uint64))
         except (ReportsError, OSError) as error:
             return str(error)
-        self.epoch, self._streams = head["epoch"], head["streams"]
+        self.epoch, self._streams, self._saved = head["epoch"], head["streams"], set(head["days"])
         for name, (stream, accounts) in head["copies"].items():
             self._copies[name] = Copy(stream, None if accounts is None else tuple(accounts))
         return ""
@@ -238,7 +246,7 @@ class Reports(Derivation):
         """
         for spool in self._days.values():
             spool.close()
-        self._days, self._copies, self.epoch = {}, {}, 0
+        self._days, self._copies, self._saved, self.epoch = {}, {}, set(), 0
         self.load(Derivation(remembered=self._remembered).image())
         if self._directory is not None:
             old = [path.name for path in self._directory.glob("reports-*")]
