@@ -111,7 +111,7 @@ cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 h
     cdef Pending* pending = &core.pending
     cdef Ladder* other = &book.sides[2 - command.side]
     cdef u64 key = ladder_key(side_of(book, command.side), command.price)
-    cdef u64 limit = limit_of(command, key)
+    cdef u64 limit = ~<u64>0 if command.kind == NEW and command.order_type == MARKET else ~key
     cdef const mc_event* before = events.at
     if crosses(other, limit):
         left = book_take(core, book, command, limit, left, events, told)

@@ -12,7 +12,7 @@ from .ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level
                        ladder_make, leaf_wake)
 from .pool cimport Leaf, Level, Order, slots_give, slots_take
 from .records cimport (AMEND, C_ADDED, C_DELETED, C_REDUCED, C_REPLACING, i64, mc_command,
-                       mc_likely, u8, u16, u32, u64)
+                       mc_likely, mc_unlikely, u8, u16, u32, u64)
 
 cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
     return &book.sides[side - 1]
