@@ -9,6 +9,7 @@ from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, Res
 from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
+from .engine.orders import Fill, OrderState
 from .engine.recovery import Recovery
 from .engine.streaming import Events
 from .engine.submissions import Commit
@@ -31,6 +32,7 @@ from .errors import (
     PriceError,
     QueueFull,
     ReadOnly,
+    ReportsError,
     SinkError,
     SnapshotDamaged,
     TooManyRows,
@@ -52,6 +54,7 @@ from .records.schema import (
     Field,
     Flag,
     Kind,
+    OrderStatus,
     OrderType,
     Reason,
     Side,
@@ -130,6 +133,7 @@ __all__ = [
     "Events",
     "FeedError",
     "Field",
+    "Fill",
     "Flag",
     "Follower",
     "Fork",
@@ -156,6 +160,8 @@ __all__ = [
     "OrderBook",
     "OrderEvent",
     "OrderRejected",
+    "OrderState",
+    "OrderStatus",
     "OrderType",
     "Position",
     "PriceError",
@@ -165,6 +171,7 @@ __all__ = [
     "Reason",
     "Recovery",
     "Reduce",
+    "ReportsError",
     "RestingOrder",
     "Side",
     "Sink",

@@ -147,11 +147,11 @@ class Reports(Derivation, Closing):
     def read_copy(
         self, name: str, first: int, count: int, *, day: int | None = None
     ) -> NDArray[np.void]:
-        """As `read`, of a copy that `copy` has begun; KeyError without it."""
+        """As `read`, of the copy ``name`` that `copy` has begun; KeyError without it."""
         return self._read(self._copies[name].stream, first, count, day)
 
     def last_copy(self, name: str) -> int:
-        """Number of the last report of a copy on this day."""
+        """Number of the last report of the copy ``name`` on this day."""
         spool = self._days.get(self.day)
         return 0 if spool is None else spool.count_of(self._copies[name].stream)
 
@@ -203,7 +203,7 @@ class Reports(Derivation, Closing):
         if self._directory is None or not self._identity:
             return
         self.epoch = epoch
-        parts = {"orders": self.image()}
+        parts = {"orders": self._image()}
         with refusals(self._directory):
             for day, spool in self._days.items():
                 spool.sync()
@@ -228,7 +228,7 @@ class Reports(Derivation, Closing):
         if (head["build"], head["remembered"]) != (VERSION, self._remembered):
             return "it is of another build, or remembers another number of orders"
         try:
-            self.load(parts["orders"])
+            self._load(parts["orders"])
             for day in head["days"]:
                 spool = self._days[day] = self._opened(day, anew=False)
                 spool.restore(np.frombuffer(parts[f"day {day}"], np.uint64))
@@ -247,7 +247,7 @@ class Reports(Derivation, Closing):
         for spool in self._days.values():
             spool.close()
         self._days, self._copies, self._saved, self.epoch = {}, {}, set(), 0
-        self.load(Derivation(remembered=self._remembered).image())
+        self._load(Derivation(remembered=self._remembered)._image())
         if self._directory is not None:
             old = [path.name for path in self._directory.glob("reports-*")]
             saved.discard(self._directory, [saved.NAME, *old])
