@@ -6,8 +6,6 @@ asked does nothing for it.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,12 +31,12 @@ from ..records.schema import (
     Side,
     TimeInForce,
 )
-from ..reports._reports import Derivation
-from ..reports._spool import Spool
 from .recovery import apply, recorded
 from .streaming import Events, Followed
 
 if TYPE_CHECKING:
+    from ..reports._reports import Derivation
+    from ..reports._spool import Spool
     from .engine import Engine
 
 WAIT_SECONDS = 1.0  # for more of the log, before looking whether it has ended
@@ -197,7 +195,10 @@ class _Index:
     """What the log has told of orders, up to a sequence.  In a `with` it stays there."""
 
     def __init__(self, engine: Engine) -> None:
-        self.derived = Derivation()
+        from ..reports._reports import Derivation  # only for those who ask
+        from ..reports.stored import temporary
+
+        self.derived: Derivation = Derivation()
         self.directory = Directory()
         self._lock = threading.RLock()
         self._wanted: tuple[int, Directory] = 0, self.directory
@@ -207,8 +208,7 @@ class _Index:
                 " with Engine.memory(log=MemoryLog())"
             )
         self._parts = _past(engine) if engine.log is None else _present(engine.events())
-        with tempfile.TemporaryFile() as file:
-            self._fills = Spool(os.dup(file.fileno()))
+        self._fills: Spool = temporary()
 
     def at(self, sequence: int, directory: Directory) -> _Index:
         self._lock.acquire()

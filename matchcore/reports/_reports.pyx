@@ -147,8 +147,8 @@ cdef class Derivation:
     def status(self, account, client_order_id, tail=0):
         """The present state of the newest order with this name, or None; ``tail``: as for `find`.
 
-        A `REPORT` array of length 1.  Kind and number are 0; sequence, time and reason are those of its last report.  Orders
-        under way have no state.  O(1).
+        A `REPORT` array of length 1.  Kind and number are 0; sequence, time and reason are those of
+        its last report.  Orders under way have no state.  O(1).
         """
         cdef u32 name = name_find(&self.orders, account, client_order_id, tail)
         return None if name == 0 else state(&self.orders, name_at(&self.orders, name).order)

@@ -22,6 +22,7 @@ from ..records.reports import REPORT
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t pwrite(int file, const void* data, size_t size, long offset)
+    int close(int file)
     ssize_t pread(int file, void* data, size_t size, long offset)
 
 cdef extern from * nogil:
@@ -77,6 +78,8 @@ cdef class Spool:
 
     def __dealloc__(self):
         cdef u32 number
+        if self.file >= 0:
+            close(self.file)
         for number in range(1, self.all.used):
             free((<Stream*>pool_at(&self.all, number)).extents)
         pool_drop(&self.all)

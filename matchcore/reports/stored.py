@@ -126,8 +126,7 @@ class Reports(Derivation, Closing):
 
     def _opened(self, day: int, *, anew: bool) -> Spool:
         if self._directory is None:
-            with tempfile.TemporaryFile() as file:
-                return Spool(os.dup(file.fileno()))
+            return temporary()
         with refusals(self._directory):
             flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if anew else 0)
             return Spool(os.open(self._directory / file_name(day), flags, 0o600))
@@ -260,6 +259,12 @@ class Reports(Derivation, Closing):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def temporary() -> Spool:
+    """A spool in a file that has no name and is gone with the process."""
+    with tempfile.TemporaryFile() as file:
+        return Spool(os.dup(file.fileno()))
 
 
 def file_name(day: int) -> str:
