@@ -73,7 +73,7 @@ class Reports(Derivation, Closing):
         self._lock = -1
         if self._directory is not None:
             with refusals(self._directory):
-                self._directory.mkdir(parents=True, exist_ok=True)
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock = locked(self._directory)
                 self.rebuilt = self._go_on(saved.read(self._directory))
                 if self.rebuilt:
