@@ -44,9 +44,11 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.changes import CHANGE
 from .records.codec import encode, encode_all
-from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
+from .records.operating import Notice, Register
+from .records.register import Place
 from .records.schema import (
     ChangeFlag,
     ChangeKind,
@@ -60,6 +62,7 @@ from .records.schema import (
     Side,
     Status,
     TimeInForce,
+    Topic,
 )
 from .records.typed import (
     AddInstrument,
@@ -113,6 +116,7 @@ __all__ = [
     "INSTRUMENT",
     "LEVEL",
     "ORDER",
+    "TEXT",
     "AddInstrument",
     "Amend",
     "Answer",
@@ -157,12 +161,14 @@ __all__ = [
     "MissingExtra",
     "NewOrder",
     "NotInTheLog",
+    "Notice",
     "OrderBook",
     "OrderEvent",
     "OrderRejected",
     "OrderState",
     "OrderStatus",
     "OrderType",
+    "Place",
     "Position",
     "PriceError",
     "PriceLevel",
@@ -171,6 +177,7 @@ __all__ = [
     "Reason",
     "Recovery",
     "Reduce",
+    "Register",
     "ReportsError",
     "RestingOrder",
     "Side",
@@ -183,6 +190,7 @@ __all__ = [
     "TimeInForce",
     "TooManyRows",
     "Top",
+    "Topic",
     "Trade",
     "UnknownInstrument",
     "UpgradeRules",
