@@ -23,6 +23,7 @@ from ..errors import InvalidArgument, InvalidCommand, LogError
 from ..importers import sample_day, source_of
 from ..records.schema import EventKind
 from ..sinks import open_sink
+from .demo_serve import run_serve
 from .demo_web import run_web
 from .feed_web import web_outlet
 from .options import json_option
@@ -54,8 +55,14 @@ SPEED_MAX = 1e6  # seconds of the day in a second
     show_default=True,
     help="With --web: seconds of the day in one second.",
 )
+@click.option("--serve", "serves", is_flag=True,
+              help="Send the day's orders through gateways that are killed meanwhile.")  # fmt: skip
+@click.option("--orders", type=click.IntRange(3, 10_000), default=3000, show_default=True,
+              help="With --serve: how many.")  # fmt: skip
 @json_option
-def demo(place: Path, port: int | None, speed: float, as_json: bool) -> None:
+def demo(
+    place: Path, port: int | None, speed: float, serves: bool, orders: int, as_json: bool
+) -> None:
     """Trade a real day, kill the engine half-way, recover, and check that nothing is lost.
 
     \b
@@ -66,8 +73,18 @@ def demo(place: Path, port: int | None, speed: float, as_json: bool) -> None:
     Example:  matchcore demo --web 8080 --speed 60
     Replays the day into a new exchange, and prints the address of a page that shows its market.
     Ctrl-C ends it, with exit 0.
+
+    
+    Example:  matchcore demo --serve
+    Starts an engine, two gateways and haproxy, if that is installed.  Clients send orders of the
+    day over HTTP, while the serving gateway and then the engine are killed.
     """
     with failing_kindly(as_json):
+        if serves:
+            _fresh(place)
+            result = run_serve(place.resolve(), orders, partial(_say, as_json))
+            show(result, as_json, title="Result of the orders")
+            raise SystemExit(0 if result["nothing_lost_or_doubled"] else 1)
         if port is not None:
             web_outlet()  # or its extra is missing, which is said before anything is made
             if math.isnan(speed):

@@ -15,6 +15,7 @@ from ...errors import InvalidArgument
 PORT_MAX = 65_535
 BACKLOG = 128
 UNIX = "unix:"
+UNIX_BYTES_MAX = 107  # of a path, as Linux has it
 
 
 class Address(NamedTuple):
@@ -27,7 +28,10 @@ class Address(NamedTuple):
     def of(cls, text: str) -> Address:
         """``unix:PATH``, ``HOST:PORT``, ``[V6]:PORT`` or a ``PORT`` of this machine."""
         if text.startswith(UNIX) and len(text) > len(UNIX):
-            return cls(text[len(UNIX) :], -1)
+            path = text[len(UNIX) :]
+            if len(os.fsencode(path)) > UNIX_BYTES_MAX:
+                raise InvalidArgument(f"{path}: longer than {UNIX_BYTES_MAX} bytes, for a socket")
+            return cls(path, -1)
         host, _, port = text.rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]

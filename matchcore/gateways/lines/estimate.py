@@ -62,6 +62,10 @@ def on_wire(size: int) -> int:
     return size + -(-size // SEGMENT_BYTES) * PACKET_BYTES
 
 
-def message_load(protocol: str, rate: float, up_bytes: float, down_bytes: float) -> Load:
-    """A client's connection: each message in a packet of its own, ``rate`` each way."""
-    return Load(protocol, rate * on_wire(int(up_bytes)), rate * on_wire(int(down_bytes)))
+def message_load(protocol: str, rate: float, asked: float, told: float, reports: float) -> Load:
+    """Clients' connections, each message in a packet of its own.
+
+    ``asked``, ``told``: bytes of a request and of a report; ``reports``: of each request.
+    """
+    down = rate * reports * on_wire(round(told))
+    return Load(protocol, rate * on_wire(round(asked)), down)
