@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 
-from .market import CLIENT_CORE, HANDSHAKE, INSTRUMENTS, SERVER_CORE, subscription
+from .market import CHECKOUT, CLIENT_CORE, HANDSHAKE, INSTRUMENTS, SERVER_CORE, subscription
 
 RATE, SECONDS, WARM_SECONDS = 10_000, 5.0, 1.0
 DRAIN_SECONDS = 1.5
@@ -62,10 +62,14 @@ class Clients:
         """Until the engine has ended and everything has come."""
         while trading.poll() is None:
             self.read(0.05)
+        trading.communicate()
         assert trading.returncode == 0
         end = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < end:
             self.read(0.05)
+        for one in self.known.values():
+            one.close()
+        self.poll.close()
         return [*self.heard.values()]
 
 
@@ -87,8 +91,8 @@ def beside(path: Path, count: int) -> tuple[Beside, Beside]:
     """The same without and with bad neighbours, in turns."""
     with fed(path) as (pid, port):
         clients = Clients(port, count)
-        trading = trader(path, 2 * PAIRS * SLICE_SECONDS)
-        others = module("neighbours", port, pid, PAIRS, SLICE_SECONDS)
+        trading = trader(path, 2 * (PAIRS * SLICE_SECONDS + WARM_SECONDS))
+        others = module("neighbours", port, pid, 2 * WARM_SECONDS, PAIRS, SLICE_SECONDS)
         heard = clients.read_while(trading)
         slices = json.loads(others.communicate(timeout=60)[0])
     times, taken = (np.concatenate(one) for one in zip(*(delays(path, one) for one in heard),
@@ -132,7 +136,7 @@ def trader(path: Path, seconds: float) -> subprocess.Popen[bytes]:
 
 def module(name: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"benchmarks.fanout.{name}", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE)
 
 
 def delays(path: Path, heard: list[tuple[int, bytes]]) -> tuple[NDArray[np.int64], ...]:

@@ -1,9 +1,10 @@
 """Bad neighbours of good subscribers.
 
-`python -m benchmarks.fanout.neighbours PORT PID PAIRS SECONDS`: so many times there is nobody for
-some seconds, and then for as long a subscriber that never reads, one that reads little, and one
-that breaks the protocol and comes again, 50 times a second.  At the end the slices are printed:
-begin and end in monotonic nanoseconds, and how much of a core the feed of this PID took.
+`python -m benchmarks.fanout.neighbours PORT PID WAIT PAIRS SECONDS`: after WAIT seconds, so many
+times there is nobody for some seconds, and then for as long a subscriber that never reads, one that
+reads little, and one that breaks the protocol and comes again, 50 times a second.  At the end the
+slices are printed: begin and end in monotonic nanoseconds, and how much of a core the feed of this
+PID took.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main(port: str, pid: str, pairs: str, seconds: str) -> None:
+def main(port: str, pid: str, wait: str, pairs: str, seconds: str) -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
+    time.sleep(float(wait))
     slices = []
     for at in range(2 * int(pairs)):
         begin, there, before = time.monotonic(), at % 2 == 1, cpu_seconds(int(pid))

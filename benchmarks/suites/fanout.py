@@ -15,7 +15,6 @@ from typing import Any
 from matchcore.bench.latency import Taken
 
 from ..fanout import delay, market
-from .scale import CHECKOUT
 
 SUBSCRIBERS = (1, 100, 1000)
 #: Messages for each subscriber: so that a run takes a second or some.
@@ -65,4 +64,4 @@ def delivered(way: str, path: Path, many: int) -> float:
 
 def module(name: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"benchmarks.fanout.{name}", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=market.CHECKOUT, stdout=subprocess.PIPE, text=True)

@@ -67,9 +67,9 @@ class AsyncEngine:
         return await self._aside(self.engine.upgrade_rules)
 
     def events(self, *, after: int = 0) -> AsyncEvents:
-        """As `Engine.events`, an asynchronous iterator; the log is read in another thread.
+        """As `Engine.events` beyond the sequence ``after``; an asynchronous iterator.
 
-        To be called in the loop that takes the parts.
+        To be called in the loop that takes the parts.  The log is read in another thread.
         """
         return AsyncEvents(self.engine, after)
 

@@ -94,7 +94,7 @@ class Pipeline(Queue):
                     pass
             if self.has_diverged:
                 break
-            parts += logged(group.submissions, group.first, self.log.epoch)
+            parts += logged(group.submissions, group.first, self.log.epoch, group.under)
         for tap in self._taps:
             tap.give(parts)
 
@@ -188,7 +188,7 @@ class Pipeline(Queue):
         group.trouble = self._trouble
         if self._taps and group.commands:
             own_copies(group.submissions)
-            group.first = self.log.sequence + 1
+            group.first, group.under = self.log.sequence + 1, self.log.rules
         try:
             if group.trouble is None:
                 for commands, now, rules in frames(group.submissions):

@@ -38,6 +38,11 @@ class Followed:
     _disk: Disk
     path: Path | None
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the engine takes no more commands: it failed or was closed.  None while it does."""
+        return self._pipeline.failure
+
     def events(self, *, after: int = 0) -> Events:
         """All durable commands and events in log order, beyond the sequence ``after``.
 
@@ -56,10 +61,13 @@ class Followed:
         pipeline = self._pipeline
         if pipeline.failure is not None:
             raise pipeline.refusal()
-        if self._log is None:
+        log = self._log
+        if log is None:
             with pipeline:
-                self._log = pipeline.log = Unwritten(self._machine.sequence)
-        return self._log, pipeline
+                log = self._log = pipeline.log = Unwritten(
+                    self._machine.sequence, self._machine.rules
+                )
+        return log, pipeline
 
 
 class Stream(Closing):
@@ -145,7 +153,7 @@ class Stream(Closing):
         known = max(0, self.sequence + 1 - batch.first_sequence)
         events = self._events(batch) if self._matched else NO_EVENTS
         first, commands = batch.first_sequence + known, batch.commands[known:]
-        return [Logged(first, batch.epoch, batch.rules, commands, events)]
+        return [Logged(first, batch.epoch, batch.under, batch.rules, commands, events)]
 
     def _frames(self) -> Iterator[Frame]:
         if self._path is not None:

@@ -55,7 +55,8 @@ class Group:
     """What was appended at once."""
 
     __slots__ = (
-        "bytes", "commands", "count", "first", "submissions", "to_disk", "trouble", "write_ns",
+        "bytes", "commands", "count", "first", "submissions", "to_disk", "trouble", "under",
+        "write_ns",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Group:
         self.to_disk = to_disk
         self.bytes = self.write_ns = 0
         self.first = 0  # sequence of its first command, if it is to be handed on
+        self.under = 0  # version of the rules there
         self.trouble: BaseException | None = None  # why it is not in the log
 
 

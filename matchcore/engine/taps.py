@@ -25,6 +25,7 @@ class Logged(NamedTuple):
 
     - ``first``: sequence of the first command; ``last``: of the last one.
     - ``epoch``: of the engine that wrote them.
+    - ``under``: version of the rules that they were applied under.
     - ``rules``: 0, or the version of the rules that the only command changes to.
     - ``commands``: a `COMMAND` array, as the log has them; do not write to it.
     - ``events``: all their events, an `EVENT` array; empty where only commands are followed.
@@ -32,6 +33,7 @@ class Logged(NamedTuple):
 
     first: int
     epoch: int
+    under: int
     rules: int
     commands: NDArray[np.void]
     events: NDArray[np.void]
@@ -50,7 +52,7 @@ class Logged(NamedTuple):
         causes = np.maximum.accumulate(self.events["sequence"])
         ends = np.searchsorted(causes, [self.first + begin, self.first + end])
         commands, events = self.commands[begin:end], self.events[slice(*ends)]
-        return Logged(self.first + begin, self.epoch, self.rules, commands, events)
+        return self._replace(first=self.first + begin, commands=commands, events=events)
 
 
 NO_EVENTS = np.empty(0, EVENT)
@@ -125,19 +127,20 @@ def own_copies(submissions: Sequence[Submission]) -> None:
             way.records = joined([way.records])
 
 
-def logged(submissions: list[Submission], first: int, epoch: int) -> list[Logged]:
+def logged(submissions: list[Submission], first: int, epoch: int, under: int) -> list[Logged]:
     """What one group has put into the log from ``first`` on; all its results are there."""
     parts = [(_commands(records, now), rules) for records, now, rules in frames(submissions)]
     results: list[Any] = [_events(way.result) for way in submissions if way.count]
     events: NDArray[np.void] = np.frombuffer(b"".join(results), EVENT)
     all_commands = joined([commands for commands, _ in parts]) if parts[1:] else parts[0][0]
-    whole = Logged(first, epoch, 0, all_commands, events)
+    whole = Logged(first, epoch, under, 0, all_commands, events)
     if not any(rules for _, rules in parts):
         return [whole]
     found = []
     for commands, rules in parts:
-        found.append(whole.between(first, first + len(commands) - 1)._replace(rules=rules))
-        first += len(commands)
+        part = whole.between(first, first + len(commands) - 1)
+        found.append(part._replace(under=under, rules=rules))
+        first, under = first + len(commands), rules or under
     return found
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import FeedError
 from ..records.instruments import Directory
+from .notices import Notices
 from .rings import Ring, joined
 from .statistics import BAR, TRADE, Span, Statistics, Symbol
 from .stream import Mark
@@ -33,10 +34,14 @@ def statistics_file(directory: Path, mark: Mark) -> Path:
     return directory / STATISTICS_FILES.replace("*", str(mark.sequence))
 
 
-def packed(statistics: Statistics, mark: Mark) -> dict[str, NDArray[Any]]:
-    """A copy of the statistics at ``mark`` as arrays, for `save`."""
+def packed(statistics: Statistics, notices: Notices, mark: Mark) -> dict[str, NDArray[Any]]:
+    """A copy of statistics and notices at ``mark`` as arrays, for `save`."""
     symbols = [statistics[number + 1] for number in range(len(statistics))]
-    said = {"mark": asdict(mark), "symbols": [_said(symbol) for symbol in symbols]}
+    said = {
+        "mark": asdict(mark),
+        "symbols": [_said(symbol) for symbol in symbols],
+        "notices": notices.said(),
+    }
     arrays: dict[str, NDArray[Any]] = {"said": np.frombuffer(json.dumps(said).encode(), np.uint8)}
     for name, dtype in _RINGS:
         rows = [np.empty(0, dtype), *(getattr(symbol, name).last() for symbol in symbols)]
@@ -71,8 +76,10 @@ def load_mark(directory: Path | None) -> Mark | None:
     return Mark.load(path) if path and path.exists() else None
 
 
-def load_statistics(directory: Path, mark: Mark, instruments: Directory) -> Statistics:
-    """The statistics of the state that ``mark`` is of; ``instruments`` as they were there.
+def load_statistics(
+    directory: Path, mark: Mark, instruments: Directory
+) -> tuple[Statistics, Notices]:
+    """Statistics and last notices of the state of ``mark``; ``instruments`` as they were there.
 
     `FeedError` if they are missing, damaged, or of another place.
     """
@@ -82,7 +89,8 @@ def load_statistics(directory: Path, mark: Mark, instruments: Directory) -> Stat
             said = json.loads(arrays["said"].tobytes())
             if said["mark"] != asdict(mark):
                 raise ValueError("of another place")
-            return _unpacked(said["symbols"], arrays, instruments)
+            notices = Notices.of_said(said.get("notices", []))
+            return _unpacked(said["symbols"], arrays, instruments), notices
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FeedError(
             f"{path}: not the statistics that {directory / MARK_FILE} belongs to ({error});"

@@ -13,6 +13,7 @@ from ..journal import Keys
 from ..records.instruments import Directory
 from .books import Books
 from .history import History
+from .notices import Notices
 from .saving import load_mark, load_statistics, packed, save
 from .statistics import Statistics
 from .stream import Changes, Mark, Stream
@@ -87,13 +88,13 @@ class Feed:
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
         self.books = self.stream.books()
-        self.statistics = self._statistics()
+        self.statistics, self.notices = self._statistics()
         self._outlets = outlets
 
-    def _statistics(self) -> Statistics:
+    def _statistics(self) -> tuple[Statistics, Notices]:
         """A relay's begin where it does."""
         if self._state is None or self._saved is None:
-            return Statistics(self.stream.instruments)
+            return Statistics(self.stream.instruments), Notices()
         return load_statistics(self._state, self._saved, self.stream.instruments)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -133,6 +134,7 @@ class Feed:
                 self.history.take(changes)
                 self.books.apply(changes.rows)
                 self.statistics.apply(changes.rows)
+                self.notices.apply(changes)
                 for outlet in self._outlets:
                     outlet.take(changes, live)
                 if time.monotonic() - turn > TURN_SECONDS:
@@ -148,6 +150,6 @@ class Feed:
     async def _save(self) -> None:
         mark = self.stream.mark()
         if self._state is not None and mark is not None and mark != self._saved:
-            arrays = packed(self.statistics, mark)
+            arrays = packed(self.statistics, self.notices, mark)
             await asyncio.to_thread(save, self._state, mark, arrays)
             self._saved = mark

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +16,10 @@ from ..errors import LogError, QueueFull
 from ..records.commands import COMMAND
 from ..records.instruments import Directory
 from ..records.schema import Kind
+from ..serving.logs import event
 from .absences import Absences
 from .logins import (
+    Action,
     AlreadyThere,
     Busy,
     Forbidden,
@@ -25,12 +29,14 @@ from .logins import (
     Throttled,
     Unavailable,
     Users,
+    needed,
 )
 from .protection import Guards, relieving
 from .reports import Reports
 from .watch import Watch
 from .ways import Way
 
+LOG = logging.getLogger("matchcore.gateways")
 BEAT_SECONDS = 1.0
 PENDING_MAX = 65_536  # orders that wait for a way that is full; cancels, beside them
 AGAIN_SECONDS = 0.001  # until a full way is tried again
@@ -75,10 +81,11 @@ class Desk:
 
     - ``way``: to the engine.
     - ``users``: who may log in.
-    - ``incarnation``: tells the order ids of this gateway from those of all others.
+    - ``incarnation``: tells the order ids of this gateway from those of all others; None: the
+      way's, which an engine gives to each gateway.
     """
 
-    def __init__(self, way: Way, users: Users, *, incarnation: int = 1) -> None:
+    def __init__(self, way: Way, users: Users, *, incarnation: int | None = None) -> None:
         self._way, self._users = way, users
         self.reports = Reports()
         self.watch = Watch()
@@ -89,14 +96,21 @@ class Desk:
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
         self._live = False  # it has come to the log's end
+        self.sequence = 0  # of the last command that was taken from the log
+        self._heard = self._asked = 0.0  # when the log said something, when a command found it idle
         self._flushing = False
-        self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
+        self._incarnation = incarnation
         self._down = ""
 
     @property
     def instruments(self) -> Directory:
         """The instruments."""
         return self._way.instruments
+
+    @property
+    def live(self) -> bool:
+        """True once it has come to the log's end."""
+        return self._live
 
     @property
     def day(self) -> int:
@@ -113,6 +127,9 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         started: list[Door] = []
         await self._way.start(self._take, self._is_down)
+        given = self._incarnation
+        incarnation = self._way.incarnation if given is None else given
+        self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
         self._live = True
         try:
             for door in doors:
@@ -159,9 +176,20 @@ class Desk:
         return len(self._sessions)
 
     @property
+    def waiting(self) -> int:
+        """How many commands wait for the way to the engine."""
+        return self._waiting
+
+    def silent_seconds(self) -> float:
+        """How long commands have waited while the engine answered none at all."""
+        if not self.under_way:
+            return 0.0
+        return time.monotonic() - max(self._heard, self._asked)
+
+    @property
     def under_way(self) -> int:
         """How many commands of sessions have no answer yet."""
-        return self._guards.waiting()
+        return self._guards.waiting
 
     def attach(self, session: DoorSession) -> None:
         """Hands a session its reports from now on; `AlreadyThere` if its login has another."""
@@ -169,6 +197,7 @@ class Desk:
             raise AlreadyThere(f"{session.login.user} is connected")
         self._sessions[session.login.session] = session
         self._absences.returns(session.login.session)
+        event(LOG, "connected", user=session.login.user, session=session.login.session)
 
     def copy(self, session: DoorSession, accounts: frozenset[int] | None) -> str:
         """Hands an attached session the reports of accounts, whoever's they are; None: of all.
@@ -185,6 +214,7 @@ class Desk:
         if self._sessions.get(session.login.session) is session:
             del self._sessions[session.login.session]
             self._copies.pop(f"session {session.login.session}", None)
+            event(LOG, "disconnected", user=session.login.user, session=session.login.session)
             grace = self._absences.leaves(session.login)
             if grace is not None:
                 self._loop.call_later(grace, self._absences.look)
@@ -233,14 +263,15 @@ class Desk:
             raise Unavailable(f"the engine takes no commands: {self._down}")
         at = login.forbidden(commands)
         if at >= 0:
-            row = commands[at]
-            what = f"account {row['account']}, instrument {row['instrument']}"
-            raise Forbidden(f"{login.user} has no right to this command ({what})")
+            raise Forbidden(_no_right(login, commands[at]))
         kinds = commands["kind"]
         room = PENDING_MAX if not relieving(kinds).all() else 2 * PENDING_MAX
         if self._waiting + len(commands) > room:
             raise Throttled("the exchange is behind", AGAIN_NS)
-        self._guards.of(login).admit(kinds, time.monotonic())
+        now = time.monotonic()
+        if not self.under_way:
+            self._asked = now
+        self._guards.admit(login, kinds, now)
 
     def _flush(self) -> None:
         """All that sessions sent in one turn of the loop goes as one."""
@@ -263,10 +294,13 @@ class Desk:
 
     def _take(self, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
         day = self.reports.day
-        for session in self._users.follow(commands):
+        for session in self._users.follow(commands, events):
             self._changed(session)
         told = self.reports.apply(commands, events)
         self._guards.answered(commands)
+        self._heard = time.monotonic()
+        if len(events):
+            self.sequence = int(events["sequence"][-1])
         self._absences.told(told)
         if self._live:
             self.watch.took(commands, told)
@@ -287,6 +321,8 @@ class Desk:
         if session is not None:
             login = self._users.renew(session.login)
             if login is None:
+                session.login = replace(session.login, may=Action(0))
+                event(LOG, "revoked", user=session.login.user, session=session.login.session)
                 session.drop("the user or its secret was revoked")
             else:
                 session.login = login
@@ -294,6 +330,14 @@ class Desk:
     def _is_down(self, why: str) -> None:
         if not self._down:
             self._down = why
+            LOG.error("engine_down", extra={"fields": {"why": why}})
+
+
+def _no_right(login: Login, command: np.void) -> str:
+    if not login.may & needed(int(command["kind"])):
+        return f"{login.user} may not send {Kind(command['kind']).name} commands"
+    account, instrument = int(command["account"]), int(command["instrument"])
+    return f"{login.user} has no right to account {account} in instrument {instrument}"
 
 
 def _by_session(told: NDArray[np.void]) -> Iterable[tuple[int, NDArray[np.void]]]:

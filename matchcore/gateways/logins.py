@@ -31,6 +31,12 @@ SESSION_MAX = 2**32 - 1
 _NEEDED = np.zeros(256, np.uint16)
 _NEEDED[[Kind.NEW, Kind.AMEND]] = Action.TRADE
 _NEEDED[[Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = Action.TRADE | Action.CANCEL
+_NEEDED[Kind.END_DAY] = Action.ADMINISTER
+
+
+def needed(kind: int) -> Action:
+    """Actions of which one must be granted for a command of this kind; none: it is no client's."""
+    return Action(int(_NEEDED[kind]))
 
 
 class GatewayError(MatchcoreError):
@@ -136,14 +142,10 @@ class Login:
         covered = any(grant.covers(action, account, instrument) for grant in self.grants)
         return within and (covered or not self.grants)
 
-    def reads(self, account: int) -> bool:
-        """Whether it may see orders of an account, of one instrument at least."""
-        within = bool(self.may & Action.READ) and (
-            self.accounts is None or account in self.accounts
-        )
-        return within and (not self.grants or any(
-            grant.covers(Action.READ, account, grant.instrument) for grant in self.grants
-        ))  # fmt: skip
+    def allows_some(self, action: Action, account: int) -> bool:
+        """Whether it has a right to one of the actions for an account, of some instrument."""
+        instruments = {grant.instrument for grant in self.grants} | set(self.instruments or {0})
+        return any(self.allows(action, account, instrument) for instrument in instruments)
 
     def forbidden(self, commands: NDArray[np.void]) -> int:
         """The place of the first `COMMAND` that it has no right to; -1: none."""
@@ -171,8 +173,8 @@ class Users(Protocol):
     async def login(self, user: str, secret: str, host: str) -> Login:
         """`LoginRefused` for a wrong secret, after as long as for a right one."""
 
-    def follow(self, commands: NDArray[np.void]) -> Iterable[int]:
-        """Notes what the log's commands say of users; the sessions that they are about."""
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> Iterable[int]:
+        """Notes what the log says of users; the sessions that it is about."""
 
     def renew(self, login: Login) -> Login | None:
         """A login as it is now; None: its session must end."""
@@ -191,7 +193,7 @@ class FixedUsers:
         except KeyError:
             raise LoginRefused("wrong user or secret") from None
 
-    def follow(self, commands: NDArray[np.void]) -> Iterable[int]:
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> Iterable[int]:
         """The log says nothing of them."""
         return ()
 

@@ -63,10 +63,12 @@ class Guard:
         self.under_way[0] += orders
         self.under_way[1] += cancels
 
-    def answered(self, orders: int, cancels: int) -> None:
-        """So many of them are in the log, or were given up."""
+    def answered(self, orders: int, cancels: int) -> int:
+        """So many are in the log, of this gateway or of another one; how many were ours."""
+        before = sum(self.under_way)
         self.under_way[0] = max(0, self.under_way[0] - orders)
         self.under_way[1] = max(0, self.under_way[1] - cancels)
+        return before - sum(self.under_way)
 
 
 class Guards:
@@ -75,8 +77,14 @@ class Guards:
 
     def __init__(self) -> None:
         self._guards: dict[int, Guard] = {}
+        self.waiting = 0  # commands of all logins without an answer
 
-    def of(self, login: Login) -> Guard:
+    def admit(self, login: Login, kinds: NDArray[np.uint8], now: float) -> None:
+        """Counts commands of a login, as `Guard.admit`."""
+        self._of(login).admit(kinds, now)
+        self.waiting += len(kinds)
+
+    def _of(self, login: Login) -> Guard:
         """The guard of a login, with its limits of now."""
         guard = self._guards.get(login.session)
         if guard is None or guard.limits != login.limits:
@@ -93,13 +101,9 @@ class Guards:
         ):
             guard = self._guards.get(key >> 1)
             if guard is not None:
-                guard.answered(*((0, count) if key & 1 else (count, 0)))
+                self.waiting -= guard.answered(*((0, count) if key & 1 else (count, 0)))
 
     def under_way(self, session: int) -> int:
         """Orders of a session without an answer."""
         guard = self._guards.get(session)
         return guard.under_way[0] if guard else 0
-
-    def waiting(self) -> int:
-        """Commands of all sessions without an answer."""
-        return sum(sum(guard.under_way) for guard in self._guards.values())

@@ -7,12 +7,14 @@ Two implementations of one rule book (docs/commands-and-events.md): `_machine.py
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records.instruments import Directory
+from ..records.register import Place
 from .state import State
 
 #: name -> module
@@ -31,6 +33,8 @@ class Machine(Protocol):
     def next_trade_id(self) -> int: ...
     @property
     def instruments(self) -> Directory: ...
+    @property
+    def register(self) -> Mapping[Place, bytes]: ...
     @property
     def rules(self) -> int: ...
     def begin_under(self, version: int) -> None: ...

@@ -1,13 +1,16 @@
+from collections.abc import Mapping
 from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records.instruments import Directory
+from ..records.register import Place
 from .state import State
 
 class Machine:
     instruments: Directory
+    register: Mapping[Place, bytes]
     def __init__(self, reserve: int = 0, rules: int | None = None) -> None: ...
     @property
     def sequence(self) -> int: ...

@@ -19,6 +19,7 @@ from .schema import (
     INSTRUMENT_RECORD,
     LEVEL_RECORD,
     ORDER_RECORD,
+    TEXT_RECORD,
 )
 
 #: One command.  ``time``: nanoseconds since 1970 UTC (0: the engine stamps it);
@@ -33,6 +34,9 @@ COMMAND = np.dtype(COMMAND_RECORD.dtype_spec())
 #: The same 96 bytes when ``kind`` is ADD_INSTRUMENT or CHANGE_INSTRUMENT.  The tick is
 #: ``tick_mantissa * 10 ** tick_exponent``; ``symbol`` is padded with NUL.
 INSTRUMENT = np.dtype(INSTRUMENT_RECORD.dtype_spec())
+
+#: The same 96 bytes when ``kind`` is REGISTER or NOTICE.
+TEXT = np.dtype(TEXT_RECORD.dtype_spec())
 
 #: One resting order, as snapshots, digests and `orders()` show it.  ``quantity``: what is
 #: still open.  48 bytes.

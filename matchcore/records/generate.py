@@ -110,6 +110,16 @@ NOTES: dict[schema.Record, dict[str, str]] = {
         "kind": "at the same place as in COMMAND",
         "tick_exponent": "-18 to 0",
     },
+    schema.TEXT_RECORD: {
+        "data": "filled up with zeros",
+        "instrument": "number, or 0 for all; of NOTICE",
+        "kind": "at the same place as in COMMAND",
+        "topic": "of REGISTER",
+        "part": "from 0",
+        "parts": "of NOTICE",
+        "session": "at the same place as in COMMAND",
+    },
+    schema.ENTRY_RECORD: {"data": "filled up with zeros"},
     schema.ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
     schema.EVENT_RECORD: {
         "sequence": "of the command",

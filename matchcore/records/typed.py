@@ -27,12 +27,14 @@ from .instruments import (
     price_text,
     read_instrument,
 )
+from .operating import Notice, Register, operating_face
 from .schema import (
     BOOK_EVENTS,
     INSTRUMENT_KINDS,
     LATER_FIELDS,
     ORDER_EVENTS,
     SWEEP_KINDS,
+    TEXT_KINDS,
     UNPRICED_TYPES,
     EventKind,
     Field,
@@ -42,6 +44,7 @@ from .schema import (
     Reason,
     Side,
     TimeInForce,
+    Topic,
 )
 
 _SIDES: dict[int, Side] = {int(side): side for side in Side}
@@ -185,7 +188,7 @@ class UpgradeRules:
 
 Command = (
     NewOrder | Cancel | Amend | Reduce | MassCancel | EndDay | AddInstrument | ChangeInstrument
-    | UpgradeRules
+    | UpgradeRules | Register | Notice
 )  # fmt: skip
 
 
@@ -197,6 +200,8 @@ def decode(row: np.void, directory: Directory) -> Command:
     """
     if int(row["kind"]) in INSTRUMENT_KINDS:
         return _instrument_face(row, directory)
+    if int(row["kind"]) in TEXT_KINDS:
+        return operating_face(row, directory)
     values = _values(row)
     kind, symbol, time = values["kind"], None, values["time"]
     _expect(values, "kind", *Kind)
@@ -404,7 +409,8 @@ def event_of(row: EventRow, instruments: Sequence[Instrument], time: int = 0) ->
 def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
     """The typed object ``face`` as values for JSON, with prices and enumerations as text.
 
-    A price that is a text is not changed.  `PriceError` for an invalid price.
+    Bytes become hexadecimal digits, but for the data of a SECRET: None.  A price that is a text is
+    not changed.  `PriceError` for an invalid price.
     """
     plain: dict[str, Any] = {"type": type(face).__name__}
     for item in fields(face):
@@ -417,5 +423,7 @@ def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
             value = as_plain(value)
         elif isinstance(value, np.generic):
             value = value.item()
+        elif isinstance(value, bytes):  # a secret is in the log, and nowhere else
+            value = None if getattr(face, "topic", 0) == Topic.SECRET else value.hex()
         plain[item.name] = value
     return plain

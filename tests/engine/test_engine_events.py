@@ -47,6 +47,8 @@ def expected(engine: mc.Engine, after: int) -> tuple[np.ndarray, np.ndarray]:
     machine, commands, events = machine_class("cython")(), [], []
     assert engine.log is not None
     for frame in engine.log.frames():
+        if not machine.sequence:
+            machine.begin_under(frame.under)
         rows = frame.commands
         if frame.rules:
             said = [machine.upgrade(frame.rules)]

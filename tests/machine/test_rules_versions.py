@@ -122,7 +122,7 @@ def test_a_state_carries_its_version(made: Any) -> None:
     assert first.startswith(b"MCSTATE2")
     machine.upgrade(2)
     data = machine.state().to_bytes()
-    assert data.startswith(b"MCSTATE3") and len(data) == len(first) + 8
+    assert data.startswith(b"MCSTATE3") and len(data) == len(first) + 24
     again = made.from_state(mc.State.from_bytes(data))
     assert again.rules == 2 and again.state().to_bytes() == data
     assert made.from_state(mc.State.from_bytes(first)).rules == 1

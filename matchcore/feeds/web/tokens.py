@@ -30,9 +30,10 @@ class Rights:
     symbols: frozenset[str] | None = None
     expires: int | None = None
 
-    def allow(self, channel: str, symbol: str) -> bool:
+    def allow(self, channel: str, symbol: str | None) -> bool:
+        """``symbol``: None for a channel that is of no symbol."""
         return (self.channels is None or channel in self.channels) and (
-            self.symbols is None or symbol in self.symbols
+            self.symbols is None or symbol is None or symbol in self.symbols
         )
 
     @property

@@ -58,7 +58,7 @@ def password(
             f"password: {PASSWORD_CHARACTERS_MIN} to {SECRET_CHARACTERS_MAX} characters"
         )
     salt = new_salt()
-    digest = password_hash(word, salt, size=DIGEST_BYTES)
+    digest = password_hash(word, salt, size=DIGEST_BYTES, cost_log2=COST_LOG2)
     return _secret(users, name, SecretKind.PASSWORD, COST_LOG2, salt, digest, now, 0, overlap_ns)
 
 

@@ -164,6 +164,6 @@ def _user(session: int, data: bytes) -> User:
     return User(session, text, State(state), cancels, grace, *rest)
 
 
-def entries_in(commands: NDArray[np.void]) -> list[Entry]:
-    """The entries about users among a log's commands, in their order."""
+def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Entry]:
+    """The entries about users among a log's commands that were not refused, in their order."""
     return []

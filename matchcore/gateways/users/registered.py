@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
+from ...serving.logs import event
 from ...serving.secrets import COST_LOG2, COST_LOG2_MAX, SALT_BYTES, password_hash, token_hash
 from ..logins import Action, Busy, Limits, Login, LoginRefused
 from .attempts import Attempts
@@ -23,6 +24,7 @@ from .entries import Entry, Granted, Secret, SecretKind, State, Topic, User, ent
 LOG = logging.getLogger("matchcore.gateways.users")
 DIGEST_BYTES = 24  # of a password's hash
 SECRET_CHARACTERS_MAX = 512
+NAME_CHARACTERS_MAX = 25  # of what is said; one more than a name has
 THREADS = 2  # that hash passwords; each takes 16 MiB for one
 WAITING_MAX = 64  # logins whose password waits to be hashed
 _NOBODY = Secret(0, 0, SecretKind.PASSWORD, COST_LOG2, 0, bytes(SALT_BYTES), bytes(DIGEST_BYTES))
@@ -74,9 +76,9 @@ class RegisteredUsers:
                 granted[slot] = found
         return session
 
-    def follow(self, commands: NDArray[np.void]) -> set[int]:
-        """Takes the entries among a log's commands; the sessions that they are about."""
-        return {self.take(entry) for entry in entries_in(commands)}
+    def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> set[int]:
+        """Takes the entries that the log has; the sessions that they are about."""
+        return {self.take(entry) for entry in entries_in(commands, events)}
 
     def _user(self, session: int, user: User | None) -> None:
         before = self.users.pop(session, None)
@@ -109,12 +111,16 @@ class RegisteredUsers:
         `LoginRefused`, after as long for an unknown user as for a wrong password; `Busy` while this
         host has tried too often, or too many passwords are being hashed.
         """
+        user = user[:NAME_CHARACTERS_MAX]
         pause = self._attempts.begin(user, host, time.monotonic())
         if pause > 0:
+            event(LOG, "login_locked_out", host=host)
             raise Busy("too many wrong logins", int(pause * 1e9))
         found = self._by_token(user, secret) or await self._by_password(user, secret)
         login = None if found is None else self._login(found)
         if login is None:
+            known = user if user in self._names else None  # else it may be a password
+            event(LOG, "login_refused", user=known, host=host)
             raise LoginRefused(WRONG)
         self._attempts.succeeded(user, host)
         return login

@@ -16,7 +16,7 @@ from ...records.commands import COMMAND
 from ...records.ids import id_of
 from ...records.instruments import Directory
 from ...records.schema import Flag, Kind, OrderType, Side, TimeInForce
-from ..logins import Login
+from ..logins import Action, Forbidden, Login
 from ..reports import Reports
 from .refusals import Refused, malformed
 
@@ -160,7 +160,8 @@ class Commands:
         side = asked.take("side", choice(_SIDES))
         units = asked.take("quantity", quantity)
         limit = asked.take("price", price, None)
-        kind = asked.take("type", choice(_TYPES), OrderType.MARKET if limit is None else OrderType.LIMIT)
+        natural = OrderType.MARKET if limit is None else OrderType.LIMIT
+        kind = asked.take("order_type", choice(_TYPES), natural)
         usual = TimeInForce.GTC if kind == OrderType.LIMIT else TimeInForce.IOC
         time = asked.take("time_in_force", choice(_TIMES), usual)
         post_only = asked.take("post_only", flag, False)
@@ -225,6 +226,8 @@ class Commands:
         name = asked.take("client_order_id", client_order_id)
         owner = asked.take("account", account, self._login.account)
         request = asked.take("request_id", client_order_id, None) or id_of(fresh_id())
+        if not self._login.allows_some(Action.TRADE | Action.CANCEL, owner):
+            raise Forbidden(f"{self._login.user} has no right to orders of account {owner}")
         found = self._reports.find(owner, *name)
         if found is None:
             raise unknown_order(owner)

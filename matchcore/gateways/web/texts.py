@@ -11,7 +11,7 @@ from ...records.ids import text_of
 from ...records.instruments import EXACT, Directory, Instrument, price_text
 from ...records.reports import OrderStatus, ReportFlag, ReportKind
 from ...records.schema import Field, OrderType, Reason, Side, TimeInForce
-from ..logins import Login
+from ..logins import Action, Login
 
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
 AVERAGE_DECIMALS = 4  # behind those of the tick
@@ -58,7 +58,7 @@ def order_said(row: Row, instruments: Directory) -> dict[str, Any]:
         "account": whole(row["account"]),
         "symbol": instrument.symbol if instrument else None,
         "side": SIDES.get(row["side"]),
-        "type": TYPES.get(row["order_type"]),
+        "order_type": TYPES.get(row["order_type"]),
         "time_in_force": TIMES.get(row["time_in_force"]),
         "post_only": bool(row["flags"] & ReportFlag.POST_ONLY),
         "price": None,
@@ -117,6 +117,10 @@ def report_said(row: Row, instruments: Directory) -> dict[str, Any]:
     return said
 
 
+def _words(actions: Action) -> list[str]:
+    return [str(action.name).lower() for action in Action if action & actions]
+
+
 def instrument_said(number: int, instrument: Instrument) -> dict[str, Any]:
     """An instrument."""
     return {
@@ -132,7 +136,7 @@ def login_said(login: Login) -> dict[str, Any]:
     """Who somebody is, and what he may do."""
     grants = [
         {
-            "may": [action.name.lower() for action in type(grant.actions) if action & grant.actions],
+            "may": _words(grant.actions),
             "first_account": whole(grant.first),
             "last_account": whole(grant.last),
             "instrument": grant.instrument or None,
@@ -144,7 +148,7 @@ def login_said(login: Login) -> dict[str, Any]:
         "user": login.user,
         "session": login.session,
         "account": whole(login.account),
-        "may": [action.name.lower() for action in type(login.may) if action & login.may],
+        "may": _words(login.may),
         "grants": grants,
         "cancel_on_disconnect": login.cancel_on_disconnect,
         "grace_ms": login.grace_ns // 1_000_000,

@@ -140,6 +140,8 @@ cdef enum:
     END_DAY = 6
     ADD_INSTRUMENT = 7
     CHANGE_INSTRUMENT = 8
+    REGISTER = 9
+    NOTICE = 10
     UPGRADE_RULES = 31
 
 cdef enum:
@@ -173,6 +175,8 @@ cdef enum:
     INSTRUMENT_CHANGED = 9
     REPEATED = 10
     RULES_CHANGED = 11
+    REGISTERED = 12
+    NOTICED = 13
 
 cdef enum Reason:
     R_NONE = 0
@@ -200,6 +204,8 @@ cdef enum Reason:
     R_BAD_LIMIT = 22
     R_BOOK_NOT_EMPTY = 23
     R_TOO_MANY_INSTRUMENTS = 24
+    R_BAD_VALUE = 25
+    R_TOO_MANY_ENTRIES = 26
     R_REQUESTED = 32
     R_IMMEDIATE_OR_CANCEL = 33
     R_FILL_OR_KILL = 34
@@ -230,6 +236,11 @@ cdef enum Field:
     F_LOT = 18
     F_MAX_QUANTITY = 19
     F_MAX_ORDERS = 20
+    F_KEY = 21
+    F_TOPIC = 22
+    F_PART = 23
+    F_PARTS = 24
+    F_DATA = 25
 
 cdef enum ChangeKind:
     C_ADDED = 1
@@ -238,6 +249,7 @@ cdef enum ChangeKind:
     C_DELETED = 4
     C_DEFINED = 5
     C_DAY_ENDED = 6
+    C_NOTICE = 7
 
 cdef enum ChangeFlag:
     C_REPLACING = 1
@@ -269,6 +281,13 @@ cdef enum ReportFlag:
     REPORT_UNSOLICITED = 4
     REPORT_COPY = 8
 
+cdef enum Topic:
+    T_USER = 1
+    T_SECRET = 2
+    T_GRANT = 3
+    T_GATEWAY = 4
+    T_DAY = 5
+
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
@@ -276,6 +295,8 @@ cdef enum:
     NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
+    ASIDE_KINDS = 0x780
+    KINDS_OF_2 = 0x600
     RESTING_TYPES = 0x2
     UNPRICED_TYPES = 0x4
     RESTING_TIFS = 0x6

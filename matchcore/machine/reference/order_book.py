@@ -17,9 +17,10 @@ from ...records.rules import first_rules
 from ...records.schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side
 from ..book_state import BookState
 from ..state import State
+from .aside import Refused, require
 from .book import as_row
 from .dedup import Window
-from .machine import Machine, Refused, require
+from .machine import Machine
 
 Level = tuple[int, int]  # side, price
 FillRow = tuple[int, int, int]
