@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .serve_fix import fix_doors, fix_options
+
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Of each protocol what adds its options to a command, and what makes its doors of them.
-DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = []
+DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = [(fix_options, fix_doors)]
 
 
 def door_options(command: F) -> F:

@@ -64,7 +64,7 @@ class Serving:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             running = asyncio.ensure_future(self.desk.run([self.door], self._stop))
-            while self.door._listening is None and not running.done():
+            while not self.door.listening and not running.done():
                 await asyncio.sleep(0.001)
             self._ready.set()
             await running
