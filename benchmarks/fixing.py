@@ -65,7 +65,9 @@ class Client(asyncio.Protocol):
         for number in range(self._sent, min(self._sent + count, self._count)):
             side = number % 2
             price = PRICES[number % 4] if side else b"9" + PRICES[number % 4]
-            body = b"11=%d\x0121=1\x0155=ANA\x0154=%d\x0138=100\x0140=2\x0144=%b\x0159=1\x0160=%b\x01"
+            body = (
+                b"11=%d\x0121=1\x0155=ANA\x0154=%d\x0138=100\x0140=2\x0144=%b\x0159=1\x0160=%b\x01"
+            )
             parts.append(self._message(b"D", body % (number + 1, 1 if side else 2, price, stamp)))
         self._sent += len(parts)
         self.transport.write(b"".join(parts))
@@ -186,8 +188,7 @@ async def _serve(port: int, users: list[str], place: Path, policy: str) -> None:
     from matchcore.gateways.ways import Direct
 
     known = {
-        (user, SECRET): Login(number, user, account=number)
-        for number, user in enumerate(users, 1)
+        (user, SECRET): Login(number, user, account=number) for number, user in enumerate(users, 1)
     }
     instruments = [mc.Instrument("ANA", tick="0.05")]
     with mc.Engine.open(place / "exchange.d", instruments=instruments, policy=policy) as engine:
