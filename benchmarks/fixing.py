@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from matchcore.gateways.fix.plain import build, time_text
 
@@ -36,8 +36,7 @@ class Client(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._send(b"A", b"98=0\x01108=30\x01554=%b\x01" % SECRET.encode())
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -23,9 +23,10 @@ from matchcore.gateways.fix.store import InUse, Store
 from matchcore.gateways.logins import Action, FixedUsers, Login
 
 
-@pytest.fixture
-def serving(tmp_path: Path) -> Iterator[Serving]:
-    with Serving(tmp_path / "state", Settings(reset=True)) as found:
+@pytest.fixture(params=["asyncio", "uvloop"])
+def serving(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Serving]:
+    run = pytest.importorskip(request.param, reason="no uvloop here: pip install uvloop").run
+    with Serving(tmp_path / "state", Settings(reset=True), run=run) as found:
         yield found
 
 
