@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .serve_ouch import ouch_doors, ouch_options
 from .serve_web import web_doors, web_options
+from .serve_fix import fix_doors, fix_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
@@ -16,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Of each protocol what adds its options to a command, and what makes its doors of them.
 DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = [
+    (fix_options, fix_doors),
     (ouch_options, ouch_doors),
     (web_options, web_doors),
 ]

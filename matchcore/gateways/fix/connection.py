@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +64,7 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's have no base in common
         self.host = str((transport.get_extra_info("peername") or ("",))[0])
         told = transport.get_extra_info("socket")
         if told is not None and told.family in (socket.AF_INET, socket.AF_INET6):

@@ -74,6 +74,11 @@ class FixDoor:
             raise InvalidArgument(f"FIX on {self._host}:{self._port}: {error}") from error
 
     @property
+    def listening(self) -> bool:
+        """Whether clients may come."""
+        return self._listening is not None
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
         assert self._listening is not None

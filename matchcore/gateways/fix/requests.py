@@ -14,7 +14,7 @@ from ...records.ids import TEXT_MAX, id_of, text_of
 from ...records.reports import REPORT
 from ...records.schema import Flag, Kind, OrderStatus, OrderType, TimeInForce
 from ..desk import Desk, room
-from ..logins import Forbidden, GatewayError, Login, Unavailable
+from ..logins import Action, Forbidden, GatewayError, Login, Unavailable
 from .layout import (
     FIX_STATUS,
     ORDER_TYPES,
@@ -294,7 +294,7 @@ class Requests:
             known = id_of(id.decode("latin-1"))
         except ValueError:
             known = (0, 0)
-        row = self._desk.reports.status(account, *known) if self._login.reads(account) else None
+        row = self._desk.reports.status(account, *known) if self._login.allows_some(Action.READ, account) else None
         if row is not None:
             self._answers.status(row, extra)
             return
@@ -316,7 +316,7 @@ class Requests:
         if check:
             return
         rows = np.zeros(0, REPORT)
-        if self._login.reads(account):
+        if self._login.allows_some(Action.READ, account):
             rows = self._desk.reports.open_orders(account)
         if what == b"1":
             number = self._tables.by_symbol.get(message.need(55), (0, 0, 0))[0]

@@ -43,6 +43,7 @@ class Serving:
         engine: Engine | None = None,
         known: FixedUsers | None = None,
         tls: Any = None,
+        run: Callable[[Any], Any] = asyncio.run,
     ) -> None:
         self.engine = engine or Engine.memory(instruments=INSTRUMENTS)
         self.door = FixDoor("127.0.0.1", 0, state, settings, tls=tls)
@@ -51,7 +52,7 @@ class Serving:
         self.later_s = 0.0  # what the door's clock is ahead
         self.door.clock = lambda: self._now() + int(self.later_s * SECOND)
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = threading.Thread(target=lambda: run(self._run()), daemon=True)
         self._failed: BaseException | None = None
 
     @staticmethod
@@ -64,7 +65,7 @@ class Serving:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             running = asyncio.ensure_future(self.desk.run([self.door], self._stop))
-            while self.door._listening is None and not running.done():
+            while not self.door.listening and not running.done():
                 await asyncio.sleep(0.001)
             self._ready.set()
             await running
