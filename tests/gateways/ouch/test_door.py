@@ -123,7 +123,7 @@ async def served(engine: Engine | None = None, **more: Any) -> AsyncIterator[tup
     door = OuchDoor(HOST, 0)
     desk = Desk(Direct(engine), users(**more))
     async with Served(desk, door):
-        await until(lambda: door._server is not None and door._server._listening is not None)
+        await until(lambda: not door.closed)
         yield desk, door
         while Client.opened:
             await Client.opened.pop().close()
@@ -262,7 +262,7 @@ def test_a_session_number_that_has_no_room() -> None:
         far = Login(names.SESSION_MAX + 1, "far")
         desk = Desk(Direct(Engine.memory(instruments=[ANA])), FixedUsers({("far", "secret"): far}))
         async with Served(desk, door):
-            await until(lambda: door._server is not None and door._server._listening is not None)
+            await until(lambda: not door.closed)
             client = await Client.connect(door)
             assert await client.login("far") == (b"J", b"A")
             await client.close()

@@ -66,7 +66,7 @@ async def door(stop: asyncio.Event, begun: Callable[[tuple[str, int]], None]) ->
     opened = OuchDoor(HOST, 0)
     desk = Desk(Direct(Engine.memory(instruments=[ANA])), users(8))
     async with Served(desk, opened):
-        await until(lambda: opened._server is not None and opened._server._listening is not None)
+        await until(lambda: not opened.closed)
         begun(opened.address)
         await stop.wait()
 
