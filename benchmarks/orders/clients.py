@@ -1,4 +1,4 @@
-"""`python -m benchmarks.orders.clients WAY PORT SESSIONS COUNT`: sessions that send COUNT orders each.
+"""`python -m benchmarks.orders.clients WAY PORT SESSIONS COUNT`: sessions of COUNT orders each.
 
 Each has at most `WINDOW` orders without an answer.  Prints as JSON how many seconds it took from
 the first order to the last answer.
