@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .serve_fix import fix_doors, fix_options
 from .serve_ouch import ouch_doors, ouch_options
 from .serve_web import web_doors, web_options
-from .serve_fix import fix_doors, fix_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door

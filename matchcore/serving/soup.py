@@ -74,9 +74,9 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         self.host = (transport.get_extra_info("peername") or ("",))[0]
-        transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._server.welcome(self):
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drained.set()
@@ -231,6 +231,11 @@ class SoupServer:
         assert self._listening is not None
         host, port, *_ = self._listening.sockets[0].getsockname()
         return host, port
+
+    @property
+    def listening(self) -> bool:
+        """Whether it takes connections."""
+        return self._listening is not None and self._listening.is_serving()
 
     @property
     def connections(self) -> int:

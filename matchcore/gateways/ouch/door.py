@@ -41,6 +41,11 @@ class OuchDoor:
         return self._server.address
 
     @property
+    def closed(self) -> bool:
+        """Whether it does not listen, or not yet."""
+        return self._server is None or not self._server.listening
+
+    @property
     def connected(self) -> int:
         """How many sessions there are."""
         return len(self._sessions)

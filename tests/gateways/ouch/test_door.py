@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -123,7 +124,7 @@ async def served(engine: Engine | None = None, **more: Any) -> AsyncIterator[tup
     door = OuchDoor(HOST, 0)
     desk = Desk(Direct(engine), users(**more))
     async with Served(desk, door):
-        await until(lambda: door._server is not None and door._server._listening is not None)
+        await until(lambda: not door.closed)
         yield desk, door
         while Client.opened:
             await Client.opened.pop().close()
@@ -177,41 +178,49 @@ def test_a_client_that_was_cut_off_goes_on_from_any_number() -> None:
     run(test())
 
 
-def test_a_second_desk_says_the_same_and_goes_on() -> None:
+def test_another_gateway_says_the_same_and_goes_on(tmp_path: Path) -> None:
     async def test() -> None:
-        engine = Engine.memory(instruments=[ANA])
-        sent: list[tuple[Any, Any]] = []
-        async with served(engine) as (desk, door):
-            take = desk._way._take  # type: ignore[attr-defined]  # what a follower hears
+        with Engine.open(tmp_path, instruments=[ANA], policy="os") as engine:
+            async with served(engine) as (_, one), served(engine) as (_, other):
+                ana = await Client.logged_in(one)
+                ana.send(
+                    request(b"O", user_ref=1, price=10_000, quantity=100, cl_ord_id=b"ABC"),
+                    request(b"U", original_ref=1, user_ref=2, price=11_000, quantity=90),
+                    request(b"X", user_ref=2, quantity=80),
+                    request(b"O", user_ref=3, price=1, cl_ord_id=b"no tick"),
+                )
+                heard = await ana.answers(4)
+                assert [said["type"] for said in heard] == [b"A", b"U", b"C", b"J"]
+                await ana.close()
+                await until(lambda: other.desk.reports.last(1) == 4)
+                ana = await Client.logged_in(other, number=1)
+                assert await ana.answers(4) == heard
+                ana.send(
+                    request(b"O", user_ref=3, price=10_000),
+                    request(b"X", user_ref=2, quantity=0),
+                    request(b"O", user_ref=4, price=10_000),
+                )
+                gone, new = await ana.answers(2)
+                assert (gone["type"], gone["user_ref"], gone["quantity"]) == (b"C", 2, 80)
+                assert (new["type"], new["user_ref"]) == (b"A", 4)
 
-            def noted(commands: Any, events: Any) -> None:
-                sent.append((commands.copy(), events.copy()))
-                take(commands, events)
+    run(test())
 
-            desk._way._take = noted  # type: ignore[attr-defined]  # as above
-            ana = await Client.logged_in(door)
-            ana.send(
-                request(b"O", user_ref=1, price=10_000, quantity=100, cl_ord_id=b"ABC"),
-                request(b"U", original_ref=1, user_ref=2, price=11_000, quantity=90),
-                request(b"X", user_ref=2, quantity=80),
-                request(b"O", user_ref=3, price=1, cl_ord_id=b"no tick"),
-            )
-            heard = await ana.answers(4)
-            await ana.close()
-        async with served(engine) as (desk, door):
-            for commands, events in sent:
-                desk._take(commands, events)
-            ana = await Client.logged_in(door, number=1)
-            assert await ana.answers(4) == heard
-            assert [one["type"] for one in heard] == [b"A", b"U", b"C", b"J"]
-            ana.send(
-                request(b"O", user_ref=3, price=10_000),
-                request(b"X", user_ref=2, quantity=0),
-                request(b"O", user_ref=4, price=10_000),
-            )
-            gone, new = await ana.answers(2)
-            assert (gone["type"], gone["user_ref"], gone["quantity"]) == (b"C", 2, 80)
-            assert (new["type"], new["user_ref"]) == (b"A", 4)
+
+def test_what_was_under_way_when_a_client_was_cut_off_is_done_once(tmp_path: Path) -> None:
+    async def test() -> None:
+        orders = [request(b"O", user_ref=ref, price=10_000) for ref in range(1, 801)]
+        with Engine.open(tmp_path, instruments=[ANA], policy="os") as engine:
+            async with served(engine) as (_, one), served(engine) as (_, other):
+                ana = await Client.logged_in(one)
+                ana.send(*orders[:500])
+                await ana.answers(1)
+                await ana.close()
+                again = await Client.logged_in(other, number=1)
+                again.send(*orders)
+                said = await again.answers(800)
+                assert sorted(one["user_ref"] for one in said) == list(range(1, 801))
+                assert len(engine.book("ANA").orders()) == 800
 
     run(test())
 
@@ -262,7 +271,7 @@ def test_a_session_number_that_has_no_room() -> None:
         far = Login(names.SESSION_MAX + 1, "far")
         desk = Desk(Direct(Engine.memory(instruments=[ANA])), FixedUsers({("far", "secret"): far}))
         async with Served(desk, door):
-            await until(lambda: door._server is not None and door._server._listening is not None)
+            await until(lambda: not door.closed)
             client = await Client.connect(door)
             assert await client.login("far") == (b"J", b"A")
             await client.close()
