@@ -7,7 +7,6 @@ machine.  Cancels have a share of their own: who has spent all on orders can sti
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,11 +94,12 @@ class Guards:
 
     def answered(self, commands: NDArray[np.void]) -> None:
         """These commands are in the log."""
-        sessions, cancels = commands["session"].tolist(), relieving(commands["kind"]).tolist()
-        for (session, cancel), count in Counter(zip(sessions, cancels, strict=True)).items():
-            guard = self._guards.get(session)
+        keys = commands["session"].astype(np.uint64) << 1 | relieving(commands["kind"])
+        found, counts = np.unique(keys, return_counts=True)
+        for key, count in zip(found.tolist(), counts.tolist(), strict=True):
+            guard = self._guards.get(key >> 1)
             if guard is not None:
-                self.waiting -= guard.answered(*((0, count) if cancel else (count, 0)))
+                self.waiting -= guard.answered(*((0, count) if key & 1 else (count, 0)))
 
     def under_way(self, session: int) -> int:
         """Orders of a session without an answer."""

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchcore import Engine, Kind, Side
+from matchcore.gateways import absences
 from matchcore.gateways import desk as desk_module
 from matchcore.gateways.desk import Desk
 from matchcore.gateways.logins import FixedUsers, Limits, Login, Throttled
 from matchcore.gateways.protection import RELIEVING_KINDS, Guards
-from matchcore.records.reports import ReportFlag, ReportKind
+from matchcore.gateways.reports import Reports
+from matchcore.records.reports import REPORT, ReportFlag, ReportKind
 from matchcore.serving.rates import Bucket
 
 NEW, CANCEL = np.array([Kind.NEW], np.uint8), np.array([Kind.CANCEL], np.uint8)
@@ -172,3 +174,16 @@ def test_two_gateways_cancel_an_order_once() -> None:
             assert heard.kinds() == [ReportKind.NEW, ReportKind.CANCELLED]
 
     asyncio.run(test())
+
+
+def test_accounts_that_are_remembered_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absences, "PAIRS_MAX", 3)
+    known = absences.Absences(Reports(), lambda _: True, lambda _: 0)
+    told = np.zeros(5, REPORT)
+    told["kind"], told["session"] = ReportKind.NEW, [1, 1, 2, 2, 1]
+    told["account"] = [10, 11, 2**64 - 1, 2**64 - 1, 12]
+    for row in range(5):
+        known.told(told[row : row + 1])
+    assert known._accounts == {1: {11, 12}, 2: {2**64 - 1}}
+    known.told(told[:2])
+    assert len(known._pairs) == 3 and 10 in known._accounts[1]
