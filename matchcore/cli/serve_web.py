@@ -1,4 +1,4 @@
-"""Options of `matchcore serve` and `matchcore gateway` for HTTP and WebSocket, and for status."""
+"""Options of `matchcore serve` and `matchcore gateway` for HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import MissingExtra
+from .feed_web import allow_files
 from .options import address
-from .output import err
+from .serve_status import opened, without_extra
 from .tls import tls_of
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
-LIBRARIES = frozenset({"aiohttp", "prometheus_client"})
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _HERE = "[HOST:]PORT"
@@ -34,8 +33,6 @@ _OPTIONS = (
                  help="Connections at most."),
     click.option("--web-per-address", type=click.IntRange(min=1), default=256, show_default=True,
                  help="Connections from one address; a proxy is one."),
-    click.option("--status", metavar=_HERE, callback=address,
-                 help="Serve /health, /ready and /metrics to operators, without a login."),
 )  # fmt: skip
 
 
@@ -55,30 +52,19 @@ def web_doors(
     web_origins: tuple[str, ...],
     web_connections: int,
     web_per_address: int,
-    status: tuple[str, int] | None,
     **_: object,
 ) -> list[Door]:
-    """The status port, which is closed first, and the web door, if the options ask for them."""
-    doors: list[Door] = []
+    """The web door, if the options ask for it."""
+    if web is None:
+        return []
     try:
-        if status is not None:
-            from ..gateways.status import StatusDoor
-
-            doors.append(StatusDoor(*status, started=partial(_open, "status")))
-        if web is not None:
-            from ..gateways.web.door import WebDoor
-            from ..gateways.web.limits import WebLimits
-
-            limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
-            tls = tls_of(web_cert, web_key)
-            doors.append(WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
-                                 started=partial(_open, "web door")))  # fmt: skip
+        from ..gateways.web.door import WebDoor
+        from ..gateways.web.limits import WebLimits
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in LIBRARIES:
-            raise
-        raise MissingExtra("matchcore serve --web and --status", "gateway") from None
-    return doors
-
-
-def _open(what: str, url: str) -> None:
-    err.print(f"matchcore: {what} at {url}")
+        raise without_extra("--web", error) from None
+    limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
+    tls = tls_of(web_cert, web_key)
+    door = WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
+                   started=partial(opened, "web door"))  # fmt: skip
+    allow_files(web_connections)
+    return [door]

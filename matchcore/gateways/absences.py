@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from ..records.schema import Kind, ReportKind
 from .logins import Login
 from .reports import Reports
 
+PAIRS_MAX = 1 << 20  # of sessions and accounts; then the oldest is forgotten
 #: A client order id with this bit, and this tail, is of a cancel by a gateway.  It follows from the
 #: order id, so that two gateways cancel an order once.
 DISCONNECT_BIT, DISCONNECT_TAIL = 1 << 63, 1
@@ -33,15 +35,27 @@ class Absences:
         under_way: Callable[[int], int],
     ) -> None:
         self._reports, self._send, self._under_way = reports, send, under_way
-        self._accounts: dict[int, set[int]] = {}  # by session, of all orders
+        self._accounts: dict[int, set[int]] = {}  # by session, of its orders
+        self._pairs: dict[int, tuple[int, int]] = {}  # key -> session, account; the oldest first
+        self._factor = np.uint64(int.from_bytes(os.urandom(8), "little") | 1)  # nobody knows it
         self._left: dict[int, float] = {}  # session -> when its grace ends
 
     def told(self, reports: NDArray[np.void]) -> None:
         """Remembers whose orders are whose."""
-        fresh = reports[reports["kind"] == ReportKind.NEW]
-        pairs = set(zip(fresh["session"].tolist(), fresh["account"].tolist(), strict=True))
-        for session, account in pairs:
-            self._accounts.setdefault(session, set()).add(account)
+        fresh = reports["kind"] == ReportKind.NEW
+        sessions, accounts = reports["session"][fresh], reports["account"][fresh]
+        keys = sessions.astype(np.uint64) * self._factor ^ accounts
+        for key in np.unique(keys).tolist():
+            if key not in self._pairs:
+                at = int((keys == key).argmax())
+                self._know(key, int(sessions[at]), int(accounts[at]))
+
+    def _know(self, key: int, session: int, account: int) -> None:
+        self._pairs[key] = session, account
+        self._accounts.setdefault(session, set()).add(account)
+        if len(self._pairs) > PAIRS_MAX:
+            session, account = self._pairs.pop(next(iter(self._pairs)))
+            self._accounts[session].discard(account)
 
     def leaves(self, login: Login) -> float | None:
         """The client is gone: seconds until `look` is due, None if nothing is."""

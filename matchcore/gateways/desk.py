@@ -307,7 +307,8 @@ class Desk:
         self._guards.answered(commands)
         self._heard = time.monotonic()
         if len(events):
-            self.sequence = int(events["sequence"][-1])
+            # The first event is of the first command; those of a repeat may be older.
+            self.sequence = int(events["sequence"][0]) + len(commands) - 1
         self._absences.told(told)
         if self._live:
             self.watch.took(commands, told)

@@ -7,7 +7,6 @@ machine.  Cancels have a share of their own: who has spent all on orders can sti
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,24 +80,23 @@ class Guards:
 
     def admit(self, login: Login, kinds: NDArray[np.uint8], now: float) -> None:
         """Counts commands of a login, as `Guard.admit`."""
-        self._of(login).admit(kinds, now)
+        self._of(login, now).admit(kinds, now)
         self.waiting += len(kinds)
 
-    def _of(self, login: Login) -> Guard:
+    def _of(self, login: Login, now: float) -> Guard:
         """The guard of a login, with its limits of now."""
         guard = self._guards.get(login.session)
         if guard is None or guard.limits != login.limits:
             there = guard.under_way if guard else [0, 0]
-            guard = self._guards[login.session] = Guard(login.limits, time.monotonic())
+            guard = self._guards[login.session] = Guard(login.limits, now)
             guard.under_way = there
         return guard
 
     def answered(self, commands: NDArray[np.void]) -> None:
         """These commands are in the log."""
         keys = commands["session"].astype(np.uint64) << 1 | relieving(commands["kind"])
-        for key, count in zip(
-            *(a.tolist() for a in np.unique(keys, return_counts=True)), strict=True
-        ):
+        found, counts = np.unique(keys, return_counts=True)
+        for key, count in zip(found.tolist(), counts.tolist(), strict=True):
             guard = self._guards.get(key >> 1)
             if guard is not None:
                 self.waiting -= guard.answered(*((0, count) if key & 1 else (count, 0)))

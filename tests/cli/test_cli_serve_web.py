@@ -35,7 +35,8 @@ def test_an_exchange_is_served_and_goes_on_after_a_restart(tmp_path: Path) -> No
     assert run("user", "add", path, "alice", "--account", 7).exit_code == 0
     assert run("user", "password", path, "alice", "--password", PASSWORD).exit_code == 0
     command = [sys.executable, "-m", "matchcore", "serve", str(path), "--web", "0", "--status",
-               "0", "--state", str(tmp_path / "s")]  # fmt: skip
+               "0", "--state", str(tmp_path / "s"), "--events",
+               str(tmp_path / "events")]  # fmt: skip
     for name in ("first", "second"):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
             assert served.stderr is not None
@@ -61,6 +62,9 @@ def test_an_exchange_is_served_and_goes_on_after_a_restart(tmp_path: Path) -> No
             assert served.wait(30) == 0
     with mc.Engine.at(path) as engine:
         assert len(engine.book("ANA").orders()) == 2
+    events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert [one["event"] for one in events] == ["connected", "disconnected"] * 2
+    assert PASSWORD not in (tmp_path / "events").read_text()
 
 
 def test_without_the_extra_it_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

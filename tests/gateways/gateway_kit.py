@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchcore import COMMAND, Engine, Instrument, Kind, OrderType, Side, TimeInForce
+from matchcore.errors import QueueFull
 from matchcore.gateways.desk import Desk, Door
 from matchcore.gateways.logins import FixedUsers, Login
 from matchcore.gateways.ways import Direct
@@ -86,3 +87,19 @@ class Served:
     async def __aexit__(self, *error: object) -> None:
         self._stop.set()
         await self._running
+
+
+class Frozen:
+    """A way whose engine answers nothing; ``full``: it takes nothing either."""
+
+    instruments: Any = None
+    incarnation = 1
+
+    def __init__(self, *, full: bool = False) -> None:
+        self._full = full
+
+    async def start(self, *_: Any) -> None: ...
+    async def close(self) -> None: ...
+    def send(self, commands: Any) -> None:
+        if self._full:
+            raise QueueFull("full")

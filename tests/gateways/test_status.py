@@ -8,11 +8,10 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from gateway_kit import ANA, Heard, Served, desk, login, order, until
+from gateway_kit import ANA, Frozen, Heard, Served, desk, login, order, until
 from prometheus_client.parser import text_string_to_metric_families
 
 from matchcore import Engine, Side
@@ -98,17 +97,6 @@ def test_health_is_of_the_loop_and_readiness_of_the_engine() -> None:
             assert json.loads((await get(door.url + "/ready"))[1])["status"] == "closing"
 
     asyncio.run(test())
-
-
-class Frozen:
-    """A way whose engine takes everything and answers nothing."""
-
-    instruments: Any = None
-    incarnation = 1
-
-    async def start(self, *_: Any) -> None: ...
-    def send(self, commands: Any) -> None: ...
-    async def close(self) -> None: ...
 
 
 def test_an_engine_that_answers_nothing_is_not_ready() -> None:

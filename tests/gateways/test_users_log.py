@@ -60,6 +60,18 @@ def test_who_is_revoked_is_out_at_once() -> None:
                 assert (bye["type"], bye["code"]) == ("bye", "dropped")
                 assert "revoked" in bye["reason"]
             assert (await here.ask("GET", "/me", user=token))[0] == 401
+            async with here.stream("") as stays:
+                await stays.say("login", user="alice", password=PASSWORD)
+                await stays.hear()
+                token, entries = editing.token(users, "alice", 1)
+                await put(here.desk, entries)
+                async with here.stream(token) as stream:
+                    await stream.hear()
+                    await put(here.desk, editing.revoke(users, "alice", secret=1))
+                    assert (await stream.hear())["type"] == "bye"
+                await stays.say("order", client_order_id="c", symbol="ANA", side="buy",
+                                quantity=1, price="95.00")  # fmt: skip
+                assert (await stays.hear())["kind"] == "new"
             async with here.stream("") as stream:
                 await stream.say("login", user="alice", password=PASSWORD)
                 assert (await stream.hear())["user"] == "alice"

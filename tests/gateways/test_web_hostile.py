@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import aiohttp
-from gateway_kit import until
+from certificates import Certificates
+from gateway_kit import Served, desk, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from web_gate_kit import Gate, gate, run
 
+from matchcore.cli.tls import tls_of
 from matchcore.gateways.web.asked import Commands, parse
+from matchcore.gateways.web.door import WebDoor
 from matchcore.gateways.web.refusals import Refused, refusal_of
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -124,6 +129,26 @@ def test_a_connection_that_is_cut_leaves_nothing() -> None:
                     await socket_.send_str('{"op":"order"')
             await until(lambda: here.desk.connected == 0)
             assert (await here.ask("GET", "/me"))[0] == 200
+
+    run(test())
+
+
+def test_tls_is_spoken_and_nothing_else(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "c")
+
+    async def test() -> None:
+        ready = asyncio.Event()
+        door = WebDoor("127.0.0.1", 0, tls=tls_of(certificates.server, certificates.key),
+                       started=lambda _: ready.set())  # fmt: skip
+        trusted = ssl.create_default_context(cafile=certificates.ca)
+        async with Served(desk(), door), aiohttp.ClientSession() as http:
+            await asyncio.wait_for(ready.wait(), 20)
+            assert door.url.startswith("https://")
+            async with http.get(door.url + "/health", ssl=trusted) as answer:
+                assert answer.status == 200
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200" not in await ended((reader, writer))
 
     run(test())
 

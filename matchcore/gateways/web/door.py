@@ -211,7 +211,7 @@ class WebDoor:
         login = await self.login(request) if "Authorization" in request.headers else None
         socket = web.WebSocketResponse(
             heartbeat=self.limits.ping_seconds, max_msg_size=self.limits.message_bytes,
-            timeout=self.limits.close_seconds,
+            timeout=self.limits.close_seconds, compress=False,  # which takes memory for each
         )  # fmt: skip
         stream = Stream(self, socket, host_of(request))
         stream.resume_from(dict(request.query))

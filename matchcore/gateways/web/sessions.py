@@ -20,12 +20,17 @@ from .asked import Id
 _ANSWERING = np.zeros(256, np.bool_)
 _ANSWERING[[int(kind) for kind in ReportKind if kind != ReportKind.TRADE]] = True
 
+REVOKED = "the user or its secret was revoked"
+
 Key = tuple[int, Id]  # account and client order id
 Answer = NDArray[np.void]
 
 
 class Listener(Protocol):
-    """What hears all reports of a session: a stream."""
+    """What hears all reports of a session: a stream.  Each has logged in, perhaps with secrets of
+    its own."""
+
+    login: Login
 
     def take(self, reports: NDArray[np.void]) -> None: ...
     def day_ended(self) -> None: ...
@@ -36,13 +41,28 @@ class WebSession:
     """The one session of a login that the desk knows, while the login does something here."""
 
     def __init__(self, desk: Desk, login: Login) -> None:
-        self.login = login
-        self._desk = desk
+        self._login, self._desk = login, desk
         self._waiting: dict[Key, deque[asyncio.Future[Answer]]] = {}
         self.listeners: set[Listener] = set()
         self.requests = 0  # that wait for an answer
 
     # -- of the desk
+
+    @property
+    def login(self) -> Login:
+        """By which commands are sent: while there are streams, one that still holds."""
+        return self._login
+
+    @login.setter
+    def login(self, login: Login) -> None:
+        """Rights have changed, or a secret is gone: streams that came with it end."""
+        self._login = login
+        for listener in list(self.listeners):
+            found = self._desk.renew(listener.login)
+            if found is None:
+                listener.drop(REVOKED)
+            else:
+                listener.login = self._login = found
 
     def take(self, reports: NDArray[np.void]) -> None:
         if self._waiting:
@@ -55,9 +75,8 @@ class WebSession:
             listener.day_ended()
 
     def drop(self, why: str) -> None:
-        """Requests under way get their answers; streams end."""
-        for listener in list(self.listeners):
-            listener.drop(why)
+        """Nothing more to do: `login` was set before, and has ended the streams that must end.
+        Requests under way get their answers."""
 
     # -- of requests
 

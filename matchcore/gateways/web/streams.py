@@ -54,7 +54,7 @@ class Stream:
         self._wake = asyncio.Event()
         self._dropped = ""
         self._rate = Bucket(OPS_PER_SECOND, OPS_BURST, time.monotonic())
-        self.heard = time.monotonic()
+        self.login: Login  # once it has said one
 
     # -- of the session
 
@@ -79,7 +79,8 @@ class Stream:
     async def serve(self, login: Login | None) -> None:
         """Until either side ends it."""
         try:
-            await self._serve(login or await self._first())
+            self.login = login or await self._first()
+            await self._serve(self.login)
         except Exception as error:
             refused = refusal_of(error)
             if refused is None:
@@ -91,14 +92,11 @@ class Stream:
         with self._door.sessions.using(login, self) as session:
             if len(session.listeners) > login.limits.connections:
                 raise Refused(429, "full", f"{login.limits.connections} streams are open")
-            both = [asyncio.ensure_future(side(session)) for side in (self._read, self._write)]
+            writing = asyncio.ensure_future(self._write(session))
             try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                await self._read(session)
             finally:
-                await end(both)
-            for side in both:
-                if not side.cancelled():
-                    side.result()  # a fault of ours is told to the log
+                await end([writing])
 
     async def _first(self) -> Login:
         """The login that the first message says."""
@@ -129,7 +127,6 @@ class Stream:
 
     async def _read(self, session: WebSession) -> None:
         async for message in self._socket:
-            self.heard = time.monotonic()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             asked: dict[str, Any] = {}
@@ -172,7 +169,8 @@ class Stream:
     # -- writing
 
     async def _write(self, session: WebSession) -> None:
-        """Sends what waits; the connection says when it can take more."""
+        """Sends what waits; the connection says when it can take more.  Its end is that of reading,
+        because it closes the socket."""
         try:
             await self._welcome(session)
             while not self._dropped:
@@ -184,8 +182,11 @@ class Stream:
                     self._wake.clear()
                     await self._wake.wait()
             await self._bye("dropped", self._dropped)
-        except (ConnectionError, RuntimeError):  # it is closed: reading ends, too
+        except (ConnectionError, RuntimeError):  # it is closed
             return
+        except Exception:
+            LOG.exception("stream of %s", self._host)
+            await self._bye(FAULT.code, str(FAULT))
 
     async def _welcome(self, session: WebSession) -> None:
         """Says where the stream begins: behind ``after`` of today or of the day before."""
