@@ -17,7 +17,7 @@ from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
-from .notice import notice_command
+from .operate import kill_command, limits_command, notice_command
 from .output import Commands
 from .query import query
 from .rebuild import rebuild
@@ -49,7 +49,7 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command, notice_command,
+    ddl_command, notice_command, limits_command, kill_command,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)
