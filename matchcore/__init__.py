@@ -10,7 +10,9 @@ from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
 from .engine.recovery import Recovery
+from .engine.streaming import Events
 from .engine.submissions import Commit
+from .engine.taps import Logged
 from .errors import (
     FeedError,
     InstrumentConflict,
@@ -131,6 +133,7 @@ __all__ = [
     "EndDay",
     "Engine",
     "EventKind",
+    "Events",
     "FeedError",
     "Field",
     "Flag",
@@ -149,6 +152,7 @@ __all__ = [
     "LogError",
     "LogFailed",
     "LogLocked",
+    "Logged",
     "Machine",
     "MassCancel",
     "MatchcoreError",

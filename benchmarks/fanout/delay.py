@@ -5,6 +5,7 @@ The feed is the command `matchcore feed` on one core; on the other are the engin
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -13,20 +14,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import matchcore as mc
 
-from .market import CLIENT_CORE, HANDSHAKE, INSTRUMENTS, SERVER_CORE, subscription
+from .market import CHECKOUT, CLIENT_CORE, HANDSHAKE, INSTRUMENTS, SERVER_CORE, subscription
 
 RATE, SECONDS, WARM_SECONDS = 10_000, 5.0, 1.0
 DRAIN_SECONDS = 1.5
 PROBES = 5  # subscribers whose messages are looked at
 READ_BYTES = 1 << 18
-HOSTILE_SECONDS = 0.01  # between two of its connections
+PAIRS, SLICE_SECONDS = 4, 4.0  # without and with bad neighbours
 UPDATE = re.compile(rb'"update","channel":"[^"]*","symbol":"SYM(\d+)","number":(\d+),"prev":(\d+)')
 
 
@@ -43,9 +47,9 @@ class Clients:
         self.heard: dict[int, list[tuple[int, bytes]]] = {numbers[at]: [] for at in places}
         self._room = bytearray(READ_BYTES)
 
-    def open(self, ask: bytes = subscription(["book.l2"])) -> socket.socket:
+    def open(self) -> socket.socket:
         one = socket.create_connection(("127.0.0.1", self.port))
-        one.sendall(HANDSHAKE + ask)
+        one.sendall(HANDSHAKE + subscription(["book.l2"]))
         return one
 
     def read(self, seconds: float) -> None:
@@ -54,70 +58,89 @@ class Clients:
             if number in self.heard:
                 self.heard[number].append((time.monotonic_ns(), bytes(self._room[:size])))
 
-
-class Neighbours:
-    """One that never reads, one that reads little, and one that sends what it must not."""
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients, self._next = clients, 0.0
-        self._dead, self._slow = clients.open(), clients.open()
-        self._open: list[socket.socket] = []
-
-    def act(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + HOSTILE_SECONDS
-        self._slow.recv(1024)
-        for one in self._open:
+    def read_while(self, trading: subprocess.Popen[bytes]) -> list[list[tuple[int, bytes]]]:
+        """Until the engine has ended and everything has come."""
+        while trading.poll() is None:
+            self.read(0.05)
+        trading.communicate()
+        assert trading.returncode == 0
+        end = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < end:
+            self.read(0.05)
+        for one in self.known.values():
             one.close()
-        self._open = [self._clients.open(b"\x81\xfe\xff\xff" + os.urandom(500))]
+        self.poll.close()
+        return [*self.heard.values()]
 
 
-def nanoseconds(path: Path, count: int, beside: bool) -> NDArray[np.int64]:
+def nanoseconds(path: Path, count: int) -> NDArray[np.int64]:
     """Of every change and probe, in a new exchange at ``path``."""
+    with fed(path) as (_, port):
+        heard = Clients(port, count).read_while(trader(path, SECONDS))
+    return np.concatenate([delays(path, one)[1] for one in heard])
+
+
+class Beside(NamedTuple):
+    """``nanoseconds`` of every change and probe; ``core``: how much of one the feed took."""
+
+    nanoseconds: NDArray[np.int64]
+    core: float
+
+
+def beside(path: Path, count: int) -> tuple[Beside, Beside]:
+    """The same without and with bad neighbours, in turns."""
+    with fed(path) as (pid, port):
+        clients = Clients(port, count)
+        trading = trader(path, 2 * (PAIRS * SLICE_SECONDS + WARM_SECONDS))
+        others = module("neighbours", port, pid, 2 * WARM_SECONDS, PAIRS, SLICE_SECONDS)
+        heard = clients.read_while(trading)
+        slices = json.loads(others.communicate(timeout=60)[0])
+    times, taken = (np.concatenate(one) for one in zip(*(delays(path, one) for one in heard),
+                                                       strict=True))  # fmt: skip
+    parts = [(taken[(times >= begin) & (times < end)], core) for begin, end, core in slices]
+    without, with_them = (
+        Beside(np.concatenate([one for one, _ in some]), float(np.mean([core for _, core in some])))
+        for some in (parts[0::2], parts[1::2])
+    )
+    return without, with_them
+
+
+@contextmanager
+def fed(path: Path) -> Iterator[tuple[int, int]]:
+    """A new exchange and its feed: the process and its port."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     instruments = [mc.Instrument(f"SYM{at}", "0.005") for at in range(1, INSTRUMENTS + 1)]
     with mc.Engine.open(path, instruments=instruments):
         pass
     command = [sys.executable, "-m", "matchcore", "feed", str(path), "--web", "0",
                "--connections", "4096"]  # fmt: skip
     before = os.sched_getaffinity(0)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True) as served:  # fmt: skip
         os.sched_setaffinity(served.pid, {SERVER_CORE})
         try:
             assert served.stderr is not None
             served.stderr.readline()
-            port = int(served.stderr.readline().rstrip("/\n").rpartition(":")[2])
             os.sched_setaffinity(0, {CLIENT_CORE})
-            heard = listen(path, port, count, beside)
+            yield served.pid, int(served.stderr.readline().rstrip("/\n").rpartition(":")[2])
         finally:
             os.sched_setaffinity(0, before)
             served.terminate()
-    return np.concatenate([delays(path, one) for one in heard])
 
 
-def listen(path: Path, port: int, count: int, beside: bool) -> list[list[tuple[int, bytes]]]:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    clients = Clients(port, count)
-    neighbours = Neighbours(clients) if beside else None
-    trading = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fanout.trader", str(path), str(RATE),
-         str(SECONDS + WARM_SECONDS)]
-    )  # fmt: skip
-    while trading.poll() is None:
-        clients.read(0.05)
-        if neighbours is not None:
-            neighbours.act()
-    assert trading.returncode == 0
-    end = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < end:
-        clients.read(0.05)
-    return [*clients.heard.values()]
+def trader(path: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """An engine that takes orders for so long, and to warm up before."""
+    return module("trader", path, RATE, seconds + WARM_SECONDS)
 
 
-def delays(path: Path, heard: list[tuple[int, bytes]]) -> NDArray[np.int64]:
-    """Of each change, from what one subscriber read at which times."""
+def module(name: str, *arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"benchmarks.fanout.{name}", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE)
+
+
+def delays(path: Path, heard: list[tuple[int, bytes]]) -> tuple[NDArray[np.int64], ...]:
+    """When each change was durable and how long it took, from what a subscriber read when."""
     with np.load(f"{path}.npz") as told:
         first, answered, instrument = int(told["first"]), told["answered"], told["instrument"]
     ends = np.cumsum([len(data) for _, data in heard])
@@ -132,5 +155,4 @@ def delays(path: Path, heard: list[tuple[int, bytes]]) -> NDArray[np.int64]:
         came[places[instrument[places] == symbol]] = moment
     late = answered > answered[0] + int(WARM_SECONDS * 1e9)
     assert (came[late] > 0).all(), "a change has not come"
-    found: NDArray[np.int64] = came[late] - answered[late]
-    return found
+    return answered[late], came[late] - answered[late]

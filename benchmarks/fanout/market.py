@@ -14,6 +14,7 @@ from matchcore.feeds.stream import Changes
 from matchcore.records.commands import COMMAND
 from matchcore.records.schema import Kind, OrderType, TimeInForce
 
+CHECKOUT = Path(__file__).parents[2]
 SERVER_CORE, CLIENT_CORE = 0, 1
 INSTRUMENTS = 10
 COMMANDS = 150_000

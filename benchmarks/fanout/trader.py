@@ -23,10 +23,10 @@ from .market import CLIENT_CORE, INSTRUMENTS
 RESTING = 2000  # orders, before the first one is cancelled
 
 
-def flow(count: int) -> NDArray[np.void]:
-    """Orders that rest on 20 levels of each side, and leave again."""
-    rng, rows = np.random.default_rng(3), np.zeros(count, COMMAND)
-    at = np.arange(count)
+def flow(count: int, start: int = 0) -> NDArray[np.void]:
+    """Orders that rest on 20 levels of each side, and leave again; from number ``start`` on."""
+    rng, rows = np.random.default_rng(3 + start), np.zeros(count, COMMAND)
+    at = np.arange(start, start + count)
     ids = np.where(at < RESTING, at + 1, RESTING + 1 + (at - RESTING) // 2)
     gone = (at >= RESTING) & ((at - RESTING) % 2 == 1)
     ids[gone] = (at[gone] - RESTING) // 2 + 1

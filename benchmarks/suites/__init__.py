@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from matchcore.bench.suite import Suites
 
-from . import fanout, scale, snapshot, sql, worst
+from . import fanout, neighbours, scale, snapshot, sql, worst
 
 SUITES: Suites = {
     "fanout": (fanout.groups, False),
+    "neighbours": (neighbours.groups, False),
     "scale": (scale.groups, False),
     "snapshot": (snapshot.groups, False),
     "sql": (sql.groups, False),

@@ -17,7 +17,7 @@ from . import SUITES
 @rounds_option
 @json_option
 def suites(names: tuple[str, ...], count: int, rounds: int, as_json: bool) -> None:
-    """Measure what is of use to who develops matchcore: fanout, scale, snapshot, sql, worst.
+    """Measure what is of use to who develops matchcore: feeds, sizes, snapshots, SQL, worst cases.
 
     \b
     Example:  python -m benchmarks.suites scale worst --json > figures.json

@@ -15,7 +15,6 @@ from typing import Any
 from matchcore.bench.latency import Taken
 
 from ..fanout import delay, market
-from .scale import CHECKOUT
 
 SUBSCRIBERS = (1, 100, 1000)
 #: Messages for each subscriber: so that a run takes a second or some.
@@ -38,16 +37,14 @@ def groups(orders: int) -> Iterator[list[tuple[Any, ...]]]:
                 (f"{many} subscribers, {name}", partial(delivered, way, path, many), "thousand/s")
                 for way, name in NAMES.items()
             ]
-        yield [figure for beside in (False, True) for figure in _delays(Path(directory), beside)]
+        yield [*_delays(Path(directory))]
 
 
-def _delays(directory: Path, beside: bool) -> Iterator[tuple[Any, ...]]:
+def _delays(directory: Path) -> Iterator[tuple[Any, ...]]:
     """From the durable answer to the bytes at one of a hundred subscribers."""
     number = count()
-    taken = Taken(lambda: delay.nanoseconds(directory / f"{next(number)}{beside}", 100, beside))
+    taken = Taken(lambda: delay.nanoseconds(directory / str(next(number)), 100))
     what = f"100 subscribers, {delay.RATE:,} changes/s"
-    if beside:
-        what += ", beside a dead, a slow and a hostile one"
     yield f"{what}, p50", partial(taken.at, 50), "us"
     yield f"{what}, p99", partial(taken.last, 99), "us"
 
@@ -67,4 +64,4 @@ def delivered(way: str, path: Path, many: int) -> float:
 
 def module(name: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"benchmarks.fanout.{name}", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=market.CHECKOUT, stdout=subprocess.PIPE, text=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..engine.follower import POLL_SECONDS, Follower, Sink, set_back
+from ..engine.follower import Follower, Sink, set_back
 from ..errors import LogFailed
 from ..journal import Keys, Position, identity_of
 from ..records.arguments import SHARD_MAX
@@ -80,7 +80,7 @@ def _follow_into(
             while (count := read_log(follower.step)) or forever:
                 stepped(count)
                 if not count:
-                    time.sleep(POLL_SECONDS)
+                    follower.wait()
         except KeyboardInterrupt:
             pass  # the sink has whole transactions only, and knows better than anyone how many
         sink.patience = 0.0

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from .._closing import Closing
 from ..errors import LogFailed, SinkError
-from ..journal import Keys, LogReader, Position, batches
+from ..journal import Growth, Keys, LogReader, Position, batches
 from ..machine import machine_class
 from .recovery import apply, of_this_log, replay, starts
 
-POLL_SECONDS = 0.02
-LOOK_SECONDS = 1.0  # between two looks at where an idle sink stands
+GATHER_SECONDS = 0.01  # after the log has grown: what comes meanwhile shares the transaction
+SINK_LOOK_SECONDS = 1.0  # between two looks at where an idle sink stands
 BUNDLE_COMMANDS = 4096  # handed on together, when that many are waiting
 
 
@@ -96,6 +96,7 @@ class Follower(Closing):
     ) -> None:
         self._directory, self._sink, self._keys = Path(path), sink, keys
         self._made, self._went_back = machine_class(machine), went_back
+        self._growth = Growth(self._directory)
         self._refused = ""  # what the sink said when it did not take a batch
         self._told = False  # whether the sink has ever said a position
         self._again: Position | None = None  # where to begin again
@@ -113,7 +114,7 @@ class Follower(Closing):
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at
         self._told |= at.sequence > 0
-        self._looks_at = time.monotonic() + LOOK_SECONDS
+        self._looks_at = time.monotonic() + SINK_LOOK_SECONDS
 
     def step(self) -> int:
         """Delivers the commands that the log has now; returns their number, 0 if there are none."""
@@ -153,7 +154,7 @@ class Follower(Closing):
             return
         at = self._sink.position() or Position(0, 0)
         self._told |= at.sequence > 0
-        self._looks_at = time.monotonic() + LOOK_SECONDS
+        self._looks_at = time.monotonic() + SINK_LOOK_SECONDS
         if self._told and at.sequence < self.position.sequence:
             raise SinkBehind(at, self.position.sequence + 1)
 
@@ -202,10 +203,16 @@ class Follower(Closing):
             if not step:
                 if not forever:
                     break
-                time.sleep(POLL_SECONDS)
+                self.wait()
         return self.position
+
+    def wait(self) -> None:
+        """Returns when the log may have more, and then a moment later; after some 60 ms always."""
+        self._growth.wait()
+        time.sleep(GATHER_SECONDS)
 
     def close(self) -> None:
         """Closes the reader and the sink."""
+        self._growth.close()
         self._reader.close()
         self._sink.close()

@@ -414,11 +414,11 @@ def read(
     return found.machine, found.position
 
 
-def recorded(path: Path, keys: Keys | None) -> Callable[[int], Iterator[Frame]]:
+def recorded(path: Path, keys: Keys | None, disk: Disk = DISK) -> Callable[[int], Iterator[Frame]]:
     """The durable frames of a log that hold sequences beyond the one it is called with."""
 
     def frames(after: int) -> Iterator[Frame]:
-        with LogReader(path, after=after, keys=keys) as reader:
+        with LogReader(path, after=after, keys=keys, disk=disk) as reader:
             yield from reader.read()
 
     return frames

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ..errors import FeedError
 from ..records.instruments import Directory
@@ -11,6 +13,8 @@ from .books import Books
 from .client.following import Merged
 from .client.view import Snapshot, View
 from .stream import SESSION_CHARACTERS, Changes, Mark
+
+LOOK_SECONDS = 0.05  # in which a feed comes back to its other work
 
 
 class Upstream:
@@ -67,6 +71,11 @@ class Upstream:
             self._view.define(item)
             self.number, self.epoch = item.last + 1, item.epoch
             yield item
+
+    async def grown(self) -> None:
+        """Waits until `poll` has more, for a moment at most."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._merged.more(), LOOK_SECONDS)
 
     def mark(self) -> Mark | None:
         """None: it begins with a snapshot every time."""

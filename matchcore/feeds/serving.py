@@ -18,8 +18,6 @@ from .saving import load_mark, load_statistics, packed, save
 from .statistics import Statistics
 from .stream import Changes, Mark, Stream
 
-POLL_SECONDS = 0.001  # between two looks at an idle log; uvloop takes less as 0
-EAGER_SECONDS = 0.002  # after something came it looks without a pause: more often follows soon
 TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
 SAVE_SECONDS = 30.0  # between two saved places
@@ -38,6 +36,7 @@ class Source(Protocol):
     def instruments(self) -> Directory: ...
     def books(self) -> Books: ...
     def poll(self) -> Iterator[Changes]: ...
+    async def grown(self) -> None: ...
     def mark(self) -> Mark | None: ...
     def close(self) -> None: ...
 
@@ -114,9 +113,9 @@ class Feed:
             self.stream.close()
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        beat = saved = came = time.monotonic()
+        beat = saved = time.monotonic()
         while not stop.is_set():
-            found = await self._poll(live=True)
+            await self._poll(live=True)
             now = time.monotonic()
             if now - beat >= BEAT_SECONDS:
                 beat = now
@@ -125,15 +124,13 @@ class Feed:
             if now - saved >= SAVE_SECONDS:
                 saved = now
                 await self._save()
-            came = now if found else came
-            await asyncio.sleep(0 if now - came < EAGER_SECONDS else POLL_SECONDS)
+            await self.stream.grown()
 
-    async def _poll(self, *, live: bool) -> bool:
+    async def _poll(self, *, live: bool) -> None:
         """Hands on what the log has now; other tasks have their turns between."""
-        found, turn = False, time.monotonic()
+        turn = time.monotonic()
         try:
             for changes in self.stream.poll():
-                found = True
                 self.history.take(changes)
                 self.books.apply(changes.rows)
                 self.statistics.apply(changes.rows)
@@ -145,11 +142,10 @@ class Feed:
                     turn = time.monotonic()
         except LogFailed:  # it may pass
             await asyncio.sleep(BEAT_SECONDS)
-            return found
+            return
         mark = self.stream.mark()
         if mark is not None:
             self.history.note(mark)
-        return found
 
     async def _save(self) -> None:
         mark = self.stream.mark()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .._closing import Closing
 from ..engine.recovery import follow_rules, look, upgrade
 from ..errors import FeedError, LogDamaged
-from ..journal import Frame, Keys, LogReader, batches, check_past, identity_of, segments_of
+from ..journal import Frame, Growth, Keys, LogReader, batches, check_past, identity_of, segments_of
 from ..machine import machine_class
 from ..records.changes import ChangeKind
 from ..records.commands import defines
@@ -119,6 +119,7 @@ class Stream(Closing):
         self.directory = Path(path)
         self.identity = identity_of(self.directory)
         self._chain = ""
+        self._growth = Growth(self.directory)
         self.epoch = 0  # of the last change; 0 at a mark
         if mark is None:
             self._reader, self.number = self._from_the_beginning(keys), 1
@@ -188,6 +189,10 @@ class Stream(Closing):
                     if len(rows):
                         yield self._numbered(batch.epoch, rows)
 
+    async def grown(self) -> None:
+        """Waits until `poll` may have more, at most for `LOOK_SECONDS` of `matchcore.journal`."""
+        await self._growth.grown()
+
     def _numbered(self, epoch: int, rows: NDArray[np.void]) -> Changes:
         last, defined = rows[-1], None
         if last["kind"] == ChangeKind.DEFINED:
@@ -208,6 +213,7 @@ class Stream(Closing):
 
     def close(self) -> None:
         """Closes the files of the log."""
+        self._growth.close()
         self._reader.close()
 
 

@@ -63,6 +63,18 @@ typedef struct {
 static_assert(sizeof(mc_change) == 88, "CHANGE");
 
 typedef struct {
+    uint64_t number, sequence;
+    int64_t time;
+    uint64_t order_id, client_order_id, client_order_tail, original_id, original_tail, account;
+    int64_t price, quantity, filled, left, last_price, last_quantity;
+    uint64_t trade_id, turnover;
+    int64_t turnover_high;
+    uint32_t instrument, session, part, day;
+    uint8_t kind, status, side, order_type, time_in_force, reason, field, flags;
+} mc_report;
+static_assert(sizeof(mc_report) == 168, "REPORT");
+
+typedef struct {
     uint64_t order_id, client_order_id, account;
     int64_t price, quantity;
     uint8_t side, time_in_force;

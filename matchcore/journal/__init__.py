@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .batches import Batch, batches
 from .crypto.keys import Keys
 from .disk import DISK, Disk, take_lock
+from .growth import Growth
 from .memory import MemoryLog
 from .packing import Packed
 from .position import missed, published
@@ -97,6 +98,7 @@ __all__ = [
     "FileLog",
     "Finding",
     "Frame",
+    "Growth",
     "Keys",
     "Log",
     "LogReader",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogFailed
+from ..errors import LogError, LogFailed
 from ..records.arguments import integer
 from ..records.rules import first_rules
 from .crypto.hashes import SHA256
@@ -85,3 +85,35 @@ class MemoryLog:
 
     def close(self) -> None:
         """Does nothing; the frames stay readable."""
+
+
+class Unwritten:
+    """Takes commands and keeps none; stands for the log where only followers have a use for one.
+
+    ``after``: sequence of the last command that did not go through it; ``rules``: as `MemoryLog`.
+    """
+
+    identity, hash, keys = b"", SHA256, None
+    epoch, on_disk, appended_bytes, chain = 1, 0, 0, NO_CHAIN
+    sync_due: float | None = None
+
+    def __init__(self, after: int, rules: int) -> None:
+        self.first, self.rules = after + 1, rules
+        self.sequence = self.durable = after
+
+    def append(self, commands: NDArray[np.void] | Packed, now: int, *, rules: int = 0) -> None:
+        """Counts ``commands``."""
+        parts = commands.frames if isinstance(commands, Packed) else [(0, len(commands), b"")]
+        self.sequence += sum(count for _, count, _ in parts)
+        self.rules = rules or self.rules
+
+    def sync(self, *, to_disk: bool = False) -> None:
+        """As `MemoryLog.sync`."""
+        self.durable = self.sequence
+
+    def frames(self, after: int = 0) -> Iterator[Frame]:
+        """There are none: LogError."""
+        raise LogError("this engine has no log to read what is past: give it a MemoryLog")
+
+    def close(self) -> None:
+        """Does nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,13 @@ import numpy as np
 
 from ..engine.recovery import look, replay
 from ..errors import InvalidCommand, LogDamaged, NotInTheLog
-from ..journal import Frame, Keys, LogReader, despite_archiving, segments_of
+from ..journal import Frame, Growth, Keys, LogReader, despite_archiving, segments_of
 from ..machine import Machine
 from ..records.commands import defines
 from ..records.instruments import Instrument
 from ..records.schema import Kind
 from ..records.times import text_of
 from ..records.typed import Amend, Command, NewOrder, as_plain, decode
-
-POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def lines(
 
     With both, at most `count` from there.  `NotInTheLog` for a sequence beyond the next one;
     `LogDamaged` behind the last good command, `KeyRefused` for an encrypted segment without
-    its key.  A following reader waits by looking again.
+    its key.
     """
     directory = Path(path)
     left = None if sequence is None else count
@@ -103,7 +100,7 @@ def lines(
                 yield line
         return
     after, machine, found = despite_archiving(directory, begin)
-    with found as reader:
+    with found as reader, Growth(directory) as growth:
         while True:
             for frame in reader.read():
                 for line in _lines(frame, after, machine):
@@ -113,7 +110,7 @@ def lines(
                     yield line
             if not follow:
                 return
-            time.sleep(POLL_SECONDS)
+            growth.wait()
 
 
 def _frames(reader: LogReader, last: int) -> list[Frame]:

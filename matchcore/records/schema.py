@@ -45,6 +45,8 @@ class Kind(IntEnum):
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
 #: Kinds that may be sent again under their client order id (docs/idempotence.md).
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
+#: Kinds whose client order id names an order from then on.
+NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
 #: Kinds that concern every order that matches, of one instrument or of all.
 SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})
 #: Kinds in the layout `INSTRUMENT`.
@@ -267,6 +269,50 @@ class ChangeFlag(IntFlag):
     REPLACING = 1
 
 
+class ReportKind(IntEnum):
+    """What an execution report tells a session (docs/gateways/reports.md)."""
+
+    NEW = 1
+    TRADE = 2
+    CANCELLED = 3
+    REPLACED = 4
+    REJECTED = 5
+    CANCEL_REJECTED = 6
+    REPLACE_REJECTED = 7
+    MASS_CANCELLED = 8
+    MASS_CANCEL_REJECTED = 9
+    REPEATED = 10
+
+
+class OrderStatus(IntEnum):
+    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
+
+    NONE = 0
+    NEW = 1
+    PARTLY_FILLED = 2
+    FILLED = 3
+    CANCELLED = 4
+    REJECTED = 5
+    EXPIRED = 6
+
+
+#: Statuses of orders that may still trade.
+OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
+
+
+class ReportFlag(IntFlag):
+    """Bits of a report's ``flags``.
+
+    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
+    for the session that asked, of an order of another session.
+    """
+
+    MAKER = 1
+    POST_ONLY = 2
+    UNSOLICITED = 4
+    COPY = 8
+
+
 class Topic(IntEnum):
     """What an entry of the register is about; the machine takes any topic from 1 to 255."""
 
@@ -444,6 +490,16 @@ CHANGE_RECORD = Record(
     " left:i64 level_quantity:i64 level_orders:u32 instrument:u32 kind:u8 side:u8 flags:u16"
     " reserved:u32",
 )
+REPORT_RECORD = Record(
+    "REPORT",
+    "mc_report",
+    168,
+    "number:u64 sequence:u64 time:i64 order_id:u64 client_order_id:u64 client_order_tail:u64"
+    " original_id:u64 original_tail:u64 account:u64 price:i64 quantity:i64 filled:i64 left:i64"
+    " last_price:i64 last_quantity:i64 trade_id:u64 turnover:u64 turnover_high:i64 instrument:u32"
+    " session:u32 part:u32 day:u32 kind:u8 status:u8 side:u8 order_type:u8 time_in_force:u8"
+    " reason:u8 field:u8 flags:u8",
+)
 #: A change of the kind NOTICE: the same bytes as `CHANGE`, with a part of a text in them.
 NOTICE_RECORD = Record(
     "NOTICE",
@@ -466,7 +522,7 @@ LAST_RECORD = Record("LAST", "mc_last", 16, "price:i64 traded:u64")
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
     COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, LIMITS_RECORD, EVENT_RECORD, CHANGE_RECORD,
-    NOTICE_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD, ENTRY_RECORD,
+    NOTICE_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD, ENTRY_RECORD,
     ACCOUNT_LIMITS_RECORD, LAST_RECORD,
 )  # fmt: skip
 
@@ -482,6 +538,9 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     Field: "F_",
     ChangeKind: "C_",
     ChangeFlag: "C_",
+    ReportKind: "REPORT_",
+    OrderStatus: "STATUS_",
+    ReportFlag: "REPORT_",
     Topic: "T_",
     LimitFlag: "L_",
 }
@@ -489,6 +548,7 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
 SETS = {
     "ORDER_KINDS": ORDER_KINDS,
     "REPEATABLE_KINDS": REPEATABLE_KINDS,
+    "NAMING_KINDS": NAMING_KINDS,
     "SWEEP_KINDS": SWEEP_KINDS,
     "INSTRUMENT_KINDS": INSTRUMENT_KINDS,
     "ASIDE_KINDS": ASIDE_KINDS,
@@ -498,4 +558,5 @@ SETS = {
     "RESTING_TIFS": RESTING_TIFS,
     "DAY_TIFS": DAY_TIFS,
     "ORDER_EVENTS": ORDER_EVENTS,
+    "OPEN_STATUSES": OPEN_STATUSES,
 }

@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
                 _read_log(follower.step)
                 if last:
                     return 0
-                ended.wait(0.02)
+                follower.wait()
     except MatchcoreError as error:
         say(error=str(error))
         return REFUSED

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import FeedError
 from ...records.instruments import Directory
+from ...serving.tasks import end
 from ..books import Books
 from ..lines.address import Address
 from ..stream import SESSION_CHARACTERS, Changes
-from ..tasks import end
 from .arbiter import Arbiter, LineHealth
 from .tcp import DEAD_SECONDS, TcpLine
 from .view import Item, Snapshot, View
@@ -96,7 +96,11 @@ class Merged:
         while True:
             for item in self.ready():
                 return item
-            await self._something.wait()
+            await self.more()
+
+    async def more(self) -> None:
+        """Waits until `ready` has something."""
+        await self._something.wait()
 
     def health(self) -> list[LineHealth]:
         """How each line does."""

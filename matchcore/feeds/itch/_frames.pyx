@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from ...machine.core.records cimport u8, u16, u64
-from ._words cimport put16, put64
+from ...serving._words cimport put16, put64
 
 cdef enum:
     MOLD_HEAD = 20      # bytes

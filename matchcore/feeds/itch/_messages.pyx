@@ -16,7 +16,7 @@ from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DE
                                       u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
-from ._words cimport put16, put32, put64, word_of
+from ...serving._words cimport put16, put32, put64, word_of
 
 from os import urandom
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...serving.soup import Session, packet
 from ._frames import packets
 from ._messages import Encoder
 from .directory import definition
+from .entering import Entry
 from .logins import Logins
-from .soup import Session, SoupServer, packet
 
 SNAPSHOT_SECONDS = 1.0  # for which one is good enough for the next who asks
 SEND_BYTES = 1 << 17
@@ -36,33 +37,33 @@ class Glimpse:
 
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
         self._host, self._port, self._logins = host, port, logins
-        self._server: SoupServer | None = None
+        self._entry: Entry | None = None
         self._made: tuple[float, bytes] | None = None
 
     async def start(self, session: bytes, encoder: Encoder, moment: Callable[[], Moment]) -> None:
         """``moment()``: the present one.  `FeedError` as `SoupFeed.start`."""
         self._encoder, self._moment = encoder, moment
-        self._server = SoupServer(
+        self._entry = Entry(
             self._host, self._port, self._logins(), session, lambda _: 1, self._serve
         )
-        await self._server.start()
+        await self._entry.server.start()
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        assert self._server is not None
-        return self._server.address
+        assert self._entry is not None
+        return self._entry.server.address
 
     def publish(self, first: int, blocks: bytes) -> None:
         """The books have them."""
 
     def beat(self) -> None:
-        if self._server is not None:
-            self._server.beat()
+        if self._entry is not None:
+            self._entry.server.beat()
 
     async def close(self) -> None:
-        if self._server is not None:
-            await self._server.close()
+        if self._entry is not None:
+            await self._entry.close()
 
     async def _serve(self, session: Session, number: int) -> None:
         told = memoryview(self._snapshot())

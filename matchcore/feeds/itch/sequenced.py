@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from ...errors import MatchcoreError
+from ...serving.soup import Session
 from ._frames import packets
+from .entering import Entry
 from .logins import Logins
-from .soup import Session, SoupServer
 from .tape import Tape
 
 REPLAY_BYTES = 1 << 17  # sent at once
@@ -25,7 +26,7 @@ class SoupFeed:
         self._host, self._port, self._logins = host, port, logins
         self._live: set[Session] = set()
         self._deriving = asyncio.Semaphore(DERIVING_MAX)
-        self._server: SoupServer | None = None
+        self._entry: Entry | None = None
 
     async def start(self, session: bytes, tape: Tape, older: Callable[[int, int], Parts]) -> None:
         """``older(number, bytes_max)``: messages from the log.
@@ -33,16 +34,16 @@ class SoupFeed:
         `FeedError` if the system refuses the port, or for a wrong file of logins.
         """
         self._tape, self._older = tape, older
-        self._server = SoupServer(
+        self._entry = Entry(
             self._host, self._port, self._logins(), session, self._opened, self._serve
         )
-        await self._server.start()
+        await self._entry.server.start()
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        assert self._server is not None
-        return self._server.address
+        assert self._entry is not None
+        return self._entry.server.address
 
     def publish(self, first: int, blocks: bytes) -> None:
         """One who has not read what he got before gets the rest from the tape, at his own pace."""
@@ -58,12 +59,12 @@ class SoupFeed:
                 session.run(self._serve(session, first))
 
     def beat(self) -> None:
-        if self._server is not None:
-            self._server.beat()
+        if self._entry is not None:
+            self._entry.server.beat()
 
     async def close(self) -> None:
-        if self._server is not None:
-            await self._server.close()
+        if self._entry is not None:
+            await self._entry.close()
 
     def _opened(self, number: int) -> int | None:
         number = number or self._tape.next

@@ -53,6 +53,7 @@ class WebOutlet:
     - ``tls``: a server's context; None: not encrypted.
     - ``origins``: of pages that browsers may connect from, beside the server's own; "*": any.
     - ``page``: the directory of static files; None: none.
+    - ``sign``: makes the signature of an answer over HTTP; None: they are not signed.
     - ``started``: called with the address once it is served.
     """
 
@@ -66,12 +67,13 @@ class WebOutlet:
         origins: Iterable[str] = (),
         limits: Limits | None = None,
         page: Path | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
         started: Callable[[str], None] | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self.limits = limits or Limits()
         self._tokens, self._origins = tokens, frozenset(origins)
-        self._page, self._started = page, started
+        self._page, self._sign, self._started = page, sign, started
         self._subscribers: set[Subscriber] = set()
         self._addresses: Counter[str] = Counter()
         self._groups = Groups()
@@ -85,7 +87,7 @@ class WebOutlet:
 
     async def start(self, feed: Feed) -> None:
         self._feed, self._loop = feed, asyncio.get_running_loop()
-        self._pages = Pages(feed, self.limits, self._page)
+        self._pages = Pages(feed, self.limits, self._page, self._sign)
         self._server = await ws_create_server(
             self._request, self._host, self._port, ssl=self._tls, backlog=BACKLOG,
             logger_name=_QUIET, max_frame_size=self.limits.message_bytes, use_aiofastnet=False,

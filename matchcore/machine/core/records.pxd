@@ -84,6 +84,38 @@ cdef extern from "matchcore.h" nogil:
         u16 flags
         u32 reserved
 
+    ctypedef struct mc_report:
+        u64 number
+        u64 sequence
+        i64 time
+        u64 order_id
+        u64 client_order_id
+        u64 client_order_tail
+        u64 original_id
+        u64 original_tail
+        u64 account
+        i64 price
+        i64 quantity
+        i64 filled
+        i64 left
+        i64 last_price
+        i64 last_quantity
+        u64 trade_id
+        u64 turnover
+        i64 turnover_high
+        u32 instrument
+        u32 session
+        u32 part
+        u32 day
+        u8 kind
+        u8 status
+        u8 side
+        u8 order_type
+        u8 time_in_force
+        u8 reason
+        u8 field
+        u8 flags
+
     ctypedef struct mc_order:
         u64 order_id
         u64 client_order_id
@@ -269,6 +301,33 @@ cdef enum ChangeKind:
 cdef enum ChangeFlag:
     C_REPLACING = 1
 
+cdef enum ReportKind:
+    REPORT_NEW = 1
+    REPORT_TRADE = 2
+    REPORT_CANCELLED = 3
+    REPORT_REPLACED = 4
+    REPORT_REJECTED = 5
+    REPORT_CANCEL_REJECTED = 6
+    REPORT_REPLACE_REJECTED = 7
+    REPORT_MASS_CANCELLED = 8
+    REPORT_MASS_CANCEL_REJECTED = 9
+    REPORT_REPEATED = 10
+
+cdef enum OrderStatus:
+    STATUS_NONE = 0
+    STATUS_NEW = 1
+    STATUS_PARTLY_FILLED = 2
+    STATUS_FILLED = 3
+    STATUS_CANCELLED = 4
+    STATUS_REJECTED = 5
+    STATUS_EXPIRED = 6
+
+cdef enum ReportFlag:
+    REPORT_MAKER = 1
+    REPORT_POST_ONLY = 2
+    REPORT_UNSOLICITED = 4
+    REPORT_COPY = 8
+
 cdef enum Topic:
     T_USER = 1
     T_SECRET = 2
@@ -284,6 +343,7 @@ cdef enum LimitFlag:
 cdef enum:
     ORDER_KINDS = 0x1e
     REPEATABLE_KINDS = 0x3e
+    NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
     ASIDE_KINDS = 0x780
@@ -293,6 +353,7 @@ cdef enum:
     RESTING_TIFS = 0x6
     DAY_TIFS = 0x4
     ORDER_EVENTS = 0x3e
+    OPEN_STATUSES = 0x6
     EVERY_SIDE = 0x6
     EVERY_ORDERTYPE = 0x6
     EVERY_TIMEINFORCE = 0x1e
