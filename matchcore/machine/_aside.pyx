@@ -2,11 +2,14 @@
 
 ADD_INSTRUMENT and CHANGE_INSTRUMENT; REGISTER and NOTICE.
 """
+from functools import partial
+
 import numpy as np
 
 from libc.string cimport memcpy, memset
 
 from .._book cimport Book, Core
+from ._dedup cimport answers_arrays
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from .core.records cimport *
 
@@ -40,6 +43,11 @@ cdef void refuse(Core* core, u32 instrument, u8 reason, u8 field, Events* events
     emit_refusal(core, &answer, reason, field, events)
 
 
+def events_told(Machine machine not None):
+    """The events of all answers remembered, an `EVENT` array."""
+    return answers_arrays(&machine.exchange.repeats)[1]
+
+
 cdef int define(Machine machine, const mc_command* command, Events* events) except -1:
     cdef Core* core = &machine.exchange.core
     cdef mc_command answer
@@ -68,7 +76,7 @@ cdef int define(Machine machine, const mc_command* command, Events* events) exce
     else:
         if instrument.tick != machine.instruments[number].tick:
             memset(&core.lasts[number - 1], 0, sizeof(mc_last))     # a price in other ticks
-        machine.instruments.replace(number, instrument, core.sequence, machine._told)
+        machine.instruments.replace(number, instrument, core.sequence, partial(events_told, machine))
     book = machine.exchange.books[answer.instrument - 1]
     book.lot = instrument.lot
     book.quantity_max = instrument.max_quantity

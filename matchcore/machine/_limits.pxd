@@ -17,4 +17,6 @@ cdef SetLimits limits_set(Core* core, LimitTable* table, u32 instruments, const 
 cdef void limits_drop(LimitTable* table) noexcept nogil
 cdef object limits_rows(const LimitTable* table)
 cdef int limits_restore(Core* core, LimitTable* table, rows) except -1
+cdef object last_rows(const Core* core, size_t count)
+cdef int last_restore(Core* core, rows) except -1
 cdef int limits_check(Core* core, const LimitTable* table) except -1

@@ -6,7 +6,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .._book cimport Book
 from .core.emit cimport emit_refusal
@@ -17,7 +17,7 @@ from .core.pool cimport Order
 from .core.records cimport *
 from .core.resting cimport level_at
 
-from ..records.limits import ACCOUNT_LIMITS
+from ..records.limits import ACCOUNT_LIMITS, LAST
 
 
 cdef void count_book(const LimitTable* table, Book* book) noexcept nogil:
@@ -330,6 +330,26 @@ cdef int limits_restore(Core* core, LimitTable* table, rows) except -1:
             put(core, table, &said[i])
     finally:
         PyBuffer_Release(&source)
+    return 0
+
+
+cdef object last_rows(const Core* core, size_t count):
+    """The last trades of the first instruments, a `LAST` array."""
+    cdef Py_buffer target
+    rows = np.empty(count, LAST)
+    PyObject_GetBuffer(rows, &target, PyBUF_WRITABLE)
+    if count:
+        memcpy(target.buf, core.lasts, count * sizeof(mc_last))
+    PyBuffer_Release(&target)
+    return rows
+
+
+cdef int last_restore(Core* core, rows) except -1:
+    cdef Py_buffer source
+    PyObject_GetBuffer(np.ascontiguousarray(rows, LAST), &source, PyBUF_SIMPLE)
+    if source.len:
+        memcpy(core.lasts, source.buf, source.len)
+    PyBuffer_Release(&source)
     return 0
 
 

@@ -10,7 +10,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, book_init, core_drop, core_init, orders_run)
@@ -18,8 +18,8 @@ from .core.emit cimport emit_refusal
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
 from ._aside cimport take_aside
-from ._limits cimport (LIMITS_CANCEL, LIMITS_NO_MEMORY, LIMITS_REFUSED, SetLimits, limits_check,
-                      limits_drop, limits_restore, limits_rows, limits_set)
+from ._limits cimport (last_restore, last_rows, limits_check, limits_drop, limits_restore,
+                      limits_rows)
 from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
                     repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
@@ -27,7 +27,7 @@ from .core.pages cimport arena_init
 from .core.pool cimport slots_drop, slots_grow, slots_init, slots_take
 from .core.records cimport *
 from .core.dedup cimport repeats_drop, repeats_init
-from .core.sweep cimport begin_limits, begin_sweep, go_on_sweeping
+from .core.sweep cimport begin_sweep, go_on_sweeping, take_limits
 
 from ..records.arguments import integer, shown
 from ..records.commands import COMMAND, ORDER
@@ -35,7 +35,6 @@ from ..errors import SnapshotDamaged, UnknownInstrument
 from ..records.changes import CHANGE
 from ..records.events import EVENT
 from ..records.instruments import Directory
-from ..records.limits import LAST
 from ..records.register import Register
 from ..records.rules import checked_rules, first_rules
 from .state import State, reserved
@@ -112,7 +111,6 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
     cdef Core* core = &exchange.core
     cdef const mc_command* command
     cdef Halt halt
-    cdef SetLimits limits
     cdef size_t step
     taken[0] = 0
     while True:
@@ -138,16 +136,12 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
                 if halt != DONE:
                     return halt
                 continue
-        taken[0] += 1
         if command.kind == SET_LIMITS and exchange.rules > 1:
-            limits = limits_set(core, &exchange.limits, exchange.count,
-                                <const mc_limits*>command, events)
-            if limits == LIMITS_NO_MEMORY:
-                taken[0] -= 1
+            if not take_limits(exchange, command, events):
                 return NO_MEMORY
-            if limits != LIMITS_REFUSED:
-                begin_limits(exchange, command, limits == LIMITS_CANCEL)
+            taken[0] += 1
             continue
+        taken[0] += 1
         core.sequence += 1
         if in_set(SWEEP_KINDS, command.kind):
             begin_sweep(exchange, command, events)
@@ -207,10 +201,7 @@ cdef class Machine:
         return self.exchange.rules
 
     def begin_under(self, version):
-        """Takes ``version`` of the rules for the first command, in place of the one it was made with.
-
-        ValueError behind the first command; `UnknownRules` for a version that is unknown.
-        """
+        """Takes ``version`` of the rules for the first command; ValueError behind it."""
         if self.exchange.core.sequence:
             raise ValueError(f"the rules of a machine at sequence {self.sequence} change with upgrade")
         exchange_set_rules(&self.exchange, first_rules(version))
@@ -405,10 +396,6 @@ cdef class Machine:
             PyBuffer_Release(&source)
         return full[0] if len(full) == 1 else one_after_the_other(full)
 
-    def _told(self):
-        """The events of all answers remembered, an `EVENT` array."""
-        return answers_arrays(&self.exchange.repeats)[1]
-
     cdef Book* add_book(self) except NULL:
         cdef Book* book = exchange_add_book(&self.exchange)
         if book == NULL:
@@ -424,17 +411,11 @@ cdef class Machine:
         return self.exchange.books[<u32>at - 1]
 
     def orders(self, number):
-        """Resting orders of instrument ``number`` as an `ORDER` array.
-
-        Buys, then sells; best price to worst; oldest first.
-        """
+        """Resting orders of instrument ``number``: buys, then sells; best to worst; oldest first."""
         return orders_array(self.book(number))
 
     def levels(self, number, side, depth=None):
-        """The best ``depth`` levels (None: all) of instrument ``number`` and ``side``, best first.
-
-        A `LEVEL` array.
-        """
+        """The best ``depth`` levels (None: all) of ``number`` and ``side``, best first: `LEVEL`s."""
         return levels_array(self.book(number), side, depth)
 
     def order(self, number, order_id):
@@ -450,25 +431,9 @@ cdef class Machine:
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
             answers, told, self.instruments.former(told), self.exchange.rules, self.entries.rows(),
-            self._last(), limits_rows(&self.exchange.limits),
+            last_rows(&self.exchange.core, self.exchange.count if self.exchange.rules > 1 else 0),
+            limits_rows(&self.exchange.limits),
         )
-
-    def _last(self):
-        """The last trade of each instrument, a `LAST` array; under version 1 of the rules, nothing."""
-        cdef Py_buffer target
-        rows = np.zeros(self.exchange.count if self.exchange.rules > 1 else 0, LAST)
-        PyObject_GetBuffer(rows, &target, PyBUF_WRITABLE)
-        if target.len:
-            memcpy(target.buf, self.exchange.core.lasts, target.len)
-        PyBuffer_Release(&target)
-        return rows
-
-    def _set_last(self, rows):
-        cdef Py_buffer source
-        PyObject_GetBuffer(np.ascontiguousarray(rows, LAST), &source, PyBUF_SIMPLE)
-        if source.len:
-            memcpy(self.exchange.core.lasts, source.buf, source.len)
-        PyBuffer_Release(&source)
 
     def limits(self):
         """The limits of accounts, an `ACCOUNT_LIMITS` array by account and instrument."""
@@ -505,7 +470,7 @@ cdef class Machine:
         machine.instruments.restore(state.former)
         machine.entries.restore(state.register)
         limits_restore(&machine.exchange.core, &machine.exchange.limits, state.limits)
-        machine._set_last(state.last)
+        last_restore(&machine.exchange.core, state.last)
         answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import matchcore as mc
+from matchcore.feeds.notices import Notices
 from matchcore.feeds.rings import Ring
 from matchcore.feeds.saving import load_mark, load_statistics, packed, save
 from matchcore.feeds.statistics import BAR, DAYS, MINUTES, TRADES, WORD, Statistics
@@ -150,9 +151,9 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(happened: list[Trade | int
     statistics = Statistics(three())
     statistics.apply(rows_of(happened))
     with tempfile.TemporaryDirectory() as directory:
-        save(Path(directory), mark, packed(statistics, mark))
+        save(Path(directory), mark, packed(statistics, Notices(), mark))
         assert load_mark(Path(directory)) == mark
-        again = load_statistics(Path(directory), mark, three())
+        again, _ = load_statistics(Path(directory), mark, three())
     for known in (statistics, again):
         known.apply(rows_of(happened))
     for number in (1, 2, 3):

@@ -12,12 +12,14 @@ import pytest
 from matchcore import COMMAND, Machine
 from matchcore.journal import LogReader
 from matchcore.machine import machine_class
-from matchcore.records.schema import RULES_LATEST, Reason
+from matchcore.records.schema import RULES_LATEST, EventKind, Field, Reason
 
 HERE = Path(__file__).parent / "golden"
-VERSIONS = range(1, RULES_LATEST)
-#: A golden log cannot hold what only 2^20 instruments provoke.
-NEVER = {Reason.TOO_MANY_INSTRUMENTS}
+VERSIONS = range(1, RULES_LATEST + 1)
+#: A golden log does not hold what only 2^20 instruments or 2^16 entries provoke.
+NEVER = {Reason.TOO_MANY_INSTRUMENTS, Reason.TOO_MANY_ENTRIES}
+#: What came with version 2.
+OF_2 = {Reason.BAD_VALUE, Reason.ACCOUNT_BLOCKED, Reason.LIMIT_EXCEEDED, Reason.KILL_SWITCH}
 
 
 def commands_of(version: int) -> np.ndarray:
@@ -40,7 +42,7 @@ def test_it_replays_to_the_events_and_the_digest_of_then(version: int, machine: 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_it_meets_every_reason_of_its_version(version: int) -> None:
     said = json.loads((HERE / f"rules-{version}.json").read_text())
-    assert set(said["reasons"]) == set(Reason) - NEVER
+    assert set(said["reasons"]) == set(Reason) - NEVER - (OF_2 if version == 1 else set())
 
 
 def test_what_version_1_refuses_as_unsupported_is_in_it() -> None:
@@ -50,3 +52,21 @@ def test_what_version_1_refuses_as_unsupported_is_in_it() -> None:
     refused = set(events["field"][events["reason"] == Reason.UNSUPPORTED].tolist())
     assert refused == {11, 12, 13, 14, 15}
     assert set(commands["kind"].tolist()) == set(range(256)) and commands.dtype == COMMAND
+
+
+def test_what_version_2_brought_is_in_its_log() -> None:
+    commands = commands_of(2)
+    with LogReader(HERE / "rules-2") as reader:
+        assert reader.rules == 2 and {frame.under for frame in reader.read()} == {2}
+    machine = Machine()
+    events = machine.apply(commands)
+    assert {*events["kind"].tolist()} >= {*EventKind} - {EventKind.RULES_CHANGED}
+    exceeded = set(events["field"][events["reason"] == Reason.LIMIT_EXCEEDED].tolist())
+    assert exceeded == {
+        Field.MAX_QUANTITY, Field.MAX_VALUE, Field.MAX_OPEN_ORDERS, Field.COLLAR,
+        Field.MAX_MESSAGES,
+    }  # fmt: skip
+    accepted = events["sequence"][events["kind"] == EventKind.ACCEPTED].astype(int) - 1
+    for name in ("session", "client_order_tail"):
+        assert commands[name][accepted].any()
+    assert len(machine.register) and len(machine.limits())

@@ -120,7 +120,7 @@ def _write_limits(rng: np.random.Generator, rows: NDArray) -> None:
         account, instrument = int(rows["account"][at]), int(rows["instrument"][at])
         row = rows[at : at + 1].view(LIMITS)[0]
         row["max_quantity"], row["max_value"], row["max_open_orders"], row["collar"] = (
-            value if rng.random() < 0.3 else 0 for value in (25, 2500, 8, 4)
+            value if rng.random() < 0.2 else 0 for value in (25, 2500, 8, 4)
         )
         row["max_messages"], row["window_ns"] = (9, 40) if rng.random() < 0.3 else (0, 0)
         row["flags"] = rng.choice([0, 1, 2, 3], p=[0.85, 0.06, 0.03, 0.06])

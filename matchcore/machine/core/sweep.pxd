@@ -1,5 +1,6 @@
-# MASS_CANCEL and END_DAY: every order that matches, in one book or in all.
+# MASS_CANCEL, END_DAY, the kill switch: every order that matches, in one book or in all.
 from ..._book cimport IDLE, SWEEPING, Events, Pending, book_sweep
+from .._limits cimport LIMITS_ARE_SET, LIMITS_CANCEL, LIMITS_NO_MEMORY, SetLimits, limits_set
 from .._machine cimport Exchange
 from .emit cimport change_of, emit_refusal, emit_taker
 from .records cimport *
@@ -27,12 +28,16 @@ cdef inline void begin(Exchange* exchange, const mc_command* command) noexcept n
     pending.stage = SWEEPING
 
 
-cdef inline void begin_limits(Exchange* exchange, const mc_command* command, bint cancels) noexcept nogil:
-    """Sets up the rest of a SET_LIMITS: the account's orders, if they are to go, and the last event."""
-    begin(exchange, command)
-    exchange.core.pending.command.side = 0
-    if not cancels:
+cdef inline bint take_limits(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
+    """A SET_LIMITS; sets up the cancels that it may ask for, and its last event.  False without memory."""
+    cdef SetLimits came = limits_set(&exchange.core, &exchange.limits, exchange.count,
+                                     <const mc_limits*>command, events)
+    if came == LIMITS_ARE_SET or came == LIMITS_CANCEL:
+        begin(exchange, command)
+        exchange.core.pending.command.side = 0
+    if came == LIMITS_ARE_SET:
         exchange.core.pending.instrument = exchange.count + 1
+    return came != LIMITS_NO_MEMORY
 
 
 cdef inline bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nogil:

@@ -173,6 +173,10 @@ def said_of(rows: NDArray[np.void], letters: list[bytes]) -> NDArray[np.void]:
     said["price"][of_old] = said["side"][of_old] = 0
     said["quantity"][np.isin(letters, [b"D", b"S", b"s"])] = 0
     said["left"][np.isin(letters, [b"R"])] = INT64_MAX  # R has no largest quantity
+    notices = rows["kind"] == ChangeKind.NOTICE
+    said[notices] = rows[notices]
+    said["sequence"] = 0
+    said["time"] = rows["time"] % DAY_NS
     return said
 
 

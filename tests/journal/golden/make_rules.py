@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, INSTRUMENT, Engine, Instrument
+from matchcore import COMMAND, INSTRUMENT, LIMITS, TEXT, Engine, Instrument
 
 HERE = Path(__file__).parent
-VERSION = 1
+VERSION = 2
 COUNT = 2500
 SYMBOLS = (b"ONE", b"TWO", b"THREE", b"bad symbol", b"")
 
@@ -65,6 +65,34 @@ def order_commands(rng: np.random.Generator, count: int) -> NDArray[np.void]:
     return rows
 
 
+def text_commands(rng: np.random.Generator, count: int) -> NDArray[np.void]:
+    """Entries of the register and notices, half of them as they must not be."""
+    rows = np.zeros(count, TEXT)
+    rows["kind"] = rng.integers(9, 11, count)
+    rows["key"], rows["topic"] = rng.integers(0, 6, count), rng.integers(0, 6, count)
+    rows["part"], rows["parts"] = rng.integers(0, 3, count), rng.integers(0, 22, count)
+    rows["instrument"] = rng.integers(0, 5, count)
+    texts = [b"words", "\u00fc\u6f22".encode(), bytes(56), b"\xff\xfe", b"a\0b", b"bell\x07"]
+    for row, at in zip(rows, rng.integers(0, len(texts), count), strict=True):
+        row["data"] = texts[at].ljust(56, b"\0")
+    return rows.view(COMMAND)
+
+
+def limit_commands(rng: np.random.Generator, count: int) -> NDArray[np.void]:
+    """Limits of accounts, each value now and then, some as they must not be."""
+    rows = np.zeros(count, LIMITS)
+    rows["kind"], rows["account"] = 11, rng.integers(0, 4, count)
+    rows["instrument"] = rng.choice([0, 1, 2, 9], count, p=[0.5, 0.3, 0.15, 0.05])
+    values = {"max_quantity": 20, "max_value": 2000, "max_open_orders": 3, "collar": 2}
+    for name, value in values.items():
+        rows[name] = rng.choice([0, value, -1], count, p=[0.65, 0.3, 0.05])
+    rate = rng.random(count) < 0.3
+    rows["max_messages"], rows["window_ns"] = 5 * rate, 30 * rate
+    rows["flags"] = rng.choice([0, 1, 3, 2, 8], count, p=[0.8, 0.06, 0.06, 0.04, 0.04])
+    rows["reserved"] = rng.random(count) < 0.03
+    return rows.view(COMMAND)
+
+
 def limits() -> NDArray[np.void]:
     """An order too many in TWO, one too large there, and a level of ONE that would overflow."""
     rows = np.zeros(19, COMMAND)
@@ -79,6 +107,8 @@ def commands() -> NDArray[np.void]:
     unknown = order_commands(rng, 512)
     unknown["kind"] = np.arange(512) % 256
     parts = [order_commands(rng, COUNT), instrument_commands(rng, 400), unknown]
+    if VERSION > 1:
+        parts += [text_commands(rng, 300), limit_commands(rng, 100)]
     rows = np.concatenate(parts)
     rows = np.concatenate([limits(), rows[rng.permutation(len(rows))]])
     rows["time"] = 1_700_000_000_000_000_000 + np.arange(len(rows))
