@@ -215,6 +215,7 @@ def test_streams_and_commands_of_a_login_are_limited(monkeypatch: pytest.MonkeyP
             assert error["code"] == "throttled" and error["retry_after_ms"] == 3_600_000
             status, said = await here.enter("e", "buy", 1, "95.00", user="carol")
             assert (status, said["error"]["code"]) == (429, "throttled")
+            assert here.headers["Retry-After"] == "3600"
             for name in "abc":  # cancels have their own share
                 await stream.say("cancel", client_order_id=name)
                 assert (await stream.hear())["kind"] == "cancelled"
