@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .serve_ouch import ouch_doors, ouch_options
 from .serve_status import status_doors, status_options
 from .serve_web import web_doors, web_options
 
@@ -17,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Of each protocol what adds its options to a command, and what makes its doors of them.
 DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = [
     (status_options, status_doors),  # the first: it says at once that the others close
+    (ouch_options, ouch_doors),
     (web_options, web_doors),
 ]
 

@@ -92,6 +92,7 @@ class Desk:
         self._guards = Guards()
         self._absences = Absences(self.reports, self._forward, self._guards.under_way)
         self._sessions: dict[int, DoorSession] = {}
+        self._copies: dict[str, DoorSession] = {}
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
         self._doors: list[Door] = []  # that have opened
@@ -205,10 +206,21 @@ class Desk:
         self._absences.returns(session.login.session)
         event(LOG, "connected", user=session.login.user, session=session.login.session)
 
+    def copy(self, session: DoorSession, accounts: frozenset[int] | None) -> str:
+        """Hands an attached session the reports of accounts, whoever's they are; None: of all.
+
+        The name of the copy, for `Reports.read_copy`.  Its numbers are its own.
+        """
+        name = f"session {session.login.session}"
+        self.reports.copy(name, accounts)
+        self._copies[name] = session
+        return name
+
     def detach(self, session: DoorSession) -> None:
         """The client is gone; if its login says so, its orders are cancelled after the grace."""
         if self._sessions.get(session.login.session) is session:
             del self._sessions[session.login.session]
+            self._copies.pop(f"session {session.login.session}", None)
             event(LOG, "disconnected", user=session.login.user, session=session.login.session)
             grace = self._absences.leaves(session.login)
             if grace is not None:
@@ -304,6 +316,9 @@ class Desk:
             connected = self._sessions.get(session)
             if connected is not None:
                 connected.take(rows)
+        for name, rows in self.reports.copied.items():
+            if name in self._copies:
+                self._copies[name].take(rows)
         if self.reports.day != day:
             for connected in list(self._sessions.values()):
                 connected.day_ended()

@@ -154,12 +154,14 @@ def read(entry: Entry) -> Registered | None:
 
 
 def _user(session: int, data: bytes) -> User:
-    name, state, flags, connections, *numbers = _USER.unpack(data)
+    name, state, flags, connections, *numbers, account = _USER.unpack(data)
     text = name.rstrip(b"\0").decode("ascii")
     if not NAME.fullmatch(text) or not 0 < session <= SESSION_MAX:
         raise ValueError(f"{text!r}: not the name of a user")
     cancels = bool(flags & UserFlag.CANCEL_ON_DISCONNECT)
-    return User(session, text, State(state), cancels, *numbers, connections=connections)
+    grace, rate, burst, under_way = numbers
+    return User(session, text, State(state), cancels, grace, rate, burst, under_way, account,
+                connections)  # fmt: skip
 
 
 def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Entry]:
