@@ -133,6 +133,11 @@ def test_the_first_message_may_be_the_login() -> None:
             async with here.stream(user="") as stream:
                 await stream.say("login", token="bob")
                 assert (await stream.hear())["user"] == "bob"
+            await here.enter("a", "buy", 1, "95.00")
+            async with here.stream(user="", query="?after=0") as stream:
+                await stream.say("login", token="alice")
+                assert (await stream.hear())["resumed"]
+                assert (await stream.hear())["client_order_id"] == "a"
             for said in ({"op": "ping"}, {"op": "login"}, {"op": "login", "token": "x"},
                          {"op": "login", "user": "alice", "password": 5},
                          {"op": "login", "token": "bob", "day": -1}):  # fmt: skip
