@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -283,3 +284,27 @@ def test_a_slow_client_hears_of_the_day_before_and_no_more(monkeypatch: pytest.M
                 assert (welcome["resumed"], welcome["day"]) == (False, 2)
 
     run(test())
+
+
+def test_another_gateway_answers_and_tells_the_same(tmp_path: Path) -> None:
+    engine = Engine.open(tmp_path / "e", instruments=[ANA], policy="os")
+
+    async def test() -> None:
+        async with gate(engine) as one, gate(engine) as two:
+            first = await one.enter("a", "buy", 5, "95.00")
+            await one.enter("b", "sell", 2, "95.00", user="bob")
+            await until(lambda: two.desk.reports.last(1) == 2)
+            status, said = await two.enter("a", "buy", 5, "95.00")  # its answer was lost
+            assert (status, said["repeated"], said["order"]["left"]) == (200, True, 3)
+            assert said["reports"] == first[1]["reports"]
+            told = []
+            for here, after in ((one, 0), (two, 0), (two, 1)):
+                async with here.stream(query=f"?after={after}&day=0") as stream:
+                    await stream.hear()
+                    told.append([await stream.hear() for _ in range(2 - after)])
+            assert told[0] == told[1] and told[2] == told[1][1:]
+            status, said = await two.ask("DELETE", "/orders/a")
+            assert (status, said["order"]["filled"]) == (200, 2)
+
+    with engine:
+        run(test())
