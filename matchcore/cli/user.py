@@ -123,6 +123,8 @@ def _grant(actions: tuple[str, ...], accounts: tuple[int, int], instrument: int 
               help="Commands at once.")  # fmt: skip
 @click.option("--under-way", type=click.IntRange(1, 10**6), default=10_000, show_default=True,
               help="Commands without an answer.")  # fmt: skip
+@click.option("--connections", type=click.IntRange(1, 65535), default=16, show_default=True,
+              help="Streams at a time.")  # fmt: skip
 @json_option
 def add(
     directory: Path,
@@ -134,6 +136,7 @@ def add(
     rate: int,
     burst: int,
     under_way: int,
+    connections: int,
     as_json: bool,
 ) -> None:
     """Add a user, who then needs a password or a token.
@@ -147,6 +150,7 @@ def add(
         entries = editing.add(
             users, name, cancel_on_disconnect=cancel_on_disconnect, grace_ms=round(grace * 1000),
             messages_per_second=rate, burst=burst, under_way=under_way, account=account or 0,
+            connections=connections,
         )  # fmt: skip
         users.take(entries[0])
         found["session"] = entries[0].key

@@ -90,8 +90,9 @@ class Desk:
         self.reports = Reports()
         self.watch = Watch()
         self._guards = Guards()
-        self._absences = Absences(self.reports, self._forward, self._guards.under_way)
+        self._absences = Absences(self.reports, self._relieve, self._guards.under_way)
         self._sessions: dict[int, DoorSession] = {}
+        self._brief: set[int] = set()  # those that are there for one request
         self._copies: dict[str, DoorSession] = {}
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
@@ -198,13 +199,19 @@ class Desk:
         """How many commands of sessions have no answer yet."""
         return self._guards.waiting
 
-    def attach(self, session: DoorSession) -> None:
-        """Hands a session its reports from now on; `AlreadyThere` if its login has another."""
+    def attach(self, session: DoorSession, *, brief: bool = False) -> None:
+        """Hands a session its reports from now on; `AlreadyThere` if its login has another.
+
+        ``brief``: for one request, which is no event.
+        """
         if session.login.session in self._sessions:
             raise AlreadyThere(f"{session.login.user} is connected")
         self._sessions[session.login.session] = session
         self._absences.returns(session.login.session)
-        event(LOG, "connected", user=session.login.user, session=session.login.session)
+        if brief:
+            self._brief.add(session.login.session)
+        else:
+            event(LOG, "connected", user=session.login.user, session=session.login.session)
 
     def copy(self, session: DoorSession, accounts: frozenset[int] | None) -> str:
         """Hands an attached session the reports of accounts, whoever's they are; None: of all.
@@ -221,7 +228,10 @@ class Desk:
         if self._sessions.get(session.login.session) is session:
             del self._sessions[session.login.session]
             self._copies.pop(f"session {session.login.session}", None)
-            event(LOG, "disconnected", user=session.login.user, session=session.login.session)
+            if session.login.session in self._brief:
+                self._brief.discard(session.login.session)
+            else:
+                event(LOG, "disconnected", user=session.login.user, session=session.login.session)
             grace = self._absences.leaves(session.login)
             if grace is not None:
                 self._loop.call_later(grace, self._absences.look)
@@ -246,6 +256,10 @@ class Desk:
             commands["order_id"][nameless] = self.order_ids(count)
         self.reports.pend(commands)
         self._forward(commands)
+
+    def _relieve(self, commands: NDArray[np.void]) -> bool:
+        """Sends cancels of the desk's own; False if it must be tried again."""
+        return self._waiting <= PENDING_MAX and self._forward(commands)
 
     def _forward(self, commands: NDArray[np.void]) -> bool:
         """Puts commands on their way; False, and they are not, if the engine takes none."""

@@ -147,6 +147,10 @@ class Login:
         instruments = {grant.instrument for grant in self.grants} | set(self.instruments or {0})
         return any(self.allows(action, account, instrument) for instrument in instruments)
 
+    def reads(self, account: int) -> bool:
+        """Whether it may see orders of an account, of some instrument."""
+        return self.allows_some(Action.READ, account)
+
     def forbidden(self, commands: NDArray[np.void]) -> int:
         """The place of the first `COMMAND` that it has no right to; -1: none."""
         needed = _NEEDED[commands["kind"]]

@@ -20,9 +20,9 @@ import matchcore as mc
 PASSWORD = "correct horse"
 
 
-def ask(url: str, body: Any = None) -> Any:
+def ask(url: str, body: Any = None, word: str = PASSWORD) -> Any:
     """JSON of one request as alice."""
-    word = b64encode(f"alice:{PASSWORD}".encode()).decode()
+    word = b64encode(f"alice:{word}".encode()).decode()
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data, {"Authorization": f"Basic {word}"})
     with urllib.request.urlopen(asked, timeout=20) as answer:
@@ -57,13 +57,13 @@ def test_an_exchange_is_served_and_goes_on_after_a_restart(tmp_path: Path) -> No
             with urllib.request.urlopen(urls["status"] + "/metrics", timeout=20) as answer:
                 assert b"matchcore_gateway_commands_total" in answer.read()
             with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(urls["web door"] + "/me", timeout=20)
+                ask(urls["web door"] + "/me", word="wrong")
             served.send_signal(signal.SIGTERM)
             assert served.wait(30) == 0
     with mc.Engine.at(path) as engine:
         assert len(engine.book("ANA").orders()) == 2
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
-    assert [one["event"] for one in events] == ["connected", "disconnected"] * 2
+    assert [one["event"] for one in events] == ["login_refused"] * 2
     assert PASSWORD not in (tmp_path / "events").read_text()
 
 

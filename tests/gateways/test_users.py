@@ -70,7 +70,7 @@ small = st.integers(0, 2**32 - 1)
 session = st.integers(1, 2**32 - 1)
 slot = st.integers(0, 255)
 users_made = st.builds(User, session, names, st.sampled_from(State), st.booleans(), small, small,
-                       small, small, words)  # fmt: skip
+                       small, small, words, st.integers(0, 65535))  # fmt: skip
 secrets_made = st.builds(Secret, session, slot, st.sampled_from(SecretKind), st.integers(0, 255),
                          st.integers(0, 2**63 - 1), st.binary(min_size=16, max_size=16),
                          st.binary(min_size=24, max_size=24))  # fmt: skip

@@ -89,6 +89,18 @@ def test_connections_of_one_address_are_limited() -> None:
     run(test())
 
 
+def test_questions_of_a_login_are_limited_and_its_orders_are_not() -> None:
+    async def test() -> None:
+        async with gate(questions_per_second=0.0, questions_burst=3) as here:
+            found = [(await here.ask("GET", "/orders"))[0] for _ in range(5)]
+            assert found == [200, 200, 200, 429, 429]
+            assert here.headers["Retry-After"] == "3600"
+            assert (await here.ask("GET", "/orders", user="bob"))[0] == 200
+            assert (await here.enter("a", "buy", 1, "95.00"))[0] == 201
+
+    run(test())
+
+
 def test_a_client_that_never_reads_is_cut_and_the_others_trade() -> None:
     async def test() -> None:
         async with gate(ping_seconds=0.5) as here:

@@ -99,6 +99,25 @@ def test_the_same_request_again_is_done_once() -> None:
     run(test())
 
 
+def test_a_login_cancels_an_order_of_another_one_of_its_account() -> None:
+    async def test() -> None:
+        known = users(carol=Login(3, "carol", account=1))
+        async with gate(known=known) as here, here.stream() as alice:
+            await alice.hear()
+            await here.enter("a", "buy", 5, "95.00")
+            assert (await alice.hear())["kind"] == "new"
+            status, said = await here.ask("DELETE", "/orders/a?request_id=c", user="carol")
+            assert (status, said["order"]["status"]) == (200, "cancelled")
+            (report,) = said["reports"]
+            assert (report["client_order_id"], report["copy"]) == ("c", True)
+            report = await alice.hear()
+            assert (report["client_order_id"], report["unsolicited"]) == ("a", True)
+            status, said = await here.ask("GET", "/orders/a", user="bob", params={"account": "1"})
+            assert status == 200  # his rights are to all accounts
+
+    run(test())
+
+
 GOOD = {"client_order_id": "n", "symbol": "ANA", "side": "buy", "quantity": 1, "price": "95.00"}
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"client_order_id": None}, "malformed", "client_order_id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -133,6 +134,11 @@ def test_the_first_message_may_be_the_login() -> None:
             async with here.stream(user="") as stream:
                 await stream.say("login", token="bob")
                 assert (await stream.hear())["user"] == "bob"
+            await here.enter("a", "buy", 1, "95.00")
+            async with here.stream(user="", query="?after=0") as stream:
+                await stream.say("login", token="alice")
+                assert (await stream.hear())["resumed"]
+                assert (await stream.hear())["client_order_id"] == "a"
             for said in ({"op": "ping"}, {"op": "login"}, {"op": "login", "token": "x"},
                          {"op": "login", "user": "alice", "password": 5},
                          {"op": "login", "token": "bob", "day": -1}):  # fmt: skip
@@ -215,6 +221,7 @@ def test_streams_and_commands_of_a_login_are_limited(monkeypatch: pytest.MonkeyP
             assert error["code"] == "throttled" and error["retry_after_ms"] == 3_600_000
             status, said = await here.enter("e", "buy", 1, "95.00", user="carol")
             assert (status, said["error"]["code"]) == (429, "throttled")
+            assert here.headers["Retry-After"] == "3600"
             for name in "abc":  # cancels have their own share
                 await stream.say("cancel", client_order_id=name)
                 assert (await stream.hear())["kind"] == "cancelled"
@@ -277,3 +284,27 @@ def test_a_slow_client_hears_of_the_day_before_and_no_more(monkeypatch: pytest.M
                 assert (welcome["resumed"], welcome["day"]) == (False, 2)
 
     run(test())
+
+
+def test_another_gateway_answers_and_tells_the_same(tmp_path: Path) -> None:
+    engine = Engine.open(tmp_path / "e", instruments=[ANA], policy="os")
+
+    async def test() -> None:
+        async with gate(engine) as one, gate(engine) as two:
+            first = await one.enter("a", "buy", 5, "95.00")
+            await one.enter("b", "sell", 2, "95.00", user="bob")
+            await until(lambda: two.desk.reports.last(1) == 2)
+            status, said = await two.enter("a", "buy", 5, "95.00")  # its answer was lost
+            assert (status, said["repeated"], said["order"]["left"]) == (200, True, 3)
+            assert said["reports"] == first[1]["reports"]
+            told = []
+            for here, after in ((one, 0), (two, 0), (two, 1)):
+                async with here.stream(query=f"?after={after}&day=0") as stream:
+                    await stream.hear()
+                    told.append([await stream.hear() for _ in range(2 - after)])
+            assert told[0] == told[1] and told[2] == told[1][1:]
+            status, said = await two.ask("DELETE", "/orders/a")
+            assert (status, said["order"]["filled"]) == (200, 2)
+
+    with engine:
+        run(test())

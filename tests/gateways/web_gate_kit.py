@@ -38,6 +38,7 @@ class Gate:
 
     def __init__(self, desk: Desk, door: WebDoor, http: aiohttp.ClientSession) -> None:
         self.desk, self.door, self._http = desk, door, http
+        self.headers: dict[str, str] = {}  # of the last answer
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, user: str = "alice", **more: Any
@@ -46,6 +47,7 @@ class Gate:
         if user:
             more["headers"] = {"Authorization": f"Bearer {user}", **more.get("headers", {})}
         async with self._http.request(method, self.door.url + path, json=body, **more) as answer:
+            self.headers = dict(answer.headers)
             return answer.status, await answer.json()
 
     async def enter(self, client_order_id: str, side: str, quantity: int, price: str | None,

@@ -72,6 +72,7 @@ class User:
     - ``messages_per_second``, ``burst``: how many commands it may send, and at once.
     - ``under_way``: commands without an answer at most.
     - ``account``: of commands that name none.
+    - ``connections``: at a time, where a protocol lets it have several.
     """
 
     session: int
@@ -83,11 +84,12 @@ class User:
     burst: int = 2000
     under_way: int = 10_000
     account: int = 0
+    connections: int = 16
 
     def entry(self) -> Entry:
         flags = UserFlag.CANCEL_ON_DISCONNECT if self.cancel_on_disconnect else 0
-        data = _USER.pack(self.name.encode("ascii"), self.state, flags, 0, self.grace_ms,
-                          self.messages_per_second, self.burst, self.under_way,
+        data = _USER.pack(self.name.encode("ascii"), self.state, flags, self.connections,
+                          self.grace_ms, self.messages_per_second, self.burst, self.under_way,
                           self.account)  # fmt: skip
         return Entry(Topic.USER, self.session, data)
 
@@ -152,12 +154,14 @@ def read(entry: Entry) -> Registered | None:
 
 
 def _user(session: int, data: bytes) -> User:
-    name, state, flags, _, grace, *rest = _USER.unpack(data)
+    name, state, flags, connections, *numbers, account = _USER.unpack(data)
     text = name.rstrip(b"\0").decode("ascii")
     if not NAME.fullmatch(text) or not 0 < session <= SESSION_MAX:
         raise ValueError(f"{text!r}: not the name of a user")
     cancels = bool(flags & UserFlag.CANCEL_ON_DISCONNECT)
-    return User(session, text, State(state), cancels, grace, *rest)
+    grace, rate, burst, under_way = numbers
+    return User(session, text, State(state), cancels, grace, rate, burst, under_way, account,
+                connections)  # fmt: skip
 
 
 def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Entry]:

@@ -28,6 +28,7 @@ def listed(users: RegisteredUsers, instruments: Directory) -> list[dict[str, Any
                 "messages_per_second": user.messages_per_second,
                 "burst": user.burst,
                 "under_way": user.under_way,
+                "connections": user.connections,
                 "secrets": [_secret(slot, one) for slot, one in secrets],
                 "grants": [_grant(slot, one.grant, instruments) for slot, one in grants],
             }

@@ -183,7 +183,9 @@ class RegisteredUsers:
         return Login(
             user.session, user.name, user.account, may=may, grants=grants,
             cancel_on_disconnect=user.cancel_on_disconnect, grace_ns=user.grace_ms * 1_000_000,
-            limits=Limits(user.messages_per_second, user.burst, user.under_way),
+            limits=Limits(
+                user.messages_per_second, user.burst, user.under_way, user.connections
+            ),
             secret=(user.session, secret.slot, secret.digest),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
+from ...serving.rates import Bucket
 from ...serving.secrets import token_hash
 from ..desk import Desk
 from ..logins import Login
@@ -62,6 +63,7 @@ class WebDoor:
         self._origins, self._started = frozenset(origins), started
         self.limits = limits or WebLimits()
         self._logins: OrderedDict[bytes, tuple[float, Login]] = OrderedDict()
+        self._questions: dict[int, Bucket] = {}  # of logins
         self._streams: dict[Stream, web.WebSocketResponse] = {}
         self._server: asyncio.Server | None = None
         self._draining = False
@@ -191,7 +193,20 @@ class WebDoor:
             self._logins[known] = time.monotonic(), login
             if len(self._logins) > self.limits.logins_kept:
                 self._logins.popitem(last=False)
+        if request.method in SAFE_METHODS:
+            self._question(login)
         return login
+
+    def _question(self, login: Login) -> None:
+        """Counts a question of a login: what it asks for may be long."""
+        limits, now = self.limits, time.monotonic()
+        bucket = self._questions.get(login.session)
+        if bucket is None:
+            bucket = Bucket(limits.questions_per_second, limits.questions_burst, now)
+            self._questions[login.session] = bucket
+        if not bucket.take(1, now):
+            after = int(min(bucket.wait(1, now), 3600.0) * 1e9)
+            raise Refused(429, "throttled", "too many questions", after_ns=max(1, after))
 
     async def body(self, request: web.Request) -> bytes:
         """The whole body; a client has some time for it."""

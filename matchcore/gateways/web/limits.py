@@ -20,6 +20,8 @@ class WebLimits:
     ping_seconds: float = 20.0  # between pings of a stream
     answer_seconds: float = 5.0  # for an answer; then it is 202, and the client asks later
     waiting: int = 64  # requests of a login that wait for an answer
+    questions_per_second: float = 50.0  # of a login, by GET; commands have limits of the desk's
+    questions_burst: int = 200
     reports: int = 1000  # in an answer
     orders: int = 10_000  # open ones in an answer
     close_seconds: float = 2.0  # for the last bytes to everybody

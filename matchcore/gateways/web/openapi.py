@@ -100,6 +100,7 @@ REPORT = _object(
         "trade_id": WHOLE,
         "maker": FLAG,
         "unsolicited": FLAG,
+        "copy": FLAG,
         "cancelled": COUNT,
         "reason": TEXT,
         "field": TEXT,

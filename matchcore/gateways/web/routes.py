@@ -220,7 +220,7 @@ class Routes:
 
 
 def _may_read(login: Login, owner: int) -> None:
-    if not login.allows_some(READING, owner):
+    if not login.reads(owner):
         raise Forbidden(f"{login.user} may not read orders of account {owner}")
 
 

@@ -135,7 +135,7 @@ class Sessions:
         session = self._known.get(login.session)
         if session is None:
             session = WebSession(self._desk, login)
-            self._desk.attach(session)
+            self._desk.attach(session, brief=listener is None)
             self._known[login.session] = session
         if listener is not None:
             session.listeners.add(listener)

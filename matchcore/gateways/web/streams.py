@@ -31,8 +31,6 @@ ID_CHARACTERS_MAX = 64
 TOO_SLOW = "reports of a day that ended long ago were not read in time"
 #: Marks between the reports that wait; the end of a day is the number of the next one.
 PONG = -1
-
-
 LOG = logging.getLogger("matchcore.gateways.web")
 FAULT = Refused(500, "fault", "the gateway has failed; its log knows more")
 
@@ -54,6 +52,8 @@ class Stream:
         self._wake = asyncio.Event()
         self._dropped = ""
         self._rate = Bucket(OPS_PER_SECOND, OPS_BURST, time.monotonic())
+        self._after: int | None = None
+        self._wanted_day: int | None = None
         self.login: Login  # once it has said one
 
     # -- of the session
@@ -122,8 +122,8 @@ class Stream:
         asked.done()
 
     def _resume(self, asked: Asked) -> None:
-        self._after = asked.take("after", number, None)
-        self._wanted_day = asked.take("day", number, None)
+        self._after = asked.take("after", number, self._after)
+        self._wanted_day = asked.take("day", number, self._wanted_day)
 
     async def _read(self, session: WebSession) -> None:
         async for message in self._socket:

@@ -110,6 +110,8 @@ def report_said(row: Row, instruments: Directory) -> dict[str, Any]:
         said["cancelled"] = row["last_quantity"]
     if flags & ReportFlag.UNSOLICITED:
         said["unsolicited"] = True
+    if flags & ReportFlag.COPY:
+        said["copy"] = True  # of an order of another login
     if row["reason"]:
         said["reason"] = REASONS.get(row["reason"], str(row["reason"]))
     if row["field"]:
