@@ -318,7 +318,7 @@ cdef class Codec:
             command.order_id, command.instrument = order.order_id, order.instrument
         if order == NULL or total == 0:
             command.kind = CANCEL
-            command.client_order_id = self.request_id(CANCEL_ALL, ref, 0)
+            command.client_order_id = self.request_id(PART if order == NULL else CANCEL_ALL, ref, 0)
             return True
         less = order.total - total
         if less <= 0:
@@ -342,7 +342,10 @@ cdef class Codec:
                 order.total = total
         command.kind = REDUCE
         command.quantity, command.client_order_tail = less, <u64>less
-        command.client_order_id = self.request_id(MODIFY, ref, <u64>total)
+        if less:
+            command.client_order_id = self.request_id(MODIFY, ref, <u64>total)
+        else:
+            command.client_order_id = self.request_id(PART, ref, 0)
         return True
 
     cdef inline u64 request_id(self, u64 operation, u32 ref, u64 quantity) noexcept nogil:

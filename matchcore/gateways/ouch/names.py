@@ -4,7 +4,9 @@ A request's `client_order_id` has, from its top: a zero bit; the operation (2 bi
 bits): session and day; and the UserRefNum of the order (32 bits).  So it is unique among the
 requests of an account, a request that is sent again has the same, and every report of an order
 tells its present UserRefNum.  Two requests that have no UserRefNum of their own, X for a part and
-M, mix the quantity into the scope, because an order can have several.
+M, mix the quantity into the scope, because an order can have several.  Those that can change
+nothing, of an order that is not known or from a wrong side, are named as an X for a part with the
+quantity 0, which is none: their refusal must not stand for a request that comes later.
 
 An order's id has the top bit set, and the scope and UserRefNum of the request that entered it.
 

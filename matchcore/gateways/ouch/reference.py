@@ -257,7 +257,9 @@ class Codec:
             "order_id": order.order_id if order else names.order_id(self.scope, ref),
             "instrument": order.instrument if order else 0,
             "kind": Kind.CANCEL,
-            "client_order_id": names.request_id(names.CANCEL, self.scope, ref),
+            "client_order_id": names.request_id(
+                names.CANCEL if order else names.PART, self.scope, ref
+            ),
         }
         if order is not None and total:
             less = order.total - total
@@ -276,12 +278,13 @@ class Codec:
         if order is not None and layout.SIDES.get(_text(asked["side"])) == order.side:
             less = max(order.total - total, 0)
             order.total -= less
+        operation, named = (names.MODIFY, total) if less else (names.PART, 0)
         self._make(
             {
                 "order_id": order.order_id if order else names.order_id(self.scope, ref),
                 "instrument": order.instrument if order else 0,
                 "kind": Kind.REDUCE,
-                "client_order_id": names.request_id(names.MODIFY, self.scope, ref, total),
+                "client_order_id": names.request_id(operation, self.scope, ref, named),
                 "client_order_tail": less,
                 "quantity": less,
             }

@@ -92,6 +92,7 @@ class OuchSession:
                 self._desk.send(self, self._held[0])
             except Throttled as throttled:
                 self._door.counts["throttled"] += 1
+                self._soup.heard = time.monotonic()  # it is not silent, but not listened to
                 self._soup.transport.pause_reading()
                 shortest, longest = HELD_SECONDS
                 pause = min(max(throttled.after_ns / 1e9, shortest), longest)

@@ -252,6 +252,19 @@ def test_it_stops_where_others_must_look() -> None:
         assert outcome.size == len(good) and not outcome.fault
 
 
+def test_a_cancel_that_came_too_early_does_not_stand_for_the_next() -> None:
+    exchange = Exchange()
+    early = [
+        request(b"X", user_ref=1, quantity=0),
+        request(b"M", user_ref=1, side=b"B", quantity=7),
+    ]
+    assert [one["type"] for one in exchange.send(*early)] == [b"I"]  # the second says the same
+    exchange.send(request(b"O", user_ref=1, quantity=10))
+    wrong = request(b"M", user_ref=1, side=b"S", quantity=7)
+    said = exchange.send(wrong, *reversed(early))
+    assert [(one["type"], one.get("quantity")) for one in said] == [(b"M", 7), (b"C", 7)]
+
+
 def test_another_gateway_knows_the_orders_from_the_log() -> None:
     exchange = Exchange()
     exchange.send(request(b"O", user_ref=1), request(b"O", user_ref=2, side=b"S", price=20_000),

@@ -125,9 +125,11 @@ async def served(engine: Engine | None = None, **more: Any) -> AsyncIterator[tup
     desk = Desk(Direct(engine), users(**more))
     async with Served(desk, door):
         await until(lambda: not door.closed)
-        yield desk, door
-        while Client.opened:
-            await Client.opened.pop().close()
+        try:
+            yield desk, door
+        finally:
+            while Client.opened:
+                await Client.opened.pop().close()
     desk.reports.close()
 
 
@@ -148,6 +150,48 @@ def test_two_clients_trade() -> None:
             assert (traded["type"], traded["quantity"], traded["price"]) == (b"E", 10, 957_000)
             assert (gone["type"], gone["quantity"], gone["reason"]) == (b"C", 20, b"U")
             assert ana.number == 4
+
+    run(test())
+
+
+def test_two_clients_trade_in_the_loop_of_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is missing (extra gateway)")
+
+    async def test() -> None:
+        async with served() as (_, door):
+            ana = await Client.logged_in(door)
+            ana.send(request(b"O", user_ref=1, price=10_000), request(b"X", user_ref=1, quantity=0))
+            assert [one["type"] for one in await ana.answers(2)] == [b"A", b"C"]
+            ana.send(packet(b"U", b"?"))
+            assert (await ana.rest())[0][0] == b"+"
+
+    uvloop.run(test())
+
+
+def test_what_another_door_does_with_an_order_is_told() -> None:
+    async def test() -> None:
+        async with served() as (desk, door):
+            ana = await Client.logged_in(door)
+            ana.send(request(b"O", user_ref=7, quantity=100, price=10_000, cl_ord_id=b"MINE"))
+            (accepted,) = await ana.answers(1)
+            change = np.zeros(3, COMMAND)
+            change["kind"] = Kind.REDUCE, Kind.REDUCE, Kind.CANCEL
+            change["instrument"], change["account"], change["quantity"] = 1, 1, 30
+            change["order_id"] = accepted["order_reference"]
+            change["session"] = 2, 1, 2  # another login; the same by another door; another login
+            change["client_order_id"] = [2**63, 2**63 + 1, 2**63 + 2]
+            change["client_order_tail"] = 9
+            desk._forward(change)
+            other, same, gone = await ana.answers(3)
+            assert (other["type"], other["original_ref"], other["user_ref"]) == (b"U", 7, 7)
+            assert (other["quantity"], other["items"]) == (70, {})
+            assert (same["type"], same["original_ref"], same["user_ref"]) == (b"U", 7, 7)
+            assert same["quantity"] == 40
+            assert same["items"] == {layout.CLIENT_ID: struct.pack(">QQ", 2**63 + 1, 9)}
+            assert (gone["type"], gone["user_ref"], gone["quantity"]) == (b"C", 7, 40)
+            assert gone["reason"] == b"S"
+            ana.send(request(b"X", user_ref=7, quantity=0))
+            assert [one["type"] for one in await ana.answers(1)] == [b"I"]
 
     run(test())
 
