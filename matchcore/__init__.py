@@ -44,10 +44,10 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.changes import CHANGE
 from .records.codec import encode, encode_all
-from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER, TEXT
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, LIMITS, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
-from .records.operating import Notice, Register
+from .records.operating import Notice, Register, SetLimits
 from .records.register import Place
 from .records.schema import (
     ChangeFlag,
@@ -56,6 +56,7 @@ from .records.schema import (
     Field,
     Flag,
     Kind,
+    LimitFlag,
     OrderStatus,
     OrderType,
     Reason,
@@ -115,6 +116,7 @@ __all__ = [
     "EVENT",
     "INSTRUMENT",
     "LEVEL",
+    "LIMITS",
     "ORDER",
     "TEXT",
     "AddInstrument",
@@ -149,6 +151,7 @@ __all__ = [
     "KeyRefused",
     "Keys",
     "Kind",
+    "LimitFlag",
     "LogDamaged",
     "LogError",
     "LogFailed",
@@ -180,6 +183,7 @@ __all__ = [
     "Register",
     "ReportsError",
     "RestingOrder",
+    "SetLimits",
     "Side",
     "Sink",
     "SinkBehind",

@@ -14,11 +14,11 @@ from matchcore import Instrument, Kind, Machine, OrderType, Side, TimeInForce
 from matchcore.gateways.ouch import layout, names, reference
 from matchcore.gateways.ouch._listing import Listing
 from matchcore.gateways.ouch._ouch import Codec
-from matchcore.reports.reference import Reports
 from matchcore.records.commands import COMMAND
 from matchcore.records.instruments import Directory, write_instrument
 from matchcore.records.reports import REPORT, OrderStatus, ReportKind
 from matchcore.records.schema import Reason
+from matchcore.reports.reference import Reports
 
 INSTRUMENTS = [
     Instrument("ANA", "0.05", lot=1),
