@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidCommand, LogError, NotInTheLog
 from ..journal import first_sequence
 from ..records.arguments import UINT64_MAX, integer
+from ..records.commands import joined
 from ..records.ids import id_of, text_of
 from ..records.instruments import EXACT, Directory
 from ..records.schema import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 1.0  # for more of the log, before looking whether it has ended
 FILLS_MAX = 10_000
+BUNDLE_PARTS = 4096
 AVERAGE = Context(prec=28)  # whatever the program's own is
 Name = int | str  # of an order: the number or the text that its client gave it
 _TIMES = {int(tif): tif for tif in TimeInForce}
@@ -250,13 +252,17 @@ Part = tuple[NDArray[np.void], NDArray[np.void]]
 
 
 def _present(events: Events) -> Iterator[Part]:
-    """The log of an engine, until it is closed."""
+    """The log of an engine until it is closed, many small parts at once."""
     while True:
         part = events.read(WAIT_SECONDS)
-        if part is not None:
-            yield part.commands, part.events
-        elif events.ended:
-            return
+        if part is None:
+            if events.ended:
+                return
+            continue
+        parts = [part]
+        while len(parts) < BUNDLE_PARTS and (part := events.read(0)) is not None:
+            parts.append(part)
+        yield joined([part.commands for part in parts]), joined([part.events for part in parts])
 
 
 def _past(engine: Engine) -> Iterator[Part]:

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reports_kit import WORLD, session_flow
 
-from matchcore import Engine, MemoryLog
+from matchcore import Engine, MemoryLog, NewOrder, Reason, SetLimits, Side
 from matchcore.records.ids import text_of
-from matchcore.reports import ReportFlag, ReportKind
+from matchcore.reports import ReportFlag, ReportKind, Reports
 from matchcore.reports.reference import Reports as Reference
 
 
@@ -55,3 +55,19 @@ def test_any_log_is_told_as_the_reference_tells_it(seed: int, count: int, asked:
                     )
                     exact = Fraction(turnover, one.filled) * Fraction(tick)
                     assert abs(Fraction(one.average_price) - exact) <= abs(exact) / 10**27
+
+
+def test_a_kill_switch_tells_the_sessions_whose_orders_it_cancels() -> None:
+    exchange = Engine.memory(instruments=WORLD, log=MemoryLog())
+    order = NewOrder("ONE", Side.BUY, 5, "1.00", account=7, client_order_id=1, session=3)
+    exchange.submit(order)
+    exchange.submit(SetLimits(7, blocked=True, cancel=True))
+    with Reports() as reports, exchange.events() as events:
+        while (part := events.read(0)) is not None:
+            reports.apply(part.commands, part.events)
+        told = reports.read(3, 1, 10)
+    assert told["kind"].tolist() == [ReportKind.NEW, ReportKind.CANCELLED]
+    assert told["flags"].tolist() == [0, ReportFlag.UNSOLICITED]
+    assert told["reason"].tolist() == [0, Reason.KILL_SWITCH]
+    state = exchange.order(7, 1)
+    assert state is not None and state.reason == Reason.KILL_SWITCH and not state.is_open
