@@ -95,6 +95,7 @@ class Desk:
         self._copies: dict[str, DoorSession] = {}
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
+        self._doors: list[Door] = []  # that have opened
         self._live = False  # it has come to the log's end
         self.sequence = 0  # of the last command that was taken from the log
         self._heard = self._asked = 0.0  # when the log said something, when a command found it idle
@@ -125,7 +126,7 @@ class Desk:
     async def run(self, doors: Sequence[Door], stop: asyncio.Event) -> None:
         """Comes to the log's end, opens the doors, and serves until ``stop`` is set."""
         self._loop = asyncio.get_running_loop()
-        started: list[Door] = []
+        started = self._doors
         await self._way.start(self._take, self._is_down)
         given = self._incarnation
         incarnation = self._way.incarnation if given is None else given
@@ -174,6 +175,12 @@ class Desk:
     def connected(self) -> int:
         """How many sessions are connected."""
         return len(self._sessions)
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """Figures of the doors, and of the way to the engine, that have some; by their names."""
+        parts = {type(door).__name__.removesuffix("Door").lower(): door for door in self._doors}
+        found = {"way": self._way, **parts}
+        return {name: part.counts for name, part in found.items() if hasattr(part, "counts")}
 
     @property
     def waiting(self) -> int:

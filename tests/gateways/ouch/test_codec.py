@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matchcore.gateways.reports.reference import Reports
 from ouch_kit import answers, items, message, packet, request
 
 from matchcore import Instrument, Kind, Machine, OrderType, Side, TimeInForce
 from matchcore.gateways.ouch import layout, names, reference
 from matchcore.gateways.ouch._listing import Listing
 from matchcore.gateways.ouch._ouch import Codec
-from matchcore.gateways.reports.reference import Reports
 from matchcore.records.commands import COMMAND
 from matchcore.records.instruments import Directory, write_instrument
 from matchcore.records.reports import REPORT, OrderStatus, ReportKind
 from matchcore.records.schema import Reason
+from matchcore.reports.reference import Reports
 
 INSTRUMENTS = [
     Instrument("ANA", "0.05", lot=1),
