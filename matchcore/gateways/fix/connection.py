@@ -69,9 +69,9 @@ class Connection(asyncio.Protocol):
         told = transport.get_extra_info("socket")
         if told is not None and told.family in (socket.AF_INET, socket.AF_INET6):
             told.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._door.welcome(self):
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._logging_in is not None:

@@ -294,7 +294,8 @@ class Requests:
             known = id_of(id.decode("latin-1"))
         except ValueError:
             known = (0, 0)
-        row = self._desk.reports.status(account, *known) if self._login.allows_some(Action.READ, account) else None
+        may = self._login.allows_some(Action.READ, account)
+        row = self._desk.reports.status(account, *known) if may else None
         if row is not None:
             self._answers.status(row, extra)
             return
