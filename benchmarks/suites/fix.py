@@ -13,14 +13,14 @@ FEW, MANY = 1, 16
 
 
 def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
-    orders = max(200, count // 50)
+    orders = max(1000, count // 10)
     yield [
         (f"{sessions} sessions: {name}", partial(measured, what, sessions, share), "orders/s")
         for sessions in (FEW, MANY)
         for name, what, share in (
             ("matchcore, sync", "sync", orders),
             ("matchcore, os", "os", orders),
-            ("QuickFIX acceptor, files", "quickfix", max(200, orders // 20)),
+            ("QuickFIX acceptor, files", "quickfix", max(1000, orders // 20)),
         )
     ]
 

@@ -69,9 +69,9 @@ class Connection(asyncio.Protocol):
         told = transport.get_extra_info("socket")
         if told is not None and told.family in (socket.AF_INET, socket.AF_INET6):
             told.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._door.welcome(self):
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._logging_in is not None:
@@ -221,26 +221,33 @@ class Connection(asyncio.Protocol):
             self._desk.detach(self)
             self._turn_away(f"{logon.user}: {error}")
             return
-        self._begin(logon)
+        try:
+            self._begin(logon)
+        except Exception:
+            if self._session is None:
+                self._desk.detach(self)
+                self._store.close(self._store.expected)
+            self._turn_away(f"{logon.user}: internal error")
+            raise
         self._logging_in = None
         self._turn()
 
     def _begin(self, logon: Logon) -> None:
-        door, settings, login = self._door, self._door.settings, self.login
+        door, settings = self._door, self._door.settings
         source = source_of(self._desk, self)
         logon.restore(self._store, source.last())
         door.tables.refresh()
         self._telling = telling = Telling(
             door, self.transport, self._store, logon, source, self._safe, self.close
         )
-        self._requests = Requests(self._desk, login, door.tables, telling, self._forward)
+        self._requests = Requests(self._desk, self, door.tables, telling)
         self._session = session = Session(
             settings, self._store, telling, self._requests, begin=logon.begin, client=logon.client,
             heartbeat_s=logon.heartbeat_s or settings.heartbeat_max_s, now=door.clock(),
         )  # fmt: skip
         self._orders = Orders(
             logon.begin, logon.client, settings.comp_id.encode(), door.tables.by_symbol,
-            login.account,
+            self.login.account,
         )  # fmt: skip
         why = logon.refusal(self._store, settings)
         session.expected = self._store.expected
@@ -254,7 +261,7 @@ class Connection(asyncio.Protocol):
         session.logged_on(logon.number, ask=not logon.next_expected)
         telling.pump_soon()
         door.counts["logons"] += 1
-        _log.info("FIX session of %s from %s", login.user, self.host)
+        _log.info("FIX session of %s from %s", self.login.user, self.host)
 
     def close(self, why: str) -> None:
         """Closes once everything has gone."""
@@ -263,9 +270,6 @@ class Connection(asyncio.Protocol):
             if self._session is not None:
                 self._telling.over = True
             self.transport.close()
-
-    def _forward(self, commands: NDArray[np.void]) -> None:
-        self._desk.send(self, commands)
 
     def _safe(self) -> int:
         """The number from which messages would have to come again if the process ended now."""

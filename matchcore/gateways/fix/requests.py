@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from ...records.ids import TEXT_MAX, id_of, text_of
 from ...records.reports import REPORT
 from ...records.schema import Flag, Kind, OrderStatus, OrderType, TimeInForce
-from ..desk import Desk, room
-from ..logins import Action, Forbidden, GatewayError, Login, Unavailable
+from ..desk import Desk, DoorSession, room
+from ..logins import Action, Forbidden, GatewayError, Unavailable
 from .layout import (
     FIX_STATUS,
     ORDER_TYPES,
@@ -81,16 +80,8 @@ class Intended:
 class Requests:
     """The requests of one session.  ``waiting``: those that the log has not answered."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        login: Login,
-        tables: Tables,
-        answers: Answers,
-        forward: Callable[[NDArray[np.void]], None],
-    ) -> None:
-        self._desk, self._login, self._tables, self._answers = desk, login, tables, answers
-        self._forward = forward
+    def __init__(self, desk: Desk, session: DoorSession, tables: Tables, answers: Answers) -> None:
+        self._desk, self._session, self._tables, self._answers = desk, session, tables, answers
         self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
         self._intended: dict[tuple[int, int], Intended] = {}
         self._questions: deque[Message] = deque()  # that wait for the answers before them
@@ -185,7 +176,7 @@ class Requests:
         if not len(commands):
             return
         try:
-            self._forward(commands)
+            self._desk.send(self._session, commands)
         except GatewayError as error:
             if len(commands) > 1:
                 for place, number in enumerate(numbers):
@@ -230,7 +221,7 @@ class Requests:
             if message.kind in ("H", "AF"):
                 self._question(message)
                 return
-            read(message, self._tables, self._login.account, command[0], original[0])
+            read(message, self._tables, self._session.login.account, command[0], original[0])
         except Refused as error:
             if message.kind in KINDS:
                 self._refuse(message, error)
@@ -286,7 +277,7 @@ class Requests:
             (self._status if message.kind == "H" else self._mass_status)(message)
 
     def _status(self, message: Message, *, check: bool = False) -> None:
-        id, account = message.need(11), _account(message, self._login.account)
+        id, account = message.need(11), _account(message, self._session.login.account)
         if check:
             return
         extra = b"\x01790=" + message.fields[790] if 790 in message.fields else b""
@@ -294,11 +285,8 @@ class Requests:
             known = id_of(id.decode("latin-1"))
         except ValueError:
             known = (0, 0)
-        row = (
-            self._desk.reports.status(account, *known)
-            if self._login.allows_some(Action.READ, account)
-            else None
-        )
+        may = self._session.login.allows_some(Action.READ, account)
+        row = self._desk.reports.status(account, *known) if may else None
         if row is not None:
             self._answers.status(row, extra)
             return
@@ -311,7 +299,7 @@ class Requests:
         self._answers.send(b"8", fields)
 
     def _mass_status(self, message: Message, *, check: bool = False) -> None:
-        id, account = message.need(584), _account(message, self._login.account)
+        id, account = message.need(584), _account(message, self._session.login.account)
         what = message.need(585)
         if what not in (b"1", b"7"):
             raise SessionFault(BAD_VALUE, 585, "MassStatusReqType: 1 (symbol) or 7 (all orders)")
@@ -320,7 +308,7 @@ class Requests:
         if check:
             return
         rows = np.zeros(0, REPORT)
-        if self._login.allows_some(Action.READ, account):
+        if self._session.login.allows_some(Action.READ, account):
             rows = self._desk.reports.open_orders(account)
         if what == b"1":
             number = self._tables.by_symbol.get(message.need(55), (0, 0, 0))[0]

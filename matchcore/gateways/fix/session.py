@@ -25,7 +25,7 @@ from .store import Store
 
 SECOND = 10**9
 APPLICATION_TYPES = frozenset({"D", "F", "G", "q", "H", "AF"})
-QUEUED_MAX = 2000  # messages behind a gap that are kept; later ones come again with the resend
+QUEUED_MAX = 500  # messages behind a gap that are kept; later ones come again with the resend
 ASK_AGAIN_SECONDS = 10
 ASKED_MAX = 3  # times for the same number
 TEST_AT, DROP_AT = 1.2, 2.4  # of HeartBtInt, without a word

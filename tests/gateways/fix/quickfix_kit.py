@@ -137,14 +137,19 @@ def now() -> str:
 
 @contextmanager
 def trading(
-    port: int, place: Path, user: str = "ALICE", version: str = FIX44, more: str = ""
+    port: int,
+    place: Path,
+    user: str = "ALICE",
+    version: str = FIX44,
+    more: str = "",
+    password: str = "secret",
 ) -> Iterator[Trader]:
     """A QuickFIX initiator that has logged on, with its numbers in files of ``place``."""
     place.mkdir(parents=True, exist_ok=True)
     config = place / "quickfix.cfg"
     text = version.format(specs=dictionaries()) + more + f"\nFileStorePath={place / 'store'}"
     config.write_text(SETTINGS.format(port=port, user=user, more=text))
-    trader = Trader()
+    trader = Trader(password)
     settings = fix.SessionSettings(str(config))
     logs = fix.FileLogFactory(str(place / "log"))
     initiator = fix.SocketInitiator(trader, fix.FileStoreFactory(settings), settings, logs)
