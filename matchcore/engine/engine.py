@@ -278,7 +278,7 @@ class Engine(Reads, Named, Calls, Living):
         if self._log is None:
             with self._lock:
                 self._usable()
-                return self._machine.apply(commands)
+                return self._machine.apply(commands, None, index(self._clock()))
         waiter = Waiter()
         self._place_batch(commands, waiter, block=True)
         events: NDArray[np.void] = waiter.result

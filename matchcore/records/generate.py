@@ -119,6 +119,23 @@ NOTES: dict[schema.Record, dict[str, str]] = {
         "parts": "of NOTICE",
         "session": "at the same place as in COMMAND",
     },
+    schema.LIMITS_RECORD: {
+        "max_quantity": "units; here and in the next fields 0 is no limit",
+        "max_value": "ticks \u00d7 units",
+        "collar": "ticks",
+        "max_messages": "in `window_ns` nanoseconds",
+        "instrument": "number, or 0 for all",
+        "kind": "at the same place as in COMMAND",
+        "flags": "bits of LimitFlag, at the same place as in COMMAND",
+        "session": "at the same place as in COMMAND",
+        **{name: "0" for name in schema.LIMITS_RECORD.names if name.startswith("reserved")},
+    },
+    schema.ACCOUNT_LIMITS_RECORD: {
+        "flags": "1: blocked",
+        "window_start": "time of the first message of the window; 0 without one",
+        "messages": "in the window",
+    },
+    schema.LAST_RECORD: {"price": "ticks", "traded": "1, or 0 before the first trade"},
     schema.ENTRY_RECORD: {"data": "filled up with zeros"},
     schema.ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
     schema.EVENT_RECORD: {
