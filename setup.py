@@ -47,6 +47,8 @@ SMALLER = {
     "matchcore.bench._loops": ["-Os"],
     "matchcore.engine._queue": ["-Os"],
     "matchcore.machine._inspect": ["-O2"],
+    "matchcore.records._ids": ["-Os"],
+    "matchcore.reports._spool": ["-O2"],
 }
 
 

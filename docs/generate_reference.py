@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matchcore
-from matchcore import feeds
+from matchcore import feeds, reports
 from matchcore.feeds import itch
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -36,10 +36,13 @@ SECTIONS = {
 }  # fmt: skip
 #: of `matchcore.feeds.itch`; the rest is for the command line
 ITCH = ("Decoder", "Encoder")
+#: of `matchcore.reports`; the codes are among the others
+REPORTS = ("Reports", "ReportKind", "ReportFlag")
 
 
 def value_of(name: str) -> Any:
-    home = feeds if name in feeds.__all__ else itch if name in ITCH else matchcore
+    homes = {**dict.fromkeys(ITCH, itch), **dict.fromkeys(REPORTS, reports)}
+    home = feeds if name in feeds.__all__ else homes.get(name, matchcore)
     return getattr(home, name)
 
 
@@ -60,6 +63,7 @@ def public_names() -> dict[str, list[str]]:
         left = [name for name in left if name not in found[section]]
     found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
     found["ITCH: `matchcore.feeds.itch`"] = list(ITCH)
+    found["Execution reports: `matchcore.reports`"] = list(REPORTS)
     return found
 
 

@@ -9,6 +9,7 @@ from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, Res
 from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
+from .engine.orders import Fill, OrderState
 from .engine.recovery import Recovery
 from .engine.streaming import Events
 from .engine.submissions import Commit
@@ -31,6 +32,7 @@ from .errors import (
     PriceError,
     QueueFull,
     ReadOnly,
+    ReportsError,
     SinkError,
     SnapshotDamaged,
     TooManyRows,
@@ -55,6 +57,7 @@ from .records.schema import (
     Flag,
     Kind,
     LimitFlag,
+    OrderStatus,
     OrderType,
     Reason,
     Side,
@@ -136,6 +139,7 @@ __all__ = [
     "Events",
     "FeedError",
     "Field",
+    "Fill",
     "Flag",
     "Follower",
     "Fork",
@@ -164,6 +168,8 @@ __all__ = [
     "OrderBook",
     "OrderEvent",
     "OrderRejected",
+    "OrderState",
+    "OrderStatus",
     "OrderType",
     "Place",
     "Position",
@@ -175,6 +181,7 @@ __all__ = [
     "Recovery",
     "Reduce",
     "Register",
+    "ReportsError",
     "RestingOrder",
     "SetLimits",
     "Side",

@@ -35,6 +35,9 @@ class AsyncEngine:
     While the queue is full a submit waits without blocking the loop.  Reads (`engine.book`, …) are
     those of ``engine``, and may block for a sync.
 
+    The other methods take what those of `Engine` take: ``symbol``, ``order_id``, ``quantity``,
+    ``price``, ``account``, ``client_order_id``, ``original_client_order_id``, ``after``, ``limit``.
+
     >>> import asyncio
     >>> from matchcore import AsyncEngine, Engine, Instrument, NewOrder, Side
     >>> exchange = Engine.memory(instruments=[Instrument("ANA", "0.05")])

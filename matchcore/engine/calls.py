@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InstrumentConflict
+from ..errors import InstrumentConflict, InvalidCommand, LogError
 from ..records.instruments import Directory, Instrument, Price
 from ..records.operating import notice_parts, operating_records
 from ..records.schema import Side
@@ -43,26 +43,58 @@ class Calls:
     @abstractmethod
     def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...
 
+    def _order_named(self, account: int, client_order_id: int | str) -> tuple[str, int]:
+        """Symbol and order id of the order that a client named so."""
+        raise LogError("only an engine with a log knows orders by client order id")
+
+    def _which(
+        self,
+        symbol: str | None,
+        order_id: int | None,
+        account: int,
+        original_client_order_id: int | str | None,
+    ) -> tuple[str, int]:
+        """Symbol and order id of the order that a call is about."""
+        if original_client_order_id is not None:
+            if symbol is None and order_id is None:
+                return self._order_named(account, original_client_order_id)
+        elif symbol is not None and order_id is not None:
+            return symbol, order_id
+        raise InvalidCommand(
+            "give symbol and order_id, or account and original_client_order_id: one of the two"
+        )
+
     def cancel(
-        self, symbol: str, order_id: int, *, account: int = 0, client_order_id: int = 0
+        self,
+        symbol: str | None = None,
+        order_id: int | None = None,
+        *,
+        account: int = 0,
+        client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
     ) -> Answer:
         """Cancels a resting order.
 
         - ``symbol``, ``order_id``: the order.
         - ``account``: if not 0, it must be the account of the order.
         - ``client_order_id``: if not 0, the command can be sent again.
+        - ``original_client_order_id``: instead of ``symbol`` and ``order_id``: the order of the
+          ``account`` with this client order id, as for `Engine.order`, which looks it up.
+          `InvalidCommand` if there is none.
         """
+        symbol, order_id = self._which(symbol, order_id, account, original_client_order_id)
         return self.submit(Cancel(symbol, order_id, account, client_order_id=client_order_id))
 
     def amend(
         self,
-        symbol: str,
-        order_id: int,
+        symbol: str | None = None,
+        order_id: int | None = None,
         quantity: int | None = None,
         price: Price | None = None,
         *,
         account: int = 0,
         client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
     ) -> Answer:
         """Changes the open quantity, the price, or both.
 
@@ -72,28 +104,31 @@ class Calls:
         - ``symbol``, ``order_id``: the order.
         - ``quantity``: the new open quantity in units; None: unchanged.
         - ``price``: a string, Decimal, int or float on a tick; None: unchanged.
-        - ``account``, ``client_order_id``: as for `cancel`.
+        - ``account``, ``client_order_id``, ``original_client_order_id``: as for `cancel`.
         """
+        symbol, order_id = self._which(symbol, order_id, account, original_client_order_id)
         return self.submit(
             Amend(symbol, order_id, quantity, price, account, client_order_id=client_order_id)
         )
 
     def reduce(
         self,
-        symbol: str,
-        order_id: int,
-        quantity: int,
+        symbol: str | None = None,
+        order_id: int | None = None,
+        quantity: int = 0,
         *,
         account: int = 0,
         client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
     ) -> Answer:
         """Subtracts ``quantity`` units from an order, which keeps its place in the queue.
 
         An order with no more open quantity than that is cancelled.
 
         - ``symbol``, ``order_id``: the order.
-        - ``account``, ``client_order_id``: as for `cancel`.
+        - ``account``, ``client_order_id``, ``original_client_order_id``: as for `cancel`.
         """
+        symbol, order_id = self._which(symbol, order_id, account, original_client_order_id)
         return self.submit(
             Reduce(symbol, order_id, quantity, account, client_order_id=client_order_id)
         )

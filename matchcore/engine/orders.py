@@ -6,12 +6,11 @@ asked does nothing for it.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from ..errors import InvalidCommand, LogError, NotInTheLog
 from ..journal import first_sequence
 from ..records.arguments import UINT64_MAX, integer
+from ..records.commands import joined
 from ..records.ids import id_of, text_of
-from ..records.instruments import Directory
+from ..records.instruments import EXACT, Directory
 from ..records.schema import (
     OPEN_STATUSES,
     UNPRICED_TYPES,
@@ -33,16 +33,18 @@ from ..records.schema import (
     Side,
     TimeInForce,
 )
-from ..reports._reports import Derivation
-from ..reports._spool import Spool
 from .recovery import apply, recorded
 from .streaming import Events, Followed
 
 if TYPE_CHECKING:
+    from ..reports._reports import Derivation
+    from ..reports._spool import Spool
     from .engine import Engine
 
 WAIT_SECONDS = 1.0  # for more of the log, before looking whether it has ended
 FILLS_MAX = 10_000
+BUNDLE_PARTS = 4096
+AVERAGE = Context(prec=28)  # whatever the program's own is
 Name = int | str  # of an order: the number or the text that its client gave it
 _TIMES = {int(tif): tif for tif in TimeInForce}
 _SIDES = {int(side): side for side in Side}
@@ -183,60 +185,53 @@ class Named(Followed):
             )
         return directory[found[0]].symbol, found[1]
 
-    def _indexed(self: Any) -> _Index:
-        """The index, at what is durable now; to be used in a `with`."""
-        sequence = self.sequence
+    @contextmanager
+    def _indexed(self: Any) -> Iterator[_Index]:
+        """The index, held at what is durable now."""
+        sequence, directory = self.sequence, self.instruments
         with self._index_lock:
             if self._index is None:
                 self._index = _Index(self)
             index: _Index = self._index
-        return index.at(sequence, self.instruments)
+        with index.lock:
+            index.come_to(sequence)
+            index.directory = directory
+            yield index
 
 
 class _Index:
-    """What the log has told of orders, up to a sequence.  In a `with` it stays there."""
+    """What the log has told of orders, up to a sequence; for who has its ``lock``."""
 
     def __init__(self, engine: Engine) -> None:
-        self.derived = Derivation()
+        from ..reports._reports import Derivation  # only for those who ask
+        from ..reports.stored import temporary
+
+        self.derived: Derivation = Derivation()
         self.directory = Directory()
-        self._lock = threading.RLock()
-        self._wanted: tuple[int, Directory] = 0, self.directory
+        self.lock = threading.Lock()
         if engine.log is None and engine.path is None:
             raise LogError(
                 "an engine in memory without a log does not know its orders by name: give it one"
                 " with Engine.memory(log=MemoryLog())"
             )
         self._parts = _past(engine) if engine.log is None else _present(engine.events())
-        with tempfile.TemporaryFile() as file:
-            self._fills = Spool(os.dup(file.fileno()))
+        self._fills: Spool = temporary()
 
-    def at(self, sequence: int, directory: Directory) -> _Index:
-        self._lock.acquire()
-        try:
-            self.directory = directory
-            while self.derived.sequence < sequence:
-                part = next(self._parts, None)
-                if part is None:
-                    raise LogError(
-                        f"the log can be followed to sequence {self.derived.sequence} only: open"
-                        " the exchange again"
-                    )
-                self._take(*part)
-        except BaseException:
-            self._lock.release()
-            raise
-        return self
+    def come_to(self, sequence: int) -> None:
+        """Follows the log to a sequence that is durable."""
+        while self.derived.sequence < sequence:
+            part = next(self._parts, None)
+            if part is None:
+                raise LogError(
+                    f"the log can be followed to sequence {self.derived.sequence} only: open the"
+                    " exchange again"
+                )
+            self._take(*part)
 
     def _take(self, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
         told = self.derived.apply(commands, events)
         fills = told[told["kind"] == ReportKind.TRADE]
         self._fills.append(fills, fills["account"])
-
-    def __enter__(self) -> _Index:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
     def fills_after(self, account: int, number: int, most: int) -> NDArray[np.void]:
         """`REPORT` rows of trades; both sides of one trade are never taken apart."""
@@ -257,13 +252,17 @@ Part = tuple[NDArray[np.void], NDArray[np.void]]
 
 
 def _present(events: Events) -> Iterator[Part]:
-    """The log of an engine, until it is closed."""
+    """The log of an engine until it is closed, many small parts at once."""
     while True:
         part = events.read(WAIT_SECONDS)
-        if part is not None:
-            yield part.commands, part.events
-        elif events.ended:
-            return
+        if part is None:
+            if events.ended:
+                return
+            continue
+        parts = [part]
+        while len(parts) < BUNDLE_PARTS and (part := events.read(0)) is not None:
+            parts.append(part)
+        yield joined([part.commands for part in parts]), joined([part.events for part in parts])
 
 
 def _past(engine: Engine) -> Iterator[Part]:
@@ -298,7 +297,7 @@ def state_of(row: np.void, directory: Directory) -> OrderState:
     priced = instrument is not None and values["order_type"] not in UNPRICED_TYPES
     average = None
     if values["filled"] and instrument is not None:
-        average = instrument.tick * turnover / values["filled"]
+        average = AVERAGE.divide(EXACT.multiply(instrument.tick, turnover), values["filled"])
     return OrderState(
         instrument.symbol if instrument else "",
         values["order_id"],

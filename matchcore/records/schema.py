@@ -45,7 +45,7 @@ class Kind(IntEnum):
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
 #: Kinds that may be sent again under their client order id (docs/idempotence.md).
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
-#: Kinds whose client order id names an order from then on.
+#: Kinds whose client order id later requests may name their order by.
 NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
 #: Kinds that concern every order that matches, of one instrument or of all.
 SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})

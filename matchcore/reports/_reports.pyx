@@ -134,6 +134,8 @@ cdef class Derivation:
     def find(self, account, client_order_id, tail=0):
         """(instrument, order id) of the newest order with this name, also under way; or None.
 
+        The name: account, client order id and ``tail``.
+
         An order has the client order ids of its NEW and of each amend and cancel of it.  O(1).
         """
         cdef u64 order_id
@@ -143,16 +145,16 @@ cdef class Derivation:
         return instrument, order_id
 
     def status(self, account, client_order_id, tail=0):
-        """The present state of the newest order with this name, as a `REPORT` array of length 1; or None.
+        """The present state of the newest order with this name, or None; ``tail``: as for `find`.
 
-        Kind and number are 0; sequence, time and reason are those of its last report.  Orders
-        under way have no state.  O(1).
+        A `REPORT` array of length 1.  Kind and number are 0; sequence, time and reason are those of
+        its last report.  Orders under way have no state.  O(1).
         """
         cdef u32 name = name_find(&self.orders, account, client_order_id, tail)
         return None if name == 0 else state(&self.orders, name_at(&self.orders, name).order)
 
     def order(self, instrument, order_id):
-        """As `status`, of the newest order with this id.  O(1)."""
+        """As `status`, of the newest order of ``instrument``, a number, with ``order_id``.  O(1)."""
         cdef u32 number = order_find(&self.orders, instrument, order_id)
         return None if number == 0 else state(&self.orders, number)
 
@@ -184,15 +186,15 @@ cdef class Derivation:
         PyBuffer_Release(&made)
         return rows
 
-    def image(self):
-        """Everything that is known, but commands under way, as bytes for `load` of the same build."""
+    def _image(self):
+        """Everything that is known, but commands under way, as bytes for `_load` of the same build."""
         cdef size_t size = orders_carry(&self.orders, NULL)
         cdef bytes data = PyBytes_FromStringAndSize(NULL, size)
         orders_carry(&self.orders, PyBytes_AS_STRING(data))
         return data
 
-    def load(self, bytes data not None):
-        """Goes on from what `image` gave.  `ReportsError` if it has another size or layout."""
+    def _load(self, bytes data not None):
+        """Goes on from what `_image` gave.  `ReportsError` if it has another size or layout."""
         cdef Orders loaded
         memset(&loaded, 0, sizeof(Orders))
         if not orders_load(&loaded, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):

@@ -22,6 +22,7 @@ from ..records.reports import REPORT
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t pwrite(int file, const void* data, size_t size, long offset)
+    int close(int file)
     ssize_t pread(int file, void* data, size_t size, long offset)
 
 cdef extern from * nogil:
@@ -55,6 +56,7 @@ cdef class Spool:
     cdef int file
     cdef Pool all
     cdef Table table
+    cdef u64 secret             # so that nobody can choose streams that pile up
     cdef u64 given              # to extents, in records
     cdef mc_report* buffer      # what waits
     cdef u32* next              # of what waits: the next of the same stream
@@ -66,6 +68,7 @@ cdef class Spool:
 
     def __cinit__(self, int file):
         self.file = file
+        self.secret = int.from_bytes(os.urandom(8), "little")
         pool_init(&self.all, sizeof(Stream))
         self.buffer = <mc_report*>malloc(WAITING * SIZE)
         self.run = <mc_report*>malloc(WAITING * SIZE)
@@ -77,6 +80,8 @@ cdef class Spool:
 
     def __dealloc__(self):
         cdef u32 number
+        if self.file >= 0:
+            close(self.file)
         for number in range(1, self.all.used):
             free((<Stream*>pool_at(&self.all, number)).extents)
         pool_drop(&self.all)
@@ -122,7 +127,7 @@ cdef class Spool:
 
     cdef int put(self, u64 key, const mc_report* report) noexcept nogil:
         """0, or what was wrong: an error number, or -1 without memory."""
-        cdef u32 hash = table_hash(0, key, 0)
+        cdef u32 hash = table_hash(self.secret, key, 0)
         cdef u32 number, extent
         cdef Stream* stream
         cdef void* grown
@@ -173,7 +178,7 @@ cdef class Spool:
 
     cdef Stream* stream_of(self, u64 key) noexcept nogil:
         """NULL: there is none."""
-        cdef u32 number = self.find(key, table_hash(0, key, 0))
+        cdef u32 number = self.find(key, table_hash(self.secret, key, 0))
         return <Stream*>pool_at(&self.all, number) if number else NULL
 
     def flush(self):
@@ -286,7 +291,7 @@ cdef class Spool:
                 raise MemoryError("reports: no memory for a spool")
             stream = <Stream*>pool_at(&self.all, number)
             stream.key, stream.count = words[at], words[at + 1]
-            stream.hash = table_hash(0, stream.key, 0)
+            stream.hash = table_hash(self.secret, stream.key, 0)
             extents = extent_of(stream.count - 1) + 1
             stream.extents = <u64*>malloc((2 * extents + 1) * sizeof(u64))
             if stream.extents == NULL or not table_put(&self.table, stream.hash, number):

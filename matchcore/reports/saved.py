@@ -38,13 +38,18 @@ def write(directory: Path, head: dict[str, Any], parts: dict[str, bytes]) -> Non
     line = json.dumps(head).encode()
     line += b" " + hashlib.blake2b(line, digest_size=16).hexdigest().encode() + b"\n"
     unborn = directory / f"{NAME}.unborn"
-    with open(unborn, "wb") as file:
+    with open(unborn, "wb", opener=private) as file:
         file.write(line)
         for data in parts.values():
             file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unborn, directory / NAME)
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file that no other user reads."""
+    return os.open(path, flags, 0o600)
 
 
 def read(directory: Path) -> Saved | str:

@@ -73,7 +73,7 @@ class Reports(Derivation, Closing):
         self._lock = -1
         if self._directory is not None:
             with refusals(self._directory):
-                self._directory.mkdir(parents=True, exist_ok=True)
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock = locked(self._directory)
                 self.rebuilt = self._go_on(saved.read(self._directory))
                 if self.rebuilt:
@@ -126,8 +126,7 @@ class Reports(Derivation, Closing):
 
     def _opened(self, day: int, *, anew: bool) -> Spool:
         if self._directory is None:
-            with tempfile.TemporaryFile() as file:
-                return Spool(os.dup(file.fileno()))
+            return temporary()
         with refusals(self._directory):
             flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if anew else 0)
             return Spool(os.open(self._directory / file_name(day), flags, 0o600))
@@ -147,11 +146,11 @@ class Reports(Derivation, Closing):
     def read_copy(
         self, name: str, first: int, count: int, *, day: int | None = None
     ) -> NDArray[np.void]:
-        """As `read`, of a copy that `copy` has begun; KeyError without it."""
+        """As `read`, of the copy ``name`` that `copy` has begun; KeyError without it."""
         return self._read(self._copies[name].stream, first, count, day)
 
     def last_copy(self, name: str) -> int:
-        """Number of the last report of a copy on this day."""
+        """Number of the last report of the copy ``name`` on this day."""
         spool = self._days.get(self.day)
         return 0 if spool is None else spool.count_of(self._copies[name].stream)
 
@@ -203,7 +202,7 @@ class Reports(Derivation, Closing):
         if self._directory is None or not self._identity:
             return
         self.epoch = epoch
-        parts = {"orders": self.image()}
+        parts = {"orders": self._image()}
         with refusals(self._directory):
             for day, spool in self._days.items():
                 spool.sync()
@@ -228,7 +227,7 @@ class Reports(Derivation, Closing):
         if (head["build"], head["remembered"]) != (VERSION, self._remembered):
             return "it is of another build, or remembers another number of orders"
         try:
-            self.load(parts["orders"])
+            self._load(parts["orders"])
             for day in head["days"]:
                 spool = self._days[day] = self._opened(day, anew=False)
                 spool.restore(np.frombuffer(parts[f"day {day}"], np.uint64))
@@ -247,7 +246,7 @@ class Reports(Derivation, Closing):
         for spool in self._days.values():
             spool.close()
         self._days, self._copies, self._saved, self.epoch = {}, {}, set(), 0
-        self.load(Derivation(remembered=self._remembered).image())
+        self._load(Derivation(remembered=self._remembered)._image())
         if self._directory is not None:
             old = [path.name for path in self._directory.glob("reports-*")]
             saved.discard(self._directory, [saved.NAME, *old])
@@ -260,6 +259,12 @@ class Reports(Derivation, Closing):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def temporary() -> Spool:
+    """A spool in a file that has no name and is gone with the process."""
+    with tempfile.TemporaryFile() as file:
+        return Spool(os.dup(file.fileno()))
 
 
 def file_name(day: int) -> str:
