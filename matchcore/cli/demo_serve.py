@@ -205,12 +205,14 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=1)
     try:
-        connection = http.client.HTTPConnection(HOST, port, timeout=1)
         connection.request("GET", "/ready")
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _wait_until_ready(port: int) -> None:

@@ -148,9 +148,9 @@ async def _gateway(
         [Address.of(engine) for engine in engines], both=both, tls=tls,
         token=os.environ.get(ENGINE_TOKEN, ""),
     )  # fmt: skip
-    desk = desk_over(way)
+    desk, stop = desk_over(way), stopping()
     err.print(f"matchcore: waiting for the engine at {', '.join(engines)}")
-    await serve_doors(desk, doors, stopping(), "gateway")
+    await serve_doors(desk, doors, stop, "gateway")
     return {**way.counts, **_counts(desk)}
 
 

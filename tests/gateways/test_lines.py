@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from pathlib import Path
 
 import numpy as np
 import pytest
 import uvloop
+from certificates import Certificates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lines_kit import (
@@ -169,6 +171,30 @@ def test_a_frozen_line_is_noticed_within_a_second(tmp_path: Path) -> None:
             assert asyncio.get_running_loop().time() - began > 0.5  # it was the silence
             assert sorted(news(engine)) == [*range(1, 11)]
             await way.close()
+        await service.close()
+        engine.close()
+
+    run(work())
+
+
+def test_lines_are_encrypted_and_the_engine_is_known(tmp_path: Path) -> None:
+    async def work() -> None:
+        papers, strangers = Certificates(tmp_path / "a"), Certificates(tmp_path / "b")
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(papers.server, papers.key)
+        engine, taken = memory(), Taken()
+        service = await served(engine, tls=server, token="word")
+        knowing = ssl.create_default_context(cafile=papers.ca)
+        way = Lines([address_of(service)], token="word", tls=knowing)
+        await way.start(taken.take, taken.is_down)
+        way.send(orders(1, 2000))
+        await until(lambda: taken.count == 2001)
+        other = Lines([address_of(service)], tls=ssl.create_default_context(cafile=strangers.ca))
+        starting = asyncio.ensure_future(other.start(taken.take, taken.is_down))
+        await until(lambda: "CERTIFICATE_VERIFY_FAILED" in other.lines[0].why)
+        starting.cancel()
+        for one in (way, other):
+            await one.close()
         await service.close()
         engine.close()
 
