@@ -156,8 +156,7 @@ class FileLog:
         So does a log that ends before a sequence that was on disk, unless `accept_loss`.
         `LogFailed` if the system refuses a file.
 
-        ``hash`` ("sha256" or "sm3") is chosen when the log is made; another one raises LogError.
-        A log that is made begins under the newest version of the rules.
+        A log that is made has ``hash`` ("sha256" or "sm3") for ever, another raises LogError.
         With ``keys`` whatever is written from now on is encrypted; `KeyRefused` when one that is
         needed is missing or wrong.
         """

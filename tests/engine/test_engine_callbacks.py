@@ -171,10 +171,10 @@ def test_close_waits_for_log_threads_that_were_started_and_do_not_run_yet(
 
 def test_a_large_batch_that_fails_while_it_is_matched_wakes_those_behind_it() -> None:
     class Bad(mc.Machine):
-        def apply(self, commands: Any) -> Any:
+        def apply(self, commands: Any, out: Any = None, now: int = 0) -> Any:
             if len(commands) >= 512:
                 raise ZeroDivisionError("as an exception of a signal handler")
-            return super().apply(commands)
+            return super().apply(commands, out, now)
 
     log = Held()
     engine = mc.Engine(Bad(), log)

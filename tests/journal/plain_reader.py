@@ -113,16 +113,18 @@ def read_segment(data: bytes, found: Found, keys: Keys | None, before: dict[str,
     record, hash_number, cipher, number = struct.unpack_from("<HBBI", head, 12)
     first, _epoch, _created = struct.unpack_from("<QQq", head, 40)
     identity, chain = head[24:40], head[64:96]
+    rules = max(1, struct.unpack_from("<I", head, 20)[0])
     need(record == 96, "record bytes")
     if before:
         need(identity == before["identity"] and number == before["number"] + 1, "order")
         need(first == before["next"] and chain == before["chain"], "predecessor")
         need(hash_number == before["hash"], "hash")
+        need(rules == before["rules"], "rules")
     box = Box(head, hash_number, cipher, keys) if cipher and keys else None
     at, expected = 128, first
     while at + 128 <= len(data) and any(data[at : at + 128]):
         fixed, said = data[at : at + 56], data[at + 56 : at + 88]
-        magic, codec, version, _, count, size, raw = struct.unpack_from("<IBBHIII", fixed)
+        magic, codec, version, changes_to, count, size, raw = struct.unpack_from("<IBBHIII", fixed)
         _, start = struct.unpack_from("<QQ", fixed, 24)
         payload = data[at + 128 : at + 128 + size]
         crc = struct.unpack_from("<I", data, at + 124)[0]
@@ -139,12 +141,14 @@ def read_segment(data: bytes, found: Found, keys: Keys | None, before: dict[str,
         at += used + 8 - used % 8
         expected += count
         if count:
-            chain = after
+            chain, rules = after, changes_to or rules
             found.frames += 1
             found.codecs.add(codec)
         else:
             found.seals += 1
-    before.update(identity=identity, number=number, next=expected, chain=chain, hash=hash_number)
+    before.update(
+        identity=identity, number=number, next=expected, chain=chain, hash=hash_number, rules=rules
+    )
 
 
 def read_directory(path: Path, keys: Keys | None = None) -> Found:

@@ -85,7 +85,7 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
         shutil.copy(generate.ROOT / name, tmp_path / name)
     declared = tmp_path / "matchcore/records/schema.py"
     text = declared.read_text().replace('"mc_event",\n    96,', '"mc_event",\n    104,')
-    declared.write_text(text.replace("reason:u8 field:u8", "reason:u8 field:u8 venue:u64"))
+    declared.write_text(text.replace('reason:u8 field:u8",', 'reason:u8 field:u8 venue:u64",'))
     for arguments, code in (["--check"], 1), ([], 0), (["--check"], 0):
         ran = [sys.executable, "matchcore/records/generate.py", *arguments]
         assert subprocess.run(ran, cwd=tmp_path).returncode == code

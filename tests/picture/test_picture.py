@@ -17,6 +17,8 @@ import matchcore as mc
 from matchcore.analysis import check_drawable, draw, sampling
 from matchcore.analysis.sampling import COLUMNS, sampled
 from matchcore.importers import Bme, sample_day
+from matchcore.records.commands import among
+from matchcore.records.schema import KINDS_OF_2
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ANA = mc.Instrument("ANA", "0.05")
@@ -358,6 +360,7 @@ def test_a_change_of_the_rules_is_no_command_of_a_symbol(
     parts = flow(3, 400, instruments=1)
     parts["time"] = START + np.arange(400) * MINUTE
     parts["session"] = parts["client_order_tail"] = 0  # which version 1 refuses
+    parts["kind"][among(parts["kind"], KINDS_OF_2)] = mc.Kind.CANCEL  # and does not know
     monkeypatch.setattr("matchcore.records.rules.RULES_LATEST", 1)
     plain = logged(tmp_path / "plain", parts[:200], parts[200:])
     upgraded = logged(tmp_path / "upgraded", parts[:200])

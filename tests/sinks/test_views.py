@@ -193,7 +193,7 @@ def test_an_older_database_gets_views_and_indexes(exchange: Path, database: str)
     assert things(url)["views"] == []
     followed(exchange, url)
     assert things(url) == before
-    assert rows_of(url, "SELECT version FROM positions") == [{"version": 3}]
+    assert rows_of(url, "SELECT version FROM positions") == [{"version": 4}]
     as_of_version_2(url)  # and one that died half-way, on a server that has done a part then
     change(url, "CREATE INDEX orders_order_id ON orders (order_id)",
            "CREATE VIEW trades_view AS SELECT " + ", ".join(
@@ -204,9 +204,9 @@ def test_an_older_database_gets_views_and_indexes(exchange: Path, database: str)
 
 def test_other_schemas_are_not_asked(exchange: Path, database: str) -> None:
     url = followed(exchange, database)
-    for version in (1, 4):
+    for version in (1, 5):
         change(url, f"UPDATE positions SET version = {version}")
-        with pytest.raises(mc.SinkError, match=f"schema {version}, this matchcore reads 2 to 3"):
+        with pytest.raises(mc.SinkError, match=f"schema {version}, this matchcore reads 2 to 4"):
             Queries(url)
 
 

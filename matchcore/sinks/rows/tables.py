@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = 3  # of the schema; 1 was SQLite only, with prices as text; 2 had no views
+#: Of the schema.  1 was SQLite only, with prices as text; 2 had no views; those of 3 had no word
+#: for KILL_SWITCH.
+VERSION = 4
 OPEN, FILLED, CANCELLED = 0, 1, 2  # `status`
 MAKER, TAKER = 1, 2  # `liquidity`
 DAY_NS = 86_400 * 10**9

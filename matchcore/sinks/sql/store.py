@@ -22,7 +22,7 @@ from ..rows.rows import Rows
 from ..rows.tables import TABLES, VERSION
 from ..urls import hide, secrets_of, shown
 from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
-from .views import VIEWS, columns_of, make_views
+from .views import VIEWS, columns_of, drop_views, make_views
 
 STATEMENT_ROWS = 1000
 SHOWN_MAX = 5
@@ -56,7 +56,11 @@ def _columns(connection: sa.Connection, name: str) -> list[str]:
 
 
 #: From a version of the schema to the next: what brings the tables there.
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {2: _other_indexes}
+#: Version 4 has other views only, which `_migrate` makes anew.
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {
+    2: _other_indexes,
+    3: lambda connection: None,
+}
 
 
 class SqlStore:
@@ -271,6 +275,8 @@ class SqlStore:
                 MIGRATIONS[version](connection)
                 version += 1
                 connection.execute(sa.update(POSITIONS).values(version=version))
+            if self._views == "yes":
+                drop_views(connection)
             self._make_views(connection)
 
     # ------------------------------------------------------------------ the interface

@@ -103,6 +103,14 @@ def ddl(dialect: Dialect) -> dict[str, str]:
     return made
 
 
+def drop_views(connection: sa.Connection) -> None:
+    """Drops those of our names, which are known to be ours."""
+    quote = connection.dialect.identifier_preparer.quote
+    for name in sa.inspect(connection).get_view_names():
+        if name.lower() in VIEWS:
+            connection.exec_driver_sql(f"DROP VIEW {quote(name)}")
+
+
 def make_views(connection: sa.Connection) -> None:
     """Makes those that are not there; needs no right to drop any."""
     there = {name.lower() for name in sa.inspect(connection).get_view_names()}
