@@ -71,8 +71,6 @@ def itch_outlets(
     """The outlet that the options ask for."""
     if not (mold or mold_requests or soup or glimpse):
         return []
-    if directory is None:
-        raise InvalidArgument("--mold, --soup and the like need DIRECTORY: a relay has no log")
     if (soup or glimpse) and logins is None:
         raise InvalidArgument("--soup and --glimpse need --logins; matchcore feed-login makes it")
     from ..feeds.itch import Glimpse, ItchOutlet, Logins, MoldPublisher, MoldRequests, SoupFeed

@@ -13,7 +13,7 @@ from ..journal import Keys
 from ..records.instruments import Directory
 from .books import Books
 from .history import History
-from .saving import load_mark, load_statistics, packed, save
+from .saving import added, load, load_mark, packed, save
 from .statistics import Statistics
 from .stream import Changes, Mark, Stream
 
@@ -34,6 +34,7 @@ class Source(Protocol):
     @property
     def instruments(self) -> Directory: ...
     def books(self) -> Books: ...
+    def statistics(self) -> Statistics: ...
     def poll(self) -> Iterator[Changes]: ...
     async def grown(self) -> None: ...
     def mark(self) -> Mark | None: ...
@@ -86,15 +87,10 @@ class Feed:
         self.history = History(directory, keys=keys)
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
-        self.books = self.stream.books()
-        self.statistics = self._statistics()
+        self.statistics, self.books = self.stream.statistics(), self.stream.books()
+        if self._state is not None and self._saved is not None:
+            self.statistics, self.books = load(self._state, self._saved, self.books)
         self._outlets = outlets
-
-    def _statistics(self) -> Statistics:
-        """A relay's begin where it does."""
-        if self._state is None or self._saved is None:
-            return Statistics(self.stream.instruments)
-        return load_statistics(self._state, self._saved, self.stream.instruments)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catches up with the log, starts the outlets, and serves until ``stop`` is set."""
@@ -148,6 +144,6 @@ class Feed:
     async def _save(self) -> None:
         mark = self.stream.mark()
         if self._state is not None and mark is not None and mark != self._saved:
-            arrays = packed(self.statistics, mark)
+            arrays = packed(self.statistics) | added(self.books)
             await asyncio.to_thread(save, self._state, mark, arrays)
             self._saved = mark

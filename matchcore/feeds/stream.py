@@ -26,6 +26,7 @@ from ..records.changes import ChangeKind
 from ..records.commands import defines
 from ..records.instruments import Directory, Instrument
 from .books import Books, books_of
+from .statistics import Statistics
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -170,6 +171,10 @@ class Stream(Closing):
         """The books behind the last change, which goes into them no more; they share the
         instruments."""
         return books_of(self.machine)
+
+    def statistics(self) -> Statistics:
+        """None yet: a stream alone knows nothing of what was before it."""
+        return Statistics(self.instruments)
 
     @property
     def sequence(self) -> int:

@@ -31,7 +31,8 @@ LINES_MAX = 16
 class Merged:
     """Lines that are read as fast as the program takes what they bring: the core of the clients.
 
-    Arguments as `AsyncClient`.  It lives in one event loop.
+    Arguments as `AsyncClient`; ``statistics``: wants those of a snapshot, too.  It lives in one
+    event loop.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Merged:
         identity: bytes | None = None,
         token: str = "",
         tls: ssl.SSLContext | None = None,
+        statistics: bool = False,
     ) -> None:
         addresses = [Address.of(line) for line in dict.fromkeys(lines)]
         if not 1 <= len(addresses) <= LINES_MAX:
@@ -53,7 +55,8 @@ class Merged:
         self._give_up = False
         self.stopped = False
         self._lines = {
-            str(address): TcpLine(address, self, token=token, tls=tls) for address in addresses
+            str(address): TcpLine(address, self, token=token, tls=tls, statistics=statistics)
+            for address in addresses
         }
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: deque[Item] = deque()

@@ -29,6 +29,7 @@ from ..lines.wire import (
     orders_of,
     snapshot_definitions_of,
 )
+from ..saving import STATISTICS_BYTES_MAX
 from ..stream import Changes
 from .arbiter import Arbiter, HistoryChanged, HistoryRefused
 from .view import Snapshot
@@ -62,10 +63,17 @@ class TcpLine:
     """The line at ``address``.  ``token``: what its server wants to hear; ``tls``: a context."""
 
     def __init__(
-        self, address: Address, hub: Hub, *, token: str = "", tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        hub: Hub,
+        *,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+        statistics: bool = False,
     ) -> None:
         self.name = str(address)
         self._address, self._hub, self._token, self._tls = address, hub, token.encode(), tls
+        self._statistics = statistics
         self._writer: asyncio.StreamWriter | None = None
         self._welcomed = False
 
@@ -123,7 +131,8 @@ class TcpLine:
     async def _join(self, streams: asyncio.StreamReader, first: int) -> None:
         hub, arbiter = self._hub, self._hub.arbiter
         assert self._writer is not None
-        self._writer.write(Join(first, arbiter.identity or ANY, self._token).to_bytes())
+        join = Join(first, arbiter.identity or ANY, self._token, self._statistics)
+        self._writer.write(join.to_bytes())
         welcome = Welcome.of(await asyncio.wait_for(self._frame(streams), CONNECT_SECONDS))
         arbiter.greet(self.name, welcome.identity, welcome.epoch, welcome.next, hub.now())
         arbiter.begin(self.name, welcome.start or welcome.next)
@@ -163,7 +172,7 @@ class TcpLine:
 
     async def _snapshot(self, streams: asyncio.StreamReader) -> Snapshot:
         instruments: list[Instrument] = []
-        parts, count = [_NOTHING], 0
+        parts, count, statistics = [_NOTHING], 0, bytearray()
         while True:
             frame = await self._frame(streams)
             self._hub.arbiter.beat(self.name, 0, self._hub.now())
@@ -177,9 +186,14 @@ class TcpLine:
                 count += frame.rows
                 if count > ORDERS_MAX:
                     raise FeedError(f"a snapshot of more than {ORDERS_MAX} orders")
+            elif frame.type == Type.STATISTICS:
+                statistics += frame.payload
+                if len(statistics) > STATISTICS_BYTES_MAX:
+                    raise FeedError(f"statistics of more than {STATISTICS_BYTES_MAX} bytes")
             elif frame.type == Type.SNAPSHOT:
                 if frame.rows != count:
                     raise FeedError(f"a snapshot of {frame.rows} orders, of which {count} came")
-                return Snapshot(frame.number, frame.epoch, instruments, joined(parts))
+                said = bytes(statistics)
+                return Snapshot(frame.number, frame.epoch, instruments, joined(parts), said)
             elif frame.type != Type.HEARTBEAT:
                 raise FeedError(f"a frame of type {frame.type} in a snapshot")

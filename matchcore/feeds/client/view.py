@@ -19,13 +19,15 @@ class Snapshot:
     """The books behind the change ``number``, of ``epoch``.
 
     ``instruments``: by number - 1.  ``rows``: a `CHANGE` array that adds every resting order, by
-    instrument, side, level and age; without sequences and times.
+    instrument, side, level and age; without times.  ``statistics``: for a relay, as
+    `matchcore.feeds.saving.to_bytes`.
     """
 
     number: int
     epoch: int
     instruments: list[Instrument]
     rows: NDArray[np.void]
+    statistics: bytes = b""
 
 
 Item: TypeAlias = Changes | Snapshot

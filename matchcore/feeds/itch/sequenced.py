@@ -13,7 +13,8 @@ from .soup import Session, SoupServer
 from .tape import Tape
 
 REPLAY_BYTES = 1 << 17  # sent at once
-DERIVING_MAX = 2  # replays from the log at a time; the others wait
+REPLAYS_MAX = 16  # from the log at a time; the others wait
+THREADS_MAX = 2  # that read it
 
 Parts = Generator[tuple[int, bytes, int], None, None]  # first number, blocks, how many
 
@@ -24,11 +25,14 @@ class SoupFeed:
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
         self._host, self._port, self._logins = host, port, logins
         self._live: set[Session] = set()
-        self._deriving = asyncio.Semaphore(DERIVING_MAX)
+        self._replays = asyncio.Semaphore(REPLAYS_MAX)
+        self._threads = asyncio.Semaphore(THREADS_MAX)
         self._server: SoupServer | None = None
 
-    async def start(self, session: bytes, tape: Tape, older: Callable[[int, int], Parts]) -> None:
-        """``older(number, bytes_max)``: messages from the log.
+    async def start(
+        self, session: bytes, tape: Tape, older: Callable[[int, int], Parts] | None
+    ) -> None:
+        """``older(number, bytes_max)``: messages from the log; None: there is none.
 
         `FeedError` if the system refuses the port, or for a wrong file of logins.
         """
@@ -67,7 +71,8 @@ class SoupFeed:
 
     def _opened(self, number: int) -> int | None:
         number = number or self._tape.next
-        return number if number <= self._tape.next else None
+        first = 1 if self._older else self._tape.first
+        return number if first <= number <= self._tape.next else None
 
     async def _serve(self, session: Session, number: int) -> None:
         """Sends what there is, from the log and then from memory; then the session is live.
@@ -89,11 +94,15 @@ class SoupFeed:
 
     async def _from_the_log(self, session: Session, number: int) -> int:
         """Sends those before the memory; returns the number to go on with."""
+        if self._older is None:  # memory has gone on since the login
+            session.drop()
+            return number
         try:
-            async with self._deriving:
+            async with self._replays:
                 with closing(self._older(number, REPLAY_BYTES)) as parts:
                     while number < self._tape.first and not session.gone:
-                        part = await asyncio.to_thread(next, parts, None)
+                        async with self._threads:
+                            part = await asyncio.to_thread(next, parts, None)
                         if part is None:
                             break
                         first, blocks, count = part

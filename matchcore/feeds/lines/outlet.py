@@ -113,6 +113,6 @@ class LineOutlet:
         reader = Reader(connection, self._feed, self._replays)
         self._readers.add(reader)
         try:
-            await reader.run(join.first)
+            await reader.run(join.first, join.statistics)
         finally:
             self._readers.discard(reader)

@@ -206,6 +206,7 @@ cdef enum ChangeKind:
 
 cdef enum ChangeFlag:
     C_REPLACING = 1
+    C_LARGE = 2
 
 # Sets of codes: bit n stands for code n.
 cdef enum:
