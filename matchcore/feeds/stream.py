@@ -189,7 +189,7 @@ class Stream(Closing):
                     upgrade(self.machine, batch)
                     continue
                 for part in _apart(batch.commands):
-                    rows = self.machine.changes(part)
+                    rows = _alone(self.machine.changes(part))
                     if len(rows):
                         yield self._numbered(batch.epoch, rows)
 
@@ -219,6 +219,13 @@ class Stream(Closing):
         """Closes the files of the log."""
         self._growth.close()
         self._reader.close()
+
+
+def _alone(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """The same without the room that the machine had for more: rows are kept for long."""
+    base = rows.base
+    roomy = isinstance(base, np.ndarray) and base.nbytes > 2 * rows.nbytes
+    return rows.copy() if roomy else rows
 
 
 def _apart(commands: NDArray[np.void]) -> list[NDArray[np.void]]:

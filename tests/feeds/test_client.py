@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from pathlib import Path
 
 import feed_kit as kit
@@ -119,6 +120,23 @@ def test_a_relay_has_no_older_numbers_and_says_so(tmp_path: Path) -> None:
                 taken = kit.Taken(client)
                 taken.until(len(kit.truth(path)) // 88)
                 assert bytes(taken.bytes) == kit.truth(path)
+
+
+def test_short_waits_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    with (
+        kit.opened(path) as engine,
+        kit.FeedProcess(path) as feed,
+        Client(feed.address, first=1) as client,
+    ):
+        trading = threading.Thread(target=kit.trade, args=(engine, 4000))
+        trading.start()
+        taken = kit.Taken(client)
+        while trading.is_alive():
+            taken.take(client.next(0))  # asserts that nothing is missing
+        trading.join()
+        taken.until(len(kit.truth(path)) // 88)
+        assert bytes(taken.bytes) == kit.truth(path)
 
 
 def test_another_exchange_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from ..._closing import Closing
@@ -38,6 +38,7 @@ class Client(Closing):
         self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
         self._view = View(first)
         self._loop = asyncio.new_event_loop()
+        self._awaited: Future[Item] | None = None  # the next item, which nobody has taken
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._loop.call_soon_threadsafe(self._merged.start)
@@ -46,6 +47,8 @@ class Client(Closing):
         """Ends every connection."""
         if self._loop.is_closed():
             return
+        if self._awaited is not None:
+            self._awaited.cancel()
         self._run(self._merged.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -53,16 +56,15 @@ class Client(Closing):
 
     def next(self, timeout: float | None = None) -> Item | None:
         """The next item; None if none comes within ``timeout`` seconds (None: waits)."""
-        future = asyncio.run_coroutine_threadsafe(self._merged.next(), self._loop)
-        try:
-            item = future.result(timeout)
-        except FutureTimeout:
-            if future.cancel():
-                return None
-            item = future.result()  # it came at the last moment
-        except BaseException:
-            future.cancel()
-            raise
+        if self._awaited is None:
+            self._awaited = asyncio.run_coroutine_threadsafe(self._merged.next(), self._loop)
+        # It is awaited as long as it takes, over many calls: one who is told to stop may have taken
+        # the item already, and it would be lost.
+        wait({self._awaited}, timeout)
+        if not self._awaited.done():
+            return None
+        done, self._awaited = self._awaited, None
+        item = done.result()
         self._view.apply(item)
         return item
 

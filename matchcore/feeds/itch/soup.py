@@ -55,9 +55,9 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is of another class
         self.host = (transport.get_extra_info("peername") or ("",))[0]
-        transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._server.welcome(self):
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drained.set()
