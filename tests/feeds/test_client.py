@@ -141,7 +141,7 @@ def test_a_wait_that_ends_takes_nothing_with_it(
     ):
         taken = kit.Taken(client)
         taken.until(len(kit.truth(path)) // 88)
-        while (item := client.next(0)) is not None:
+        while (item := client.next(0.2)) is not None:
             taken.take(item)
         known = len(calls)
         assert client.next(0) is client.next(0.01) is None
