@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import FeedError
 from ..records.instruments import Directory
 from .books import Books
+from .files import replacing
 from .rings import Ring, joined
 from .statistics import BAR, TRADE, Span, Statistics, Symbol
 from .stream import Mark
@@ -91,10 +92,8 @@ def save(directory: Path, mark: Mark, arrays: dict[str, NDArray[Any]]) -> None:
     """Replaces the state in ``directory``, as a whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     path = statistics_file(directory, mark)
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, allow_pickle=False, mark=_said_mark(mark), **arrays)
-    fresh.replace(path)
     mark.save(directory / MARK_FILE)
     for old in directory.glob(STATISTICS_FILES):
         if old != path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from .stream import Changes, Mark, Stream
 
 TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
+LOG = logging.getLogger("matchcore.feeds")
 SAVE_SECONDS = 30.0  # between two saved places
 
 
@@ -145,5 +147,9 @@ class Feed:
         mark = self.stream.mark()
         if self._state is not None and mark is not None and mark != self._saved:
             arrays = packed(self.statistics) | added(self.books)
-            await asyncio.to_thread(save, self._state, mark, arrays)
+            try:
+                await asyncio.to_thread(save, self._state, mark, arrays)
+            except OSError as error:  # a full disk: the earlier state is as good, and later
+                LOG.warning("matchcore: the feed's state is not saved: %s; it serves on", error)
+                return
             self._saved = mark

@@ -26,6 +26,7 @@ from ..records.changes import ChangeKind
 from ..records.commands import defines
 from ..records.instruments import Directory, Instrument
 from .books import Books, books_of
+from .files import replacing
 from .statistics import Statistics
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
@@ -75,9 +76,8 @@ class Mark:
 
     def save(self, path: Path) -> None:
         """Writes it to the file ``path``, as a whole or not at all."""
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(path)
+        with replacing(path) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
     @classmethod
     def load(cls, path: Path) -> Mark:

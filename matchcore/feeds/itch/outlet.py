@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...journal import Keys
-from ..serving import Feed
+from ..serving import LOG, Feed
 from ..stream import Changes
 from ._messages import Encoder
 from .deriving import STATE_FILE, Log, Place
@@ -108,16 +108,14 @@ class ItchOutlet:
             face.beat()
         self._beats += 1
         if self._state and self._beats % SAVE_BEATS == 0:
-            place = self._here()
-            saving = asyncio.to_thread(place.save, self._state)
-            self._saving = asyncio.get_running_loop().create_task(saving)
+            self._saving = asyncio.ensure_future(_saved(self._here(), self._state))
 
     async def close(self) -> None:
         await self._close_faces()
         if self._saving is not None:
             await self._saving
         if self._state and self._encoder is not None:
-            self._here().save(self._state)
+            await _saved(self._here(), self._state)
 
     async def _close_faces(self) -> None:
         for face in self._started:
@@ -131,6 +129,13 @@ class ItchOutlet:
         rows = self._feed.books.snapshot()
         rows["time"], rows["flags"] = self._time, 0
         return Moment(self._tape.next, self._time, rows)
+
+
+async def _saved(place: Place, path: Path) -> None:
+    try:
+        await asyncio.to_thread(place.save, path)
+    except OSError as error:  # a full disk: the earlier place is as good, and later
+        LOG.warning("matchcore: the place of ITCH is not saved: %s; it serves on", error)
 
 
 def _of_snapshot(feed: Feed) -> Encoder:

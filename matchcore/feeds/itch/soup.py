@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from ...errors import FeedError
+from ..addresses import Addresses
 from .logins import Logins
 
 CONNECTIONS_MAX = 1000
@@ -180,6 +181,7 @@ class SoupServer:
         self._host, self._port, self._logins = host, port, logins
         self._name, self._opened, self._serve = name, opened, serve
         self._sessions: set[Session] = set()
+        self._addresses = Addresses(CONNECTIONS_MAX)
         self._failures: dict[str, tuple[int, float]] = {}  # address -> how many, until when
         self._checker = ThreadPoolExecutor(1, "login")
         self._checks: set[asyncio.Task[None]] = set()
@@ -202,14 +204,17 @@ class SoupServer:
         return host, port
 
     def welcome(self, session: Session) -> bool:
-        """False if there are enough of them."""
-        if len(self._sessions) >= CONNECTIONS_MAX:
+        """False if there are enough of them, or of this address."""
+        if self._addresses.full(session.host):
             return False
+        self._addresses.enter(session.host)
         self._sessions.add(session)
         return True
 
     def forget(self, session: Session) -> None:
-        self._sessions.discard(session)
+        if session in self._sessions:
+            self._sessions.discard(session)
+            self._addresses.leave(session.host)
 
     def check(
         self, session: Session, user: bytes, password: bytes, name: bytes, number: bytes

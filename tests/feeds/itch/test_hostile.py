@@ -142,7 +142,12 @@ def test_short_connections_and_too_many(
             made.send(LOGIN[: at % len(LOGIN)])
         made.close()
     serves(face, feed)
-    monkeypatch.setattr(soup, "CONNECTIONS_MAX", 3)
+    assert face._server is not None
+    deadline = time.monotonic() + PATIENCE
+    while face._server._sessions:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    monkeypatch.setattr(face._server._addresses, "most_of_one", 3)
     open_ones = [SoupClient(face.address) for _ in range(3)]
     for client in open_ones:
         assert client.login(1)[0] == b"A"
