@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from ..._closing import Closing
 from ...records.instruments import Directory
 from ..books import Books
-from ..stream import SESSION_CHARACTERS
 from .arbiter import LineHealth
 from .following import Merged
 from .view import Item, View
@@ -34,9 +33,12 @@ class Client(Closing):
         identity: bytes | None = None,
         token: str = "",
         tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] = ("", ""),
+        glimpse: str = "",
     ) -> None:
-        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
-        self._view = View(first)
+        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls,
+                              login=login, glimpse=glimpse)  # fmt: skip
+        self._view = View(first, by_order=self._merged.by_order)
         self._loop = asyncio.new_event_loop()
         self._awaited: Future[Item] | None = None  # the next item, which nobody has taken
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -65,8 +67,7 @@ class Client(Closing):
             return None
         done, self._awaited = self._awaited, None
         item = done.result()
-        self._view.apply(item)
-        return item
+        return self._view.apply(item)
 
     def __iter__(self) -> Iterator[Item]:
         while True:
@@ -97,7 +98,7 @@ class Client(Closing):
     @property
     def session(self) -> str:
         """As `AsyncClient.session`."""
-        return (self.identity or b"").hex()[:SESSION_CHARACTERS].upper()
+        return self._merged.session
 
     def health(self) -> list[LineHealth]:
         """As `AsyncClient.health`."""

@@ -24,7 +24,7 @@ IDLE_SECONDS = 15.0  # without a word from the other side, or without its readin
 INPUT_BYTES_MAX = 1 << 16  # between two beats: a subscriber has little to say
 BUFFER_BYTES_MAX = 1 << 18  # of one who does not read; behind that, what he gets must wait
 
-_LOGIN = struct.Struct(">6s10s10s20s")
+LOGIN = struct.Struct(">6s10s10s20s")  # user, password, session, number
 NOT_AUTHORIZED, NO_SESSION = b"A", b"S"
 
 
@@ -92,9 +92,9 @@ class Session(asyncio.Protocol):
     def _packet(self, kind: bytes, payload: bytes) -> None:
         if kind == b"O":
             self.transport.close()
-        elif kind == b"L" and len(payload) == _LOGIN.size and not self._logging_in:
+        elif kind == b"L" and len(payload) == LOGIN.size and not self._logging_in:
             self._logging_in = True
-            fields = (part.strip(b" ") for part in _LOGIN.unpack(payload))
+            fields = (part.strip(b" ") for part in LOGIN.unpack(payload))
             self._server.check(self, *fields)
         elif kind not in (b"R", b"U", b"+") or not (self._logging_in or kind == b"+"):
             self.transport.abort()
