@@ -37,7 +37,7 @@ _OPTIONS = (
     click.option("--mold", metavar=_THERE, callback=_address,
                  help="Send ITCH messages over MoldUDP64 to an address or a multicast group."),
     click.option("--mold-interface", metavar="ADDRESS", default="",
-                 help="Address of the network card for a multicast group."),
+                 help="Address of the network card for a multicast group; its name for IPv6."),
     click.option("--mold-requests", metavar=_HERE, callback=_address,
                  help="Answer requests for lost MoldUDP64 messages."),
     click.option("--soup", metavar=_HERE, callback=_address,

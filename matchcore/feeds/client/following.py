@@ -18,6 +18,7 @@ from ..stream import SESSION_CHARACTERS, Changes
 from ..tasks import end
 from .arbiter import Arbiter, LineHealth
 from .itch import SOUP, Access, SoupLine, Translation
+from .line import Line
 from .tcp import DEAD_SECONDS, TcpLine
 from .view import Item, Snapshot, View
 
@@ -56,7 +57,7 @@ class Merged:
         self.snapshots = not first
         self._give_up = False
         self.stopped = False
-        self._lines: dict[str, TcpLine | SoupLine] = {}
+        self._lines: dict[str, Line] = {}
         access = Access(*login, Address.of(glimpse) if glimpse else None)
         for name, address in names.items():
             self._lines[name] = (

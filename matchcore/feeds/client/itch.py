@@ -7,7 +7,6 @@ changes of them once they are in order.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +21,7 @@ from ..itch._messages import Decoder
 from ..itch.soup import LOGIN, packet
 from ..lines.address import Address
 from ..stream import Changes
-from .arbiter import HistoryChanged, HistoryRefused
-from .tcp import CONNECT_SECONDS, PAUSE_SECONDS, PAUSE_SECONDS_MAX, Hub
+from .line import CONNECT_SECONDS, Hub, Line
 from .view import Snapshot
 
 SOUP = "soup://"
@@ -97,11 +95,11 @@ class SoupConnection:
         return made
 
     async def _login(self, access: Access, number: int) -> None:
-        said = LOGIN.pack(
+        login = LOGIN.pack(
             access.user.encode().ljust(6), access.password.encode().ljust(10), b" " * 10,
             str(number).encode().rjust(20),
         )  # fmt: skip
-        self._writer.write(packet(b"L", said))
+        self._writer.write(packet(b"L", login))
         kind, payload = await self.packet()
         said = ""
         while kind == b"+":
@@ -158,32 +156,13 @@ class SoupConnection:
             await self._writer.wait_closed()
 
 
-class SoupLine:
+class SoupLine(Line):
     """The SoupBinTCP server at ``address``, in which nothing is lost while it is connected."""
 
     def __init__(self, name: str, address: Address, hub: Hub, access: Access) -> None:
-        self.name, self._address, self._hub, self._access = name, address, hub, access
+        super().__init__(name, hub)
+        self._address, self._access = address, access
         self._connection: SoupConnection | None = None
-        self._welcomed = False
-
-    async def run(self) -> None:
-        """Until it is refused."""
-        arbiter, pause = self._hub.arbiter, PAUSE_SECONDS
-        while not (self._hub.stopped or arbiter.refused(self.name)):
-            self._welcomed = False
-            try:
-                await self._connected()
-            except HistoryChanged:
-                raise
-            except HistoryRefused:
-                break
-            except (OSError, EOFError, FeedError, ValueError, asyncio.TimeoutError) as error:
-                arbiter.away(self.name, str(error) or type(error).__name__)
-            self._hub.looked()
-            pause = PAUSE_SECONDS if self._welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        if not self._hub.stopped:
-            self._hub.looked()
 
     def ask(self, first: int, last: int) -> None:
         """Logs in again, with the number that is missing."""
@@ -225,10 +204,12 @@ class SoupLine:
         messages = [payload for kind, payload in packets if kind == b"S"]
         if messages:
             blocks = b"".join(len(one).to_bytes(2, "big") + one for one in messages)
-            hub.came(self.name, Changes(following, 0, rows_of(blocks)))
+            try:
+                rows = rows_of(blocks)
+            except ValueError as error:
+                raise FeedError(f"number {following} or soon behind it: {error}") from None
+            self._came(Changes(following, 0, rows))
             following += len(messages)
-            if arbiter.refused(self.name):
-                raise HistoryRefused(self.name, arbiter.refused(self.name))
             await hub.room()
         else:
             arbiter.beat(self.name, following - 1, hub.now())
@@ -246,7 +227,7 @@ class SoupLine:
         try:
             while True:
                 kind, payload = await connection.packet()
-                if kind == b"S" and payload[:1] == b"G":
+                if kind == b"S" and payload[:1] == b"G" and payload[1:].strip().isdigit():
                     return self._hub.translated(int(payload[1:]) - 1, bytes(blocks))
                 if kind == b"S":
                     blocks += len(payload).to_bytes(2, "big") + payload

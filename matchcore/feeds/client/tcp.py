@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 from contextlib import suppress
-from typing import Protocol
 
 import numpy as np
 
@@ -30,12 +28,9 @@ from ..lines.wire import (
     snapshot_definitions_of,
 )
 from ..saving import STATISTICS_BYTES_MAX
-from ..stream import Changes
-from .arbiter import Arbiter, HistoryChanged, HistoryRefused
+from .line import CONNECT_SECONDS, Hub, Line
 from .view import Snapshot
 
-CONNECT_SECONDS = 5.0
-PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 2.0  # between two attempts
 DEAD_SECONDS = 10.0  # of silence, before it connects again
 ORDERS_MAX = 100_000_000  # of a snapshot
 BUFFER_BYTES = 1 << 20  # read ahead of a frame
@@ -43,24 +38,7 @@ BUFFER_BYTES = 1 << 20  # read ahead of a frame
 _NOTHING = np.empty(0, CHANGE)
 
 
-class Hub(Protocol):
-    """What puts the lines together."""
-
-    arbiter: Arbiter
-    turn: asyncio.Lock
-    stopped: bool
-
-    @property
-    def wants_snapshot(self) -> bool: ...
-    def now(self) -> float: ...
-    def came(self, name: str, changes: Changes) -> None: ...
-    def restarted(self, snapshot: Snapshot) -> None: ...
-    def translated(self, number: int, blocks: bytes) -> Snapshot: ...
-    def looked(self) -> None: ...
-    async def room(self) -> None: ...
-
-
-class TcpLine:
+class TcpLine(Line):
     """The line at ``address``.  ``token``: what its server wants to hear; ``tls``: a context."""
 
     def __init__(
@@ -72,30 +50,10 @@ class TcpLine:
         tls: ssl.SSLContext | None = None,
         statistics: bool = False,
     ) -> None:
-        self.name = str(address)
-        self._address, self._hub, self._token, self._tls = address, hub, token.encode(), tls
+        super().__init__(str(address), hub)
+        self._address, self._token, self._tls = address, token.encode(), tls
         self._statistics = statistics
         self._writer: asyncio.StreamWriter | None = None
-        self._welcomed = False
-
-    async def run(self) -> None:
-        """Until it is refused."""
-        arbiter, pause = self._hub.arbiter, PAUSE_SECONDS
-        while not (self._hub.stopped or arbiter.refused(self.name)):
-            self._welcomed = False
-            try:
-                await self._connected()
-            except HistoryChanged:
-                raise
-            except HistoryRefused:
-                break
-            except (OSError, EOFError, FeedError, asyncio.TimeoutError) as error:
-                arbiter.away(self.name, str(error) or type(error).__name__)
-            self._hub.looked()
-            pause = PAUSE_SECONDS if self._welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        if not self._hub.stopped:
-            self._hub.looked()
 
     def ask(self, first: int, last: int) -> None:
         """Asks for changes again."""
@@ -157,9 +115,7 @@ class TcpLine:
     async def _take(self, frame: Frame) -> None:
         arbiter, now = self._hub.arbiter, self._hub.now()
         if frame.type == Type.CHANGES:
-            self._hub.came(self.name, changes_of(frame))
-            if arbiter.refused(self.name):
-                raise HistoryRefused(self.name, arbiter.refused(self.name))
+            self._came(changes_of(frame))
             await self._hub.room()
         elif frame.type == Type.HEARTBEAT:
             arbiter.beat(self.name, frame.number, now)

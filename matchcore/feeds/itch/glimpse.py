@@ -13,7 +13,7 @@ from ._frames import packets
 from ._messages import Encoder
 from .directory import definition
 from .logins import Logins
-from .soup import Session, SoupServer, packet
+from .soup import Session, SoupFace, SoupServer, packet
 
 SNAPSHOT_SECONDS = 1.0  # for which one is good enough for the next who asks
 SEND_BYTES = 1 << 17
@@ -31,12 +31,11 @@ class Moment(NamedTuple):
     orders: NDArray[np.void]
 
 
-class Glimpse:
+class Glimpse(SoupFace):
     """Serves a snapshot to everybody who logs in, and ends his session."""
 
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
         self._host, self._port, self._logins = host, port, logins
-        self._server: SoupServer | None = None
         self._made: tuple[float, bytes] | None = None
 
     async def start(self, session: bytes, encoder: Encoder, moment: Callable[[], Moment]) -> None:
@@ -47,22 +46,8 @@ class Glimpse:
         )
         await self._server.start()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        assert self._server is not None
-        return self._server.address
-
     def publish(self, first: int, blocks: bytes) -> None:
         """The books have them."""
-
-    def beat(self) -> None:
-        if self._server is not None:
-            self._server.beat()
-
-    async def close(self) -> None:
-        if self._server is not None:
-            await self._server.close()
 
     async def _serve(self, session: Session, number: int) -> None:
         told = memoryview(self._snapshot())

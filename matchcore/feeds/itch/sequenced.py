@@ -9,7 +9,7 @@ from contextlib import closing
 from ...errors import MatchcoreError
 from ._frames import packets
 from .logins import Logins
-from .soup import Session, SoupServer
+from .soup import Session, SoupFace, SoupServer
 from .tape import Tape
 
 REPLAY_BYTES = 1 << 17  # sent at once
@@ -19,7 +19,7 @@ THREADS_MAX = 2  # that read it
 Parts = Generator[tuple[int, bytes, int], None, None]  # first number, blocks, how many
 
 
-class SoupFeed:
+class SoupFeed(SoupFace):
     """Serves the stream to everybody who logs in."""
 
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
@@ -27,7 +27,6 @@ class SoupFeed:
         self._live: set[Session] = set()
         self._replays = asyncio.Semaphore(REPLAYS_MAX)
         self._threads = asyncio.Semaphore(THREADS_MAX)
-        self._server: SoupServer | None = None
 
     async def start(
         self, session: bytes, tape: Tape, older: Callable[[int, int], Parts] | None
@@ -42,12 +41,6 @@ class SoupFeed:
         )
         await self._server.start()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        assert self._server is not None
-        return self._server.address
-
     def publish(self, first: int, blocks: bytes) -> None:
         """One who has not read what he got before gets the rest from the tape, at his own pace."""
         if not self._live:
@@ -60,14 +53,6 @@ class SoupFeed:
             self._live.discard(session)
             if not session.gone:
                 session.run(self._serve(session, first))
-
-    def beat(self) -> None:
-        if self._server is not None:
-            self._server.beat()
-
-    async def close(self) -> None:
-        if self._server is not None:
-            await self._server.close()
 
     def _opened(self, number: int) -> int | None:
         number = number or self._tape.next

@@ -274,3 +274,25 @@ class SoupServer:
         for task in list(self._checks):
             task.cancel()
         self._checker.shutdown(wait=False, cancel_futures=True)
+
+
+class SoupFace:
+    """What serves something over SoupBinTCP has such a server once it has started."""
+
+    _server: SoupServer | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._server is not None
+        return self._server.address
+
+    def beat(self) -> None:
+        """Once a second."""
+        if self._server is not None:
+            self._server.beat()
+
+    async def close(self) -> None:
+        """Ends every session."""
+        if self._server is not None:
+            await self._server.close()
