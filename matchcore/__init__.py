@@ -10,7 +10,9 @@ from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
 from .engine.recovery import Recovery
+from .engine.streaming import Events
 from .engine.submissions import Commit
+from .engine.taps import Logged
 from .errors import (
     FeedError,
     InstrumentConflict,
@@ -40,9 +42,11 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.changes import CHANGE
 from .records.codec import encode, encode_all
-from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
+from .records.operating import Notice, Register
+from .records.register import Place
 from .records.schema import (
     ChangeFlag,
     ChangeKind,
@@ -55,6 +59,7 @@ from .records.schema import (
     Side,
     Status,
     TimeInForce,
+    Topic,
 )
 from .records.typed import (
     AddInstrument,
@@ -108,6 +113,7 @@ __all__ = [
     "INSTRUMENT",
     "LEVEL",
     "ORDER",
+    "TEXT",
     "AddInstrument",
     "Amend",
     "Answer",
@@ -125,6 +131,7 @@ __all__ = [
     "EndDay",
     "Engine",
     "EventKind",
+    "Events",
     "FeedError",
     "Field",
     "Flag",
@@ -142,6 +149,7 @@ __all__ = [
     "LogError",
     "LogFailed",
     "LogLocked",
+    "Logged",
     "Machine",
     "MassCancel",
     "MatchcoreError",
@@ -149,10 +157,12 @@ __all__ = [
     "MissingExtra",
     "NewOrder",
     "NotInTheLog",
+    "Notice",
     "OrderBook",
     "OrderEvent",
     "OrderRejected",
     "OrderType",
+    "Place",
     "Position",
     "PriceError",
     "PriceLevel",
@@ -161,6 +171,7 @@ __all__ = [
     "Reason",
     "Recovery",
     "Reduce",
+    "Register",
     "RestingOrder",
     "Side",
     "Sink",
@@ -172,6 +183,7 @@ __all__ = [
     "TimeInForce",
     "TooManyRows",
     "Top",
+    "Topic",
     "Trade",
     "UnknownInstrument",
     "UpgradeRules",

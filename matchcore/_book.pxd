@@ -45,6 +45,7 @@ cdef struct Core:
     u64 sequence            # of the command in work or worked last
     u64 next_order_id
     u64 next_trade_id
+    u64 unused              # bits of session and client_order_tail that must be zero: none since version 2
     Arena arena             # of all that grows with orders and books
 
 cdef enum Halt:             # why a run ended

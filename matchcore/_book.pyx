@@ -145,8 +145,8 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     cdef Ladder* other
     cdef u64 key, limit
     cdef bint resting, crossing
-    if mc_unlikely(not is_plain(given)):
-        reason = wrong_fields(given, &field)
+    if mc_unlikely(not is_plain(core, given)):
+        reason = wrong_fields(core, given, &field)
         if reason != R_NONE:
             emit_refusal(core, given, reason, field, events)
             return
@@ -241,7 +241,7 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
     if given.flags & ~(KEEP_PRICE | KEEP_QUANTITY) or given.flags == (KEEP_PRICE | KEEP_QUANTITY):
         emit_refusal(core, given, R_BAD_FLAGS, F_FLAGS, events)
         return
-    field = unsupported(given)
+    field = unsupported(core, given)
     if field != F_NONE:
         emit_refusal(core, given, R_UNSUPPORTED, field, events)
         return

@@ -7,7 +7,7 @@ from .machine.core.records cimport i64, mc_command, mc_event, mc_level, mc_order
 ctypedef Exchange mc_machine        # its fields are nobody's business
 
 cdef enum:
-    MC_API_VERSION = 1              # grows when a call or record changes or goes, not when one is added
+    MC_API_VERSION = 2              # grows when a call or record changes or goes, not when one is added
     MC_ROOM_MIN = 4                 # the fewest events a buffer has room for
 
 cdef enum mc_halt:                  # why mc_apply came back

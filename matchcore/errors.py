@@ -135,6 +135,10 @@ class FeedError(MatchcoreError):
     """A feed cannot follow the log, or a subscriber a feed: another exchange, history or number."""
 
 
+class ReportsError(MatchcoreError):
+    """Reports cannot be derived: events of other commands, or of orders that nothing is known of."""
+
+
 class TooManyRows(MatchcoreError, ValueError):
     """A query has more rows than its limit."""
 

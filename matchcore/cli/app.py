@@ -17,12 +17,17 @@ from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
+from .lines import lines_command
+from .notice import notice_command
 from .output import Commands
 from .query import query
 from .rebuild import rebuild
 from .reconcile import reconcile
 from .repair import repair_command
 from .replay import replay
+from .serve import gateway, serve
+from .sign import check_signature, sign
+from .sm_front import sm_front
 from .snapshot import snapshot
 from .tail import tail
 from .torture import torture
@@ -47,8 +52,8 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command,
+    upgrade_rules_command, serve, gateway, lines_command, notice_command, follow, feed, feed_login,
+    feed_token_command, reconcile, rebuild, query, ddl_command, sm_front, sign, check_signature,
     draw_command, bench, torture,
 ):  # fmt: skip
     app.add_command(command)

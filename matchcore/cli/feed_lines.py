@@ -59,7 +59,7 @@ def line_outlets(
 def _line(line: str, tls_cert: Path | None, tls_key: Path | None) -> Outlet:
     from ..feeds.lines import LineOutlet
     from ..feeds.lines.address import Address
-    from .feed_tls import tls_of
+    from .tls import tls_of
 
     tls = tls_of(tls_cert, tls_key)
     return LineOutlet(Address.of(line), tls=tls, token=os.environ.get(LINE_TOKEN, ""))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import MissingExtra
-from .feed_tls import tls_of
 from .output import err
+from .tls import tls_of
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..feeds.serving import Outlet
@@ -30,6 +30,8 @@ _OPTIONS = (
                  help="Who may see what on the web; made with matchcore feed-token."),
     click.option("--origin", "origins", multiple=True, metavar="ORIGIN",
                  help="Let pages of this origin connect, as https://example.com; can be repeated."),
+    click.option("--sign-key", type=_FILE,
+                 help="Sign answers over HTTP with this SM2 key (PEM; extra [gm-sign])."),
     click.option("--connections", type=click.IntRange(min=1), default=4096, show_default=True,
                  help="WebSockets at most, and a quarter of them from one address."),
 )  # fmt: skip
@@ -48,6 +50,7 @@ def web_outlets(
     bind: str,
     tokens: Path | None,
     origins: tuple[str, ...],
+    sign_key: Path | None,
     connections: int,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -59,6 +62,7 @@ def web_outlets(
     made = web_outlet()
     from ..feeds.web.limits import Limits
     from ..feeds.web.tokens import Tokens
+    from ..journal.crypto.sm2 import Signer
 
     per_address = max(1, connections // 4)
     outlet = made(
@@ -69,6 +73,7 @@ def web_outlets(
         origins=origins,
         limits=Limits(connections=connections, connections_per_address=per_address),
         page=page_directory(),
+        sign=Signer(sign_key).sign if sign_key else None,
         started=lambda url: err.print(f"matchcore: web at {url}"),
     )
     allow_files(connections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +17,9 @@ from ..records.typed import Command
 from ._queue import Submission
 from .answers import Answer
 from .engine import Engine
+from .streaming import Stream
 from .submissions import Bell
+from .taps import Logged
 
 
 class AsyncEngine:
@@ -57,6 +60,13 @@ class AsyncEngine:
     async def upgrade_rules(self) -> Answer | None:
         """As `Engine.upgrade_rules`, in another thread."""
         return await asyncio.get_running_loop().run_in_executor(None, self.engine.upgrade_rules)
+
+    def events(self, *, after: int = 0) -> AsyncEvents:
+        """As `Engine.events` beyond the sequence ``after``; an asynchronous iterator.
+
+        To be called in the loop that takes the parts.  The log is read in another thread.
+        """
+        return AsyncEvents(self.engine, after)
 
     async def _send(self, commands: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -104,6 +114,73 @@ class AsyncEngine:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+class AsyncEvents:
+    """An asynchronous iterator over the log of an engine; see `AsyncEngine.events`.  For one task.
+
+    `close`, or the end of an `async with`, stops following.
+    """
+
+    def __init__(self, engine: Engine, after: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rung = asyncio.Event()
+        self._ready: deque[Logged] = deque()
+        self._stream = Stream(engine, after, self._ring)
+        self._reading: asyncio.Future[list[Logged]] | None = None  # what a cancelled task left
+
+    def _ring(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    def __aiter__(self) -> AsyncEvents:
+        return self
+
+    async def __anext__(self) -> Logged:
+        stream = self._stream
+        while not self._ready:
+            self._rung.clear()
+            ended = stream.ended
+            if self._reading or stream.reads:
+                self._ready.extend(await self._read())
+            else:
+                self._ready.extend(stream.poll())
+            if not self._ready:
+                if ended:
+                    raise StopAsyncIteration
+                await self._rung.wait()
+        return self._ready.popleft()
+
+    async def _read(self) -> list[Logged]:
+        if self._reading is None:
+            self._reading = self._loop.run_in_executor(None, self._stream.poll)
+        if not self._reading.done():  # cancelled here, it is kept for the next task
+            await asyncio.wait({self._reading})
+        done, self._reading = self._reading, None
+        return done.result()
+
+    def close(self) -> None:
+        """Stops following."""
+        if self._reading is None:
+            self._stream.close()
+        else:
+            self._reading.add_done_callback(self._end)
+
+    def _end(self, reading: asyncio.Future[list[Logged]]) -> None:
+        if not reading.cancelled():
+            reading.exception()  # nobody waits for it
+        self._stream.close()
+
+    async def __aenter__(self) -> AsyncEvents:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class _Box:

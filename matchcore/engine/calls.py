@@ -6,8 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InstrumentConflict
 from ..records.instruments import Directory, Instrument, Price
+from ..records.operating import notice_parts, operating_records
 from ..records.schema import Side
 from ..records.typed import (
     AddInstrument,
@@ -35,6 +39,9 @@ class Calls:
 
     @abstractmethod
     def submit(self, command: Command) -> Answer: ...
+
+    @abstractmethod
+    def submit_batch(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...
 
     def cancel(
         self, symbol: str, order_id: int, *, account: int = 0, client_order_id: int = 0
@@ -111,6 +118,18 @@ class Calls:
     def end_day(self, symbol: str | None = None) -> Answer:
         """Cancels the DAY orders of the instrument ``symbol``, or of all with None."""
         return self.submit(EndDay(symbol))
+
+    def notify(self, text: str, symbol: str | None = None, *, key: int = 0) -> NDArray[np.void]:
+        """Tells everybody ``text``, as one batch of commands; returns their events, `EVENT`s.
+
+        - ``text``: 1 to 1,024 bytes of UTF-8, without control characters.
+        - ``symbol``: of the instrument that it is about; None: all.
+        - ``key``: any number of the sender's own.
+
+        `InvalidCommand` for another text; otherwise raises as `submit_batch`.
+        """
+        parts = notice_parts(text, symbol, key)
+        return self.submit_batch(operating_records(parts, self.instruments))
 
     def change_instrument(self, instrument: Instrument) -> Answer:
         """Gives the instrument of a symbol the parameters of ``instrument``.

@@ -48,11 +48,12 @@ from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
+from .streaming import Followed
 from .submissions import Commit, Promise
 from .upgrading import upgraded
 
 
-class Engine(Reads, Calls, Living):
+class Engine(Reads, Calls, Followed, Living):
     """One exchange: instruments, books and their log.
 
     All methods may be called from any thread.  Answers are given in log order, each when its
@@ -198,6 +199,8 @@ class Engine(Reads, Calls, Living):
         `Engine` lists the other arguments.
         """
         wanted, driven = distinct(instruments), machine_class(machine)(reserve)
+        if log is not None and not log.sequence:
+            driven.begin_under(log.rules)
         for frame in log.frames() if log is not None else ():
             replay(driven, frame)
         return cls(driven, log, clock=clock)._with_instruments(wanted)
@@ -229,9 +232,8 @@ class Engine(Reads, Calls, Living):
                 raise ValueError("give sequence or time, not both")
             sequence = sequence_at(directory, time, keys=keys)
         found = look(directory, machine, sequence=sequence, keys=keys)
-        engine = cls._of(
-            found.machine, None, Pipeline(None), path=directory, recovery=found.recovery
-        )
+        none = Pipeline(None)
+        engine = cls._of(found.machine, None, none, path=directory, recovery=found.recovery)
         engine._keys = keys
         engine._pipeline.failure = ReadOnly(
             f"this engine shows {directory} at sequence {engine.sequence} and is read-only: send"
@@ -490,8 +492,6 @@ class Engine(Reads, Calls, Living):
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
-            if not self.sequence:
-                self.upgrade_rules()
             self.recovery.note_rules(self._machine)
             self._add_missing(wanted)  # last: what is refused has added none
         except BaseException:

@@ -27,6 +27,7 @@ from contextlib import suppress
 from ..errors import LogFailed, ReadOnly
 from ._queue import Queue, Submission
 from .submissions import Commit, Group, committed, frames, not_answered, reason
+from .taps import Tap, logged, own_copies
 
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
 QUEUE_DEPTH = 16_384  # submissions
@@ -51,6 +52,7 @@ class Pipeline(Queue):
         self._metrics = metrics
         self._appended: deque[Group] = deque()  # in the log, not synced
         self._trouble: BaseException | None = None  # why the log takes nothing more
+        self._taps: tuple[Tap, ...] = ()
         self._closing = False
         self._no_threads()
 
@@ -63,6 +65,42 @@ class Pipeline(Queue):
         """As in a process that was just forked: no lock is held, and no thread runs."""
         super().renew()
         self._no_threads()
+        self._taps = ()
+
+    # ------------------------------------------------------------------ followers
+
+    def tap(self, tap: Tap) -> None:
+        """From now on ``tap`` is given what becomes durable, before it is answered."""
+        self.start()
+        with self._turn:
+            tap.begin(self.log.sequence + 1)
+            self._taps = (*self._taps, tap)
+        if self.failure is not None:
+            tap.end(self._trouble)
+
+    def untap(self, tap: Tap) -> None:
+        """``tap`` is given nothing more."""
+        with self._turn:
+            self._taps = tuple(one for one in self._taps if one is not tap)
+
+    def _hand_on(self, groups: list[Group]) -> None:
+        """To the taps, in the order of the log."""
+        parts = []
+        for group in groups:
+            if not group.first:  # appended before there was a tap, which reads it in the log
+                continue
+            if any(way.result is None and way.count for way in group.submissions):
+                with self:  # it was queued before it is matched: then it is
+                    pass
+            if self.has_diverged:
+                break
+            parts += logged(group.submissions, group.first, self.log.epoch, group.under)
+        for tap in self._taps:
+            tap.give(parts)
+
+    def _end_taps(self) -> None:
+        for tap in self._taps:
+            tap.end(self._trouble)
 
     # ------------------------------------------------------------------ taking
 
@@ -112,6 +150,7 @@ class Pipeline(Queue):
         """Nothing is taken any more, and the log is asked for nothing; returns the first reason."""
         self.failure = self.failure or error
         self._trouble = self._trouble or error
+        self._end_taps()
         return self._trouble
 
     def settle(self, to_disk: bool = False) -> None:
@@ -147,6 +186,9 @@ class Pipeline(Queue):
             return False
         before, started = self.log.appended_bytes, time.monotonic_ns()
         group.trouble = self._trouble
+        if self._taps and group.commands:
+            own_copies(group.submissions)
+            group.first, group.under = self.log.sequence + 1, self.log.rules
         try:
             if group.trouble is None:
                 for commands, now, rules in frames(group.submissions):
@@ -182,6 +224,8 @@ class Pipeline(Queue):
             finally:
                 self.syncing = False
         took, unanswered = time.monotonic_ns() - started, self.unanswered - len(self.safe)
+        if self._taps and trouble is None:
+            self._hand_on([group for group in groups if group.trouble is None])
         good = []
         for group in groups:
             trouble = group.trouble or trouble
@@ -240,6 +284,7 @@ class Pipeline(Queue):
             if self._closing:
                 with self:  # nothing comes meanwhile
                     self.has_ended = not (self.unanswered or self.waiting or self._appended)
+        self._end_taps()
         self.ring_now()
         self.ring_helper()
 
@@ -271,6 +316,7 @@ class Pipeline(Queue):
         for thread in self._threads.copy():
             thread.join()
         self.has_ended = True
+        self._end_taps()
 
     def let_go(self) -> None:
         """For an engine that nobody has any more, and nobody closed: its threads end."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from ..machine import Machine
 from ..machine.state import State
 from ..records.instruments import Directory
+from ..records.register import Place
 from .answers import BookView
 
 
@@ -37,6 +38,11 @@ class Reads:
         """The version of the rules that commands are applied under."""
         with self._lock:
             return self._seen().rules
+
+    def register(self) -> dict[Place, bytes]:
+        """The entries of the register: data of 56 bytes by topic, key and part."""
+        with self._lock:
+            return dict(self._seen().register)
 
     def book(self, symbol: str | bytes) -> BookView:
         """A view of the book of the instrument ``symbol``; `UnknownInstrument` if none has it."""

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +42,10 @@ from ..journal import (
 )
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
-from ..machine.state import State, newer_rules
+from ..machine.state import State
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import COMMAND
+from ..records.rules import newer_rules
 from ..records.times import Moment, nanoseconds, text_of
 
 if TYPE_CHECKING:
@@ -147,7 +149,8 @@ def replay(machine: Machine, part: Frame | Batch, *, upto: int | None = None) ->
     """Applies what a machine has not seen of a part of a log, but nothing behind `upto`; returns
     the number of events.
 
-    `UnknownRules` if it changes to a version of the rules that this matchcore does not know.
+    A machine that has seen nothing takes the version of the rules that the log begins under.
+    `UnknownRules` for a version, there or in a change, that this matchcore does not know.
     """
     commands = _unseen(machine, part, upto)
     return len(upgrade(machine, part)) if part.rules and len(commands) else machine.replay(commands)
@@ -161,8 +164,30 @@ def apply(machine: Machine, part: Frame | Batch, *, upto: int | None = None) -> 
 
 def upgrade(machine: Machine, part: Frame | Batch) -> NDArray[np.void]:
     """Changes to the version of the rules that a marked frame names; returns its one event."""
-    try:
+    with _placed(part):
         return machine.upgrade(part.rules)
+
+
+def follow_rules(machine: Machine, part: Frame | Batch) -> None:
+    """Before a machine applies a part of a log: it must be under the rules of that part.
+
+    A machine that has seen nothing takes them; for another one others are damage.
+    """
+    if not machine.sequence:
+        with _placed(part):
+            machine.begin_under(part.under)
+    if machine.rules != part.under:
+        raise LogDamaged(
+            f"commands under version {part.under} of the rules, behind a state of version"
+            f" {machine.rules}", part.path, part.offset, part.first_sequence,
+        )  # fmt: skip
+
+
+@contextmanager
+def _placed(part: Frame | Batch) -> Iterator[None]:
+    """Has `UnknownRules` say where."""
+    try:
+        yield
     except UnknownRules as error:
         place = f"{part.path} at byte {part.offset}, sequence {part.first_sequence}"
         raise UnknownRules(f"{place}: {error}") from None
@@ -173,7 +198,10 @@ def _unseen(machine: Machine, part: Frame | Batch, upto: int | None) -> NDArray[
     if known < 0:
         raise _missing(part)
     end = None if upto is None else max(0, upto + 1 - part.first_sequence)
-    return part.commands[known:end]
+    commands = part.commands[known:end]
+    if len(commands) or not machine.sequence:
+        follow_rules(machine, part)
+    return commands
 
 
 def _missing(frame: Frame | Batch) -> LogDamaged:
@@ -203,6 +231,8 @@ class Replaying:
         """Replays a frame behind those it was given before, soon."""
         if frame.first_sequence != self._next:  # a snapshot stands between two frames
             raise _missing(frame)
+        if self._next == 1:
+            follow_rules(self._machine, frame)
         if frame.rules:
             self._finish()
             upgrade(self._machine, frame)
@@ -301,6 +331,8 @@ def open_for_writing(
         if log is not None:
             log.abandon("its replay failed")
         raise
+    if not log.sequence:
+        start.machine.begin_under(log.rules)
     found = log.recovered
     recovery = Recovery(
         segments=found.segments,
@@ -351,6 +383,8 @@ def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys
     epoch = start.snapshot.epoch if start.snapshot else 0
     seen: set[str] = set()
     with LogReader(directory, after=at, chain=start.chain, keys=keys) as reader:
+        if not at:  # there may be no frame to say it
+            driven.begin_under(reader.rules)
         for frame in reader.read() if sequence is None or at < sequence else ():
             seen.add(frame.path)
             found.frames += 1
@@ -380,11 +414,11 @@ def read(
     return found.machine, found.position
 
 
-def recorded(path: Path, keys: Keys | None) -> Callable[[int], Iterator[Frame]]:
+def recorded(path: Path, keys: Keys | None, disk: Disk = DISK) -> Callable[[int], Iterator[Frame]]:
     """The durable frames of a log that hold sequences beyond the one it is called with."""
 
     def frames(after: int) -> Iterator[Frame]:
-        with LogReader(path, after=after, keys=keys) as reader:
+        with LogReader(path, after=after, keys=keys, disk=disk) as reader:
             yield from reader.read()
 
     return frames

@@ -54,7 +54,10 @@ class Commit(NamedTuple):
 class Group:
     """What was appended at once."""
 
-    __slots__ = ("bytes", "commands", "count", "submissions", "to_disk", "trouble", "write_ns")
+    __slots__ = (
+        "bytes", "commands", "count", "first", "submissions", "to_disk", "trouble", "under",
+        "write_ns",
+    )  # fmt: skip
 
     def __init__(
         self, submissions: list[Submission], count: int, commands: int, to_disk: bool
@@ -63,6 +66,8 @@ class Group:
         self.submissions, self.count, self.commands = submissions, count, commands
         self.to_disk = to_disk
         self.bytes = self.write_ns = 0
+        self.first = 0  # sequence of its first command, if it is to be handed on
+        self.under = 0  # version of the rules there
         self.trouble: BaseException | None = None  # why it is not in the log
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..machine import Machine
-from ..machine.state import newer_rules
 from ..records.codec import upgrade_record
 from ..records.events import EVENT
+from ..records.rules import newer_rules
 from ._queue import Waiter
 from .pipeline import Pipeline
 

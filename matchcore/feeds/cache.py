@@ -19,9 +19,9 @@ from ..errors import FeedError, MissingExtra
 from ..records.changes import ChangeKind
 from ..records.instruments import Instrument, price_text
 from ..records.schema import BOOK_CHANGES, Side
+from ..serving.tasks import end
 from .serving import Feed
 from .stream import Changes
-from .tasks import end
 
 DEPTH = 50  # levels of a side
 STREAM_MAX = 100_000  # entries of each stream, roughly; and changes that are written late

@@ -12,6 +12,7 @@ from ..records.instruments import Directory
 from .books import Books
 from .client.following import Merged
 from .client.view import Snapshot, View
+from .notices import Notices
 from .saving import from_bytes
 from .statistics import Statistics
 from .stream import SESSION_CHARACTERS, Changes, Mark
@@ -66,10 +67,9 @@ class Upstream:
         instruments."""
         return self._view.books
 
-    def statistics(self) -> Statistics:
-        """Those of the feed that gave the snapshot; none if it is of a version that says none."""
-        said, instruments = self._said, self.instruments
-        return from_bytes(said, instruments) if said else Statistics(instruments)
+    def before(self) -> tuple[Statistics, Notices] | None:
+        """Statistics and notices of the feed that gave the snapshot; None if it said none."""
+        return from_bytes(self._said, self.instruments) if self._said else None
 
     def poll(self) -> Iterator[Changes]:
         """What has come since; `FeedError` when no more can come."""

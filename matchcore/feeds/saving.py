@@ -21,6 +21,7 @@ from ..errors import FeedError
 from ..records.instruments import Directory
 from .books import Books
 from .files import replacing
+from .notices import Notices
 from .rings import Ring, joined
 from .statistics import BAR, TRADE, Span, Statistics, Symbol
 from .stream import Mark
@@ -41,10 +42,10 @@ def statistics_file(directory: Path, mark: Mark) -> Path:
     return directory / STATISTICS_FILES.replace("*", str(mark.sequence))
 
 
-def packed(statistics: Statistics) -> dict[str, NDArray[Any]]:
-    """A copy of the statistics as arrays, for `save` and `to_bytes`."""
+def packed(statistics: Statistics, notices: Notices) -> dict[str, NDArray[Any]]:
+    """A copy of statistics and notices as arrays, for `save` and `to_bytes`."""
     symbols = [statistics[number + 1] for number in range(len(statistics))]
-    said = [_said(symbol) for symbol in symbols]
+    said = {"symbols": [_said(symbol) for symbol in symbols], "notices": notices.said()}
     arrays: dict[str, NDArray[Any]] = {"said": np.frombuffer(json.dumps(said).encode(), np.uint8)}
     for name, dtype in _RINGS:
         rows = [np.empty(0, dtype), *(getattr(symbol, name).last() for symbol in symbols)]
@@ -65,15 +66,15 @@ def added(books: Books) -> dict[str, NDArray[Any]]:
     return {name: rows[name].copy() for name in _ADDED}
 
 
-def to_bytes(statistics: Statistics) -> bytes:
+def to_bytes(statistics: Statistics, notices: Notices) -> bytes:
     """For another feed: the sizes of the arrays of `packed` by name, as JSON behind the length of
     that (u32), and the arrays."""
-    arrays = packed(statistics)
+    arrays = packed(statistics, notices)
     head = json.dumps({name: array.nbytes for name, array in arrays.items()}).encode()
     return b"".join([_LENGTH.pack(len(head)), head, *(one.tobytes() for one in arrays.values())])
 
 
-def from_bytes(data: bytes, instruments: Directory) -> Statistics:
+def from_bytes(data: bytes, instruments: Directory) -> tuple[Statistics, Notices]:
     """What `to_bytes` said of these ``instruments``; `FeedError` if it is something else."""
     try:
         (length,) = _LENGTH.unpack_from(data)
@@ -83,7 +84,7 @@ def from_bytes(data: bytes, instruments: Directory) -> Statistics:
             dtype = np.int64 if name.endswith("_count") else np.uint8
             arrays[name] = np.frombuffer(data[at : at + size], dtype)
             at += size
-        return _unpacked(json.loads(arrays["said"].tobytes()), arrays, instruments)
+        return _unpacked(arrays, instruments)
     except _WRONG as error:
         raise FeedError(f"the statistics of another feed: {error}") from error
 
@@ -110,8 +111,8 @@ def _said_mark(mark: Mark) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(asdict(mark)).encode(), np.uint8)
 
 
-def load(directory: Path, mark: Mark, books: Books) -> tuple[Statistics, Books]:
-    """The statistics of the state that ``mark`` is of, and the books, with how their orders were
+def load(directory: Path, mark: Mark, books: Books) -> tuple[Statistics, Notices, Books]:
+    """Statistics and notices of the state of ``mark``, and the books with how their orders were
     added; ``books``: as a machine has them there.
 
     `FeedError` if the state is damaged, or of another place.
@@ -121,14 +122,12 @@ def load(directory: Path, mark: Mark, books: Books) -> tuple[Statistics, Books]:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             if arrays["mark"].tobytes() != _said_mark(mark).tobytes():
                 raise ValueError("of another place")
-            said = json.loads(arrays["said"].tobytes())
-            statistics = _unpacked(said, arrays, books.instruments)
-            rows = books.snapshot()
+            known, rows = _unpacked(arrays, books.instruments), books.snapshot()
             for name in _ADDED:
                 rows[name] = arrays[name]
-        known = Books(books.instruments)
-        known.apply(rows)
-        return statistics, known
+        added = Books(books.instruments)
+        added.apply(rows)
+        return *known, added
     except _WRONG as error:
         raise FeedError(
             f"{path}: not the statistics that {directory / MARK_FILE} belongs to ({error});"
@@ -136,7 +135,9 @@ def load(directory: Path, mark: Mark, books: Books) -> tuple[Statistics, Books]:
         ) from error
 
 
-def _unpacked(said: list[Any], arrays: Any, instruments: Directory) -> Statistics:
+def _unpacked(arrays: Any, instruments: Directory) -> tuple[Statistics, Notices]:
+    whole = json.loads(arrays["said"].tobytes())
+    notices, said = Notices.of_said(whole["notices"]), whole["symbols"]
     statistics = Statistics(instruments)
     if len(said) != len(statistics):
         raise ValueError(f"of {len(said)} instruments, not {len(statistics)}")
@@ -157,4 +158,4 @@ def _unpacked(said: list[Any], arrays: Any, instruments: Directory) -> Statistic
         for number, (count, end) in enumerate(zip(counts.tolist(), ends, strict=True), 1):
             ring: Ring = getattr(statistics[number], name)
             ring.extend(rows[end - count : end])
-    return statistics
+    return statistics, notices

@@ -14,6 +14,7 @@ from ..journal import Keys
 from ..records.instruments import Directory
 from .books import Books
 from .history import History
+from .notices import Notices
 from .saving import added, load, load_mark, packed, save
 from .statistics import Statistics
 from .stream import Changes, Mark, Stream
@@ -36,7 +37,7 @@ class Source(Protocol):
     @property
     def instruments(self) -> Directory: ...
     def books(self) -> Books: ...
-    def statistics(self) -> Statistics: ...
+    def before(self) -> tuple[Statistics, Notices] | None: ...
     def poll(self) -> Iterator[Changes]: ...
     async def grown(self) -> None: ...
     def mark(self) -> Mark | None: ...
@@ -89,9 +90,10 @@ class Feed:
         self.history = History(directory, keys=keys)
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
-        self.statistics, self.books = self.stream.statistics(), self.stream.books()
+        self.books, before = self.stream.books(), self.stream.before()
+        self.statistics, self.notices = before or (Statistics(self.stream.instruments), Notices())
         if self._state is not None and self._saved is not None:
-            self.statistics, self.books = load(self._state, self._saved, self.books)
+            self.statistics, self.notices, self.books = load(self._state, self._saved, self.books)
         self._outlets = outlets
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,6 +133,7 @@ class Feed:
                 self.history.take(changes)
                 self.books.apply(changes.rows)
                 self.statistics.apply(changes.rows)
+                self.notices.apply(changes)
                 for outlet in self._outlets:
                     outlet.take(changes, live)
                 if time.monotonic() - turn > TURN_SECONDS:
@@ -146,7 +149,7 @@ class Feed:
     async def _save(self) -> None:
         mark = self.stream.mark()
         if self._state is not None and mark is not None and mark != self._saved:
-            arrays = packed(self.statistics) | added(self.books)
+            arrays = packed(self.statistics, self.notices) | added(self.books)
             try:
                 await asyncio.to_thread(save, self._state, mark, arrays)
             except OSError as error:  # a full disk: the earlier state is as good, and later

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
-from ..engine.recovery import look, upgrade
+from ..engine.recovery import follow_rules, look, upgrade
 from ..errors import FeedError, LogDamaged
 from ..journal import Frame, Growth, Keys, LogReader, batches, check_past, identity_of, segments_of
 from ..machine import machine_class
@@ -27,7 +27,6 @@ from ..records.commands import defines
 from ..records.instruments import Directory, Instrument
 from .books import Books, books_of
 from .files import replacing
-from .statistics import Statistics
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -172,9 +171,8 @@ class Stream(Closing):
         instruments."""
         return books_of(self.machine)
 
-    def statistics(self) -> Statistics:
-        """None yet: a stream alone knows nothing of what was before it."""
-        return Statistics(self.instruments)
+    def before(self) -> None:
+        """Statistics and notices of what was before: a stream alone knows none."""
 
     @property
     def sequence(self) -> int:
@@ -185,6 +183,7 @@ class Stream(Closing):
         """What the log has now; nothing if it has nothing new.  Take all of it."""
         for _, frames in groupby(self._frames(), attrgetter("epoch")):
             for batch in batches(frames, BUNDLE_COMMANDS):
+                follow_rules(self.machine, batch)
                 if batch.rules:
                     upgrade(self.machine, batch)
                     continue

@@ -21,8 +21,8 @@ typedef struct {
     uint32_t instrument;
     uint8_t kind, side, order_type, time_in_force, self_trade, reserved;
     uint16_t flags;
-    uint32_t reserved_wide;
-    uint64_t reserved_long;
+    uint32_t session;
+    uint64_t client_order_tail;
 } mc_command;
 static_assert(sizeof(mc_command) == 96, "COMMAND");
 
@@ -48,6 +48,18 @@ typedef struct {
     uint32_t reserved;
 } mc_change;
 static_assert(sizeof(mc_change) == 88, "CHANGE");
+
+typedef struct {
+    uint64_t number, sequence;
+    int64_t time;
+    uint64_t order_id, client_order_id, client_order_tail, original_id, original_tail, account;
+    int64_t price, quantity, filled, left, last_price, last_quantity;
+    uint64_t trade_id, turnover;
+    int64_t turnover_high;
+    uint32_t instrument, session, part, day;
+    uint8_t kind, status, side, order_type, time_in_force, reason, field, flags;
+} mc_report;
+static_assert(sizeof(mc_report) == 168, "REPORT");
 
 typedef struct {
     uint64_t order_id, client_order_id, account;

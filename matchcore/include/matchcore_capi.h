@@ -4,7 +4,7 @@
 #include <Python.h>
 #include "matchcore.h"
 
-#define MC_API_VERSION 1
+#define MC_API_VERSION 2
 
 typedef struct mc_machine mc_machine;
 typedef enum { MC_DONE, MC_INSTRUMENT, MC_FULL, MC_NO_MEMORY } mc_halt;

@@ -49,6 +49,7 @@ class Log(Protocol):
     ``sequence``: of the last command appended; ``durable``: of the last one as safe as the log's
     policy says; ``on_disk``: of the last one synced to a disk; ``appended_bytes``: since opening;
     ``sync_due``: seconds until `sync` must be called again, None: not before the next append;
+    ``rules``: the version of the rules at its end, the newest when the log is made;
     ``chain``: digest of everything appended; ``identity``: 16 bytes that name the exchange;
     ``epoch``: goes up with every writer; ``hash``: number of the chain's hash; ``keys``: what its
     files are encrypted with, None if they are not.
@@ -57,6 +58,7 @@ class Log(Protocol):
     identity: bytes
     epoch: int
     sequence: int
+    rules: int
     durable: int
     on_disk: int
     appended_bytes: int

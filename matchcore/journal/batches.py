@@ -17,7 +17,8 @@ from .segments import Frame
 class Batch:
     """Commands of neighbouring frames, as a fresh `COMMAND` array.
 
-    ``epoch``: of the last frame.  ``rules``: as `Frame.rules`; such a frame is a batch of its own.
+    ``epoch``: of the last frame.  ``rules`` and ``under``: as of a `Frame`; one with ``rules`` is a
+    batch of its own.
     ``path`` and ``offset``: of the first frame.
     """
 
@@ -27,6 +28,7 @@ class Batch:
     rules: int
     path: str
     offset: int
+    under: int = 1
 
 
 def batches(frames: Iterable[Frame], most: int) -> Iterator[Batch]:
@@ -60,4 +62,6 @@ def _together(frames: list[Frame]) -> Batch:
         frame.unpack(commands[at : at + frame.count])
         at += frame.count
     epoch = frames[-1].epoch
-    return Batch(epoch, first.first_sequence, commands, first.rules, first.path, first.offset)
+    return Batch(
+        epoch, first.first_sequence, commands, first.rules, first.path, first.offset, first.under
+    )

@@ -30,6 +30,7 @@ NO_CHAIN = bytes(CHAIN_BYTES)  # before the first frame of an exchange
 FRAME_COMMANDS_MAX = 65536
 SEGMENT_BYTES_MAX = ALIGNMENT << 32  # a nonce counts frames' offsets in 4 bytes
 FILE_BYTES_MAX = SEGMENT_BYTES_MAX + (FRAME_COMMANDS_MAX * RECORD_BYTES << 1)  # with its last frame
+RULES_MAX = 2**16 - 1  # versions of the rules: two bytes of a frame's header
 NUMBER_MAX = 2**63 - 1  # of epochs and sequences: databases keep them as signed
 
 SEGMENT_MAGIC = b"MCJOURN\x01"
@@ -39,8 +40,8 @@ CODEC_RAW, CODEC_PLANES, CODEC_PLANES_LZ4 = 0, 1, 2
 RAW_COMMANDS_MAX = 16  # smaller frames stay raw: packing them costs more than it saves
 FILL = b"\xff"  # behind a payload, so that a frame never ends in zeros
 
-#: magic, version, header bytes, record bytes, hash, cipher, number, 0, identity, first sequence,
-#: epoch, time created, chain of everything before, encryption; then CRC-32 of all that.
+#: magic, version, header bytes, record bytes, hash, cipher, number, rules, identity, first
+#: sequence, epoch, time created, chain of everything before, encryption; then CRC-32 of all that.
 _SEGMENT = struct.Struct("<8sHHHBBII16sQQq32s28s")
 #: magic, codec, version, rules, count, payload bytes, raw bytes, 0, epoch, first sequence, durable
 #: sequence, time; then chain, zeros; then CRC-32 of all that.
@@ -60,6 +61,8 @@ class BadBytes(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SegmentHeader:
+    """``rules``: the version in force where the segment begins; version 1 is stored as 0."""
+
     number: int
     identity: bytes
     first_sequence: int
@@ -68,12 +71,13 @@ class SegmentHeader:
     chain: bytes
     hash: int = SHA256
     encryption: Encryption = PLAIN
+    rules: int = 1
 
     def to_bytes(self) -> bytes:
         head = _SEGMENT.pack(
             SEGMENT_MAGIC, VERSION, HEADER_BYTES, RECORD_BYTES, self.hash, self.encryption.cipher,
-            self.number, 0, self.identity, self.first_sequence, self.epoch, self.created,
-            self.chain, self.encryption.to_bytes(),
+            self.number, self.rules if self.rules > 1 else 0, self.identity, self.first_sequence,
+            self.epoch, self.created, self.chain, self.encryption.to_bytes(),
         )  # fmt: skip
         return head + _CRC.pack(zlib.crc32(head))
 
@@ -86,7 +90,7 @@ class SegmentHeader:
     def from_bytes(cls, data: bytes) -> SegmentHeader:
         if len(data) < HEADER_BYTES:
             raise BadBytes(f"segment header of {len(data)} bytes")
-        (magic, version, header, record, hash_number, cipher, number, zero, identity, first, epoch,
+        (magic, version, header, record, hash_number, cipher, number, rules, identity, first, epoch,
          created, chain, encryption) = _SEGMENT.unpack_from(data)  # fmt: skip
         if magic[:7] != SEGMENT_MAGIC[:7]:
             raise BadBytes("not a journal segment")
@@ -94,7 +98,7 @@ class SegmentHeader:
             raise BadBytes("segment header with a wrong checksum")
         if magic != SEGMENT_MAGIC or version != VERSION:
             raise BadBytes(f"journal version {version}; this matchcore reads version {VERSION}")
-        if (header, record, zero) != (HEADER_BYTES, RECORD_BYTES, 0):
+        if (header, record) != (HEADER_BYTES, RECORD_BYTES) or rules == 1 or rules > RULES_MAX:
             raise BadBytes("segment header with values that version 1 does not know")
         if hash_number >= len(HASHES):
             raise BadBytes(f"hash {hash_number}: unknown to this version")
@@ -104,7 +108,7 @@ class SegmentHeader:
             said = Encryption.from_bytes(cipher, encryption)
         except ValueError as error:
             raise BadBytes(str(error)) from None
-        return cls(number, identity, first, epoch, created, chain, hash_number, said)
+        return cls(number, identity, first, epoch, created, chain, hash_number, said, rules or 1)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .format import pack_commands
+from ..records.commands import joined
+from .format import Payload, pack_commands
 
 FRAME_COMMANDS = 8192  # of a large batch: what packing it touches fits the second cache
 
@@ -23,6 +24,13 @@ class Packed:
             codec, payload = pack_commands(part, now)
             self.frames.append((codec, len(part), payload))
         self.nbytes = sum(len(payload) for _, _, payload in self.frames)
+
+    def commands(self) -> NDArray[np.void]:
+        """All of them, as the log will have them."""
+        return joined([
+            Payload.checked(codec, payload, count).commands()
+            for codec, count, payload in self.frames
+        ])  # fmt: skip
 
 
 def packed(commands: NDArray[np.void] | Packed, now: int) -> Packed:

@@ -91,6 +91,11 @@ class LogReader(Closing):
         """Of the writer that made the last frame read, or its segment."""
         return self._walk.epoch
 
+    @property
+    def rules(self) -> int:
+        """The version of the rules at the end of the last frame read."""
+        return self._walk.rules
+
     def sync(self) -> None:
         """Puts on disk what has been read: a writer may only have handed it to the system."""
         with refusals(self.directory):

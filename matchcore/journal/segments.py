@@ -59,6 +59,7 @@ class Frame:
 
     ``time``: of the append, nanoseconds; ``chain``: digest of everything up to and with it.
     ``rules``: 0, or the version of the rules that its one command, UPGRADE_RULES, changes to.
+    ``under``: the version in force before its first command.
     A walk through the structure only, of an encrypted segment, gives no commands, but ``count``.
     """
 
@@ -71,6 +72,7 @@ class Frame:
     path: str
     offset: int
     rules: int = 0
+    under: int = 1
 
     @property
     def commands(self) -> NDArray[np.void]:
@@ -116,6 +118,7 @@ class Walk(Closing):
     sequence: int = 0  # next one expected
     epoch: int = 0
     chain: bytes = b""
+    rules: int = 1  # in force for the next command
     durable: int = 0  # the highest that any frame says
     certain: int = HEADER_BYTES  # offset before which a later frame says all was on disk
     frames: int = 0
@@ -162,7 +165,7 @@ class Walk(Closing):
             raise
         walk = cls(file, header, fd, disk, cipher=cipher)
         walk.sequence, walk.epoch = header.first_sequence, header.epoch
-        walk.chain = header.chain
+        walk.chain, walk.rules = header.chain, header.rules
         return walk
 
     def next(self) -> Frame | None:
@@ -187,9 +190,10 @@ class Walk(Closing):
             self.frames += 1
             if header.count:  # a seal is checked, but the chain goes on without it
                 self.chain = header.chain
+                under, self.rules = self.rules, header.rules or self.rules
                 return Frame(
                     header.epoch, first, header.count, header.time, held, header.chain,
-                    str(self.path), offset, header.rules,
+                    str(self.path), offset, header.rules, under,
                 )  # fmt: skip
 
     def _held(self, header: FrameHeader, payload: Bytes) -> Payload:
@@ -381,12 +385,19 @@ def check_follows(walk: Walk, header: SegmentHeader, file: Path) -> None:
     """`LogDamaged` unless a segment goes on where a finished walk through its predecessor ended."""
     if walk.trailing_problem():
         raise walk.damage()
-    check_continues(walk.sequence, walk.chain, header, file)
+    check_continues(walk.sequence, walk.chain, walk.rules, header, file)
 
 
-def check_continues(sequence: int, chain: bytes, header: SegmentHeader, file: Path) -> None:
+def check_continues(
+    sequence: int, chain: bytes, rules: int, header: SegmentHeader, file: Path
+) -> None:
     """`LogDamaged` unless a segment begins where, and with what, the one before it ended."""
     if header.first_sequence != sequence or header.chain != chain:
         raise LogDamaged(
             "this segment does not continue the one before it", str(file), 0, header.first_sequence
         )
+    if header.rules != rules:
+        raise LogDamaged(
+            f"this segment begins under version {header.rules} of the rules, and the one before it"
+            f" ended under version {rules}", str(file), 0, header.first_sequence,
+        )  # fmt: skip

@@ -51,7 +51,7 @@ class Report:
     against the chain, but not looked into, because there were no keys.
 
     ``gone_meanwhile``: segments that were archived before they could be read.  All counts are of
-    what is left behind them.  ``rules``: the newest version of the rules that a frame changes to.
+    what is left behind them.  ``rules``: the newest version of the rules in it.
     """
 
     identity: str = ""
@@ -92,7 +92,7 @@ class Walked:
     commands: int = 0
     problem: str = ""
     torn: bool = False
-    rules: int = 1
+    rules: int = 1  # in force at the end
     gone: bool = False  # it was listed, and not there any more
 
 
@@ -223,13 +223,11 @@ def walked(file: Path, keys: Keys | None = None, disk: Disk = DISK) -> Walked:
         return Walked(file, finding=_finding(error), gone=gone)
     with walk:
         frames = commands = 0
-        rules = 1
         looked = -1
         while True:
             while (frame := walk.next()) is not None:
                 frames += 1
                 commands += frame.count
-                rules = max(rules, frame.rules)
             problem = walk.trailing_problem()
             torn = bool(problem) and walk.can_be_torn()
             if not problem or torn or looked == walk.offset:
@@ -237,7 +235,7 @@ def walked(file: Path, keys: Keys | None = None, disk: Disk = DISK) -> Walked:
             looked = walk.offset
         return Walked(
             file, walk.header, None, walk.size(), walk.offset, walk.sequence, walk.chain,
-            frames, commands, problem, torn, rules,
+            frames, commands, problem, torn, walk.rules,
         )  # fmt: skip
 
 
@@ -256,7 +254,7 @@ def _join(
         try:
             check_order([(before.file, before.header), (here.file, here.header)])
             if not before.problem:
-                check_continues(before.sequence, before.chain, here.header, here.file)
+                check_continues(before.sequence, before.chain, before.rules, here.header, here.file)
         except LogDamaged as error:
             report.findings.append(_finding(error))
     report.frames += here.frames

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import KeyRefused, LogDamaged, LogError, LogFailed
+from ..records.rules import first_rules
 from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker, hash_number
 from .crypto.keys import ENCRYPTED_BYTES, NONCE_BYTES, FileCipher, Keys
 from .disk import (
@@ -100,6 +101,7 @@ class FileLog:
         self.identity = b""
         self.epoch = 1
         self.sequence = 0
+        self.rules = first_rules(None)  # in force for the next command
         self.durable = 0  # as the policy means it
         self.on_disk = 0  # what a frame may certify
         self.appended_bytes = 0  # since opening
@@ -155,6 +157,7 @@ class FileLog:
         `LogFailed` if the system refuses a file.
 
         ``hash`` ("sha256" or "sm3") is chosen when the log is made; another one raises LogError.
+        A log that is made begins under the newest version of the rules.
         With ``keys`` whatever is written from now on is encrypted; `KeyRefused` when one that is
         needed is missing or wrong.
         """
@@ -271,7 +274,7 @@ class FileLog:
         self.identity = walk.header.identity
         self.epoch = walk.epoch + 1
         self.sequence = self.durable = self.on_disk = walk.sequence - 1
-        self.chain = walk.chain
+        self.chain, self.rules = walk.chain, walk.rules
         self._number = walk.header.number
         self._fd, walk.fd = walk.fd, -1
         self._offset = self._allocated = walk.offset
@@ -330,7 +333,7 @@ class FileLog:
         self.appended_bytes += size
         self.sequence += count
         if count:
-            self.chain = header.chain
+            self.chain, self.rules = header.chain, rules or self.rules
 
     def sync(self, *, to_disk: bool = False) -> None:
         """Returns when everything appended is as safe as the policy says, or safer: on disk.
@@ -406,7 +409,7 @@ class FileLog:
         first = self.sequence + 1
         header = SegmentHeader(
             self._number + (self._begins != first), self.identity, first, self.epoch,
-            self._disk.clock(), self.chain, self.hash,
+            self._disk.clock(), self.chain, self.hash, rules=self.rules,
         )  # fmt: skip
         if self.keys is None:
             return header, None

@@ -7,12 +7,14 @@ Two implementations of one rule book (docs/commands-and-events.md): `_machine.py
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records.instruments import Directory
+from ..records.register import Place
 from .state import State
 
 #: name -> module
@@ -22,7 +24,7 @@ MACHINES = {"cython": "matchcore.machine._machine", "reference": "matchcore.mach
 class Machine(Protocol):
     """The interface of the compiled machine and of the reference in plain Python."""
 
-    def __init__(self, reserve: int = 0) -> None: ...
+    def __init__(self, reserve: int = 0, rules: int | None = None) -> None: ...
     @property
     def sequence(self) -> int: ...
     @property
@@ -32,7 +34,10 @@ class Machine(Protocol):
     @property
     def instruments(self) -> Directory: ...
     @property
+    def register(self) -> Mapping[Place, bytes]: ...
+    @property
     def rules(self) -> int: ...
+    def begin_under(self, version: int) -> None: ...
     def upgrade(self, version: int) -> NDArray[np.void]: ...
     def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...
     def changes(self, commands: NDArray[np.void]) -> NDArray[np.void]: ...

@@ -135,7 +135,7 @@ cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
 
 cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known) noexcept nogil:
     """Applies one change, whatever it says of its level; `known`: how many instruments there are."""
-    if change.kind == C_DAY_ENDED:
+    if change.kind in (C_DAY_ENDED, C_NOTICE):
         return W_NOTHING if change.instrument <= exchange.count else W_INSTRUMENT
     if change.kind == C_DEFINED and change.instrument == exchange.count + 1 <= known:
         return W_NOTHING if exchange_add_book(exchange) != NULL else W_MEMORY

@@ -12,8 +12,10 @@ cdef struct Exchange:
     u32 count
     u32 capacity
     u32 rules               # the version of the rules that commands are applied under
+    u32 aside               # the kinds that are left to Python
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
+cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil
 cdef void exchange_drop(Exchange* exchange) noexcept nogil
 cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil
 cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil
@@ -22,9 +24,9 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
 
 cdef inline Halt exchange_run(Exchange* exchange, const mc_command* commands, size_t count,
                               size_t* taken, Events* events) noexcept nogil:
-    """Applies commands until all are taken, the buffer is full, or one defines an instrument.
+    """Applies commands until all are taken, the buffer is full, or one is for Python.
 
-    STOPPED: the next command is ADD_INSTRUMENT or CHANGE_INSTRUMENT.
+    STOPPED: the next command is of a kind that Python takes part in.
     After FULL, call again with what was not taken and new room: it goes on where it was.
     """
     cdef Halt halt
@@ -37,8 +39,9 @@ cdef inline Halt exchange_run(Exchange* exchange, const mc_command* commands, si
 cdef class Machine:
     cdef Exchange exchange
     cdef readonly object instruments
+    cdef readonly object register
+    cdef object entries         # the Register that it is a view of
     cdef bint busy
     cdef int enter(self) except -1
     cdef Book* book(self, number) except NULL
-    cdef int define(self, const mc_command* command, Events* events) except -1
     cdef Book* add_book(self) except NULL

@@ -14,9 +14,10 @@ from libc.string cimport memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, book_init, core_drop, core_init, orders_run)
-from .core.emit cimport change_of, emit_refusal, emit_taker
+from .core.emit cimport emit_refusal
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
+from ._aside cimport take_aside
 from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
                     repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
@@ -27,15 +28,14 @@ from .core.dedup cimport repeats_drop, repeats_init
 from .core.sweep cimport begin_sweep, go_on_sweeping
 
 from ..records.arguments import integer, shown
-from ..records.commands import COMMAND, INSTRUMENT, ORDER
+from ..records.commands import COMMAND, ORDER
 from ..errors import SnapshotDamaged, UnknownInstrument
 from ..records.changes import CHANGE
 from ..records.events import EVENT
 from ..records.instruments import Directory
-from ..records.schema import Field as FieldCode
-from ..records.schema import Reason as ReasonCode
-from .instruments import refusal
-from .state import State, checked_rules, read_instrument, reserved
+from ..records.register import Register
+from ..records.rules import checked_rules, first_rules
+from .state import State, reserved
 
 cdef enum:
     BOOKS_MIN = 8           # places of the first slab
@@ -50,7 +50,14 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     slots_init(&exchange.slots, &exchange.core.arena, sizeof(Book), BOOKS_MIN)
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
-    exchange.rules = 1
+    exchange_set_rules(exchange, RULES_LATEST)
+
+
+cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
+    """Later commands are applied under this version."""
+    exchange.rules = rules
+    exchange.core.unused = ~<u64>0 if rules < 2 else 0
+    exchange.aside = ASIDE_KINDS & ~KINDS_OF_2 if rules < 2 else ASIDE_KINDS
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:
@@ -106,7 +113,7 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
         command = &commands[taken[0]]
         if events.at >= events.end:
             return FULL
-        if in_set(INSTRUMENT_KINDS, command.kind):
+        if in_set(exchange.aside, command.kind):
             return STOPPED
         if command.client_order_id != 0 and in_set(REPEATABLE_KINDS, command.kind):
             halt = DONE
@@ -132,12 +139,18 @@ cdef class Machine:
 
     Only one thread at a time may use it; a second call meanwhile raises RuntimeError.  ``reserve``
     bytes of memory are allocated and touched at the start, in pages of 2 MiB where the system has
-    them; MemoryError if it refuses.  ``instruments``: a `Directory`; only commands change it.
+    them; MemoryError if it refuses.  ``rules``: the version of the rules that the first command is
+    applied under; None: the newest; `UnknownRules` for one that this matchcore does not know.
+    ``instruments``: a `Directory`; ``register``: a mapping of the entries of the register by
+    (topic, key, part).  Only commands change them.
     """
 
-    def __cinit__(self, reserve=0):
+    def __cinit__(self, reserve=0, rules=None):
         exchange_init(&self.exchange, fresh_secret())
+        exchange_set_rules(&self.exchange, first_rules(rules))
         self.instruments = Directory()
+        self.entries = Register()
+        self.register = self.entries.view
         cdef size_t size = min(reserved(reserve), INT64_MAX)
         cdef bint given
         with nogil:                 # touching takes a while
@@ -168,6 +181,15 @@ cdef class Machine:
         """The version of the rules that commands are applied under."""
         return self.exchange.rules
 
+    def begin_under(self, version):
+        """Takes ``version`` of the rules for the first command, in place of the one it was made with.
+
+        ValueError behind the first command; `UnknownRules` for a version that is unknown.
+        """
+        if self.exchange.core.sequence:
+            raise ValueError(f"the rules of a machine at sequence {self.sequence} change with upgrade")
+        exchange_set_rules(&self.exchange, first_rules(version))
+
     def upgrade(self, version):
         """Applies the command UPGRADE_RULES to ``version``; returns its event, an `EVENT` array.
 
@@ -176,7 +198,7 @@ cdef class Machine:
         cdef u32 before = self.exchange.rules
         self.enter()
         try:
-            self.exchange.rules = checked_rules(version, before)
+            exchange_set_rules(&self.exchange, checked_rules(version, before))
             self.exchange.core.sequence += 1
             said = np.zeros(1, EVENT)
             said["sequence"], said["kind"] = self.exchange.core.sequence, RULES_CHANGED
@@ -229,7 +251,7 @@ cdef class Machine:
                             break
                         total += events.at - said
                 if halt == STOPPED:
-                    self.define(<const mc_command*>source.buf + done, &events)
+                    take_aside(self, <const mc_command*>source.buf + done, &events)
                     done += 1
                 total += events.at - said
                 if halt == NO_MEMORY:
@@ -267,7 +289,7 @@ cdef class Machine:
                             halt = changes_run(&self.exchange, <const mc_command*>source.buf, count,
                                                &done, said, &events, end)
                         if halt == STOPPED:
-                            self.define(<const mc_command*>source.buf + done, &events)
+                            take_aside(self, <const mc_command*>source.buf + done, &events)
                             done += 1
                         if halt == NO_MEMORY:
                             raise MemoryError(f"no memory for command {done} of the {count} given")
@@ -301,7 +323,7 @@ cdef class Machine:
             if halt == NO_MEMORY:
                 raise MemoryError("no memory for the command")
             if halt == STOPPED:
-                self.define(command, &events)
+                take_aside(self, command, &events)
             told = (<const char*>said)[:<size_t>(<char*>events.at - <char*>said)]
             if halt == FULL:  # with no command more it goes on with this one
                 told += self._apply(np.empty(0, COMMAND), None).tobytes()
@@ -343,7 +365,7 @@ cdef class Machine:
                         done += step
                         if halt != STOPPED:
                             break
-                        self.define(<const mc_command*>source.buf + done, &events)
+                        take_aside(self, <const mc_command*>source.buf + done, &events)
                         done += 1
                 finally:
                     PyBuffer_Release(&target)
@@ -353,49 +375,6 @@ cdef class Machine:
         finally:
             PyBuffer_Release(&source)
         return full[0] if len(full) == 1 else one_after_the_other(full)
-
-    cdef int define(self, const mc_command* command, Events* events) except -1:
-        """ADD_INSTRUMENT and CHANGE_INSTRUMENT: rare, so in plain Python under the GIL."""
-        cdef mc_command answer
-        cdef mc_change* change
-        cdef Book* book
-        if len(self.instruments) != self.exchange.count:
-            raise RuntimeError("instruments came past the machine: they are added by commands only")
-        raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], INSTRUMENT)[0]
-        number = int(raw["instrument"])
-        wrong = refusal(self.instruments, command.kind, raw, number)
-        if wrong is None:
-            instrument = read_instrument(raw)
-            if command.kind == CHANGE_INSTRUMENT and instrument.tick != self.instruments[number].tick:
-                if self.exchange.books[number - 1].orders:
-                    wrong = ReasonCode.BOOK_NOT_EMPTY, FieldCode.TICK
-        if wrong is None and command.kind == ADD_INSTRUMENT:
-            self.add_book()         # without memory nothing has happened yet
-        self.exchange.core.sequence += 1
-        answer.order_id = answer.client_order_id = answer.account = 0
-        answer.price = answer.quantity = answer.side = 0
-        answer.instrument = number
-        if wrong is not None:
-            emit_refusal(&self.exchange.core, &answer, wrong[0], wrong[1], events)
-            return 0
-        if command.kind == ADD_INSTRUMENT:
-            answer.instrument = self.instruments.add(instrument)
-        else:
-            self.instruments.replace(number, instrument, self.exchange.core.sequence, self._told)
-        book = self.exchange.books[answer.instrument - 1]
-        book.lot = instrument.lot
-        book.quantity_max = instrument.max_quantity
-        book.orders_max = instrument.max_orders
-        answer.price = instrument.tick_parts[0]
-        if self.exchange.core.changes != NULL:
-            change = change_of(&self.exchange.core, C_DEFINED, answer.instrument)
-            change.price = answer.price
-            change.quantity = book.lot
-            change.left = book.quantity_max
-        emit_taker(&self.exchange.core, events,
-                   INSTRUMENT_ADDED if command.kind == ADD_INSTRUMENT else INSTRUMENT_CHANGED,
-                   R_NONE, &answer, book.lot, book.quantity_max)
-        return 0
 
     def _told(self):
         """The events of all answers remembered, an `EVENT` array."""
@@ -441,7 +420,7 @@ cdef class Machine:
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
-            answers, told, self.instruments.former(told), self.exchange.rules,
+            answers, told, self.instruments.former(told), self.exchange.rules, self.entries.rows(),
         )
 
     @classmethod
@@ -455,9 +434,8 @@ cdef class Machine:
         cdef Book* book
         cdef const char* wrong = NULL
         state.check()
-        machine = cls(reserve)
+        machine = cls(reserve, state.rules)
         machine.exchange.core.sequence = state.sequence
-        machine.exchange.rules = state.rules
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
@@ -474,6 +452,7 @@ cdef class Machine:
             if wrong != NULL:
                 raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
         machine.instruments.restore(state.former)
+        machine.entries.restore(state.register)
         answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 

@@ -15,7 +15,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidCommand, SnapshotDamaged, UnknownRules
+from ..errors import InvalidCommand, SnapshotDamaged
 from ..records.arguments import UINT64_MAX, integer
 from ..records.commands import INSTRUMENT, ORDER
 from ..records.events import EVENT
@@ -27,29 +27,14 @@ from ..records.instruments import (
     read_instrument,
     write_instrument,
 )
-from ..records.schema import RULES_LATEST
+from ..records.register import ENTRY, check_entries
+from ..records.rules import checked_rules
 from . import dedup as repeats
 
 MAGIC, MAGIC_RULES = b"MCSTATE2", b"MCSTATE3"  # under version 1 of the rules; under a later one
 _HEAD = struct.Struct("<8sQQQQQQ")
-_RULES = struct.Struct("<Q")  # behind the head, with MAGIC_RULES only
-
-
-def checked_rules(version: int, now: int = 0) -> int:
-    """The version; `UnknownRules` unless this matchcore knows it and it comes after `now`."""
-    if version > RULES_LATEST:
-        raise UnknownRules(
-            f"version {version} of the rules is not known to this matchcore, which knows up to"
-            f" version {RULES_LATEST}: use a newer matchcore"
-        )
-    if version <= now:
-        raise UnknownRules(f"version {version} of the rules does not come after version {now}")
-    return version
-
-
-def newer_rules(now: int) -> int | None:
-    """The newest version that this matchcore knows, if it comes after `now`."""
-    return RULES_LATEST if now < RULES_LATEST else None
+#: Behind the head, with MAGIC_RULES only: version, number of entries of the register, 0.
+_RULES = struct.Struct("<QQQ")
 
 
 def reserved(reserve: SupportsIndex) -> int:
@@ -66,6 +51,7 @@ class State:
     - ``answers``, ``answer_events``: remembered answers, oldest first, and their `EVENT`s.
     - ``former``: instruments with the earlier ticks of these events.
     - ``rules``: the version of the rules.
+    - ``register``: the entries of the register, an `ENTRY` array by topic, key and part.
     """
 
     sequence: int = 0
@@ -77,6 +63,7 @@ class State:
     answer_events: NDArray[np.void] = field(default_factory=lambda: np.empty(0, EVENT))
     former: list[Former] = field(default_factory=list)
     rules: int = 1
+    register: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, equal for equal states (docs/commands-and-events.md)."""
@@ -91,10 +78,10 @@ class State:
             len(self.answers), len(self.answer_events),
         )  # fmt: skip
         if self.rules != 1:
-            head += _RULES.pack(self.rules)
+            head += _RULES.pack(self.rules, len(self.register), 0)
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        told = [self.answers.tobytes(), self.answer_events.tobytes()]
+        told = [self.answers.tobytes(), self.answer_events.tobytes(), self.register.tobytes()]
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _table(self) -> bytes:
@@ -116,6 +103,9 @@ class State:
             if not least <= getattr(self, name) <= UINT64_MAX:
                 raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {UINT64_MAX}")
         checked_rules(self.rules)
+        if self.rules == 1 and len(self.register):
+            raise SnapshotDamaged("a register, which version 1 of the rules does not have")
+        check_entries(self.register)
         if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
             raise SnapshotDamaged(
                 f"{len(self.instruments)} instruments with {len(self.orders)} books"
@@ -149,14 +139,17 @@ class State:
         magic, *counters, count, answers, told = _HEAD.unpack_from(data)
         if magic not in (MAGIC, MAGIC_RULES) or count > INSTRUMENTS_MAX:
             raise SnapshotDamaged("these bytes are not a matchcore state")
-        at, rules = _HEAD.size, 1
+        at, rules, entries = _HEAD.size, 1, 0
         if magic == MAGIC_RULES:
             if len(data) < at + _RULES.size:
                 raise SnapshotDamaged("state ends inside its head")
-            rules, at = _RULES.unpack_from(data, at)[0], at + _RULES.size
+            rules, entries, zero = _RULES.unpack_from(data, at)
+            at += _RULES.size
             if rules <= 1:
                 raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
             checked_rules(rules)
+            if zero:
+                raise SnapshotDamaged("these bytes are not a matchcore state")
         if len(data) < at + count * (INSTRUMENT.itemsize + 8):
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
@@ -164,6 +157,7 @@ class State:
         counts = np.frombuffer(data, "<u8", count, at).tolist()
         at += 8 * count
         tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
+        tail += entries * ENTRY.itemsize
         former, rest = divmod(
             len(data) - at - sum(counts) * ORDER.itemsize - tail, INSTRUMENT.itemsize
         )
@@ -177,7 +171,9 @@ class State:
         state.answers = np.frombuffer(data, repeats.ANSWER, answers, at)
         at += state.answers.nbytes
         state.answer_events = np.frombuffer(data, EVENT, told, at)
-        changed = np.frombuffer(data, INSTRUMENT, former, at + state.answer_events.nbytes)
+        at += state.answer_events.nbytes
+        state.register = np.frombuffer(data, ENTRY, entries, at)
+        changed = np.frombuffer(data, INSTRUMENT, former, at + state.register.nbytes)
         state.former = [
             Former(int(row["time"].view("u8")), int(row["instrument"]), _instrument(row))
             for row in changed

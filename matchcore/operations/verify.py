@@ -19,7 +19,7 @@ from ..journal import (
     snapshots,
 )
 from ..journal import verify as verify_log
-from ..machine.state import checked_rules
+from ..records.rules import checked_rules
 from .replay import replay
 from .snapshots import check_if_there, is_on_log
 

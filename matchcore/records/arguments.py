@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InvalidArgument
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-UINT64_MAX = 2**64 - 1
+UINT32_MAX, UINT64_MAX = 2**32 - 1, 2**64 - 1
 SHARD_MAX = 2**31 - 1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .schema import CHANGE_RECORD, ChangeFlag, ChangeKind
+from .schema import CHANGE_RECORD, NOTICE_RECORD, ChangeFlag, ChangeKind
 
 __all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
 
@@ -23,7 +23,13 @@ __all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
 #: DEFINED: instrument ``instrument`` is new or has other parameters (mantissa of its tick in
 #: ``price``, lot in ``quantity``, largest quantity in ``left``).  DAY_ENDED: of ``instrument``, or
 #: of all if it is 0; its cancels stand before it.
+#: NOTICE: the layout `NOTICE`.
 CHANGE = np.dtype(CHANGE_RECORD.dtype_spec())
+
+#: The same 88 bytes when ``kind`` is NOTICE: ``data`` is part ``part``, from 0, of the ``parts`` of
+#: a text in UTF-8, filled up with zeros; ``instrument``: that it is about, 0 for all; ``key_low``:
+#: the lower half of the sender's key.  All parts of a text have sequences in a row.
+NOTICE = np.dtype(NOTICE_RECORD.dtype_spec())
 
 _ROW = CHANGE_RECORD.packer()
 

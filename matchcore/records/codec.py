@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidCommand
-from .arguments import INT64_MAX, INT64_MIN, UINT64_MAX, flag, integer, shown
+from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, flag, integer, shown
 from .commands import COMMAND, INSTRUMENT
 from .instruments import Directory, Instrument, write_instrument
+from .operating import Notice, Register, operating_record
 from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, Side, TimeInForce
 from .typed import (
     AddInstrument,
@@ -33,11 +34,12 @@ from .typed import (
 # Fields that are not named here are zero, also those that the record does not have yet.
 _pack_order = COMMAND_RECORD.packer(
     "time", "order_id", "client_order_id", "account", "price", "quantity", "instrument", "kind",
-    "side", "order_type", "time_in_force", "flags",
+    "side", "order_type", "time_in_force", "flags", "session", "client_order_tail",
 ).pack  # fmt: skip
 _pack_cancel = COMMAND_RECORD.packer(
-    "time", "order_id", "client_order_id", "account", "instrument", "kind"
-).pack
+    "time", "order_id", "client_order_id", "account", "instrument", "kind", "session",
+    "client_order_tail",
+).pack  # fmt: skip
 _NEW, _CANCEL = int(Kind.NEW), int(Kind.CANCEL)
 _LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
 _GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
@@ -73,12 +75,13 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
     symbol, price, side, tif = command.symbol, command.price, command.side, command.time_in_force
     quantity, account, time = command.quantity, command.account, command.time
     order_id, client_order_id = command.order_id, command.client_order_id
+    session, tail = command.session, command.client_order_tail
     if not (
         type(symbol) is str
         and type(side) is Side
         and (tif is None or type(tif) is TimeInForce)
         and type(quantity) is type(account) is type(time) is int
-        and type(order_id) is type(client_order_id) is int
+        and type(order_id) is type(client_order_id) is type(session) is type(tail) is int
         and type(command.post_only) is bool
     ):
         return None
@@ -90,7 +93,7 @@ def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | Non
     try:
         return _pack_order(
             time or now, order_id, client_order_id, account, ticks, quantity, number, _NEW, side,
-            order_type, tif or usual, command.post_only,
+            order_type, tif or usual, command.post_only, session, tail,
         )  # fmt: skip
     except struct.error:
         return None
@@ -100,16 +103,18 @@ def _quick_cancel(command: Cancel, directory: Directory, now: int) -> bytes | No
     """As `_quick_new`."""
     symbol, account, time = command.symbol, command.account, command.time
     order_id, client_order_id = command.order_id, command.client_order_id
+    session, tail = command.session, command.client_order_tail
     if not (
         type(symbol) is str
         and type(account) is type(time) is int
-        and type(order_id) is type(client_order_id) is int
+        and type(order_id) is type(client_order_id) is type(session) is type(tail) is int
     ):
         return None
     try:
         return _pack_cancel(
-            time or now, order_id, client_order_id, account, directory.number(symbol), _CANCEL
-        )
+            time or now, order_id, client_order_id, account, directory.number(symbol), _CANCEL,
+            session, tail,
+        )  # fmt: skip
     except struct.error:
         return None
 
@@ -146,6 +151,8 @@ def _pack(command: Command, directory: Directory, now: int) -> bytes:
             return _record(directory, command, now, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
             return _instrument_record(directory, command, now)
+        case Register() | Notice():
+            return operating_record(command, directory, now)
         case UpgradeRules():
             raise InvalidCommand("UpgradeRules cannot be sent: call engine.upgrade_rules()")
     raise InvalidCommand(f"{shown(command)} is not a command")
@@ -204,6 +211,8 @@ def _record(
         order_type,
         _within(command, "time_in_force", tif, 0, 255),
         flags,
+        _whole(command, "session", 0, UINT32_MAX),
+        _whole(command, "client_order_tail", 0, UINT64_MAX),
     )
 
 

@@ -19,18 +19,24 @@ from .schema import (
     INSTRUMENT_RECORD,
     LEVEL_RECORD,
     ORDER_RECORD,
+    TEXT_RECORD,
 )
 
 #: One command.  ``time``: nanoseconds since 1970 UTC (0: the engine stamps it);
 #: ``order_id``: 0 on NEW lets the exchange assign one; ``account``: 0 is nobody in
 #: particular; prices in ticks; quantities in units.  ``stop_price``, ``display_quantity``,
 #: ``expiry``, ``self_trade`` and ``reserved`` must be zero: no rule uses them yet, and a
-#: value in them is refused as UNSUPPORTED, not ignored.
+#: value in them is refused as UNSUPPORTED, not ignored.  ``session`` (the login that sent it)
+#: and ``client_order_tail`` (the second half of a long client order id) change nothing; under
+#: version 1 of the rules they must be zero, too.
 COMMAND = np.dtype(COMMAND_RECORD.dtype_spec())
 
 #: The same 96 bytes when ``kind`` is ADD_INSTRUMENT or CHANGE_INSTRUMENT.  The tick is
 #: ``tick_mantissa * 10 ** tick_exponent``; ``symbol`` is padded with NUL.
 INSTRUMENT = np.dtype(INSTRUMENT_RECORD.dtype_spec())
+
+#: The same 96 bytes when ``kind`` is REGISTER or NOTICE.
+TEXT = np.dtype(TEXT_RECORD.dtype_spec())
 
 #: One resting order, as snapshots, digests and `orders()` show it.  ``quantity``: what is
 #: still open.  48 bytes.

@@ -56,6 +56,9 @@ def _byte_test(values: Iterable[int]) -> tuple[int, int]:
 
 
 def _cython_codes() -> Iterator[str]:
+    yield "cdef enum:"
+    yield f"    RULES_LATEST = {schema.RULES_LATEST}"
+    yield ""
     for codes, prefix in schema.CODES.items():
         yield f"cdef enum {codes.__name__}:" if prefix else "cdef enum:"
         yield from (f"    {prefix}{member.name} = {int(member)}" for member in codes)
@@ -94,6 +97,8 @@ NOTES: dict[schema.Record, dict[str, str]] = {
         "kind": "these and the next codes: [Codes](commands-and-events.md#codes)",
         "flags": "bits",
         **dict.fromkeys(schema.LATER_FIELDS, "0"),
+        "session": "login that sent it; 0 under version 1 of the rules",
+        "client_order_tail": "second half of a long client order id; 0 under version 1",
     },
     schema.INSTRUMENT_RECORD: {
         "symbol": "ASCII, filled up with zeros",
@@ -105,6 +110,16 @@ NOTES: dict[schema.Record, dict[str, str]] = {
         "kind": "at the same place as in COMMAND",
         "tick_exponent": "-18 to 0",
     },
+    schema.TEXT_RECORD: {
+        "data": "filled up with zeros",
+        "instrument": "number, or 0 for all; of NOTICE",
+        "kind": "at the same place as in COMMAND",
+        "topic": "of REGISTER",
+        "part": "from 0",
+        "parts": "of NOTICE",
+        "session": "at the same place as in COMMAND",
+    },
+    schema.ENTRY_RECORD: {"data": "filled up with zeros"},
     schema.ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
     schema.EVENT_RECORD: {
         "sequence": "of the command",

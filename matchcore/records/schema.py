@@ -19,7 +19,7 @@ from typing import Any
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
-RULES_LATEST = 1
+RULES_LATEST = 2
 
 # ---------------------------------------------------------------------- codes of commands
 
@@ -35,6 +35,8 @@ class Kind(IntEnum):
     END_DAY = 6
     ADD_INSTRUMENT = 7
     CHANGE_INSTRUMENT = 8
+    REGISTER = 9
+    NOTICE = 10
     UPGRADE_RULES = 31
 
 
@@ -42,10 +44,18 @@ class Kind(IntEnum):
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
 #: Kinds that may be sent again under their client order id (docs/idempotence.md).
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
+#: Kinds whose client order id names an order from then on.
+NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
 #: Kinds that concern every order that matches, of one instrument or of all.
 SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})
 #: Kinds in the layout `INSTRUMENT`.
 INSTRUMENT_KINDS = frozenset({Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT})
+#: Kinds in the layout `TEXT`.
+TEXT_KINDS = frozenset({Kind.REGISTER, Kind.NOTICE})
+#: Kinds that the compiled machine leaves to Python: none is about orders.
+ASIDE_KINDS = INSTRUMENT_KINDS | TEXT_KINDS
+#: Kinds that there are since version 2 of the rules; unknown under version 1.
+KINDS_OF_2 = TEXT_KINDS
 #: Kinds that only the engine writes, in a frame of their own that is marked as such; sent like any
 #: other command they are unknown.
 ENGINE_KINDS = frozenset({Kind.UPGRADE_RULES})
@@ -111,6 +121,8 @@ class EventKind(IntEnum):
     INSTRUMENT_CHANGED = 9
     REPEATED = 10
     RULES_CHANGED = 11
+    REGISTERED = 12
+    NOTICED = 13
 
 
 #: Events about one order: `price` is a price and `left` is what stays open of the order.
@@ -159,6 +171,8 @@ class Reason(IntEnum):
     BAD_LIMIT = 22
     BOOK_NOT_EMPTY = 23
     TOO_MANY_INSTRUMENTS = 24
+    BAD_VALUE = 25
+    TOO_MANY_ENTRIES = 26
     REQUESTED = 32
     IMMEDIATE_OR_CANCEL = 33
     FILL_OR_KILL = 34
@@ -206,10 +220,15 @@ class Field(IntEnum):
     LOT = 18
     MAX_QUANTITY = 19
     MAX_ORDERS = 20
+    KEY = 21
+    TOPIC = 22
+    PART = 23
+    PARTS = 24
+    DATA = 25
 
 
 class ChangeKind(IntEnum):
-    """What a public change reports: of an order in the book, or of its instrument."""
+    """What a public change reports: of an order in the book, of its instrument, or a notice."""
 
     ADDED = 1
     EXECUTED = 2
@@ -217,6 +236,7 @@ class ChangeKind(IntEnum):
     DELETED = 4
     DEFINED = 5
     DAY_ENDED = 6
+    NOTICE = 7
 
 
 #: Changes of one order, which say what is left of it and of its level.
@@ -231,6 +251,60 @@ class ChangeFlag(IntFlag):
 
     REPLACING = 1
     LARGE = 2
+
+
+class ReportKind(IntEnum):
+    """What an execution report tells a session (docs/gateways/reports.md)."""
+
+    NEW = 1
+    TRADE = 2
+    CANCELLED = 3
+    REPLACED = 4
+    REJECTED = 5
+    CANCEL_REJECTED = 6
+    REPLACE_REJECTED = 7
+    MASS_CANCELLED = 8
+    MASS_CANCEL_REJECTED = 9
+    REPEATED = 10
+
+
+class OrderStatus(IntEnum):
+    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
+
+    NONE = 0
+    NEW = 1
+    PARTLY_FILLED = 2
+    FILLED = 3
+    CANCELLED = 4
+    REJECTED = 5
+    EXPIRED = 6
+
+
+#: Statuses of orders that may still trade.
+OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
+
+
+class ReportFlag(IntFlag):
+    """Bits of a report's ``flags``.
+
+    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
+    for the session that asked, of an order of another session.
+    """
+
+    MAKER = 1
+    POST_ONLY = 2
+    UNSOLICITED = 4
+    COPY = 8
+
+
+class Topic(IntEnum):
+    """What an entry of the register is about; the machine takes any topic from 1 to 255."""
+
+    USER = 1
+    SECRET = 2
+    GRANT = 3
+    GATEWAY = 4
+    DAY = 5
 
 
 class Status(str, Enum):
@@ -258,6 +332,7 @@ _TYPES = {
     "u8": ("u1", "B", "uint8_t", 1),
     "i8": ("i1", "b", "int8_t", 1),
     "text24": ("S24", "24s", "", 24),
+    "data56": ("V56", "56s", "", 56),
 }
 
 
@@ -340,7 +415,8 @@ COMMAND_RECORD = Record(
     96,
     "time:i64 order_id:u64 client_order_id:u64 account:u64 price:i64 stop_price:i64 quantity:i64"
     " display_quantity:i64 expiry:i64 instrument:u32 kind:u8 side:u8 order_type:u8"
-    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 reserved_wide:u32 reserved_long:u64",
+    " time_in_force:u8 self_trade:u8 reserved:u8 flags:u16 session:u32"
+    " client_order_tail:u64",
 )
 #: Fields of a command that no rule uses yet -> the field that a refusal of them names.
 LATER_FIELDS = {
@@ -349,15 +425,22 @@ LATER_FIELDS = {
     "expiry": Field.EXPIRY,
     "self_trade": Field.SELF_TRADE,
     "reserved": Field.RESERVED,
-    "reserved_wide": Field.RESERVED,
-    "reserved_long": Field.RESERVED,
 }
+#: Fields that no rule reads since version 2, and that version 1 refuses like those above.
+FOLLOWER_FIELDS = {"session": Field.RESERVED, "client_order_tail": Field.RESERVED}
 INSTRUMENT_RECORD = Record(
     "INSTRUMENT",
     "",
     96,
     "time:i64 symbol:text24 tick_mantissa:i64 lot:i64 max_quantity:i64 max_orders:i64 -8"
     " instrument:u32 kind:u8 tick_exponent:i8 -18",
+)
+TEXT_RECORD = Record(
+    "TEXT",
+    "",
+    96,
+    "time:i64 key:u64 data:data56 instrument:u32 kind:u8 topic:u8 part:u8 parts:u8 -4 session:u32"
+    " -8",
 )
 EVENT_RECORD = Record(
     "EVENT",
@@ -383,10 +466,29 @@ CHANGE_RECORD = Record(
     " left:i64 level_quantity:i64 level_orders:u32 instrument:u32 kind:u8 side:u8 flags:u16"
     " reserved:u32",
 )
+REPORT_RECORD = Record(
+    "REPORT",
+    "mc_report",
+    168,
+    "number:u64 sequence:u64 time:i64 order_id:u64 client_order_id:u64 client_order_tail:u64"
+    " original_id:u64 original_tail:u64 account:u64 price:i64 quantity:i64 filled:i64 left:i64"
+    " last_price:i64 last_quantity:i64 trade_id:u64 turnover:u64 turnover_high:i64 instrument:u32"
+    " session:u32 part:u32 day:u32 kind:u8 status:u8 side:u8 order_type:u8 time_in_force:u8"
+    " reason:u8 field:u8 flags:u8",
+)
+#: A change of the kind NOTICE: the same bytes as `CHANGE`, with a part of a text in them.
+NOTICE_RECORD = Record(
+    "NOTICE",
+    "",
+    88,
+    "sequence:u64 time:i64 data:data56 key_low:u32 instrument:u32 kind:u8 part:u8 parts:u16 -4",
+)
+#: An entry of the register, as a state has it.
+ENTRY_RECORD = Record("ENTRY", "", 72, "key:u64 data:data56 topic:u8 part:u8 -6")
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
-    COMMAND_RECORD, INSTRUMENT_RECORD, EVENT_RECORD, CHANGE_RECORD, ORDER_RECORD, LEVEL_RECORD,
-    ANSWER_RECORD,
+    COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, EVENT_RECORD, CHANGE_RECORD,
+    NOTICE_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD, ENTRY_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -401,16 +503,24 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     Field: "F_",
     ChangeKind: "C_",
     ChangeFlag: "C_",
+    ReportKind: "REPORT_",
+    OrderStatus: "STATUS_",
+    ReportFlag: "REPORT_",
+    Topic: "T_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {
     "ORDER_KINDS": ORDER_KINDS,
     "REPEATABLE_KINDS": REPEATABLE_KINDS,
+    "NAMING_KINDS": NAMING_KINDS,
     "SWEEP_KINDS": SWEEP_KINDS,
     "INSTRUMENT_KINDS": INSTRUMENT_KINDS,
+    "ASIDE_KINDS": ASIDE_KINDS,
+    "KINDS_OF_2": KINDS_OF_2,
     "RESTING_TYPES": RESTING_TYPES,
     "UNPRICED_TYPES": UNPRICED_TYPES,
     "RESTING_TIFS": RESTING_TIFS,
     "DAY_TIFS": DAY_TIFS,
     "ORDER_EVENTS": ORDER_EVENTS,
+    "OPEN_STATUSES": OPEN_STATUSES,
 }

@@ -27,12 +27,14 @@ from .instruments import (
     price_text,
     read_instrument,
 )
+from .operating import Notice, Register, operating_face
 from .schema import (
     BOOK_EVENTS,
     INSTRUMENT_KINDS,
     LATER_FIELDS,
     ORDER_EVENTS,
     SWEEP_KINDS,
+    TEXT_KINDS,
     UNPRICED_TYPES,
     EventKind,
     Field,
@@ -42,6 +44,7 @@ from .schema import (
     Reason,
     Side,
     TimeInForce,
+    Topic,
 )
 
 _SIDES: dict[int, Side] = {int(side): side for side in Side}
@@ -67,6 +70,8 @@ class NewOrder:
     - ``client_order_id``: if not 0, the command can be sent again.
     - ``post_only``: the order is refused if it would trade.
     - ``time``: nanoseconds since 1970 UTC; 0: the engine's clock.
+    - ``session``: number of the login that sends it; 0: none.
+    - ``client_order_tail``: second half of a long client order id; only stored.
 
     >>> from matchcore import Directory, Instrument, NewOrder, Side, decode, encode
     >>> directory = Directory([Instrument("ANA", tick="0.05")])
@@ -85,6 +90,8 @@ class NewOrder:
     client_order_id: int = 0
     post_only: bool = False
     time: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -96,6 +103,8 @@ class Cancel:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -109,6 +118,8 @@ class Amend:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -121,6 +132,8 @@ class Reduce:
     account: int = 0
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -132,6 +145,8 @@ class MassCancel:
     side: Side | None = None
     time: int = 0
     client_order_id: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -140,6 +155,8 @@ class EndDay:
 
     symbol: str | None = None
     time: int = 0
+    session: int = 0
+    client_order_tail: int = 0
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -171,7 +188,7 @@ class UpgradeRules:
 
 Command = (
     NewOrder | Cancel | Amend | Reduce | MassCancel | EndDay | AddInstrument | ChangeInstrument
-    | UpgradeRules
+    | UpgradeRules | Register | Notice
 )  # fmt: skip
 
 
@@ -183,6 +200,8 @@ def decode(row: np.void, directory: Directory) -> Command:
     """
     if int(row["kind"]) in INSTRUMENT_KINDS:
         return _instrument_face(row, directory)
+    if int(row["kind"]) in TEXT_KINDS:
+        return operating_face(row, directory)
     values = _values(row)
     kind, symbol, time = values["kind"], None, values["time"]
     _expect(values, "kind", *Kind)
@@ -190,18 +209,19 @@ def decode(row: np.void, directory: Directory) -> Command:
         return UpgradeRules(values["quantity"], time)
     if values["instrument"] or kind not in SWEEP_KINDS:
         symbol = _known(values["instrument"], directory.in_order(), InvalidCommand).symbol
+    carried = values["session"], values["client_order_tail"]
     if kind == Kind.END_DAY:
-        return EndDay(symbol, time)
+        return EndDay(symbol, time, *carried)
     account, order_id = values["account"], values["order_id"]
     client = values["client_order_id"]
     if kind == Kind.MASS_CANCEL:
         side = _code("side", values["side"], Side, InvalidCommand) if values["side"] else None
-        return MassCancel(symbol, account, side, time, client)
+        return MassCancel(symbol, account, side, time, client, *carried)
     assert symbol is not None
     if kind == Kind.CANCEL:
-        return Cancel(symbol, order_id, account, time, client)
+        return Cancel(symbol, order_id, account, time, client, *carried)
     if kind == Kind.REDUCE:
-        return Reduce(symbol, order_id, values["quantity"], account, time, client)
+        return Reduce(symbol, order_id, values["quantity"], account, time, client, *carried)
     for name in LATER_FIELDS:
         _expect(values, name, 0)
     price = directory[values["instrument"]].price(values["price"])
@@ -227,6 +247,8 @@ def _new_face(values: Values, symbol: str, price: Decimal) -> NewOrder:
         values["client_order_id"],
         bool(values["flags"]),
         values["time"],
+        values["session"],
+        values["client_order_tail"],
     )
 
 
@@ -240,6 +262,8 @@ def _amend_face(values: Values, symbol: str, price: Decimal) -> Amend:
         values["account"],
         values["time"],
         values["client_order_id"],
+        values["session"],
+        values["client_order_tail"],
     )
 
 
@@ -385,7 +409,8 @@ def event_of(row: EventRow, instruments: Sequence[Instrument], time: int = 0) ->
 def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
     """The typed object ``face`` as values for JSON, with prices and enumerations as text.
 
-    A price that is a text is not changed.  `PriceError` for an invalid price.
+    Bytes become hexadecimal digits, but for the data of a SECRET: None.  A price that is a text is
+    not changed.  `PriceError` for an invalid price.
     """
     plain: dict[str, Any] = {"type": type(face).__name__}
     for item in fields(face):
@@ -398,5 +423,7 @@ def as_plain(face: Command | Event | Instrument) -> dict[str, Any]:
             value = as_plain(value)
         elif isinstance(value, np.generic):
             value = value.item()
+        elif isinstance(value, bytes):  # a secret is in the log, and nowhere else
+            value = None if getattr(face, "topic", 0) == Topic.SECRET else value.hex()
         plain[item.name] = value
     return plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -173,35 +173,10 @@ class Ledger:
         promise(machine.next_trade_id == self.trades + 1, "trade ids without a gap")
 
 
-def sent(stream: Rows) -> Rows:
-    """What clients sent: all of a log but the changes of the rules, which the engine makes."""
-    mine: Rows = stream[stream["kind"] != Kind.UPGRADE_RULES]
-    return mine
-
-
-def _cut(stream: Rows) -> Iterator[tuple[Rows, int]]:
-    """A stream in parts: commands with 0, or one change of the rules with its version."""
-    at = 0
-    for change in np.flatnonzero(stream["kind"] == Kind.UPGRADE_RULES).tolist():
-        if change > at:
-            yield stream[at:change], 0
-        yield stream[change : change + 1], int(stream["quantity"][change])
-        at = change + 1
-    if at < len(stream):
-        yield stream[at:], 0
-
-
-def applied(machine: Machine, stream: Rows) -> Rows:
-    """The events of a stream as a log has it: `Machine.apply` refuses a change of the rules."""
-    parts = [machine.upgrade(to) if to else machine.apply(part) for part, to in _cut(stream)]
-    return joined([np.empty(0, EVENT), *parts])
-
-
 def digest_of(stream: Rows) -> str:
     """Of a compiled machine that no disk is under, after a stream."""
     machine = machine_class("cython")()
-    for part, to in _cut(stream):
-        _ = machine.upgrade(to) if to else machine.replay(part)
+    machine.replay(stream)
     return machine.digest()
 
 
@@ -212,7 +187,7 @@ def reference(stream: Rows) -> tuple[Machine, Rows, NDArray[np.int64]]:
     """
     machine = machine_class("reference")()
     parts = [np.empty(0, EVENT)]
-    parts += [applied(machine, stream[at : at + 1]) for at in range(len(stream))]
+    parts += [machine.apply(stream[at : at + 1]) for at in range(len(stream))]
     events = joined(parts)
     starts = np.cumsum([len(part) for part in parts])
     ledger = Ledger()

@@ -30,7 +30,7 @@ from ..machine import Machine, machine_class
 from ..machine.state import State
 from ..records.commands import joined
 from .child import ANSWER, FLOW, in_turn, load, load_together, logged
-from .flow import Broken, Rows, applied, check_books, commands, digest_of, promise, reference, sent
+from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
 
 KILLS_A_DIRECTORY = 20
 FIRST_SNAPSHOT_SECONDS_MAX = 60.0
@@ -148,7 +148,7 @@ class Chain:
                     with Engine.open(path, policy=self.policy) as engine:
                         self._check(engine, path, said)
             _, events, _ = reference(logged(path)[:3000])
-            mine = applied(machine_class("cython")(), logged(path)[:3000])
+            mine = machine_class("cython")().apply(logged(path)[:3000])
             promise(events.tobytes() == mine.tobytes(), "the two machines answer differently")
         return self.kills
 
@@ -156,8 +156,7 @@ class Chain:
         time.sleep(dice.choice((0.0, dice.random() * 0.01, dice.random() * 0.06)))
 
     def _as_given(self, kept: Rows) -> bool:
-        mine = sent(kept)
-        return mine.tobytes() == commands(self.seed, FLOW)[: len(mine)].tobytes()
+        return kept.tobytes() == commands(self.seed, FLOW)[: len(kept)].tobytes()
 
     def _check(self, engine: Engine, path: Path, said: list[tuple[int, int, int]]) -> None:
         found, before = engine.sequence, self.machine.sequence
@@ -188,7 +187,7 @@ class Chain:
                 after = bisect.bisect(begins, at)
                 end = begins[after] if after < len(begins) else found
             end = min(end, found)
-            events = applied(self.machine, kept[at:end])
+            events = self.machine.apply(kept[at:end])
             told = sums.get(at)
             promise(told is None or told == zlib.crc32(events.tobytes()),
                     f"the answers to commands {at + 1} to {end} are others on replay")  # fmt: skip
@@ -286,8 +285,8 @@ def digests(seed: int) -> tuple[int, list[str]]:
                     engine.snapshot()
             live = engine.digest()
         stream = logged(path)
-        events = joined([applied(machine_class("cython")(), stream[: -len(given)]), *parts])
-        whole = sent(stream).tobytes() == given.tobytes()
+        events = joined([machine_class("cython")().apply(stream[: -len(given)]), *parts])
+        whole = stream.tobytes() == given.tobytes()
         promise(whole, "the log is not what was given, once, in order")
         machine, expected, _ = reference(stream)
         promise(events.tobytes() == expected.tobytes(), "live events are not the reference's")

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from cli_kit import HEADER, contents, run, run_json, traded
 
-from matchcore.machine import state
+from matchcore.records import rules
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Path:
-    """Of 201 commands, under version 1."""
+def exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of 201 commands, under version 1, and a build that knows no other."""
+    monkeypatch.setattr(rules, "RULES_LATEST", 1)
     return traded(tmp_path / "e")
 
 
@@ -21,7 +22,7 @@ def test_info_says_the_version_and_what_is_possible(
 ) -> None:
     found = run_json("info", exchange)[1]
     assert (found["rules"], found["rules_possible"]) == (1, None)
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
+    monkeypatch.setattr(rules, "RULES_LATEST", 2)
     found = run_json("info", exchange)[1]
     assert (found["rules"], found["rules_possible"]) == (1, 2)
     assert "rules possible" in run("info", exchange).stdout
@@ -33,7 +34,7 @@ def test_upgrade_rules_changes_once_and_says_so(
     code, found = run_json("upgrade-rules", exchange)
     assert (code, found["changed"], found["rules"], found["sequence"]) == (0, False, 1, 201)
     assert "nothing was written" in run("upgrade-rules", exchange).stdout
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
+    monkeypatch.setattr(rules, "RULES_LATEST", 2)
     code, found = run_json("upgrade-rules", exchange)
     assert code == 0 and found == {
         "rules_before": 1, "rules": 2, "changed": True, "sequence": 202,
@@ -54,9 +55,9 @@ def test_upgrade_rules_makes_no_exchange(tmp_path: Path) -> None:
 def test_an_unknown_version_is_refused_by_name(
     exchange: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
+    monkeypatch.setattr(rules, "RULES_LATEST", 2)
     run("upgrade-rules", exchange)
-    monkeypatch.setattr(state, "RULES_LATEST", 1)
+    monkeypatch.setattr(rules, "RULES_LATEST", 1)
     result = run(command, exchange)
     assert result.exit_code == 1
     said = " ".join(result.stderr.split())
@@ -66,12 +67,14 @@ def test_an_unknown_version_is_refused_by_name(
 def test_an_import_begins_and_goes_on_behind_an_upgrade(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
+    monkeypatch.setattr(rules, "RULES_LATEST", 1)
     file = tmp_path / "orders-ana-1.csv"
     row = "new;{0};True;5;90;2019-05-21 09:00:{0:02}"
     file.write_text("\n".join([HEADER, *(row.format(uid) for uid in range(1, 9)), ""]))
     exchange = tmp_path / "e"
     assert run_json("import", "bme", file, exchange)[1]["sent"] == 8
+    monkeypatch.setattr(rules, "RULES_LATEST", 2)
+    assert run_json("upgrade-rules", exchange)[1]["changed"] is True
     code, found = run_json("import", "bme", file, exchange)
     assert (code, found["sent"], found["already_there"]) == (0, 0, 8)
     assert run_json("info", exchange)[1]["rules"] == 2

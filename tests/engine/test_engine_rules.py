@@ -1,6 +1,6 @@
 """Versions of the rules in an exchange: the upgrade is a command in the log, and stays there.
 
-A build that knows a version more is this one with another `RULES_LATEST`, and the same rules.
+A build that knows other versions is this one with another `RULES_LATEST`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import pytest
 from engine_kit import WORLD, opened, run, segment
 
 import matchcore as mc
+from matchcore.engine import recovery
 from matchcore.engine.snapshotting import take
 from matchcore.errors import UnknownRules
 from matchcore.journal import LogReader, batches
-from matchcore.machine import state
 from matchcore.operations.archive import archive
 from matchcore.operations.describe import describe
 from matchcore.operations.replay import replay
 from matchcore.operations.tail import lines
 from matchcore.operations.verify import verify
+from matchcore.records import rules
 from matchcore.records.codec import upgrade_record
 
 EventKind, Kind = mc.EventKind, mc.Kind
@@ -40,7 +41,7 @@ AT = 303  # the sequence of the upgrade in `crossing`
 @pytest.fixture
 def knows(monkeypatch: pytest.MonkeyPatch) -> Knows:
     """`knows(2)`: from now on this build knows versions up to 2."""
-    return lambda version: monkeypatch.setattr(state, "RULES_LATEST", version)
+    return lambda version: monkeypatch.setattr(rules, "RULES_LATEST", version)
 
 
 def crossing(path: Path, knows: Knows, **more: Any) -> str:
@@ -61,6 +62,7 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 def test_an_upgrade_is_answered_when_it_is_in_the_log(tmp_path: Path, knows: Knows) -> None:
+    knows(1)
     with opened(tmp_path, clock=lambda: 77) as engine:
         assert (engine.rules, engine.recovery.rules_possible) == (1, None)
         assert engine.upgrade_rules() is None and engine.sequence == 2
@@ -81,6 +83,7 @@ def test_an_upgrade_is_answered_when_it_is_in_the_log(tmp_path: Path, knows: Kno
 def test_an_open_says_that_an_upgrade_is_possible_and_does_none(
     tmp_path: Path, knows: Knows
 ) -> None:
+    knows(1)
     with opened(tmp_path) as engine:
         digest = engine.digest()
     knows(3)
@@ -99,12 +102,12 @@ def test_a_new_exchange_begins_with_the_newest_version(tmp_path: Path, knows: Kn
     knows(2)
     with opened(tmp_path) as engine:
         assert (engine.rules, engine.recovery.rules_possible) == (2, None)
-        assert engine.sequence == 3 and engine.recovery.rules == 2
+        assert engine.sequence == 2 and engine.recovery.rules == 2
     with opened(tmp_path) as engine:
-        assert (engine.rules, engine.sequence) == (2, 3)
+        assert (engine.rules, engine.sequence) == (2, 2)
     for log in (None, mc.MemoryLog()):
         engine = mc.Engine.memory(instruments=WORLD, log=log)
-        assert (engine.rules, engine.sequence) == (2, 3)
+        assert (engine.rules, engine.sequence) == (2, 2)
 
 
 @pytest.mark.parametrize("machine", ["cython", "reference"])
@@ -123,15 +126,16 @@ def test_a_log_across_an_upgrade_opens_as_it_was(
 
 def test_the_exchange_as_it_was_before_and_behind_it(tmp_path: Path, knows: Knows) -> None:
     crossing(tmp_path, knows)
-    for at, rules in ((0, 1), (AT - 1, 1), (AT, 2), (AT + 7, 2)):
+    for at, version in ((0, 1), (AT - 1, 1), (AT, 2), (AT + 7, 2)):
         with mc.Engine.at(tmp_path, sequence=at) as engine:
-            assert (engine.rules, engine.sequence) == (rules, at)
+            assert (engine.rules, engine.sequence) == (version, at)
     take(tmp_path, sequence=AT)
     with mc.Engine.at(tmp_path, sequence=AT + 1) as engine:
         assert (engine.rules, engine.recovery.snapshot_sequence) == (2, AT)
 
 
 def test_a_log_in_memory_is_replayed_across_it(knows: Knows) -> None:
+    knows(1)
     log = mc.MemoryLog()
     engine = mc.Engine.memory(instruments=WORLD, log=log)
     run(engine, 1)
@@ -257,7 +261,7 @@ def test_a_snapshot_of_an_unknown_version_is_not_passed_over(tmp_path: Path, kno
     before = files(tmp_path)
     with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
         mc.Engine.open(tmp_path)
-    with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
+    with pytest.raises(UnknownRules, match=f"{tmp_path.name}: version 2"):
         verify(tmp_path)
     with pytest.raises(UnknownRules, match=f"{file.name}: version 2"):
         archive(tmp_path, None, drop=True, keep_snapshots=1)
@@ -265,6 +269,7 @@ def test_a_snapshot_of_an_unknown_version_is_not_passed_over(tmp_path: Path, kno
 
 
 def test_a_torn_upgrade_was_never_made(tmp_path: Path, knows: Knows) -> None:
+    knows(1)
     alive, torn = tmp_path / "alive", tmp_path / "torn"
     with opened(alive, policy="os") as engine:
         before = engine.digest()
@@ -280,10 +285,11 @@ def test_a_torn_upgrade_was_never_made(tmp_path: Path, knows: Knows) -> None:
 
 CHILD = """
 import os, sys
-from matchcore.machine import state
+from matchcore.records import rules
 import matchcore as mc
+rules.RULES_LATEST = 1
 engine = mc.Engine.open(sys.argv[1], instruments=[mc.Instrument("ONE", "0.01")])
-state.RULES_LATEST = 2
+rules.RULES_LATEST = 2
 engine.upgrade_rules()
 print(engine.sequence, flush=True)
 sys.stdin.read()
@@ -304,6 +310,7 @@ def test_an_answered_upgrade_outlives_a_kill(tmp_path: Path, knows: Knows) -> No
 
 
 def test_many_threads_upgrade_once_among_orders(tmp_path: Path, knows: Knows) -> None:
+    knows(1)
     with opened(tmp_path) as engine:
         knows(2)
         answers: list[mc.Answer | None] = []
@@ -328,6 +335,7 @@ def test_many_threads_upgrade_once_among_orders(tmp_path: Path, knows: Knows) ->
 
 
 def test_an_upgrade_that_the_log_did_not_take_was_not_made(knows: Knows) -> None:
+    knows(1)
     log = mc.MemoryLog(max_bytes=600)
     engine = mc.Engine.memory(instruments=WORLD, log=log)
     before = engine.digest()
@@ -340,6 +348,8 @@ def test_an_upgrade_that_the_log_did_not_take_was_not_made(knows: Knows) -> None
 
 
 def test_it_can_be_awaited(knows: Knows) -> None:
+    knows(1)
+
     async def upgraded() -> tuple[mc.Answer | None, mc.Answer | None]:
         async with mc.AsyncEngine(mc.Engine.memory(log=mc.MemoryLog())) as engine:
             knows(2)
@@ -367,3 +377,45 @@ def test_batches_hold_an_upgrade_alone(tmp_path: Path, knows: Knows) -> None:
     assert max(len(one.commands) for one in small) == 100
     joined = np.concatenate([one.commands for one in small])
     assert joined.tobytes() == np.concatenate([one.commands for one in whole]).tobytes()
+
+
+@pytest.mark.parametrize("machine", ["cython", "reference"])
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("count", [0, 300])
+def test_every_reader_takes_the_first_version_from_the_log(
+    tmp_path: Path, knows: Knows, version: int, count: int, machine: str
+) -> None:
+    knows(version)
+    with mc.Engine.open(tmp_path / "e", instruments=WORLD if count else ()) as engine:
+        if count:
+            run(engine, 1, count)
+        digest, sequence = engine.digest(), engine.sequence
+    knows(2)
+    with mc.Engine.open(tmp_path / "e", machine=machine) as engine:
+        assert (engine.rules, engine.digest()) == (version, digest)
+        assert (engine.sequence, engine.recovery.rules) == (sequence, version)
+    for at in {0, sequence}:
+        with mc.Engine.at(tmp_path / "e", sequence=at, machine=machine) as engine:
+            assert (engine.rules, engine.fork().rules) == (version, version)
+    assert describe(tmp_path / "e")["rules"] == version
+    assert verify(tmp_path / "e")["good"]
+    if count:
+        assert replay(tmp_path / "e", machine)["digest"] == digest
+        with mc.Follower(tmp_path / "e", Kept(), machine=machine) as follower:
+            assert follower.run().sequence == sequence
+        assert take(tmp_path / "e") is not None
+        with mc.Engine.open(tmp_path / "e") as engine:
+            assert engine.recovery.snapshot_sequence == sequence
+            assert (engine.rules, engine.digest()) == (version, digest)
+
+
+def test_a_state_of_another_version_than_the_log_is_damage(knows: Knows) -> None:
+    knows(1)
+    log = mc.MemoryLog()
+    mc.Engine.memory(instruments=WORLD, log=log)
+    knows(2)
+    machine = mc.Machine()
+    machine.apply(np.zeros(1, mc.COMMAND))
+    _, frame = log.frames()
+    with pytest.raises(mc.LogDamaged, match=r"under version 1 .* a state of version 2"):
+        recovery.replay(machine, frame)

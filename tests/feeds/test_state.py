@@ -11,9 +11,9 @@ import feed_kit as kit
 import pytest
 
 from matchcore.feeds import Client
-from matchcore.feeds.addresses import Addresses
 from matchcore.feeds.files import replacing
 from matchcore.feeds.itch import add_login
+from matchcore.serving.addresses import Addresses
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import matchcore as mc
 from matchcore.errors import FeedError
 from matchcore.feeds import Books, saving
+from matchcore.feeds.notices import Notices, Told
 from matchcore.feeds.rings import Ring
 from matchcore.feeds.saving import from_bytes, load, load_mark, packed, save, to_bytes
 from matchcore.feeds.statistics import BAR, DAYS, MINUTES, TRADES, WORD, Statistics, Symbol
@@ -155,10 +156,12 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(happened: list[Trade | int
     statistics.apply(rows_of(happened))
     with tempfile.TemporaryDirectory() as directory:
         books = Books(three())
-        save(Path(directory), mark, packed(statistics) | saving.added(books))
+        save(Path(directory), mark, packed(statistics, Notices()) | saving.added(books))
         assert load_mark(Path(directory)) == mark
-        again, _ = load(Path(directory), mark, books)
-    relayed = from_bytes(to_bytes(statistics), three())
+        again, _, _ = load(Path(directory), mark, books)
+    told = Notices([Told(9, 8, 7, 0, "halt")])
+    relayed, its_notices = from_bytes(to_bytes(statistics, told), three())
+    assert its_notices.last == told.last
     for known in (statistics, again, relayed):
         known.apply(rows_of(happened))
     for number in (1, 2, 3):
@@ -178,7 +181,7 @@ def equal(mine: Symbol, its: Symbol) -> None:
 def test_bytes_that_are_no_statistics_are_refused(wrong: bytes, data: st.DataObject) -> None:
     statistics = Statistics(three())
     statistics.apply(rows_of([(1, 3, 2, 0)]))
-    good = to_bytes(statistics)
+    good = to_bytes(statistics, Notices())
     at = data.draw(st.integers(0, len(good) - 1))
     for said in (wrong, good[:at], good[:at] + wrong + good[at + len(wrong) :]):
         with suppress(FeedError):  # nothing else

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import re
+import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import matchcore as mc
-from matchcore.cli.feed_tls import tls_of
+from matchcore.cli.tls import tls_of
 from matchcore.errors import FeedError, InvalidArgument
 from matchcore.feeds.web.tokens import Tokens, add_token, digest_of
 
@@ -215,3 +219,29 @@ def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
     run(test())
     with pytest.raises(InvalidArgument, match="no certificate with its key"):
         tls_of(made.server, made.locked_key)
+
+
+def test_answers_are_signed_where_a_key_is_given(tmp_path: Path) -> None:
+    pytest.importorskip("tongsuopy", reason="tongsuopy is not installed (extra gm-sign)")
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl is not installed")
+    from matchcore.journal.crypto.sm2 import Signer, Verifier
+
+    key, public = str(tmp_path / "key.pem"), str(tmp_path / "pub.pem")
+    for line in (["ecparam", "-name", "SM2", "-genkey", "-noout", "-out", key],
+                 ["pkey", "-in", key, "-pubout", "-out", public]):  # fmt: skip
+        subprocess.run(["openssl", *line], check=True, capture_output=True)
+    verifier = Verifier(Path(public))
+
+    async def test() -> None:
+        with exchange(tmp_path / "e", ANA) as engine:
+            engine.submit_batch(flow(1, 100, 1))
+            async with serving(tmp_path / "e", sign=Signer(Path(key)).sign) as served:
+                answer = await served.get("/api/book/ANA")
+                (said,) = re.findall("SM2-Signature: (.*)\r\n", answer.head)
+                signature = base64.b64decode(said)
+                assert verifier.fits(answer.body, signature)
+                assert not verifier.fits(answer.body + b" ", signature)
+                assert "SM2" not in (await served.get("/health")).head
+
+    run(test())

@@ -7,12 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, INSTRUMENT, Instrument, Kind, OrderType, TimeInForce
+from matchcore import COMMAND, INSTRUMENT, TEXT, Instrument, Kind, OrderType, TimeInForce
 from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
-from matchcore.records.schema import INSTRUMENT_KINDS, LATER_FIELDS, UNPRICED_TYPES
+from matchcore.records.register import DATA_BYTES
+from matchcore.records.schema import (
+    FOLLOWER_FIELDS,
+    INSTRUMENT_KINDS,
+    LATER_FIELDS,
+    TEXT_KINDS,
+    UNPRICED_TYPES,
+)
 from matchcore.torture.flow import drawn
 
+#: Of notices and of the register: those that may be told, and those that may not.
+TEXTS = [
+    b"open",
+    b"x" * 56,
+    "\u00fc\u6f22".encode(),
+    b"",
+    b"\xff",
+    b"a\0b",
+    b"bell\x07",
+    b"\xc2\x85",
+]
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 KINDS = sorted(set(Kind) - INSTRUMENT_KINDS)
@@ -58,6 +76,7 @@ def flow(
     rows["flags"][amend] = rng.choice([0, 2, 4], count)[amend]
     if extreme:
         _make_extreme(rng, rows)
+    _write_texts(rng, rows)
     _spoil(rng, rows)
     _send_again(rng, rows, again)
     return rows
@@ -76,6 +95,21 @@ def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
         else:
             for name in ("client_order_id", "account"):
                 rows[name][at] = rows[name][first]
+
+
+def for_c(rows: NDArray) -> NDArray:
+    """Without the kinds that the compiled machine leaves to Python."""
+    return rows[~among(rows["kind"], TEXT_KINDS)]
+
+
+def _write_texts(rng: np.random.Generator, rows: NDArray) -> None:
+    """What REGISTER and NOTICE have in place of an order's fields."""
+    for at in np.flatnonzero(among(rows["kind"], TEXT_KINDS)).tolist():
+        row = rows[at : at + 1].view(TEXT)[0]
+        data = TEXTS[int(rng.integers(len(TEXTS)))]
+        row["data"] = data.ljust(DATA_BYTES, b"\0")
+        row["topic"], row["part"], row["parts"] = rng.integers([0, 0, 0], [4, 3, 22])
+        row["key"] = rng.integers(0, 5)
 
 
 def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:
@@ -106,9 +140,9 @@ def _spoil(rng: np.random.Generator, rows: NDArray) -> None:
         "flags": [1, 2, 6, 8, 65535],
         "quantity": [0, -1, INT64_MIN, INT64_MAX],
         "price": [0, 5, INT64_MAX],
-        **{name: [1] for name in LATER_FIELDS},
+        **{name: [1] for name in LATER_FIELDS | FOLLOWER_FIELDS},
         "display_quantity": [-1],
-        "reserved_long": [2**63],
+        "client_order_tail": [2**63],
     }
     for name, values in wrong.items():
         hit = rng.random(len(rows)) < 0.004

@@ -22,8 +22,10 @@ WORLD = (
 WIDE = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5"))
 
 
-def both(world: tuple[Instrument, ...], reserve: int = 0) -> tuple[Machine, Reference]:
-    pair = Machine(reserve), Reference()
+def both(
+    world: tuple[Instrument, ...], reserve: int = 0, rules: int | None = None
+) -> tuple[Machine, Reference]:
+    pair = Machine(reserve, rules), Reference(rules=rules)
     for machine in pair:
         machine.apply(definitions(*world))
     return pair
@@ -47,7 +49,7 @@ def agree(fast: Machine, slow: Reference, commands: NDArray, room: int | None = 
 @pytest.mark.parametrize("extreme", [False, True], ids=["small", "extreme"])
 @pytest.mark.parametrize("seed", range(12))
 def test_flows_agree(seed: int, extreme: bool) -> None:
-    fast, slow = both(WIDE if extreme else WORLD, reserve=seed % 2)
+    fast, slow = both(WIDE if extreme else WORLD, reserve=seed % 2, rules=1 + (seed % 4 != 3))
     rng = np.random.default_rng(seed)
     commands = flow(seed, 3000, extreme=extreme, again=0.2)
     at = 0
@@ -65,9 +67,12 @@ def test_flows_agree(seed: int, extreme: bool) -> None:
     st.booleans(),
     st.sampled_from([4, 6, 1000]),
     st.integers(0, 1),
+    st.sampled_from([1, 2, 2]),
 )
-def test_any_flow_agrees(seed: int, count: int, extreme: bool, room: int, reserve: int) -> None:
-    fast, slow = both(WIDE if extreme else WORLD, reserve)
+def test_any_flow_agrees(
+    seed: int, count: int, extreme: bool, room: int, reserve: int, rules: int
+) -> None:
+    fast, slow = both(WIDE if extreme else WORLD, reserve, rules)
     agree(fast, slow, flow(seed, count, extreme=extreme, again=0.3), room)
 
 
@@ -80,8 +85,8 @@ def test_the_flows_meet_every_reason_and_event() -> None:
             events = fast.apply(flow(seed, 3000, extreme=extreme, again=0.2))
             reasons |= set(events["reason"].tolist())
             kinds |= set(events["kind"].tolist())
-    assert kinds >= {1, 2, 3, 4, 5, 6, 7, 10}
-    assert reasons >= set(range(18)) | set(range(32, 39))
+    assert kinds >= {1, 2, 3, 4, 5, 6, 7, 10, 12, 13}
+    assert reasons >= set(range(18)) | {25} | set(range(32, 39))
 
 
 class Exchange(RuleBasedStateMachine):
@@ -89,7 +94,7 @@ class Exchange(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fast, self.slow = both(WORLD)
+        self.fast, self.slow = both(WORLD, rules=1)
 
     prices = st.one_of(
         st.integers(95, 105), st.integers(-(2**63), 2**63 - 1), st.sampled_from([-1, 0, 63, 64])
@@ -170,6 +175,11 @@ class Exchange(RuleBasedStateMachine):
         row["tick_mantissa"], row["tick_exponent"], row["lot"] = mantissa, exponent, lot
         row["max_quantity"], row["max_orders"] = most, orders
         agree(self.fast, self.slow, row.view(COMMAND))
+
+    @precondition(lambda self: self.fast.rules == 1)
+    @rule()
+    def upgrade(self) -> None:
+        assert self.fast.upgrade(2).tobytes() == self.slow.upgrade(2).tobytes()
 
     @rule()
     def swap_states(self) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows import definitions, flow
+from flows import definitions, flow, for_c
 
 import matchcore as mc
 
 
 @pytest.mark.parametrize("room", [4, 5, 64, 4096])
 def test_c_writes_the_bytes_that_python_writes(bridge: Any, room: int) -> None:
-    commands = flow(room, 3000)
+    commands = for_c(flow(room, 3000))
     machine = mc.Machine()
     machine.apply(definitions(mc.Instrument("A", "1"), mc.Instrument("B", "1")))
     expected = machine.apply(commands)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flows import definitions, flow
+from flows import definitions, flow, for_c
 from numpy.typing import NDArray
 from test_agreement import WORLD, agree, both
 
@@ -327,7 +327,7 @@ def test_more_answers_of_an_account_than_are_kept_are_damaged(made: Any) -> None
 
 @pytest.mark.parametrize("room", [4, 5, 64])
 def test_c_tells_again_what_python_does(bridge: Any, room: int) -> None:
-    commands = busy(room)
+    commands = for_c(busy(room))
     machine = Machine()
     machine.apply(definitions(Instrument("A", "1"), Instrument("B", "1")))
     expected = machine.apply(commands)

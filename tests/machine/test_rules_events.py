@@ -7,8 +7,8 @@ from typing import Any
 from rules_kit import PLAIN, Exchange, on_both_machines, record_of
 
 import matchcore as mc
-from matchcore import COMMAND, INSTRUMENT, EventKind, Field, Kind, Reason
-from matchcore.records.schema import INSTRUMENT_KINDS
+from matchcore import COMMAND, INSTRUMENT, TEXT, EventKind, Field, Kind, Reason
+from matchcore.records.schema import INSTRUMENT_KINDS, TEXT_KINDS
 
 FINE = mc.Instrument("FINE", tick="0.05", lot=5, max_quantity=50)
 LIMIT = {"kind": Kind.NEW, "instrument": 2, "order_type": 1, "time_in_force": 2}
@@ -20,6 +20,9 @@ BY_BUY = {"taker_order_id": 2, "taker_account": 22}
 ADD = {"kind": Kind.ADD_INSTRUMENT, "time": 5, "symbol": b"THIRD", "tick_mantissa": 250,
        "tick_exponent": -3, "lot": 3, "max_quantity": 30, "max_orders": 7,
        "instrument": 55}  # fmt: skip
+
+#: Of both kinds in the layout TEXT.
+WORDS = {"time": 5, "key": 9, "data": b"words".ljust(56, b"\0"), "part": 1, "session": 4}
 
 #: A command, then its events without their zeros.  The instrument is 2 and the sequence counts up.
 STORY: list[tuple[dict[str, Any], list[dict[str, int]]]] = [
@@ -83,6 +86,13 @@ STORY: list[tuple[dict[str, Any], list[dict[str, int]]]] = [
     (ADD | {"kind": Kind.CHANGE_INSTRUMENT, "instrument": 3, "tick_mantissa": 1, "lot": 4},
      [{"kind": EventKind.INSTRUMENT_CHANGED, "price": 1, "quantity": 4, "left": 30,
        "instrument": 3}]),
+    (WORDS | {"kind": Kind.REGISTER, "topic": 3},
+     [{"kind": EventKind.REGISTERED, "order_id": 9, "price": 3, "quantity": 1, "left": 1,
+       "instrument": 0}]),
+    (WORDS | {"kind": Kind.NOTICE, "topic": 3, "parts": 2},
+     [{"kind": EventKind.NOTICED, "order_id": 9, "quantity": 1, "left": 2}]),
+    (WORDS | {"kind": Kind.NOTICE},
+     [{"kind": EventKind.REJECTED, "reason": Reason.BAD_VALUE, "field": Field.PARTS}]),
     (ADD | {"lot": -4},
      [{"kind": EventKind.REJECTED, "reason": Reason.DUPLICATE_SYMBOL, "field": Field.SYMBOL,
        "instrument": 55}]),
@@ -94,6 +104,7 @@ def test_every_field_of_every_event(machine: str) -> None:
     exchange = Exchange(machine, PLAIN, FINE)
     for sequence, (command, expected) in enumerate(STORY, 3):
         layout = INSTRUMENT if command["kind"] in INSTRUMENT_KINDS else COMMAND
+        layout = TEXT if command["kind"] in TEXT_KINDS else layout
         events = exchange.submit(record_of({"instrument": 2, **command}, layout))
         shown = [
             {

@@ -10,30 +10,32 @@ from flows import definitions, flow
 
 import matchcore as mc
 from matchcore.errors import UnknownRules
-from matchcore.machine import state
 from matchcore.machine.reference import Machine as Reference
-from matchcore.records.schema import ENGINE_KINDS, RULES_LATEST, EventKind, Kind, Reason
+from matchcore.records import rules
+from matchcore.records.schema import (
+    ENGINE_KINDS,
+    FOLLOWER_FIELDS,
+    RULES_LATEST,
+    EventKind,
+    Field,
+    Kind,
+    Reason,
+)
 
 MACHINES: list[Any] = [mc.Machine, Reference]
 on_both_machines = pytest.mark.parametrize("made", MACHINES, ids=["cython", "reference"])
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3))
 
 
-@pytest.fixture
-def two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that knows one version more, with the same rules."""
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
-
-
-def busy(made: Any) -> Any:
-    machine = made()
+def busy(made: Any, version: int = 1) -> Any:
+    machine = made(rules=version)
     machine.apply(definitions(*WORLD))
     machine.apply(flow(3, 500))
     return machine
 
 
 @on_both_machines
-def test_an_upgrade_is_a_command_with_one_event(made: Any, two_versions: None) -> None:
+def test_an_upgrade_is_a_command_with_one_event(made: Any) -> None:
     machine = busy(made)
     before = machine.state()
     (event,) = machine.upgrade(2)
@@ -45,7 +47,66 @@ def test_an_upgrade_is_a_command_with_one_event(made: Any, two_versions: None) -
     machine._check()
 
 
-def test_both_machines_agree_across_an_upgrade(two_versions: None) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_session_and_tail_are_carried_since_version_2(version: int) -> None:
+    """They change nothing there; before, a NEW or AMEND with one of them is refused."""
+    plain = flow(7, 600, again=0.1)
+    for name in FOLLOWER_FIELDS:
+        plain[name] = 0
+    carried, rng = plain.copy(), np.random.default_rng(1)
+    carried["session"] = rng.choice(np.array([0, 1, 2**32 - 1], "u4"), len(plain))
+    carried["client_order_tail"] = rng.choice(np.array([0, 1, 2**63, 2**64 - 1], "u8"), len(plain))
+    told = {}
+    for made in MACHINES:
+        for name, commands in (("plain", plain), ("carried", carried)):
+            machine = made(rules=version)
+            machine.apply(definitions(*WORLD))
+            told[made, name] = machine.apply(commands).tobytes(), machine.digest()
+    for name in ("plain", "carried"):
+        assert told[mc.Machine, name] == told[Reference, name]
+    assert (told[Reference, "plain"] == told[Reference, "carried"]) == (version > 1)
+
+
+@on_both_machines
+@pytest.mark.parametrize("kind", [Kind.NEW, Kind.AMEND])
+@pytest.mark.parametrize("field", sorted(FOLLOWER_FIELDS))
+@pytest.mark.parametrize("value", [1, 2**31])
+def test_version_1_refuses_what_version_2_carries(
+    made: Any, kind: Kind, field: str, value: int
+) -> None:
+    row = np.zeros(2, mc.COMMAND)
+    row["instrument"] = row["order_id"] = row["quantity"] = 1
+    row["side"] = row["order_type"] = row["time_in_force"] = 1
+    row["kind"], row[field][1] = [Kind.NEW, kind], value
+    row["order_id"][1] += kind == Kind.NEW
+    machine = made(rules=1)
+    machine.apply(definitions(*WORLD))
+    told = machine.apply(row)[-1]
+    assert (told["reason"], told["field"]) == (Reason.UNSUPPORTED, Field.RESERVED)
+    machine = made()
+    machine.apply(definitions(*WORLD))
+    assert machine.apply(row)[-1]["reason"] == Reason.NONE
+
+
+@on_both_machines
+def test_a_machine_begins_with_the_newest_or_the_one_it_is_given(made: Any) -> None:
+    assert made().rules == RULES_LATEST
+    machine = made(rules=1)
+    assert machine.rules == 1
+    machine.begin_under(2)
+    assert machine.rules == 2
+    machine.begin_under(1)
+    machine.apply(definitions(*WORLD))
+    with pytest.raises(ValueError, match="sequence 2"):
+        machine.begin_under(2)
+    for version in (0, RULES_LATEST + 1, 2**70):
+        with pytest.raises(UnknownRules):
+            made(rules=version)
+    with pytest.raises(mc.InvalidArgument, match="rules"):
+        made(rules="2")
+
+
+def test_both_machines_agree_across_an_upgrade() -> None:
     fast, slow = (busy(made) for made in MACHINES)
     assert fast.upgrade(2).tobytes() == slow.upgrade(2).tobytes()
     assert fast.state().to_bytes() == slow.state().to_bytes()
@@ -55,13 +116,13 @@ def test_both_machines_agree_across_an_upgrade(two_versions: None) -> None:
 
 
 @on_both_machines
-def test_a_state_carries_its_version(made: Any, two_versions: None) -> None:
+def test_a_state_carries_its_version(made: Any) -> None:
     machine = busy(made)
     first = machine.state().to_bytes()
     assert first.startswith(b"MCSTATE2")
     machine.upgrade(2)
     data = machine.state().to_bytes()
-    assert data.startswith(b"MCSTATE3") and len(data) == len(first) + 8
+    assert data.startswith(b"MCSTATE3") and len(data) == len(first) + 24
     again = made.from_state(mc.State.from_bytes(data))
     assert again.rules == 2 and again.state().to_bytes() == data
     assert made.from_state(mc.State.from_bytes(first)).rules == 1
@@ -82,7 +143,7 @@ def test_a_state_of_a_version_that_is_not_known_is_refused_by_name(
 ) -> None:
     machine = busy(Reference)
     with monkeypatch.context() as newer:
-        newer.setattr(state, "RULES_LATEST", 7)
+        newer.setattr(rules, "RULES_LATEST", 7)
         machine.upgrade(7)
         data = machine.state().to_bytes()
     with pytest.raises(UnknownRules, match=f"version 7 .* up to version {RULES_LATEST}"):
@@ -90,7 +151,7 @@ def test_a_state_of_a_version_that_is_not_known_is_refused_by_name(
 
 
 @pytest.mark.parametrize("rules", [0, 1])
-def test_version_1_has_one_form(rules: int, two_versions: None) -> None:
+def test_version_1_has_one_form(rules: int) -> None:
     machine = busy(Reference)
     machine.upgrade(2)
     data = bytearray(machine.state().to_bytes())

@@ -357,9 +357,11 @@ def test_a_change_of_the_rules_is_no_command_of_a_symbol(
 ) -> None:
     parts = flow(3, 400, instruments=1)
     parts["time"] = START + np.arange(400) * MINUTE
+    parts["session"] = parts["client_order_tail"] = 0  # which version 1 refuses
+    monkeypatch.setattr("matchcore.records.rules.RULES_LATEST", 1)
     plain = logged(tmp_path / "plain", parts[:200], parts[200:])
     upgraded = logged(tmp_path / "upgraded", parts[:200])
-    monkeypatch.setattr("matchcore.machine.state.RULES_LATEST", 2)
+    monkeypatch.setattr("matchcore.records.rules.RULES_LATEST", 2)
     with mc.Engine.open(upgraded, clock=lambda: START + 10**6 * MINUTE) as engine:
         assert engine.upgrade_rules() is not None
         engine.submit_batch(parts[200:])

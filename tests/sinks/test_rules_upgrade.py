@@ -14,7 +14,7 @@ from sink_kit import DAY, contents, expected, filled, followed, logged, sink_of
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.errors import UnknownRules
-from matchcore.machine import state
+from matchcore.records import rules
 from matchcore.records.commands import joined
 from matchcore.sinks.sql.reconcile import reconcile
 
@@ -24,8 +24,9 @@ AT = 303  # of the upgrade
 @pytest.fixture
 def upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A log of 302 commands, the upgrade, and 300 more."""
+    monkeypatch.setattr(rules, "RULES_LATEST", 1)
     exchange = filled(tmp_path / "e", 1, 300)
-    monkeypatch.setattr(state, "RULES_LATEST", 2)
+    monkeypatch.setattr(rules, "RULES_LATEST", 2)
     with mc.Engine.open(exchange) as engine:
         assert engine.upgrade_rules() is not None
         more = flow(2, 300)
@@ -37,7 +38,7 @@ def upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_database_has_all_across_it(upgraded: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{followed(upgraded, tmp_path / 'x.db')}"
     commands, _ = logged(upgraded)
-    machine = mc.Machine()
+    machine = mc.Machine(rules=1)
     parts = [machine.apply(commands[: AT - 1]), machine.upgrade(2), machine.apply(commands[AT:])]
     assert contents(upgraded, tmp_path / "x.db") == expected(commands, joined(parts))
     with closing(sink_of(upgraded, tmp_path / "x.db")) as sink:
@@ -101,7 +102,7 @@ def test_an_unknown_version_is_refused(
     upgraded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = followed(upgraded, tmp_path / "x.db")
-    monkeypatch.setattr(state, "RULES_LATEST", 1)
+    monkeypatch.setattr(rules, "RULES_LATEST", 1)
     asks: list[Callable[[], object]] = [
         lambda: reconcile(upgraded, f"sqlite:///{database}"),
         lambda: followed(upgraded, tmp_path / "y.db"),

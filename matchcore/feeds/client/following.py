@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import FeedError
 from ...records.instruments import Directory
+from ...serving.tasks import end
 from ..books import Books
 from ..lines.address import Address
 from ..stream import SESSION_CHARACTERS, Changes
-from ..tasks import end
 from .arbiter import Arbiter, LineHealth
 from .itch import SOUP, Access, SoupLine, Translation
 from .line import Line

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import FeedError
+from ...serving.soup import LOGIN, packet
 from ..itch._frames import BLOCK, blocks_of, rows_of
 from ..itch._messages import Decoder
-from ..itch.soup import LOGIN, packet
 from ..lines.address import Address
 from ..stream import Changes
 from .line import CONNECT_SECONDS, Hub, Line

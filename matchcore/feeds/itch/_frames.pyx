@@ -6,7 +6,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from ...machine.core.records cimport u8, u16, u64
-from ._words cimport put16, put64
+from ...serving._words cimport put16, put64
 
 import numpy as np
 
@@ -14,7 +14,7 @@ cdef enum:
     MOLD_HEAD = 20      # bytes
     SESSION = 10
     COUNT_MAX = 0xfffe  # of the messages of a datagram; one more means the end of the session
-    ROW = 66            # bytes of the longest block
+    ROW = 80            # bytes of the longest block, and one to spare
 
 #: A block, with zeros behind it: so blocks are records that have a number each.
 BLOCK = np.dtype((np.void, ROW))
@@ -112,7 +112,7 @@ def datagrams(bytes session not None, u64 first, bytes blocks not None, size_t s
 
 
 def rows_of(bytes blocks not None):
-    """Blocks as a `BLOCK` array.  ValueError for a part of a block, or one of over 66 bytes."""
+    """Blocks as a `BLOCK` array.  ValueError for a part of a block, or one of over 80 bytes."""
     cdef size_t count = blocks_in(blocks), one
     cdef const u8* at = <const u8*>PyBytes_AS_STRING(blocks)
     cdef Py_buffer target

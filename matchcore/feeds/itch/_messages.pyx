@@ -12,11 +12,12 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
-                                      C_LARGE, C_REDUCED, SELL, i64, mc_change, mc_likely, u8,
+                                      C_LARGE, C_NOTICE, C_REDUCED, SELL, i64, mc_change,
+                                      mc_likely, u8,
                                       u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
-from ._words cimport put16, put32, put64, word_of
+from ...serving._words cimport put16, put32, put64, word_of
 
 from os import urandom
 
@@ -30,7 +31,8 @@ from .directory import defined, definition, price_scale
 cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
     AHEAD = 8               # changes: so far before its turn a slot is fetched
-    BLOCK_MAX = 42          # of a change that defines nothing, with its length
+    BLOCK_MAX = 42          # of a change that defines and notices nothing, with its length
+    TEXT_BYTES = 56
 
 #: A resting order as the messages name it: by the sequence of the command that added it.
 REFERENCE = np.dtype([("order_id", "<u8"), ("reference", "<u8"), ("instrument", "<u4"),
@@ -140,6 +142,18 @@ cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
         return at + 1
     at = put_head(at, 15, b's', change.instrument, 0, change.time)
     return put32(at, change.instrument)
+
+
+cdef bytes notice(const mc_change* change):
+    """A part of a notice, with its length."""
+    cdef u8 told[2 + HEAD + 10 + TEXT_BYTES]
+    cdef u8* at = put_head(told, HEAD + 10 + TEXT_BYTES, b'n', change.instrument, 0, change.time)
+    at = put32(at, change.instrument)
+    at = put32(at, change.level_orders)
+    at[0] = change.side
+    at[1] = <u8>change.flags
+    memcpy(at + 2, &change.order_id, TEXT_BYTES)
+    return (<const char*>told)[:sizeof(told)]
 
 
 cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, const Listed* listed,
@@ -277,6 +291,10 @@ cdef class Encoder:
                 parts.append(len(told).to_bytes(2, "big") + told)
                 change += 1
                 continue
+            if change.kind == C_NOTICE:
+                parts.append(notice(change))
+                change += 1
+                continue
             first = change
             parts.append(self.some(&change, end, known))
             if change == first:
@@ -317,6 +335,7 @@ cdef u16 length_of(u8 letter) noexcept nogil:
     if letter == b'x' or letter == b'd': return 31
     if letter == b's': return 15
     if letter == b'r': return 64
+    if letter == b'n': return HEAD + 10 + TEXT_BYTES
     return 0
 
 
@@ -370,6 +389,14 @@ cdef bint get_wide(const u8* message, mc_change* change) noexcept nogil:
     return True
 
 
+cdef void get_notice(const u8* message, mc_change* change) noexcept nogil:
+    change.kind = C_NOTICE
+    change.instrument = <u32>word_of(message + HEAD, 4)
+    change.level_orders = <u32>word_of(message + HEAD + 4, 4)
+    change.side, change.flags = message[HEAD + 8], message[HEAD + 9]
+    memcpy(&change.order_id, message + HEAD + 10, TEXT_BYTES)
+
+
 cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* change, size_t* done,
                       i64 day, const Listed* listed, size_t count) noexcept nogil:
     """Changes of blocks from `at` on; moves `at` and `done` past those that it has read."""
@@ -395,6 +422,9 @@ cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* chan
                     if letter == b's':
                         change[done[0]].instrument = <u32>word_of(message + HEAD, 4)
                     good = letter == b's' or message[HEAD] == b'M'
+                elif letter == b'n':
+                    get_notice(message, change + done[0])
+                    good = True
                 elif letter >= b'a':
                     good = get_wide(message, change + done[0])
                 else:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...serving.soup import Session, packet
 from ._frames import packets
 from ._messages import Encoder
 from .directory import definition
+from .entering import Entry, SoupFace
 from .logins import Logins
-from .soup import Session, SoupFace, SoupServer, packet
 
 SNAPSHOT_SECONDS = 1.0  # for which one is good enough for the next who asks
 SEND_BYTES = 1 << 17
@@ -41,10 +42,10 @@ class Glimpse(SoupFace):
     async def start(self, session: bytes, encoder: Encoder, moment: Callable[[], Moment]) -> None:
         """``moment()``: the present one.  `FeedError` as `SoupFeed.start`."""
         self._encoder, self._moment = encoder, moment
-        self._server = SoupServer(
+        self._entry = Entry(
             self._host, self._port, self._logins(), session, lambda _: 1, self._serve
         )
-        await self._server.start()
+        await self._entry.server.start()
 
     def publish(self, first: int, blocks: bytes) -> None:
         """The books have them."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 
 from ...errors import FeedError, InvalidArgument
+from ...serving.secrets import new_salt, password_hash
 
 USER_BYTES, PASSWORD_BYTES = 6, 10  # what the login packet has room for
 USERS_MAX = 10_000
@@ -18,11 +17,6 @@ FILE_BYTES_MAX = 4 << 20
 _USER = re.compile(f"[0-9A-Za-z]{{1,{USER_BYTES}}}")
 _PASSWORD = re.compile(f"[!-~]{{1,{PASSWORD_BYTES}}}")
 _HASHED = re.compile("[0-9a-f]{32}:[0-9a-f]{64}")
-_COST = {"n": 2**14, "r": 8, "p": 1}  # some 50 ms and 16 MiB
-
-
-def _hashed(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, dklen=32, **_COST)
 
 
 class Logins:
@@ -37,7 +31,7 @@ class Logins:
         """True for the right password.  Takes as long for a name that is not known."""
         salt, _, known = self._known.get(user, f"{'00' * 16}:{'00' * 32}").partition(":")
         right = hmac.compare_digest(
-            _hashed(password[:PASSWORD_BYTES], bytes.fromhex(salt)), bytes.fromhex(known)
+            password_hash(password[:PASSWORD_BYTES], bytes.fromhex(salt)), bytes.fromhex(known)
         )
         return right and user in self._known
 
@@ -54,8 +48,8 @@ def add_login(path: Path, user: str, password: str) -> None:
             f"password: 1 to {PASSWORD_BYTES} printable ASCII characters without spaces"
         )
     known = _read(path) if path.exists() else {}
-    salt = secrets.token_bytes(16)
-    known[user] = f"{salt.hex()}:{_hashed(password, salt).hex()}"
+    salt = new_salt()
+    known[user] = f"{salt.hex()}:{password_hash(password, salt).hex()}"
     if len(known) > USERS_MAX:
         raise InvalidArgument(f"{path}: {USERS_MAX} users, and no more")
     fresh = path.with_name(path.name + ".new")

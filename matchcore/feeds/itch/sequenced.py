@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from ...errors import MatchcoreError
+from ...serving.soup import Session
 from ._frames import packets
+from .entering import Entry, SoupFace
 from .logins import Logins
-from .soup import Session, SoupFace, SoupServer
 from .tape import Tape
 
 REPLAY_BYTES = 1 << 17  # sent at once
@@ -36,10 +37,10 @@ class SoupFeed(SoupFace):
         `FeedError` if the system refuses the port, or for a wrong file of logins.
         """
         self._tape, self._older = tape, older
-        self._server = SoupServer(
+        self._entry = Entry(
             self._host, self._port, self._logins(), session, self._opened, self._serve
         )
-        await self._server.start()
+        await self._entry.server.start()
 
     def publish(self, first: int, blocks: bytes) -> None:
         """One who has not read what he got before gets the rest from the tape, at his own pace."""

@@ -8,10 +8,10 @@ import ssl
 from contextlib import suppress
 
 from ...errors import FeedError, LogError
-from ..addresses import Addresses
+from ...serving.addresses import Addresses
+from ...serving.tasks import end
 from ..serving import Feed
 from ..stream import Changes
-from ..tasks import end
 from .address import Address
 from .connection import Connection
 from .reader import Reader, Replays

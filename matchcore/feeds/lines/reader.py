@@ -118,7 +118,7 @@ class Reader:
         number, epoch = self._history.last, self._history.epoch
         # Everything is copied before others have their turn.
         instruments, rows = [*self._feed.stream.instruments], self._feed.books.snapshot()
-        said = to_bytes(self._feed.statistics) if statistics else b""
+        said = to_bytes(self._feed.statistics, self._feed.notices) if statistics else b""
         for data in snapshot_frames(number, epoch, instruments, rows, said):
             self.connection.write(data)
             await self.connection.drained()

@@ -5,6 +5,7 @@ Each connection answers one GET.  What is answered comes from the memory of the 
 
 from __future__ import annotations
 
+import base64
 import json
 import mimetypes
 from collections.abc import Callable
@@ -41,8 +42,10 @@ class HttpRefused(Exception):
         self.status, self.code = status, code
 
 
-def answer(status: int, kind: str, body: bytes) -> WSUpgradeResponseWithListener:
+def answer(status: int, kind: str, body: bytes, **more: str) -> WSUpgradeResponseWithListener:
+    """``more``: headers, with _ for -."""
     headers = {**HEADERS, "Content-Type": kind}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status < 400:
@@ -58,10 +61,19 @@ def refusal(status: int, code: str, message: str) -> WSUpgradeResponseWithListen
 
 
 class Pages:
-    """Answers requests for what ``feed`` knows, and for the files of the directory ``page``."""
+    """Answers requests for what ``feed`` knows, and for the files of the directory ``page``.
 
-    def __init__(self, feed: Feed, limits: Limits, page: Path | None) -> None:
-        self._feed, self._limits = feed, limits
+    ``sign``: makes the signature of an answer's bytes; None: answers are not signed.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        limits: Limits,
+        page: Path | None,
+        sign: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self._feed, self._limits, self._sign = feed, limits, sign
         self._files = files_of(page) if page else {}
         self._openapi = json.dumps(document(limits)).encode()
 
@@ -77,13 +89,19 @@ class Pages:
             if path == "/openapi.json":
                 return answer(200, JSON_TYPE, self._openapi)
             if path.startswith("/api/"):
-                return answer(200, JSON_TYPE, self._api(path, query, rights))
+                return self._signed(self._api(path, query, rights))
             kind, body = self._files[path]
             return answer(200, kind, body)
         except KeyError:
             return refusal(404, "not_found", f"nothing is at {path[:80]}")
         except HttpRefused as refused:
             return refusal(refused.status, refused.code, str(refused))
+
+    def _signed(self, body: bytes) -> WSUpgradeResponseWithListener:
+        if self._sign is None:
+            return answer(200, JSON_TYPE, body)
+        signature = base64.b64encode(self._sign(body)).decode()
+        return answer(200, JSON_TYPE, body, SM2_Signature=signature)
 
     def _health(self, subscribers: int) -> bytes:
         stream = self._feed.stream

@@ -31,7 +31,7 @@ from .limits import Limits
 from .requests import Refused, Request
 from .subscriber import HIGH_WATER, LOG, Due, Subscriber
 from .tokens import EVERYTHING, Rights, Tokens, digest_of
-from .topics import Key, TooLarge, Topic, topic_of
+from .topics import NOTICES, Key, TooLarge, Topic, topic_of
 from .windows import NOTHING, Window, windows_of
 
 VERSION = 1
@@ -53,6 +53,7 @@ class WebOutlet:
     - ``tls``: a server's context; None: not encrypted.
     - ``origins``: of pages that browsers may connect from, beside the server's own; "*": any.
     - ``page``: the directory of static files; None: none.
+    - ``sign``: makes the signature of an answer over HTTP; None: they are not signed.
     - ``started``: called with the address once it is served.
     """
 
@@ -66,12 +67,13 @@ class WebOutlet:
         origins: Iterable[str] = (),
         limits: Limits | None = None,
         page: Path | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
         started: Callable[[str], None] | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         self.limits = limits or Limits()
         self._tokens, self._origins = tokens, frozenset(origins)
-        self._page, self._started = page, started
+        self._page, self._sign, self._started = page, sign, started
         self._subscribers: set[Subscriber] = set()
         self._addresses: Counter[str] = Counter()
         self._groups = Groups()
@@ -85,7 +87,7 @@ class WebOutlet:
 
     async def start(self, feed: Feed) -> None:
         self._feed, self._loop = feed, asyncio.get_running_loop()
-        self._pages = Pages(feed, self.limits, self._page)
+        self._pages = Pages(feed, self.limits, self._page, self._sign)
         self._server = await ws_create_server(
             self._request, self._host, self._port, ssl=self._tls, backlog=BACKLOG,
             logger_name=_QUIET, max_frame_size=self.limits.message_bytes, use_aiofastnet=False,
@@ -181,6 +183,8 @@ class WebOutlet:
         for number, window in windows.items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window
+        for topic in self._topics.get(0, {}).values():
+            yield topic, NOTHING
 
     def _write(self) -> None:
         most = self.limits.buffer_bytes
@@ -245,6 +249,8 @@ class WebOutlet:
         subscriber.wanted = wanted
         if not request.symbols:
             for channel in request.channels:
+                if channel == NOTICES:
+                    continue
                 depth = request.depth if channel == "book.l2" else 0
                 subscriber.all[channel] = Key(channel, 0, depth, request.binary)
         subscriber.due.extend(Due(key, request.after, request.id) for key in keys)
@@ -253,8 +259,13 @@ class WebOutlet:
     def _keys(self, subscriber: Subscriber, request: Request) -> list[Key]:
         rights = subscriber.rights or EVERYTHING
         keys = []
+        if NOTICES in request.channels:
+            if not rights.allow(NOTICES, None):
+                raise Refused("forbidden", f"no right to {NOTICES}")
+            keys.append(Key(NOTICES, 0))
+        channels = [channel for channel in request.channels if channel != NOTICES]
         for number, symbol in self._numbers(request.symbols):
-            for channel in request.channels:
+            for channel in channels:
                 if rights.allow(channel, symbol):
                     depth = request.depth if channel == "book.l2" else 0
                     keys.append(Key(channel, number, depth, request.binary))
@@ -278,6 +289,7 @@ class WebOutlet:
         if request.symbols:
             numbers = [number for number, _ in self._numbers(request.symbols)]
             places = {(channel, number) for channel in request.channels for number in numbers}
+            places |= {(channel, 0) for channel in request.channels if channel == NOTICES}
             places &= subscriber.wanted.keys()
         else:
             places = {place for place in subscriber.wanted if place[0] in request.channels}
@@ -285,7 +297,7 @@ class WebOutlet:
                 subscriber.all.pop(channel, None)
         self._leave(subscriber, places)
         for channel, number in sorted(places):
-            symbol = self._feed.stream.instruments[number].symbol
+            symbol = self._feed.stream.instruments[number].symbol if number else None
             subscriber.say("unsubscribed", channel=channel, symbol=symbol, id=request.id)
 
     def _leave(self, subscriber: Subscriber, places: set[tuple[str, int]]) -> None:

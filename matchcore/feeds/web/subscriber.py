@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from ...serving.rates import Bucket
 from . import frames, texts
 from .requests import Id, Refused, Request, parse
 from .tokens import Rights, digest_of
@@ -51,7 +52,8 @@ class Subscriber(WSListener):
         self.heard = False
         self.since = time.monotonic()
         self._tried = 0
-        self._credit, self._counted = float(outlet.limits.messages_burst), self.since
+        limits = outlet.limits
+        self._rate = Bucket(limits.messages_per_second, limits.messages_burst, self.since)
         self._partial = b""
 
     # -- from picows
@@ -92,7 +94,7 @@ class Subscriber(WSListener):
             self.close(WSCloseCode.OK, "")
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._partial += frame.get_payload_as_bytes()
-            if not self._affords():
+            if not self._rate.take(1, time.monotonic()):
                 self.drop(WSCloseCode.POLICY_VIOLATION, "rate", "too many messages")
             elif len(self._partial) > self.outlet.limits.message_bytes:
                 self.drop(WSCloseCode.MESSAGE_TOO_BIG, "too_large", "the message is too large")
@@ -101,13 +103,6 @@ class Subscriber(WSListener):
                 self._receive(text)
 
     # -- requests
-
-    def _affords(self) -> bool:
-        """Whether it keeps to the rate: a bucket of credits that fills with time."""
-        limits, now = self.outlet.limits, time.monotonic()
-        filled = self._credit + (now - self._counted) * limits.messages_per_second
-        self._credit, self._counted = min(filled, float(limits.messages_burst)) - 1, now
-        return self._credit >= 0
 
     def _receive(self, text: bytes) -> None:
         self.heard = True

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ...records.instruments import Instrument
+from ...records.instruments import Directory, Instrument
 from ...records.schema import Side
+from ..notices import Told
 from ..statistics import WORD, Symbol
 
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
@@ -117,6 +118,16 @@ def status(symbol: Symbol) -> str:
         f'{said},"volume":{whole(volume)},"turnover":{turnover},"vwap":{vwap},'
         f'"trades":{count},"day":{symbol.days_ended}'
     )
+
+
+def notices(found: Iterable[Told], instruments: Directory) -> str:
+    """The fields of notices."""
+    said = [
+        {"number": one.number, "time": str(one.time), "text": one.text,
+         "symbol": instruments[one.instrument].symbol if one.instrument else None}
+        for one in found
+    ]  # fmt: skip
+    return f'"notices":{json.dumps(said, separators=(",", ":"))}'
 
 
 def average(turnover: int, volume: int, unit: tuple[int, int]) -> str:

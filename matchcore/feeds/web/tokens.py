@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +16,8 @@ from typing import Any
 
 from ...errors import FeedError
 from ...records.times import parse
+from ...serving.secrets import new_token, token_hash
 
-TOKEN_BYTES = 32
 ALL = "*"
 
 
@@ -32,9 +30,10 @@ class Rights:
     symbols: frozenset[str] | None = None
     expires: int | None = None
 
-    def allow(self, channel: str, symbol: str) -> bool:
+    def allow(self, channel: str, symbol: str | None) -> bool:
+        """``symbol``: None for a channel that is of no symbol."""
         return (self.channels is None or channel in self.channels) and (
-            self.symbols is None or symbol in self.symbols
+            self.symbols is None or symbol is None or symbol in self.symbols
         )
 
     @property
@@ -80,8 +79,8 @@ class Tokens:
 
 
 def digest_of(token: str) -> str:
-    """Tokens are long and random, so a plain hash cannot be reversed."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    """As the file has it."""
+    return token_hash(token).hex()
 
 
 def read(path: Path) -> dict[str, Rights]:
@@ -128,7 +127,7 @@ def add_token(
     if path.exists():
         read(path)
         entries = json.loads(path.read_text())["tokens"]
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = new_token()
     entry = {"name": name, "sha256": digest_of(token), "channels": [*channels] or [ALL],
              "symbols": [*symbols] or [ALL], "expires": expires}  # fmt: skip
     _rights(entry)

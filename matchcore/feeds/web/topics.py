@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...records.schema import ChangeKind, Side
+from ..notices import Told as Notice
 from ..serving import Feed
 from ..statistics import MINUTES, Symbol, bars_of, trades_of
 from . import _texts, frames, texts
@@ -63,7 +64,8 @@ class Topic(ABC):
     def define(self) -> None:
         """The instrument is as it is now, and all begins."""
         instrument = self._feed.stream.instruments[self.key.instrument]
-        self.tick, self.symbol = instrument.tick_parts, instrument.symbol
+        self.tick = instrument.tick_parts
+        self.symbol: str | None = instrument.symbol
         self._scale = self.tick[0], -self.tick[1]  # mantissa and decimals
         name = f'"channel":"{self.key.channel}","symbol":{json.dumps(instrument.symbol)},'
         self._begin = {
@@ -289,6 +291,30 @@ class Status(Topic):
         return frames.status(symbol) if self.key.binary else texts.status(symbol).encode()
 
 
+class Board(Topic):
+    """Notices of the exchange.  There is one for all instruments, under number 0."""
+
+    def define(self) -> None:
+        self.symbol = None
+        self._begin = {
+            kind: f'{{"type":"{word}","channel":"{NOTICES}",'.encode()
+            for kind, word in ((frames.SNAPSHOT, "snapshot"), (frames.UPDATE, "update"))
+        }
+
+    def told(self, window: Window) -> Told | None:
+        last = self._feed.notices.last
+        if not last or last[-1].number <= self.last:
+            return None
+        return last[-1].number, self._fields(one for one in last if one.number > self.last)
+
+    def whole(self) -> Fields:
+        return self._fields(self._feed.notices.last)
+
+    def _fields(self, found: Iterable[Notice]) -> Fields:
+        return texts.notices(found, self._feed.stream.instruments).encode()
+
+
+NOTICES = "notices"
 CHANNELS: dict[str, type[Topic]] = {
     "book.l1": Best,
     "book.l2": AllLevels,
@@ -297,6 +323,7 @@ CHANNELS: dict[str, type[Topic]] = {
     "bars.1m": Bars,
     "bars.1d": Bars,
     "status": Status,
+    NOTICES: Board,
 }
 
 

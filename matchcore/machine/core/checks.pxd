@@ -1,10 +1,10 @@
 # What forbids a new order, in the order of the rule book.  Nothing here changes anything.
-from ..._book cimport Book
+from ..._book cimport Book, Core
 from .ladder cimport Ladder
 from .records cimport *
 from .resting cimport overflows
 
-cdef inline Field unsupported(const mc_command* command) noexcept nogil:
+cdef inline Field unsupported(const Core* core, const mc_command* command) noexcept nogil:
     """The first field for later use that is not zero, or F_NONE."""
     if command.stop_price:
         return F_STOP_PRICE
@@ -14,25 +14,27 @@ cdef inline Field unsupported(const mc_command* command) noexcept nogil:
         return F_EXPIRY
     if command.self_trade:
         return F_SELF_TRADE
-    if command.reserved or command.reserved_wide or command.reserved_long:
+    if command.reserved or (command.session | command.client_order_tail) & core.unused:
         return F_RESERVED
     return F_NONE
 
-cdef inline bint is_plain(const mc_command* command) noexcept nogil:
+cdef inline bint is_plain(const Core* core, const mc_command* command) noexcept nogil:
     """True for a NEW limit order of known side and time in force, all else zero: almost all are.
 
     Kind, side, order type and time in force lie side by side, as do the small fields after
     them, so each group is one comparison.
     """
     return ((mc_word32(&command.kind) - <u32>PLAIN_BASE) & <u32>PLAIN_MASK
-            | mc_word64(&command.self_trade) | <u64>command.stop_price
-            | <u64>command.display_quantity | <u64>command.expiry | command.reserved_long) == 0
+            | mc_word32(&command.self_trade) | <u64>command.stop_price
+            | <u64>command.display_quantity | <u64>command.expiry
+            | (command.session | command.client_order_tail) & core.unused) == 0
 
 cdef inline bint is_resting(const mc_command* command) noexcept nogil:
     """True for an order whose rest stays in the book."""
     return has(RESTING_TYPES, command.order_type) and has(RESTING_TIFS, command.time_in_force)
 
-cdef inline Reason wrong_fields(const mc_command* command, Field* field) noexcept nogil:
+cdef inline Reason wrong_fields(const Core* core, const mc_command* command,
+                                Field* field) noexcept nogil:
     """What forbids a NEW whatever the book, in the order of the rule book, or R_NONE."""
     if not in_set(EVERY_SIDE, command.side):
         field[0] = F_SIDE
@@ -46,7 +48,7 @@ cdef inline Reason wrong_fields(const mc_command* command, Field* field) noexcep
     if command.flags != 0 and not (command.flags == POST_ONLY and is_resting(command)):
         field[0] = F_FLAGS
         return R_BAD_FLAGS
-    field[0] = unsupported(command)
+    field[0] = unsupported(core, command)
     if field[0] != F_NONE:
         return R_UNSUPPORTED
     if has(UNPRICED_TYPES, command.order_type) and command.price != 0:

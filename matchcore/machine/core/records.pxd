@@ -27,8 +27,8 @@ cdef extern from "matchcore.h" nogil:
         u8 self_trade
         u8 reserved
         u16 flags
-        u32 reserved_wide
-        u64 reserved_long
+        u32 session
+        u64 client_order_tail
 
     ctypedef struct mc_event:
         u64 sequence
@@ -65,6 +65,38 @@ cdef extern from "matchcore.h" nogil:
         u16 flags
         u32 reserved
 
+    ctypedef struct mc_report:
+        u64 number
+        u64 sequence
+        i64 time
+        u64 order_id
+        u64 client_order_id
+        u64 client_order_tail
+        u64 original_id
+        u64 original_tail
+        u64 account
+        i64 price
+        i64 quantity
+        i64 filled
+        i64 left
+        i64 last_price
+        i64 last_quantity
+        u64 trade_id
+        u64 turnover
+        i64 turnover_high
+        u32 instrument
+        u32 session
+        u32 part
+        u32 day
+        u8 kind
+        u8 status
+        u8 side
+        u8 order_type
+        u8 time_in_force
+        u8 reason
+        u8 field
+        u8 flags
+
     ctypedef struct mc_order:
         u64 order_id
         u64 client_order_id
@@ -97,6 +129,9 @@ cdef extern from "matchcore.h" nogil:
 
 # generated: codes from records/schema.py
 cdef enum:
+    RULES_LATEST = 2
+
+cdef enum:
     NEW = 1
     CANCEL = 2
     AMEND = 3
@@ -105,6 +140,8 @@ cdef enum:
     END_DAY = 6
     ADD_INSTRUMENT = 7
     CHANGE_INSTRUMENT = 8
+    REGISTER = 9
+    NOTICE = 10
     UPGRADE_RULES = 31
 
 cdef enum:
@@ -138,6 +175,8 @@ cdef enum:
     INSTRUMENT_CHANGED = 9
     REPEATED = 10
     RULES_CHANGED = 11
+    REGISTERED = 12
+    NOTICED = 13
 
 cdef enum Reason:
     R_NONE = 0
@@ -165,6 +204,8 @@ cdef enum Reason:
     R_BAD_LIMIT = 22
     R_BOOK_NOT_EMPTY = 23
     R_TOO_MANY_INSTRUMENTS = 24
+    R_BAD_VALUE = 25
+    R_TOO_MANY_ENTRIES = 26
     R_REQUESTED = 32
     R_IMMEDIATE_OR_CANCEL = 33
     R_FILL_OR_KILL = 34
@@ -195,6 +236,11 @@ cdef enum Field:
     F_LOT = 18
     F_MAX_QUANTITY = 19
     F_MAX_ORDERS = 20
+    F_KEY = 21
+    F_TOPIC = 22
+    F_PART = 23
+    F_PARTS = 24
+    F_DATA = 25
 
 cdef enum ChangeKind:
     C_ADDED = 1
@@ -203,22 +249,61 @@ cdef enum ChangeKind:
     C_DELETED = 4
     C_DEFINED = 5
     C_DAY_ENDED = 6
+    C_NOTICE = 7
 
 cdef enum ChangeFlag:
     C_REPLACING = 1
     C_LARGE = 2
 
+cdef enum ReportKind:
+    REPORT_NEW = 1
+    REPORT_TRADE = 2
+    REPORT_CANCELLED = 3
+    REPORT_REPLACED = 4
+    REPORT_REJECTED = 5
+    REPORT_CANCEL_REJECTED = 6
+    REPORT_REPLACE_REJECTED = 7
+    REPORT_MASS_CANCELLED = 8
+    REPORT_MASS_CANCEL_REJECTED = 9
+    REPORT_REPEATED = 10
+
+cdef enum OrderStatus:
+    STATUS_NONE = 0
+    STATUS_NEW = 1
+    STATUS_PARTLY_FILLED = 2
+    STATUS_FILLED = 3
+    STATUS_CANCELLED = 4
+    STATUS_REJECTED = 5
+    STATUS_EXPIRED = 6
+
+cdef enum ReportFlag:
+    REPORT_MAKER = 1
+    REPORT_POST_ONLY = 2
+    REPORT_UNSOLICITED = 4
+    REPORT_COPY = 8
+
+cdef enum Topic:
+    T_USER = 1
+    T_SECRET = 2
+    T_GRANT = 3
+    T_GATEWAY = 4
+    T_DAY = 5
+
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
     REPEATABLE_KINDS = 0x3e
+    NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
+    ASIDE_KINDS = 0x780
+    KINDS_OF_2 = 0x600
     RESTING_TYPES = 0x2
     UNPRICED_TYPES = 0x4
     RESTING_TIFS = 0x6
     DAY_TIFS = 0x4
     ORDER_EVENTS = 0x3e
+    OPEN_STATUSES = 0x6
     EVERY_SIDE = 0x6
     EVERY_ORDERTYPE = 0x6
     EVERY_TIMEINFORCE = 0x1e

@@ -14,19 +14,16 @@ from numpy.typing import NDArray
 from ...errors import SnapshotDamaged, UnknownInstrument
 from ...records.arguments import INT64_MAX, depth_limit, integer, shown, side_code
 from ...records.changes import CHANGE, change_bytes
-from ...records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER
+from ...records.commands import COMMAND, LEVEL, ORDER
 from ...records.events import EVENT, event_bytes
-from ...records.instruments import (
-    INSTRUMENTS_MAX,
-    ORDERS_MAX,
-    TICK_EXPONENT_MAX,
-    Directory,
-    Instrument,
-    read_instrument,
-)
+from ...records.instruments import Directory
+from ...records.register import Register
+from ...records.rules import checked_rules, first_rules
 from ...records.schema import (
+    ASIDE_KINDS,
     DAY_TIFS,
-    INSTRUMENT_KINDS,
+    FOLLOWER_FIELDS,
+    KINDS_OF_2,
     LATER_FIELDS,
     REPEATABLE_KINDS,
     RESTING_TIFS,
@@ -43,7 +40,8 @@ from ...records.schema import (
     Side,
     TimeInForce,
 )
-from ..state import State, checked_rules, reserved
+from ..state import State, reserved
+from .aside import Aside, Refused, require
 from .book import Book, Order, as_row, other
 from .dedup import Window
 
@@ -51,29 +49,16 @@ SIDES, ORDER_TYPES, TIMES_IN_FORCE = frozenset(Side), frozenset(OrderType), froz
 Row = dict[str, int]  # one COMMAND as field name -> Python int
 
 
-class Refused(Exception):
-    """A command breaks a rule; raised before anything has changed."""
-
-    def __init__(self, reason: Reason, field: Field) -> None:
-        self.reason = reason
-        self.field = field
-
-
-def require(condition: bool, reason: Reason, field: Field) -> None:
-    if not condition:
-        raise Refused(reason, field)
-
-
-class Machine:
+class Machine(Aside):
     """All instruments: commands in, events out; the interface of the compiled one."""
 
-    matching = True  # see `OrderBook`
-
-    def __init__(self, reserve: int = 0) -> None:
+    def __init__(self, reserve: int = 0, rules: int | None = None) -> None:
         reserved(reserve)  # speed is not its business
         self.sequence, self.next_order_id, self.next_trade_id = 0, 1, 1
-        self.rules = 1
+        self.rules = first_rules(rules)
         self.instruments = Directory()
+        self._register = Register()
+        self.register = self._register.view
         self._books: list[Book] = []
         self._window = Window()
         self._events: list[bytes] = []
@@ -124,6 +109,14 @@ class Machine:
             raise ValueError(f"record: {COMMAND.itemsize} bytes, not {len(record)}")
         return self.apply(np.frombuffer(record, COMMAND)).tobytes()
 
+    def begin_under(self, version: int) -> None:
+        """Takes a version of the rules for the first command; ValueError behind it."""
+        if self.sequence:
+            raise ValueError(
+                f"the rules of a machine at sequence {self.sequence} change with upgrade"
+            )
+        self.rules = first_rules(version)
+
     def upgrade(self, version: int) -> NDArray[np.void]:
         """Applies the command UPGRADE_RULES; returns its one event, an `EVENT` array.
 
@@ -136,6 +129,8 @@ class Machine:
         return np.frombuffer(bytearray().join(self._events), EVENT)
 
     def _apply(self, row: Row, record: np.void) -> None:
+        known = self.rules > 1 or row["kind"] not in KINDS_OF_2
+        require(known, Reason.UNKNOWN_KIND, Field.KIND)
         match row["kind"]:
             case Kind.NEW:
                 self._new(row)
@@ -152,6 +147,10 @@ class Machine:
                 self._sweep(row, EventKind.DAY_ENDED, Reason.END_OF_DAY)
             case Kind.ADD_INSTRUMENT | Kind.CHANGE_INSTRUMENT:
                 self._define(row["kind"], record)
+            case Kind.REGISTER:
+                self._enter(record)
+            case Kind.NOTICE:
+                self._note(record)
             case _:
                 raise Refused(Reason.UNKNOWN_KIND, Field.KIND)
 
@@ -198,7 +197,7 @@ class Machine:
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
-        if row["kind"] not in INSTRUMENT_KINDS:
+        if row["kind"] not in ASIDE_KINDS or refusal.reason == Reason.UNKNOWN_KIND:
             echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
             more |= {name: row[name] for name in echoed}
         self._say(EventKind.REJECTED, row["instrument"], **more)
@@ -356,7 +355,8 @@ class Machine:
         return order
 
     def _check_later_fields(self, row: Row) -> None:
-        for name, field in LATER_FIELDS.items():
+        fields = LATER_FIELDS | FOLLOWER_FIELDS if self.rules == 1 else LATER_FIELDS
+        for name, field in fields.items():
             require(row[name] == 0, Reason.UNSUPPORTED, field)
 
     def _check_quantity(self, row: Row) -> None:
@@ -364,49 +364,6 @@ class Machine:
         require(quantity > 0, Reason.QUANTITY_NOT_POSITIVE, Field.QUANTITY)
         require(quantity <= limits.max_quantity, Reason.QUANTITY_TOO_LARGE, Field.QUANTITY)
         require(quantity % limits.lot == 0, Reason.OFF_LOT, Field.QUANTITY)
-
-    # ------------------------------------------------------------------ instruments
-
-    def _define(self, kind: int, record: np.void) -> None:
-        row = np.frombuffer(record.tobytes(), INSTRUMENT)[0]
-        number, adding = int(row["instrument"]), kind == Kind.ADD_INSTRUMENT
-        known = adding or 1 <= number <= len(self._books)
-        require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
-        symbol = bytes(row["symbol"])
-        fine = bool(symbol) and all(0x21 <= byte <= 0x7E for byte in symbol)
-        require(fine, Reason.BAD_SYMBOL, Field.SYMBOL)
-        text = symbol.decode("ascii")
-        if adding:
-            require(text not in self.instruments, Reason.DUPLICATE_SYMBOL, Field.SYMBOL)
-        else:
-            require(text == self.instruments[number].symbol, Reason.BAD_SYMBOL, Field.SYMBOL)
-        tick = row["tick_mantissa"] > 0 and -TICK_EXPONENT_MAX <= row["tick_exponent"] <= 0
-        require(bool(tick), Reason.BAD_TICK, Field.TICK)
-        require(bool(row["lot"] > 0), Reason.BAD_LOT, Field.LOT)
-        require(bool(row["max_quantity"] >= row["lot"]), Reason.BAD_LIMIT, Field.MAX_QUANTITY)
-        most = 1 <= int(row["max_orders"]) <= ORDERS_MAX
-        require(most, Reason.BAD_LIMIT, Field.MAX_ORDERS)
-        instrument = read_instrument(row)
-        if adding:
-            room = len(self._books) < INSTRUMENTS_MAX
-            require(room, Reason.TOO_MANY_INSTRUMENTS, Field.INSTRUMENT)
-            number = self._add(instrument)
-        else:
-            same = instrument.tick == self.instruments[number].tick
-            empty = not self._books[number - 1].live
-            require(same or empty, Reason.BOOK_NOT_EMPTY, Field.TICK)
-            told = self._window.arrays
-            self.instruments.replace(number, instrument, self.sequence, lambda: told()[1])
-        said = {"price": instrument.tick_parts[0], "quantity": instrument.lot,
-                "left": instrument.max_quantity}  # fmt: skip
-        self._say(
-            EventKind.INSTRUMENT_ADDED if adding else EventKind.INSTRUMENT_CHANGED, number, **said
-        )
-        self._change(ChangeKind.DEFINED, number, **said)
-
-    def _add(self, instrument: Instrument) -> int:
-        self._books.append(Book(self.matching))
-        return self.instruments.add(instrument)
 
     # ------------------------------------------------------------------ looking
 
@@ -438,14 +395,17 @@ class Machine:
         counters = self.sequence, self.next_order_id, self.next_trade_id
         answers, told = self._window.arrays()
         former = self.instruments.former(told)
-        return State(*counters, list(self.instruments), books, answers, told, former, self.rules)
+        return State(
+            *counters, list(self.instruments), books, answers, told, former, self.rules,
+            self._register.rows(),
+        )  # fmt: skip
 
     @classmethod
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
         """A machine in this state; `SnapshotDamaged` when it breaks a rule of the book."""
         state.check()
-        machine = cls(reserve)
-        machine.sequence, machine.rules = state.sequence, state.rules
+        machine = cls(reserve, state.rules)
+        machine.sequence = state.sequence
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
             machine._add(instrument)
@@ -457,6 +417,7 @@ class Machine:
             if machine.orders(len(machine._books)).tobytes() != orders.tobytes():
                 raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
         machine.instruments.restore(state.former)
+        machine._register.restore(state.register)
         machine._window = Window.of_arrays(state.answers, state.answer_events)
         try:
             machine._check()

@@ -25,8 +25,9 @@ from itch_kit import (
 )
 
 import matchcore as mc
-from matchcore.feeds.itch import MoldRequests, SoupFeed, mold, soup
+from matchcore.feeds.itch import MoldRequests, SoupFeed, entering, mold
 from matchcore.feeds.serving import Feed
+from matchcore.serving import soup
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_wrong_passwords_make_one_wait(
     served: tuple[SoupFeed, Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face, feed = served
-    monkeypatch.setattr(soup, "FAILURES_MAX", 3)
+    monkeypatch.setattr(entering, "FAILURES_MAX", 3)
     for user, password in [(USER, "wrong"), ("nobody", PASSWORD), (USER, PASSWORD + "x")]:
         with SoupClient(face.address) as client:
             assert client.login(1, user, password) == (b"J", b"A")
@@ -128,7 +129,7 @@ def test_wrong_passwords_make_one_wait(
         assert client.login(1) == (b"J", b"A")
     said = b"".join(data for ours, data in client.exchanged if not ours)
     assert b"too many wrong passwords" in said
-    monkeypatch.setattr(soup, "FAILURES_MAX", 10)
+    monkeypatch.setattr(entering, "FAILURES_MAX", 10)
     serves(face, feed)
 
 
@@ -136,8 +137,8 @@ def test_short_connections_and_too_many(
     served: tuple[SoupFeed, Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face, feed = served
-    assert face._server is not None
-    monkeypatch.setattr(face._server._addresses, "most_of_one", 1000)
+    assert face._entry is not None
+    monkeypatch.setattr(face._entry.server._addresses, "most_of_one", 1000)
     for at in range(500):
         made = socket.create_connection(face.address, PATIENCE)
         if at % 3:
@@ -145,10 +146,10 @@ def test_short_connections_and_too_many(
         made.close()
     serves(face, feed)
     deadline = time.monotonic() + PATIENCE
-    while face._server._sessions:
+    while face._entry.server._sessions:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    monkeypatch.setattr(face._server._addresses, "most_of_one", 3)
+    monkeypatch.setattr(face._entry.server._addresses, "most_of_one", 3)
     open_ones = [SoupClient(face.address) for _ in range(3)]
     for client in open_ones:
         assert client.login(1)[0] == b"A"
@@ -187,7 +188,9 @@ def test_who_reads_late_gets_all_and_holds_up_nobody(
         with mc.Engine.open(exchange, policy="os") as engine:
             flood(engine, 300_000)  # 11.7 MB: more than the system and the server keep for one
         whole = client.messages(300_000)
-        held = [session.transport.get_write_buffer_size() for session in face._server._sessions]
+        held = [
+            session.transport.get_write_buffer_size() for session in face._entry.server._sessions
+        ]
         assert max(held) <= 2 * soup.BUFFER_BYTES_MAX
         assert late.messages(300_000) == whole and len(whole) == 300_000
         with mc.Engine.open(exchange, policy="os") as engine:
@@ -205,11 +208,11 @@ def test_who_never_reads_is_dropped_and_may_come_back(
         with mc.Engine.open(exchange, policy="os") as engine:
             flood(engine, 300_000)
         deadline = time.monotonic() + PATIENCE
-        while face._server._sessions and time.monotonic() < deadline:
+        while face._entry.server._sessions and time.monotonic() < deadline:
             with suppress(OSError):
                 dead.send(b"\x00\x01R")
             time.sleep(0.2)
-        assert not face._server._sessions
+        assert not face._entry.server._sessions
     monkeypatch.undo()
     with SoupClient(face.address) as back:
         assert back.login(feed.stream.number - 1000)[0] == b"A"

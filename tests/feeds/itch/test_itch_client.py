@@ -124,7 +124,7 @@ def test_blocks_as_rows_and_back(tmp_path: Path) -> None:
     assert rows.dtype == BLOCK and blocks_of(rows) == blocks
     assert blocks_of(rows[3:7]) + blocks_of(rows[7:9]) == blocks_of(rows[3:9])
     assert rows_of(b"").tobytes() == blocks_of(rows[:0]) == b""
-    for wrong in (blocks[:-1], b"\0\x41" + bytes(65), b"\0"):
+    for wrong in (blocks[:-1], b"\0\x4f" + bytes(79), b"\0"):
         with pytest.raises(ValueError):
             rows_of(wrong)
     damaged = np.frombuffer(b"\xff" * BLOCK.itemsize, BLOCK)

@@ -56,8 +56,8 @@ def order_commands(rng: np.random.Generator, count: int) -> NDArray[np.void]:
         "quantity": [0, -1, -(2**63), 2**63 - 1, 3 * 2**61, 3 * 2**61],
         "price": [0, -(2**63), 2**63 - 1],
         "stop_price": [1, -1], "display_quantity": [1, -1], "expiry": [1, 2**63 - 1],
-        "self_trade": [1, 2, 3, 255], "reserved": [1], "reserved_wide": [1],
-        "reserved_long": [1, 2**63], "order_id": [2**64 - 1],
+        "self_trade": [1, 2, 3, 255], "reserved": [1], "session": [1],
+        "client_order_tail": [1, 2**63], "order_id": [2**64 - 1],
     }  # fmt: skip
     for name, values in edges.items():
         hit = rng.random(count) < 0.03

@@ -1,7 +1,7 @@
 # Words as the messages have them, big-endian.
 from libc.string cimport memcpy
 
-from ...machine.core.records cimport u8, u16, u32, u64
+from ..machine.core.records cimport u8, u16, u32, u64
 
 cdef extern from * nogil:
     u16 swap16 "__builtin_bswap16"(u16 word)

@@ -1,4 +1,4 @@
-"""The certificate that the faces of `matchcore feed` show."""
+"""The certificate that a server shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SoupBinTCP 4.0: the packets, and a server of sessions that begin with a login."""
+"""SoupBinTCP: the packets, and a server of sessions that begin with a login."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from ...errors import FeedError
-from ..addresses import Addresses
-from .logins import Logins
+from ..errors import FeedError
+from .addresses import Addresses
 
 CONNECTIONS_MAX = 1000
 CHECKS_MAX = 32  # logins whose passwords wait to be checked
-FAILURES_MAX = 5  # wrong passwords from one address, before it has to wait
-FAILURES_SECONDS = 60.0
-HOSTS_MAX = 10_000  # addresses whose wrong passwords are counted
 LOGIN_SECONDS = 10.0  # within which one must log in
 IDLE_SECONDS = 15.0  # without a word from the other side, or without its reading
-INPUT_BYTES_MAX = 1 << 16  # between two beats: a subscriber has little to say
+INPUT_BYTES_MAX = 1 << 16  # between two beats, of a client whose data nobody reads
 BUFFER_BYTES_MAX = 1 << 18  # of one who does not read; behind that, what he gets must wait
 
 LOGIN = struct.Struct(">6s10s10s20s")  # user, password, session, number
@@ -33,8 +28,30 @@ def packet(kind: bytes, payload: bytes = b"") -> bytes:
     return (1 + len(payload)).to_bytes(2, "big") + kind + payload
 
 
+class LoginRequest(NamedTuple):
+    """What a login packet says; ``number`` of the next message is None if it is no number."""
+
+    user: str
+    password: str
+    session: bytes
+    number: int | None
+
+    @staticmethod
+    def of(payload: bytes) -> LoginRequest:
+        """Reads the payload, which has the right length."""
+        user, password, session, number = (part.strip(b" ") for part in LOGIN.unpack(payload))
+        wanted = int(number) if number.isdigit() else None if number else 0
+        return LoginRequest(user.decode("latin-1"), password.decode("latin-1"), session, wanted)
+
+
 class Session(asyncio.Protocol):
-    """One connection.  The server calls `accept` or `refuse` once the password is checked."""
+    """One connection.  Who checks its login calls `accept` or `refuse`.
+
+    ``reader``: takes the data of a client that has logged in.  It gets all bytes that have come,
+    takes as many whole data packets and heartbeats from their beginning as it will, and returns
+    how many bytes that are; `read_on` asks it again.  None: data is ignored.
+    ``on_gone``: called when the connection has ended.
+    """
 
     transport: asyncio.Transport
 
@@ -46,6 +63,8 @@ class Session(asyncio.Protocol):
         self._drained.set()
         self._serving: asyncio.Task[None] | None = None
         self._logging_in = False
+        self.reader: Callable[[bytearray], int] | None = None
+        self.on_gone: Callable[[], None] | None = None
         self.host = ""
         self.heard = self.began = time.monotonic()
         self.quiet = True  # nothing was sent since the last beat
@@ -65,6 +84,8 @@ class Session(asyncio.Protocol):
         if self._serving is not None:
             self._serving.cancel()
         self._server.forget(self)
+        if self.on_gone is not None:
+            self.on_gone()
 
     def pause_writing(self) -> None:
         self._drained.clear()
@@ -76,36 +97,47 @@ class Session(asyncio.Protocol):
         self.heard = time.monotonic()
         self._input += len(data)
         self._data += data
-        if self._input > INPUT_BYTES_MAX:
+        if self.reader is None and self._input > INPUT_BYTES_MAX:
             self.transport.abort()
             return
-        while len(self._data) >= 2 and not self.transport.is_closing():
+        self.read_on()
+
+    # ------------------------------------------------------------------ what the other side says
+
+    def read_on(self) -> None:
+        """Takes what has come, as far as it is whole and the reader takes it."""
+        while not self.transport.is_closing():
+            if self.reader is not None:
+                taken = self.reader(self._data)
+                del self._data[:taken]
+            if len(self._data) < 3 or (self.reader is not None and self._data[2] in b"UR"):
+                break
             size = 2 + int.from_bytes(self._data[:2], "big")
             if len(self._data) < size:
-                return
+                break
             kind, payload = bytes(self._data[2:3]), bytes(self._data[3:size])
             del self._data[:size]
             self._packet(kind, payload)
-
-    # ------------------------------------------------------------------ what the other side says
 
     def _packet(self, kind: bytes, payload: bytes) -> None:
         if kind == b"O":
             self.transport.close()
         elif kind == b"L" and len(payload) == LOGIN.size and not self._logging_in:
             self._logging_in = True
-            fields = (part.strip(b" ") for part in LOGIN.unpack(payload))
-            self._server.check(self, *fields)
+            self._server.check(self, LoginRequest.of(payload))
         elif kind not in (b"R", b"U", b"+") or not (self._logging_in or kind == b"+"):
             self.transport.abort()
 
     # ------------------------------------------------------------------ what the server does
 
-    def accept(self, session: bytes, number: int, serve: Coroutine[Any, Any, None]) -> None:
+    def accept(
+        self, session: bytes, number: int, serve: Coroutine[Any, Any, None] | None = None
+    ) -> None:
         """Tells the number of the next message, and begins to serve."""
         self.accepted = True
-        self.write(packet(b"A", session + str(number).encode().rjust(20)))
-        self.run(serve)
+        self.write(packet(b"A", session.rjust(10) + str(number).encode().rjust(20)))
+        if serve is not None:
+            self.run(serve)
 
     def run(self, serve: Coroutine[Any, Any, None]) -> None:
         """Serves until that ends, or the connection does."""
@@ -115,6 +147,12 @@ class Session(asyncio.Protocol):
         """Refuses the login; ``why``: for a person who looks at the packets."""
         if not self.transport.is_closing():
             self.write(packet(b"+", why.encode()) + packet(b"J", reason))
+            self.transport.close()
+
+    def fail(self, why: str) -> None:
+        """Closes the connection of a client that breaks the protocol; ``why``: for a person."""
+        if not self.gone:
+            self.write(packet(b"+", why.encode()))
             self.transport.close()
 
     def write(self, data: bytes) -> None:
@@ -163,27 +201,17 @@ class Session(asyncio.Protocol):
 
 
 class SoupServer:
-    """Listens, checks logins, and hands accepted ones to ``serve(session, number)``.
-
-    ``name``: the ten characters of the session.  ``opened(number)``: the number to begin with for
-    the one that a login asks for (0: the newest), or None if there is no such number.
-    """
+    """Listens, and hands each login to ``enter(session, request)``, which answers it."""
 
     def __init__(
         self,
         host: str,
         port: int,
-        logins: Logins,
-        name: bytes,
-        opened: Callable[[int], int | None],
-        serve: Callable[[Session, int], Coroutine[Any, Any, None]],
+        enter: Callable[[Session, LoginRequest], Coroutine[Any, Any, None]],
     ) -> None:
-        self._host, self._port, self._logins = host, port, logins
-        self._name, self._opened, self._serve = name, opened, serve
+        self._host, self._port, self._enter = host, port, enter
         self._sessions: set[Session] = set()
         self._addresses = Addresses(CONNECTIONS_MAX)
-        self._failures: dict[str, tuple[int, float]] = {}  # address -> how many, until when
-        self._checker = ThreadPoolExecutor(1, "login")
         self._checks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
 
@@ -203,6 +231,11 @@ class SoupServer:
         host, port, *_ = self._listening.sockets[0].getsockname()
         return host, port
 
+    @property
+    def connections(self) -> int:
+        """How many there are, with those that have not logged in."""
+        return len(self._sessions)
+
     def welcome(self, session: Session) -> bool:
         """False if there are enough of them, or of this address."""
         if self._addresses.full(session.host):
@@ -216,83 +249,29 @@ class SoupServer:
             self._sessions.discard(session)
             self._addresses.leave(session.host)
 
-    def check(
-        self, session: Session, user: bytes, password: bytes, name: bytes, number: bytes
-    ) -> None:
-        """Checks a login in a thread, and answers it."""
-        failures, until = self._failures.get(session.host, (0, 0.0))
-        if failures >= FAILURES_MAX and time.monotonic() < until:
-            session.refuse(NOT_AUTHORIZED, "too many wrong passwords: wait a minute")
-        elif len(self._checks) >= CHECKS_MAX:
+    def check(self, session: Session, request: LoginRequest) -> None:
+        """Has a login answered."""
+        if len(self._checks) >= CHECKS_MAX:
             session.refuse(NOT_AUTHORIZED, "too many logins at once: try again")
-        else:
-            answering = self._answer(session, user, password, name, number)
-            task = asyncio.get_running_loop().create_task(answering)
-            self._checks.add(task)
-            task.add_done_callback(self._checks.discard)
-
-    async def _answer(
-        self, session: Session, user: bytes, password: bytes, name: bytes, number: bytes
-    ) -> None:
-        fits = await asyncio.get_running_loop().run_in_executor(
-            self._checker,
-            self._logins.fits, user.decode("latin-1"), password.decode("latin-1"),
-        )  # fmt: skip
-        if session.gone:
             return
-        if not fits:
-            self._count_failure(session.host)
-            session.refuse(NOT_AUTHORIZED, "wrong user or password")
-            return
-        wanted = int(number) if number.isdigit() else None if number else 0
-        first = None if wanted is None else self._opened(wanted)
-        if name not in (b"", self._name) or first is None:
-            session.refuse(
-                NO_SESSION, f"the session is {self._name.decode()}; no such number in it"
-            )
-        else:
-            session.accept(self._name, first, self._serve(session, first))
-
-    def _count_failure(self, host: str) -> None:
-        now = time.monotonic()
-        if len(self._failures) >= HOSTS_MAX:
-            self._failures.clear()
-        count, until = self._failures.get(host, (0, 0.0))
-        self._failures[host] = (count + 1 if now < until else 1, now + FAILURES_SECONDS)
+        task = asyncio.get_running_loop().create_task(self._enter(session, request))
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
 
     def beat(self) -> None:
         now = time.monotonic()
         for session in list(self._sessions):
             session.beat(now)
 
-    async def close(self) -> None:
-        """Ends every session."""
+    def stop_listening(self) -> None:
+        """Takes no more connections."""
         if self._listening is not None:
             self._listening.close()
+
+    async def close(self) -> None:
+        """Ends every session."""
+        self.stop_listening()
         for session in list(self._sessions):
             session.end()
         for task in list(self._checks):
             task.cancel()
-        self._checker.shutdown(wait=False, cancel_futures=True)
-
-
-class SoupFace:
-    """What serves something over SoupBinTCP has such a server once it has started."""
-
-    _server: SoupServer | None = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        assert self._server is not None
-        return self._server.address
-
-    def beat(self) -> None:
-        """Once a second."""
-        if self._server is not None:
-            self._server.beat()
-
-    async def close(self) -> None:
-        """Ends every session."""
-        if self._server is not None:
-            await self._server.close()

@@ -1,0 +1,27 @@
+"""The doors that `matchcore serve` and `matchcore gateway` can open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    from ..gateways.desk import Door
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Of each protocol what adds its options to a command, and what makes its doors of them.
+DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = []
+
+
+def door_options(command: F) -> F:
+    """Adds the options of all doors to a command, which gets them by name."""
+    for options, _ in reversed(DOORS):
+        command = options(command)
+    return command
+
+
+def doors_of(state: Path, options: dict[str, Any]) -> list[Door]:
+    """The doors that the options ask for; ``state``: a directory for what they keep."""
+    return [door for _, made in DOORS for door in made(state, **options)]

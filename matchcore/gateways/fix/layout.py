@@ -1,0 +1,87 @@
+"""Tags, codes and limits of the messages: data that the compiled and the plain readers share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...records.schema import CANCEL_REASONS, Field, OrderStatus, Reason, ReportKind
+
+ID_CHARACTERS_MAX = 20  # of a client order id
+COMP_ID_CHARACTERS_MAX = 32
+QUANTITY_DIGITS_MAX = 18
+TEXT_CHARACTERS_MAX = 200
+
+#: Client order id of the order that a cancel or replace is about.
+ORIGINAL = np.dtype([("id", "<u8"), ("tail", "<u8")])
+
+#: Tag of a length -> tag of the data, which may contain the separator.
+DATA_TAGS = {90: 91, 93: 89, 95: 96, 212: 213, 348: 349, 350: 351, 352: 353, 354: 355, 356: 357,
+             358: 359, 360: 361, 362: 363, 364: 365, 445: 446, 618: 619, 621: 622}  # fmt: skip
+
+#: Tags that change what an order means, and that no order here can have.
+UNSUPPORTED_TAGS = {
+    99: "StopPx", 110: "MinQty", 111: "MaxFloor", 126: "ExpireTime", 152: "CashOrderQty",
+    168: "EffectiveTime", 210: "MaxShow", 211: "PegOffsetValue", 388: "DiscretionInst",
+    389: "DiscretionOffsetValue", 432: "ExpireDate", 555: "NoLegs", 1084: "DisplayMethod",
+    1090: "MaxPriceLevels", 1094: "PegPriceType", 1100: "TriggerType", 1138: "DisplayQty",
+}  # fmt: skip
+
+#: Tags that the reader of plain orders leaves to the general one.
+REFUSED_TAGS = frozenset(
+    {8, 9, 10, 43, 97, 122, 1128, *DATA_TAGS, *DATA_TAGS.values(), *UNSUPPORTED_TAGS}
+)
+
+#: Tags of which a message has one at most.
+SINGLE_TAGS = frozenset(
+    {7, 16, 34, 35, 36, 43, 49, 52, 56, 97, 98, 108, 112, 122, 123, 141, 553, 554, 789, 1137,
+     1, 11, 18, 21, 37, 38, 40, 41, 44, 54, 55, 59, 60, 530, 584, 585, 790, *UNSUPPORTED_TAGS}
+)  # fmt: skip
+
+#: Messages that are defined, but not for this door.
+OTHER_TYPES = frozenset("6789BCEJKLMNPQRSTVWXYZabcdefghijklmnoprstuvwxyz") | {
+    first + second for first in "ABC" for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+}
+
+SIDES = {b"1": 1, b"2": 2}
+ORDER_TYPES = {b"1": 2, b"2": 1}
+TIMES_IN_FORCE = {b"0": 2, b"1": 1, b"3": 3, b"4": 4}
+
+# ---------------------------------------------------------------------- reports
+
+#: By the code of matchcore: what FIX calls it.
+FIX_ORDER_TYPE = b"?21"
+FIX_TIME_IN_FORCE = b"?1034"
+FIX_STATUS = {
+    0: b"8", OrderStatus.NEW: b"0", OrderStatus.PARTLY_FILLED: b"1", OrderStatus.FILLED: b"2",
+    OrderStatus.CANCELLED: b"4", OrderStatus.REJECTED: b"8", OrderStatus.EXPIRED: b"C",
+}  # fmt: skip
+FIX_EXEC_TYPE = {
+    ReportKind.NEW: b"0", ReportKind.TRADE: b"F", ReportKind.CANCELLED: b"4",
+    ReportKind.REPLACED: b"5", ReportKind.REJECTED: b"8",
+}  # fmt: skip
+OTHER = b"99"
+#: Reason -> OrdRejReason (103); 99 for all others.
+ORDER_REJECT_REASON = {
+    Reason.UNKNOWN_INSTRUMENT: b"1", Reason.TOO_MANY_ORDERS: b"3", Reason.DUPLICATE_ORDER: b"6",
+    Reason.BAD_ORDER_TYPE: b"11", Reason.BAD_TIME_IN_FORCE: b"11", Reason.BAD_FLAGS: b"11",
+    Reason.UNSUPPORTED: b"11", Reason.QUANTITY_NOT_POSITIVE: b"13", Reason.QUANTITY_TOO_LARGE: b"3",
+    Reason.OFF_LOT: b"13", Reason.NOT_OWNER: b"15",
+}  # fmt: skip
+#: Reason -> CxlRejReason (102); 99 for all others.
+CANCEL_REJECT_REASON = {Reason.UNKNOWN_ORDER: b"1", Reason.DUPLICATE_ORDER: b"6"}
+
+
+def reason_text(reason: int, field: int) -> bytes:
+    """Text (58) of a reason: empty for none."""
+    if not reason:
+        return b""
+    try:
+        words = Reason(reason).name.lower().replace("_", " ")
+    except ValueError:  # of a later version of the rules
+        words = f"reason {reason}"
+    if reason in CANCEL_REASONS or not field:
+        return words.encode()
+    try:
+        return f"{words} ({Field(field).name.lower().replace('_', ' ')})".encode()
+    except ValueError:
+        return words.encode()

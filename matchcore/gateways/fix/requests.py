@@ -1,0 +1,477 @@
+"""Messages become commands: D, F, G and q.  Questions are answered: H and AF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...records.reports import REPORT
+from ...records.schema import Flag, Kind, OrderStatus, OrderType, TimeInForce
+from ..desk import Desk, room
+from ..ids import id_of, text_of
+from ..logins import Forbidden, GatewayError, Login, Unavailable
+from .layout import (
+    FIX_STATUS,
+    ID_CHARACTERS_MAX,
+    ORDER_TYPES,
+    ORIGINAL,
+    QUANTITY_DIGITS_MAX,
+    SIDES,
+    TIMES_IN_FORCE,
+    UNSUPPORTED_TAGS,
+)
+from .plain import BAD_FORMAT, BAD_VALUE, Message, SessionFault, moment, ticks, whole
+from .session import Fields
+from .tables import Tables
+
+OPEN = (OrderStatus.NEW, OrderStatus.PARTLY_FILLED)
+NO_SUCH_ORDER, TOO_LATE, OTHER = 1, 0, 99  # CxlRejReason
+UNKNOWN_SYMBOL, UNSUPPORTED, BAD_QUANTITY, DUPLICATE = 1, 11, 13, 6  # OrdRejReason
+KINDS = {"D": Kind.NEW, "F": Kind.CANCEL, "G": Kind.AMEND, "q": Kind.MASS_CANCEL}
+LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
+STATUS_MAX = 10_000  # orders that one mass status request is answered with
+
+
+class Refused(Exception):
+    """A request that never becomes a command: the reason in its own code, and a text.
+
+    ``status``: OrdStatus of the order that the request is about.
+    """
+
+    def __init__(self, reason: int, text: str, status: bytes = b"8") -> None:
+        super().__init__(text)
+        self.reason, self.text, self.status = reason, text, status
+
+
+class Answers(Protocol):
+    """What requests need of their connection."""
+
+    def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None: ...
+    def tell_status(self, rows: NDArray[np.void], extra: bytes) -> None: ...
+    def forward(self, commands: NDArray[np.void]) -> None: ...
+    def refuse(self, message: Message, reason: int, text: str) -> None: ...
+    def stamp(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that the log has not answered yet."""
+
+    number: int  # MsgSeqNum
+    kind: str = "D"
+    original: tuple[int, int] = (0, 0)
+    place: tuple[int, int] = (0, 0)  # instrument and order id
+    resent: bool = False  # with PossDupFlag or PossResend
+    again: bool = False  # with PossResend
+
+
+@dataclass(slots=True)
+class Intended:
+    """What an order is to be after the changes under way."""
+
+    price: int
+    total: int
+    changes: int
+
+
+class Requests:
+    """The requests of one session.  ``waiting``: those that the log has not answered."""
+
+    def __init__(self, desk: Desk, login: Login, tables: Tables, answers: Answers) -> None:
+        self._desk, self._login, self._tables, self._answers = desk, login, tables, answers
+        self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
+        self._intended: dict[tuple[int, int], Intended] = {}
+
+    # ------------------------------------------------------------------ plain orders
+
+    def plain(self, commands: NDArray[np.void], originals: NDArray[np.void], first: int) -> None:
+        """Takes what `_orders.Orders.read` has read, numbered from ``first`` on."""
+        ids = commands["client_order_id"].tolist()
+        numbers = range(first, first + len(ids))
+        self.waiting.update(zip(ids, numbers, strict=True))
+        if (commands["kind"] == Kind.NEW).all():
+            self._send(commands, numbers)
+            return
+        news = commands["kind"] == Kind.NEW
+        commands["order_id"][news] = self._desk.order_ids(int(np.count_nonzero(news)))
+        here = {
+            (row["account"].item(), row["client_order_id"].item(), row["client_order_tail"].item()):
+            (row["instrument"].item(), row["order_id"].item())
+            for row in commands[news]
+        }  # fmt: skip
+        good = np.ones(len(commands), bool)
+        for place in np.flatnonzero(~news).tolist():
+            row = commands[place]
+            original = originals[place]["id"].item(), originals[place]["tail"].item()
+            kind = LETTERS[row["kind"].item()]
+            asked = Asked(first + place, kind, original)
+            self.waiting[ids[place]] = asked
+            try:
+                at = self._order(row["account"].item(), original, here)
+                asked.place = at
+                row["instrument"], row["order_id"] = at
+                if kind == "G":
+                    self._change(row, original, at)
+            except Refused as error:
+                good[place] = False
+                del self.waiting[ids[place]]
+                self._refuse_row(kind, row, original, error)
+        self._send(commands[good], np.asarray(numbers)[good].tolist())
+
+    def _order(
+        self,
+        account: int,
+        original: tuple[int, int],
+        here: dict[tuple[int, int, int], tuple[int, int]],
+    ) -> tuple[int, int]:
+        """Instrument and order id of an order, also of one under way."""
+        found = self._desk.reports.find(account, *original) or here.get((account, *original))
+        if found is None:
+            asked = self.waiting.get(original[0])
+            if isinstance(asked, Asked) and asked.place[1]:
+                return asked.place  # a change under way gives the order this name
+            raise Refused(NO_SUCH_ORDER, "OrigClOrdID: no such order of this account")
+        return found
+
+    def _change(self, row: np.void, original: tuple[int, int], at: tuple[int, int]) -> None:
+        """An amend in its final form: FIX says the total, the exchange what stays open."""
+        total, price = int(row["quantity"]), int(row["price"])
+        status = self._desk.reports.status(int(row["account"]), *original)
+        intended = self._intended.get(at)
+        filled, is_now = 0, b"8"
+        if status is not None:
+            order = status[0]
+            is_now = FIX_STATUS[int(order["status"])]
+            if int(order["status"]) not in OPEN:
+                raise Refused(TOO_LATE, "the order is not open any more", is_now)
+            if int(order["side"]) != int(row["side"]):
+                raise Refused(OTHER, "Side cannot be changed", is_now)
+            filled = int(order["filled"])
+            intended = intended or Intended(int(order["price"]), int(order["quantity"]), 0)
+        if total < filled:
+            what = f"OrderQty {total} is below the {filled} that have traded"
+            raise Refused(TOO_LATE, what, is_now)
+        if intended is None:  # an order under way: nothing of it can have traded, as far as known
+            intended = Intended(price, total, 0)
+        elif price == intended.price and (total < intended.total or total == filled):
+            row["kind"], row["price"] = Kind.REDUCE, 0
+            row["quantity"] = intended.total - total
+        elif total == intended.total:
+            row["flags"], row["quantity"] = Flag.KEEP_QUANTITY, 0
+        else:
+            row["quantity"] = total - filled
+        if row["kind"] == Kind.AMEND and not row["flags"] and int(row["quantity"]) < 1:
+            raise Refused(TOO_LATE, f"all {filled} of OrderQty {total} have traded", is_now)
+        row["side"] = row["order_type"] = row["time_in_force"] = 0
+        intended.price, intended.total = price, total
+        intended.changes += 1
+        self._intended[at] = intended
+
+    def _send(self, commands: NDArray[np.void], numbers: range | list[int]) -> None:
+        """Sends all, or those that the desk takes."""
+        if not len(commands):
+            return
+        try:
+            self._answers.forward(commands)
+        except GatewayError as error:
+            if len(commands) > 1:
+                for place, number in enumerate(numbers):
+                    self._send(commands[place : place + 1].copy(), [number])
+            else:
+                self._not_sent(commands[0], numbers[0], error)
+
+    def _not_sent(self, row: np.void, number: int, error: GatewayError) -> None:
+        asked = self.answered(row["client_order_id"].item())
+        kind = LETTERS[row["kind"].item()]
+        original = asked.original if isinstance(asked, Asked) else (0, 0)
+        if isinstance(error, Forbidden):
+            self._refuse_row(kind, row, original, Refused(OTHER, str(error)))
+            return
+        reason = b"4" if isinstance(error, Unavailable) else b"0"
+        id = _text(row["client_order_id"].item(), row["client_order_tail"].item())
+        fields = [(45, b"%d" % number), (372, kind.encode()), (379, id)]
+        fields += [(380, reason), (58, str(error).encode("ascii", "replace"))]
+        self._answers.send(b"j", fields, keep=True)
+
+    def answered(self, id: int) -> int | Asked | None:
+        """The request of this id is over."""
+        asked = self.waiting.pop(id, None)
+        if isinstance(asked, Asked) and asked.kind == "G":
+            intended = self._intended.get(asked.place)
+            if intended is not None:
+                intended.changes -= 1
+                if not intended.changes:
+                    del self._intended[asked.place]
+        return asked
+
+    # ------------------------------------------------------------------ every other message
+
+    def request(self, message: Message) -> None:
+        """Takes one message; `SessionFault` for what Reject answers."""
+        command, original = room(1), np.zeros(1, ORIGINAL)
+        try:
+            if message.kind == "H":
+                self._status(message)
+                return
+            if message.kind == "AF":
+                self._mass_status(message)
+                return
+            read(message, self._tables, self._login.account, command[0], original[0])
+        except Refused as error:
+            if message.kind in KINDS:
+                self._refuse(message, error)
+            else:
+                self._answers.refuse(message, 0, error.text)
+            return
+        row, kind = command[0], message.kind
+        id = row["client_order_id"].item(), row["client_order_tail"].item()
+        resent, again = message.possibly_resent, message.fields.get(97) == b"Y"
+        if (resent or again) and kind == "D":
+            status = self._desk.reports.status(row["account"].item(), *id)
+            if status is not None:  # it has been done, perhaps long ago
+                if again:
+                    self._answers.tell_status(status, b"")
+                return
+        if kind in "FG":
+            try:
+                first = original[0]["id"].item(), original[0]["tail"].item()
+                asked = Asked(message.number, kind, first, (0, 0), resent or again, again)
+                at = self._order(row["account"].item(), first, {})
+                asked.place = at
+                row["instrument"], row["order_id"] = at
+                if kind == "G":
+                    self._change(row, first, at)
+            except Refused as error:
+                if not resent:
+                    self._refuse(message, error)
+                return
+        else:
+            asked = Asked(message.number, kind, (0, 0), (0, 0), resent or again, again)
+        self.waiting[id[0]] = asked
+        self._send(command, [message.number])
+
+    def _status(self, message: Message) -> None:
+        id, account = message.need(11), _account(message, self._login.account)
+        extra = b"\x01790=" + message.fields[790] if 790 in message.fields else b""
+        try:
+            known = id_of(id.decode("latin-1"))
+        except ValueError:
+            known = (0, 0)
+        row = self._desk.reports.status(account, *known) if self._may_read(account) else None
+        if row is not None:
+            self._answers.tell_status(row, extra)
+            return
+        symbol, side = message.fields.get(55, b"[N/A]"), message.fields.get(54, b"7")
+        fields = [(37, b"NONE"), (11, id), (17, b"0"), (150, b"I"), (39, b"8"), (103, b"5")]
+        fields += [(55, symbol), (54, side), (151, b"0"), (14, b"0"), (6, b"0")]
+        fields += [(60, self._answers.stamp()), (58, b"no such order of this account")]
+        if 790 in message.fields:
+            fields.append((790, message.fields[790]))
+        self._answers.send(b"8", fields)
+
+    def _mass_status(self, message: Message) -> None:
+        id, account = message.need(584), _account(message, self._login.account)
+        what = message.need(585)
+        if what not in (b"1", b"7"):
+            raise SessionFault(BAD_VALUE, 585, "MassStatusReqType: 1 (symbol) or 7 (all orders)")
+        rows = np.zeros(0, REPORT)
+        if self._may_read(account):
+            rows = self._desk.reports.open_orders(account)
+        if what == b"1":
+            number = self._tables.by_symbol.get(message.need(55), (0, 0, 0))[0]
+            rows = rows[rows["instrument"] == number]
+        total = len(rows)
+        rows = rows[:STATUS_MAX]
+        about = b"\x01584=%b\x01911=%d\x01912=" % (id, total)
+        if len(rows):
+            self._answers.tell_status(rows[:-1], about + b"N")
+            self._answers.tell_status(rows[-1:], about + b"Y")
+            return
+        fields = [(37, b"NONE"), (17, b"0"), (150, b"I"), (39, b"8"), (103, b"5")]
+        fields += [(55, message.fields.get(55, b"[N/A]")), (54, b"7"), (151, b"0"), (14, b"0")]
+        fields += [(6, b"0"), (60, self._answers.stamp()), (58, b"no open orders")]
+        fields += [(584, id), (911, b"0"), (912, b"Y")]
+        self._answers.send(b"8", fields)
+
+    def _may_read(self, account: int) -> bool:
+        return self._login.accounts is None or account in self._login.accounts
+
+    # ------------------------------------------------------------------ refusals at the door
+
+    def _refuse_row(
+        self, kind: str, row: np.void, original: tuple[int, int], error: Refused
+    ) -> None:
+        symbol = self._tables.by_number[row["instrument"].item() - 1][0]
+        id = _text(row["client_order_id"].item(), row["client_order_tail"].item())
+        side, quantity = b"%d" % max(row["side"].item(), 1), b"%d" % row["quantity"].item()
+        values = {11: id, 55: symbol, 54: side, 38: quantity, 41: _text(*original)}
+        self._refuse(Message(b"", kind, values), error)
+
+    def _refuse(self, message: Message, error: Refused) -> None:
+        """The refusal that the type of message has for itself."""
+        stamp, text = self._answers.stamp(), error.text.encode("ascii", "replace")
+        unique = b"R%b" % stamp
+        values, id = message.fields, message.fields.get(11, b"NONE")
+        if message.kind == "D":
+            fields = [(37, b"NONE"), (11, id), (17, unique), (150, b"8"), (39, b"8")]
+            fields += [(103, b"%d" % error.reason), (55, values.get(55, b"[N/A]"))]
+            fields += [(54, values.get(54, b"7")), (38, values.get(38, b"0"))]
+            fields += [(151, b"0"), (14, b"0"), (6, b"0"), (60, stamp), (58, text)]
+            self._answers.send(b"8", fields, keep=True)
+        elif message.kind == "q":
+            fields = [(11, id), (37, unique), (1369, unique)]
+            fields += [(530, values.get(530, b"7")), (531, b"0")]
+            fields += [(532, b"99"), (60, stamp), (58, text)]
+            self._answers.send(b"r", fields, keep=True)
+        else:
+            reason = error.reason if error.reason in (NO_SUCH_ORDER, TOO_LATE, DUPLICATE) else OTHER
+            fields = [(37, b"NONE"), (11, id), (41, values.get(41, b"NONE"))]
+            fields += [(39, error.status)]
+            fields += [(434, b"1" if message.kind == "F" else b"2"), (102, b"%d" % reason)]
+            fields += [(60, stamp), (58, text)]
+            self._answers.send(b"9", fields, keep=True)
+
+    def repeated(self, report: np.void) -> None:
+        """The log says that a request had been done before."""
+        asked = self.answered(report["client_order_id"].item())
+        id = report["client_order_id"].item(), report["client_order_tail"].item()
+        if isinstance(asked, Asked) and asked.resent:
+            status = self._desk.reports.status(report["account"].item(), *id)
+            if asked.again and status is not None:
+                self._answers.tell_status(status, b"")
+            return
+        kind = asked.kind if isinstance(asked, Asked) else "D"
+        original = asked.original if isinstance(asked, Asked) else (0, 0)
+        first = report["trade_id"].item()
+        error = Refused(DUPLICATE, f"ClOrdID was used before, in sequence {first}")
+        symbol, number = b"[N/A]", report["instrument"].item()
+        if 1 <= number <= len(self._tables.by_number):
+            symbol = self._tables.by_number[number - 1][0]
+        values = {11: _text(*id), 55: symbol, 41: _text(*original)}
+        values[54] = b"%d" % max(report["side"].item(), 1)
+        self._refuse(Message(b"", kind, values), error)
+
+
+def _text(id: int, tail: int) -> bytes:
+    return text_of(id, tail).encode() if id else b"NONE"
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def read(
+    message: Message, tables: Tables, account: int, command: np.void, original: np.void
+) -> None:
+    """Fills a `COMMAND` row, and the id of the order that F and G are about.
+
+    ``account``: of a message that names none.  An AMEND has OrderQty as quantity.  `SessionFault`
+    for what breaks the layout of the message, `Refused` for what can not become a command.
+    """
+    kind = KINDS[message.kind]
+    command["kind"] = kind
+    id = message.need(11)
+    if kind in (Kind.CANCEL, Kind.AMEND):
+        original["id"], original["tail"] = _id(message.need(41), 41)
+    if 60 in message.fields and moment(message.fields[60]) is None:
+        raise SessionFault(BAD_FORMAT, 60, "TransactTime: YYYYMMDD-HH:MM:SS")
+    if kind == Kind.MASS_CANCEL:
+        _read_mass(message, tables, command)
+    else:
+        symbol = message.need(55)
+        command["side"] = _coded(message, 54, SIDES, "Side")
+        if kind != Kind.CANCEL:
+            _read_terms(message, kind, command)
+        instrument = tables.by_symbol.get(symbol)
+        if instrument is None:
+            raise Refused(UNKNOWN_SYMBOL, "Symbol is not known")
+        command["instrument"] = instrument[0]
+        if command["order_type"] == OrderType.LIMIT:
+            command["price"] = _price(message, instrument[1], instrument[2])
+    command["account"] = _account(message, account)
+    command["client_order_id"], command["client_order_tail"] = _id(id, 11)
+
+
+def _read_terms(message: Message, kind: Kind, command: np.void) -> None:
+    """Quantity, order type, time in force, instructions."""
+    quantity = message.need(38)
+    order_type = _coded(message, 40, ORDER_TYPES, "OrdType")
+    for tag, name in UNSUPPORTED_TAGS.items():
+        if tag in message.fields:
+            raise Refused(UNSUPPORTED, f"{name} ({tag}) is not supported")
+    whole_part, point, rest = quantity.partition(b".")
+    value = whole(whole_part, QUANTITY_DIGITS_MAX)
+    if value is None or (point and rest.strip(b"0")):
+        if value is not None and rest.isdigit():
+            raise Refused(BAD_QUANTITY, "OrderQty must be a whole number of units")
+        raise SessionFault(BAD_FORMAT, 38, "OrderQty: a whole number of up to 18 digits")
+    if value < 1:
+        raise Refused(BAD_QUANTITY, "OrderQty must be above 0")
+    if kind == Kind.AMEND and order_type != OrderType.LIMIT:
+        raise Refused(UNSUPPORTED, "OrdType of an order cannot be changed")
+    if order_type == OrderType.MARKET and 44 in message.fields:
+        raise Refused(UNSUPPORTED, "a market order has no Price (44)")
+    command["quantity"], command["order_type"] = value, order_type
+    command["time_in_force"] = TimeInForce.DAY
+    if 59 in message.fields:
+        command["time_in_force"] = _coded(message, 59, TIMES_IN_FORCE, "TimeInForce")
+    if 18 in message.fields:
+        if message.fields[18] != b"6":
+            raise Refused(UNSUPPORTED, "ExecInst (18) may only be 6: participate, do not initiate")
+        command["flags"] = Flag.POST_ONLY
+
+
+def _read_mass(message: Message, tables: Tables, command: np.void) -> None:
+    what = message.need(530)
+    if what not in (b"1", b"7"):
+        raise Refused(OTHER, "MassCancelRequestType: 1 (symbol) or 7 (all orders)")
+    if what == b"1":
+        instrument = tables.by_symbol.get(message.need(55))
+        if instrument is None:
+            raise Refused(UNKNOWN_SYMBOL, "Symbol is not known")
+        command["instrument"] = instrument[0]
+    if 54 in message.fields:
+        command["side"] = _coded(message, 54, SIDES, "Side")
+
+
+def _coded(message: Message, tag: int, codes: dict[bytes, int], name: str) -> int:
+    """A code: one that FIX has but matchcore has not is refused, another is a fault."""
+    value = message.need(tag)
+    code = codes.get(value)
+    if code is None:
+        if len(value) == 1 and value.isalnum():
+            offered = ", ".join(known.decode() for known in codes)
+            raise Refused(UNSUPPORTED, f"{name} {value.decode()} is not supported: {offered}")
+        raise SessionFault(BAD_VALUE, tag, f"{name} has no such value")
+    return code
+
+
+def _price(message: Message, mantissa: int, decimals: int) -> int:
+    value = message.need(44)
+    price = ticks(value, mantissa, decimals)
+    if price is None:
+        if value.replace(b".", b"", 1).lstrip(b"-").isdigit():
+            raise Refused(OTHER, "Price is not on a tick of the instrument, or too large")
+        raise SessionFault(BAD_FORMAT, 44, "Price: a decimal number")
+    return price
+
+
+def _account(message: Message, usual: int) -> int:
+    if 1 not in message.fields:
+        return usual
+    value = whole(message.fields[1], 18)
+    if value is None:
+        raise Refused(OTHER, "Account must be a number of up to 18 digits")
+    return value
+
+
+def _id(value: bytes, tag: int) -> tuple[int, int]:
+    name = "ClOrdID" if tag == 11 else "OrigClOrdID"
+    if len(value) > ID_CHARACTERS_MAX:
+        raise Refused(OTHER, f"{name} has {len(value)} characters, at most {ID_CHARACTERS_MAX}")
+    try:
+        return id_of(value.decode("latin-1"))
+    except ValueError as error:
+        raise Refused(OTHER, f"{name}: {error}") from None

@@ -1,0 +1,348 @@
+"""The engine's end of all lines: takes batches of gateways, and gives them the durable log."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+from ...engine._queue import Submission
+from ...engine.engine import Engine
+from ...engine.streaming import Stream
+from ...errors import LogError, NotInTheLog, QueueFull
+from ..ways import INCARNATIONS_MAX, incarnation_of
+from .address import Address
+from .link import Link
+from .wire import (
+    ANY,
+    Frame,
+    LineError,
+    Refusal,
+    Type,
+    end,
+    log_frames,
+    read_join,
+    refused,
+    welcome,
+)
+
+CONNECTIONS_MAX = 64
+JOIN_SECONDS = 2.0
+WINDOW_BYTES = 8 << 20  # of one gateway, taken and not settled
+FULL_SECONDS = 0.001  # until a full engine is asked again
+STREAM_BYTES_MAX = 16 << 20  # that wait for one line before it is served from the log
+CLOSE_SECONDS = 5.0
+
+
+class EngineService:
+    """Serves ``engine`` to gateways at ``address``.
+
+    ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
+    another line or the same, is dropped by its number.  Everything runs in one event loop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        address: Address,
+        *,
+        tls: ssl.SSLContext | None = None,
+        token: str = "",
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        assert engine.log is not None, "gateways follow a log"
+        self.engine, self.log = engine, engine.log
+        self.address, self.token = address, token.encode()
+        self._tls, self._most = tls, connections_max
+        self.gateways: dict[int, Gateway] = {}
+        self.links: set[Connection] = set()
+        self._settled: deque[Sent] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it has started."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def listening(self) -> Address:
+        """Where that is, with the port that the system chose for 0."""
+        return self.address if self.address.port else Address(self.address.host, self.port)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers for an operator."""
+        unsettled = sum(gateway.unsettled_bytes for gateway in self.gateways.values())
+        return {
+            "lines": len(self.links),
+            "gateways": len(self.gateways),
+            "unsettled_bytes": unsettled,
+            "durable": self.log.durable,
+        }
+
+    async def start(self) -> None:
+        """Listens."""
+        self._loop = asyncio.get_running_loop()
+        self._server = await self.address.serve(lambda: Connection(self), self._tls)
+
+    async def close(self) -> None:
+        """Takes no more, answers what was taken, and ends the lines."""
+        self._closing = True
+        self._server.close()
+        until = self._loop.time() + CLOSE_SECONDS
+        while self._loop.time() < until and not all(
+            gateway.settled == gateway.taken for gateway in self.gateways.values()
+        ):
+            await asyncio.sleep(0.005)
+        while self._loop.time() < until and any(
+            link.stream is not None and link.stream.sequence < self.log.durable
+            for link in self.links
+        ):
+            await asyncio.sleep(0.005)
+        for link in list(self.links):
+            link.send(end("the engine is being stopped"))
+            link.end("the engine is being stopped", politely=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        self.address.remove()
+
+    # ------------------------------------------------------------------ for its connections
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.links) >= self._most or self._closing
+
+    def knows(self, number: int) -> bool:
+        """True if this gateway has been here, or there is room for it."""
+        return number in self.gateways or len(self.gateways) + 1 < INCARNATIONS_MAX
+
+    def gateway(self, number: int) -> Gateway:
+        """What is known of a gateway, as long as the engine runs."""
+        if number not in self.gateways:
+            self.gateways[number] = Gateway(len(self.gateways) + 1)
+        return self.gateways[number]
+
+    def begin(self, work: asyncio.Future[None] | asyncio.Task[None]) -> None:
+        """Keeps a task until it has ended."""
+        assert isinstance(work, asyncio.Task)
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
+
+    def settle_soon(self, sent: Sent) -> Callable[[], None]:
+        """In the log's thread: ``sent`` is durable, or never will be.  Returns the loop's bell."""
+        self._settled.append(sent)
+        return self._wake
+
+    def _wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._settle)
+        except RuntimeError:  # the loop is closed
+            self._settled.clear()
+
+    def _settle(self) -> None:
+        told: dict[Gateway, Sent] = {}
+        while self._settled:
+            sent = self._settled.popleft()
+            gateway = sent.gateway
+            gateway.unsettled_bytes -= sent.size
+            if sent.error is not None:
+                self.fail(str(sent.error))
+                return
+            gateway.settled, gateway.sequence = sent.number, int(sent.result["sequence"].max())
+            told[gateway] = sent
+        for link in self.links:
+            if link.gateway in told:
+                link.settled()
+
+    def fail(self, why: str) -> None:
+        """The engine takes nothing more."""
+        for link in list(self.links):
+            link.send(end(why))
+            link.end(why, politely=True)
+
+
+class Gateway:
+    """What the engine knows of one gateway: numbers of its batches, the last of each kind.
+
+    ``order``: it was the first, second … to come since the engine was started.
+    """
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.taken = 0  # by the engine
+        self.settled = 0  # durable
+        self.sequence = 0  # of the last command that is settled
+        self.unsettled_bytes = 0
+
+
+class Sent(Submission):
+    """A batch on its way through the engine."""
+
+    __slots__ = ("gateway", "number", "service")
+
+    def __init__(self, service: EngineService, gateway: Gateway, number: int) -> None:
+        self.service, self.gateway, self.number = service, gateway, number
+
+    def done(self) -> Callable[[], None]:
+        return self.service.settle_soon(self)
+
+
+class Connection(Link):
+    """One line, seen from the engine."""
+
+    def __init__(self, service: EngineService) -> None:
+        super().__init__()
+        self._service = service
+        self.gateway: Gateway | None = None
+        self.stream: Stream | None = None
+        self._rung = asyncio.Event()
+        self._held: deque[Frame] = deque()  # batches that the engine has no room for
+        self._trying = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._joins = self._loop.call_later(JOIN_SECONDS, self._must_have_joined)
+        if self._service.is_full:
+            self.refuse(Refusal.FULL, "the engine has no room for another line")
+            return
+        self._service.links.add(self)
+
+    def lost(self) -> None:
+        self._joins.cancel()
+        self._service.links.discard(self)
+        self._rung.set()
+
+    def beat(self) -> Frame:
+        return Frame(Type.ALIVE, self._service.log.durable)
+
+    def _must_have_joined(self) -> None:
+        if self.gateway is None:
+            self.refuse(Refusal.PROTOCOL, f"no join within {JOIN_SECONDS} s")
+
+    def refuse(self, code: Refusal, why: str) -> None:
+        """Says why it ends."""
+        self.send(refused(code, why))
+        self.end(why, politely=True)
+
+    def refused(self, why: str) -> None:
+        self.refuse(Refusal.PROTOCOL, why)
+
+    # ------------------------------------------------------------------ what comes
+
+    def took(self, frame: Frame) -> None:
+        if self.gateway is None:
+            self._join(frame)
+        elif frame.type == Type.BATCH:
+            self._held.append(frame)
+            if not self._trying:
+                self._place()
+        elif frame.type == Type.FOLLOW and self.stream is None:
+            self._follow(frame.number)
+        else:
+            raise LineError(f"a frame of type {frame.type}, which is not expected here")
+
+    def _join(self, frame: Frame) -> None:
+        service, log = self._service, self._service.log
+        identity, token = read_join(frame)
+        rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
+        if not hmac.compare_digest(token, service.token):
+            self.refuse(Refusal.TOKEN, "another token is needed")
+        elif identity not in (ANY, log.identity):
+            what = f"this is exchange {log.identity.hex()}, not {identity.hex()}"
+            self.refuse(Refusal.IDENTITY, what)
+        elif frame.code < rules:
+            what = f"the exchange has version {rules} of the rules; this gateway knows {frame.code}"
+            self.refuse(Refusal.RULES, what)
+        elif not service.knows(frame.number):
+            self.refuse(Refusal.FULL, "too many gateways have come since the engine was started")
+        else:
+            self.gateway = service.gateway(frame.number)
+            self.joined()
+            incarnation = incarnation_of(log.epoch, self.gateway.order)
+            self.send(welcome(log.identity, log.epoch, log.durable, rules, incarnation))
+            self.settled()
+
+    def settled(self) -> None:
+        """Says which batches are durable; there is room for more."""
+        gateway = self.gateway
+        assert gateway is not None
+        self.send(Frame(Type.SETTLED, gateway.settled, gateway.sequence).to_bytes())
+        if self._held and not self._trying:
+            self._place()
+
+    # ------------------------------------------------------------------ batches
+
+    def _place(self) -> None:
+        """Gives the engine what it has room for; what comes meanwhile waits in the system."""
+        gateway, service = self.gateway, self._service
+        assert gateway is not None
+        self._trying = False
+        while self._held and not self.why:
+            frame = self._held[0]
+            if frame.number > gateway.taken:
+                if gateway.unsettled_bytes > WINDOW_BYTES or service._closing:
+                    break  # `settled` goes on
+                sent = Sent(service, gateway, frame.number)
+                try:
+                    service.engine._place(frame.commands(), sent, block=False)
+                except QueueFull:
+                    self._trying = True
+                    self._loop.call_later(FULL_SECONDS, self._place)
+                    break
+                except LineError as error:
+                    self.refused(str(error))
+                    return
+                except LogError as error:
+                    service.fail(str(error))
+                    return
+                gateway.taken = frame.number
+                gateway.unsettled_bytes += sent.size
+            self._held.popleft()
+        if not self.why:
+            self.listen(not self._held)
+
+    # ------------------------------------------------------------------ the log
+
+    def _follow(self, after: int) -> None:
+        try:
+            self.stream = Stream(
+                self._service.engine, after, self._ring, most=STREAM_BYTES_MAX, matched=False
+            )
+        except NotInTheLog as error:
+            self.refuse(Refusal.PLACE, str(error))
+            return
+        except LogError as error:
+            self._service.fail(str(error))
+            return
+        self._service.begin(self._loop.create_task(self._give(self.stream)))
+
+    def _ring(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    async def _give(self, stream: Stream) -> None:
+        try:
+            while not self.why:
+                self._rung.clear()
+                ended = stream.ended
+                if stream.reads:
+                    parts = await self._loop.run_in_executor(None, stream.poll)
+                else:
+                    parts = stream.poll()
+                for part in parts:
+                    for data in log_frames(part):
+                        self.send(data)
+                        await self.room()
+                if not parts:
+                    if ended:
+                        self.send(end("the engine is closed"))
+                        return
+                    await self._rung.wait()
+        except (LogError, OSError) as error:
+            self.send(end(str(error)))
+            self.end(str(error), politely=True)
+        finally:
+            stream.close()

@@ -1,0 +1,77 @@
+# What a request appends: items of a length, a tag and a value.
+from libc.string cimport memcpy, memset
+
+from ...machine.core.records cimport u8, u64
+from ...serving._words cimport word_of
+
+cdef enum:
+    T_MIN_QUANTITY = 3
+    T_POST_ONLY = 12
+    T_QUANTITY = 129
+    T_PRICE = 130
+    T_INSTRUMENT = 131
+
+cdef struct Items:
+    bint wrong
+    bint has_quantity, has_price, has_instrument, has_smallest, has_post_only
+    u64 quantity, price, instrument, smallest, post_only
+
+
+cdef inline void get_items(Items* items, const u8* at, const u8* end) noexcept nogil:
+    """What is appended; `wrong` and nothing else if a tag is unknown, of another size, or twice."""
+    cdef size_t size
+    cdef u8 tag
+    memset(items, 0, sizeof(Items))
+    while at < end:
+        size = at[0]
+        if size == 0 or at + 1 + size > end:
+            break
+        tag = at[1]
+        if tag == T_MIN_QUANTITY and size == 5 and not items.has_smallest:
+            items.has_smallest, items.smallest = True, word_of(at + 2, 4)
+        elif tag == T_POST_ONLY and size == 2 and not items.has_post_only:
+            items.has_post_only, items.post_only = True, at[2]
+        elif tag == T_QUANTITY and size == 9 and not items.has_quantity:
+            items.has_quantity, items.quantity = True, word_of(at + 2, 8)
+        elif tag == T_PRICE and size == 9 and not items.has_price:
+            items.has_price, items.price = True, word_of(at + 2, 8)
+        elif tag == T_INSTRUMENT and size == 5 and not items.has_instrument:
+            items.has_instrument, items.instrument = True, word_of(at + 2, 4)
+        elif tag != 2 and tag != 4:
+            break
+        at += 1 + size
+    if at != end:
+        memset(items, 0, sizeof(Items))
+        items.wrong = True
+
+
+cdef inline bint appended(const u8* message, size_t size, size_t fields, bint always,
+                          Items* items) noexcept nogil:
+    """Reads what is appended; false if the size of the message is wrong."""
+    cdef size_t rest = size - fields
+    if size < fields or rest == 1 or (always and rest == 0):
+        return False
+    if rest == 0:
+        get_items(items, message, message)
+        return True
+    if word_of(message + fields, 2) != rest - 2:
+        return False
+    get_items(items, message + fields + 2, message + size)
+    return True
+
+
+cdef inline bint is_shown(u8 display) noexcept nogil:
+    return display == b'Y' or display == b'A'
+
+
+cdef inline u64 symbol_word(const u8* text) noexcept nogil:
+    """Eight characters as they lie in memory, padded with blanks."""
+    cdef u8 said[8]
+    cdef u64 word
+    cdef int size = 8
+    memcpy(said, text, 8)
+    while size and (said[size - 1] == b' ' or said[size - 1] == 0):
+        size -= 1
+        said[size] = b' '
+    memcpy(&word, said, 8)
+    return word

@@ -1,0 +1,7 @@
+"""What each session is told of its orders: numbered, and the same in every gateway."""
+
+from __future__ import annotations
+
+from ..reports import Reports
+
+__all__ = ["Reports"]

@@ -1,0 +1,1 @@
+"""Order entry over HTTP and WebSocket, on one port.  Needs the extra `gateway`."""

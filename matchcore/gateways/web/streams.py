@@ -1,0 +1,263 @@
+"""One WebSocket: commands in, the login's numbered reports out, from any number."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from aiohttp import WSCloseCode, WSMsgType, web
+from numpy.typing import NDArray
+
+from ...serving.rates import Bucket
+from ...serving.tasks import end
+from ..logins import Login
+from .asked import Asked, Commands, number, parse, text
+from .refusals import Refused, malformed, refusal_of
+from .sessions import WebSession
+from .texts import report_said, row_of
+
+if TYPE_CHECKING:
+    from .door import WebDoor
+
+READ_COUNT = 500  # reports that are read again at once
+LIVE_MAX = 20_000  # reports that wait for a client; then it gets them from the store
+OPS_PER_SECOND, OPS_BURST = 20.0, 200  # messages that are no commands
+ID_CHARACTERS_MAX = 64
+TOO_SLOW = "reports of the day that has ended were not read in time"
+#: Marks between the reports that wait.
+_PONG, _DAY_ENDED = np.empty(0, np.void), np.empty(0, np.void)
+
+
+LOG = logging.getLogger("matchcore.gateways.web")
+FAULT = Refused(500, "fault", "the gateway has failed; its log knows more")
+
+
+class Stream:
+    """A client's WebSocket.
+
+    Reports that it has not taken wait in memory up to `LIVE_MAX`; of what is beyond that only the
+    number is kept, and they are read again.
+    """
+
+    def __init__(self, door: WebDoor, socket: web.WebSocketResponse, host: str) -> None:
+        self._door, self._socket, self._host = door, socket, host
+        self._desk = door.desk
+        self._live: deque[NDArray[np.void]] = deque()
+        self._live_count = 0
+        self._sent = 0  # number of the last report that was sent
+        self._day = 0
+        self._days_waiting = 0  # ends of days among them
+        self._missing = False  # reports behind `_sent` are in the store only
+        self._wake = asyncio.Event()
+        self._dropped = ""
+        self._rate = Bucket(OPS_PER_SECOND, OPS_BURST, time.monotonic())
+        self.heard = time.monotonic()
+
+    # -- of the session
+
+    def take(self, reports: NDArray[np.void]) -> None:
+        self._live.append(reports)
+        self._live_count += len(reports)
+        if self._live_count > LIVE_MAX:
+            if self._days_waiting:
+                self.drop(TOO_SLOW)
+            self._live.clear()
+            self._live_count, self._missing = 0, True
+        self._wake.set()
+
+    def day_ended(self) -> None:
+        """What is sent of the new day is numbered from 1; the store has that day only."""
+        if self._missing:
+            self.drop(TOO_SLOW)
+        self._days_waiting += 1
+        self._live.append(_DAY_ENDED)
+        self._wake.set()
+
+    def drop(self, why: str) -> None:
+        self._dropped = self._dropped or why
+        self._wake.set()
+
+    # -- its life
+
+    async def serve(self, login: Login | None) -> None:
+        """Until either side ends it."""
+        try:
+            await self._serve(login or await self._first())
+        except Exception as error:
+            refused = refusal_of(error)
+            if refused is None:
+                LOG.exception("stream of %s", self._host)
+                refused = FAULT
+            await self._bye(refused.code, str(refused))
+
+    async def _serve(self, login: Login) -> None:
+        with self._door.sessions.using(login, self) as session:
+            if len(session.listeners) > login.limits.connections:
+                raise Refused(429, "full", f"{login.limits.connections} streams are open")
+            both = [asyncio.ensure_future(side(session)) for side in (self._read, self._write)]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await end(both)
+            for side in both:
+                if not side.cancelled():
+                    side.result()  # a fault of ours is told to the log
+
+    async def _first(self) -> Login:
+        """The login that the first message says."""
+        try:
+            message = await self._socket.receive(self._door.limits.first_seconds)
+        except asyncio.TimeoutError:
+            raise Refused(408, "idle", "no login came in time") from None
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            raise Refused(400, "closed", "no login came")
+        asked = Asked(parse(_bytes(message.data)))
+        if asked.take("op", text) != "login":
+            raise Refused(401, "login", "the first message must be a login", "op")
+        user, token = asked.take("user", text, ""), asked.take("token", text, None)
+        secret = token if token is not None else asked.take("password", text)
+        self._resume(asked)
+        asked.done()
+        return await self._desk.login(user, secret, self._host)
+
+    def resume_from(self, query: dict[str, str]) -> None:
+        """Where to begin, as the address says it."""
+        asked = Asked(query)
+        self._resume(asked)
+        asked.done()
+
+    def _resume(self, asked: Asked) -> None:
+        self._after = asked.take("after", number, None)
+        self._wanted_day = asked.take("day", number, None)
+
+    async def _read(self, session: WebSession) -> None:
+        async for message in self._socket:
+            self.heard = time.monotonic()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
+            asked: dict[str, Any] = {}
+            try:
+                asked = parse(_bytes(message.data))
+                self._do(session, dict(asked))
+            except Exception as error:
+                refused = refusal_of(error)
+                if refused is None:
+                    raise
+                await self._say("error", id=_id(asked), error=refused.said())
+                if refused.code == "too_many":
+                    raise refused from None
+
+    def _do(self, session: WebSession, body: dict[str, Any]) -> None:
+        op = body.pop("op", None)
+        body.pop("id", None)
+        commands = Commands(self._desk.instruments, self._desk.reports, session.login)
+        if op == "order":
+            command = commands.new(body)
+        elif op == "cancel":
+            command = commands.cancel(body)
+        elif op == "amend":
+            command = commands.amend(body)
+        elif op == "cancel_all":
+            command = commands.cancel_all(body)
+        else:
+            return self._other(op, body)
+        self._desk.send(session, command)
+
+    def _other(self, op: Any, body: dict[str, Any]) -> None:
+        if not self._rate.take(1, time.monotonic()):
+            raise Refused(429, "too_many", "too many messages")
+        if op != "ping":
+            raise malformed("op", "one of order, cancel, amend, cancel_all, ping")
+        Asked(body).done()
+        self._live.append(_PONG)
+        self._wake.set()
+
+    # -- writing
+
+    async def _write(self, session: WebSession) -> None:
+        """Sends what waits; the connection says when it can take more."""
+        try:
+            await self._welcome(session)
+            while not self._dropped:
+                if self._missing:
+                    await self._again(session)
+                elif self._live:
+                    await self._next()
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+            await self._bye("dropped", self._dropped)
+        except (ConnectionError, RuntimeError):  # it is closed: reading ends, too
+            return
+
+    async def _welcome(self, session: WebSession) -> None:
+        reports, login = self._desk.reports, session.login
+        last, day = reports.last(login.session), reports.day
+        after, wanted = self._after, self._wanted_day
+        resumed = after is not None and wanted in (None, day) and after <= last
+        if resumed and after is not None:
+            self._sent = after
+        else:
+            self._sent = last if after is None else 0
+        self._day, self._missing = day, self._sent < last
+        self._live.clear()  # reading begins here; what came before is in the store
+        self._live_count = self._days_waiting = 0
+        await self._say("welcome", user=login.user, session=login.session, day=day, last=last,
+                        after=self._sent, resumed=resumed)  # fmt: skip
+
+    async def _again(self, session: WebSession) -> None:
+        """The next reports from the store, until it has no more."""
+        rows = self._desk.reports.read(session.login.session, self._sent + 1, READ_COUNT)
+        if len(rows):
+            await self._send(rows)
+        else:
+            self._missing = False
+
+    async def _next(self) -> None:
+        rows = self._live.popleft()
+        if rows is _PONG:
+            await self._say("pong", day=self._day, number=self._sent)
+        elif rows is _DAY_ENDED:
+            self._day, self._sent = self._day + 1, 0
+            self._days_waiting -= 1
+            await self._say("day_ended", day=self._day)
+        else:
+            self._live_count -= len(rows)
+            await self._send(rows)
+
+    async def _send(self, rows: NDArray[np.void]) -> None:
+        """Those that it has not had; one without a number is of a request that was sent again."""
+        instruments = self._desk.instruments
+        for report in rows:
+            row = row_of(report)
+            if 0 < row["number"] <= self._sent:
+                continue
+            self._sent = row["number"] or self._sent
+            await self._say("report", **report_said(row, instruments))
+
+    async def _say(self, kind: str, /, **fields: Any) -> None:
+        said = {"type": kind, **fields}
+        await self._socket.send_str(json.dumps(said, separators=(",", ":")))
+
+    async def _bye(self, code: str, reason: str) -> None:
+        """Ends the connection with a reason."""
+        try:
+            await self._say("bye", code=code, reason=reason)
+            await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=code.encode())
+        except (ConnectionError, RuntimeError):
+            return
+
+
+def _bytes(data: str | bytes) -> bytes:
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+
+
+def _id(asked: dict[str, Any]) -> Any:
+    found = asked.get("id")
+    fine = isinstance(found, int) or (isinstance(found, str) and len(found) <= ID_CHARACTERS_MAX)
+    return found if fine else None

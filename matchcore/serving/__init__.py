@@ -1,0 +1,1 @@
+"""What servers of feeds and of gateways share: secrets, rates, protocols of sessions, tasks."""
