@@ -25,7 +25,7 @@ _OPTIONS = (
     click.option("--mold", metavar=_THERE, callback=address,
                  help="Send ITCH messages over MoldUDP64 to an address or a multicast group."),
     click.option("--mold-interface", metavar="ADDRESS", default="",
-                 help="Address of the network card for a multicast group."),
+                 help="Address of the network card for a multicast group; its name for IPv6."),
     click.option("--mold-requests", metavar=_HERE, callback=address,
                  help="Answer requests for lost MoldUDP64 messages."),
     click.option("--soup", metavar=_HERE, callback=address,
@@ -59,8 +59,6 @@ def itch_outlets(
     """The outlet that the options ask for."""
     if not (mold or mold_requests or soup or glimpse):
         return []
-    if directory is None:
-        raise InvalidArgument("--mold, --soup and the like need DIRECTORY: a relay has no log")
     if (soup or glimpse) and logins is None:
         raise InvalidArgument("--soup and --glimpse need --logins; matchcore feed-login makes it")
     from ..feeds.itch import Glimpse, ItchOutlet, Logins, MoldPublisher, MoldRequests, SoupFeed

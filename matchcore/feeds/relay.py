@@ -12,6 +12,9 @@ from ..records.instruments import Directory
 from .books import Books
 from .client.following import Merged
 from .client.view import Snapshot, View
+from .notices import Notices
+from .saving import from_bytes
+from .statistics import Statistics
 from .stream import SESSION_CHARACTERS, Changes, Mark
 
 LOOK_SECONDS = 0.05  # in which a feed comes back to its other work
@@ -29,6 +32,7 @@ class Upstream:
         assert merged.arbiter.identity is not None
         self._merged, self._view = merged, View(0)
         self._view.apply(snapshot)
+        self._said = snapshot.statistics
         self.identity = merged.arbiter.identity
         self.number, self.epoch = snapshot.number + 1, snapshot.epoch
 
@@ -37,7 +41,7 @@ class Upstream:
         cls, *lines: str, token: str = "", tls: ssl.SSLContext | None = None
     ) -> Upstream:
         """Waits for the first of ``lines`` that gives a snapshot; arguments as `AsyncClient`."""
-        merged = Merged(*lines, token=token, tls=tls)
+        merged = Merged(*lines, token=token, tls=tls, statistics=True)
         merged.start()
         try:
             snapshot = await merged.next()
@@ -62,6 +66,10 @@ class Upstream:
         """The books behind the last change, which goes into them no more; they share the
         instruments."""
         return self._view.books
+
+    def before(self) -> tuple[Statistics, Notices] | None:
+        """Statistics and notices of the feed that gave the snapshot; None if it said none."""
+        return from_bytes(self._said, self.instruments) if self._said else None
 
     def poll(self) -> Iterator[Changes]:
         """What has come since; `FeedError` when no more can come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,12 +15,13 @@ from ..records.instruments import Directory
 from .books import Books
 from .history import History
 from .notices import Notices
-from .saving import load_mark, load_statistics, packed, save
+from .saving import added, load, load_mark, packed, save
 from .statistics import Statistics
 from .stream import Changes, Mark, Stream
 
 TURN_SECONDS = 0.002  # of deriving, before the connections have their turn
 BEAT_SECONDS = 1.0
+LOG = logging.getLogger("matchcore.feeds")
 SAVE_SECONDS = 30.0  # between two saved places
 
 
@@ -35,6 +37,7 @@ class Source(Protocol):
     @property
     def instruments(self) -> Directory: ...
     def books(self) -> Books: ...
+    def before(self) -> tuple[Statistics, Notices] | None: ...
     def poll(self) -> Iterator[Changes]: ...
     async def grown(self) -> None: ...
     def mark(self) -> Mark | None: ...
@@ -87,15 +90,11 @@ class Feed:
         self.history = History(directory, keys=keys)
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
-        self.books = self.stream.books()
-        self.statistics, self.notices = self._statistics()
+        self.books, before = self.stream.books(), self.stream.before()
+        self.statistics, self.notices = before or (Statistics(self.stream.instruments), Notices())
+        if self._state is not None and self._saved is not None:
+            self.statistics, self.notices, self.books = load(self._state, self._saved, self.books)
         self._outlets = outlets
-
-    def _statistics(self) -> tuple[Statistics, Notices]:
-        """A relay's begin where it does."""
-        if self._state is None or self._saved is None:
-            return Statistics(self.stream.instruments), Notices()
-        return load_statistics(self._state, self._saved, self.stream.instruments)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Catches up with the log, starts the outlets, and serves until ``stop`` is set."""
@@ -150,6 +149,10 @@ class Feed:
     async def _save(self) -> None:
         mark = self.stream.mark()
         if self._state is not None and mark is not None and mark != self._saved:
-            arrays = packed(self.statistics, self.notices, mark)
-            await asyncio.to_thread(save, self._state, mark, arrays)
+            arrays = packed(self.statistics, self.notices) | added(self.books)
+            try:
+                await asyncio.to_thread(save, self._state, mark, arrays)
+            except OSError as error:  # a full disk: the earlier state is as good, and later
+                LOG.warning("matchcore: the feed's state is not saved: %s; it serves on", error)
+                return
             self._saved = mark

@@ -26,6 +26,7 @@ from ..records.changes import ChangeKind
 from ..records.commands import defines
 from ..records.instruments import Directory, Instrument
 from .books import Books, books_of
+from .files import replacing
 
 BUNDLE_COMMANDS = 8192  # derived together, when that many are waiting
 SESSION_CHARACTERS = 10
@@ -74,9 +75,8 @@ class Mark:
 
     def save(self, path: Path) -> None:
         """Writes it to the file ``path``, as a whole or not at all."""
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(path)
+        with replacing(path) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
     @classmethod
     def load(cls, path: Path) -> Mark:
@@ -171,6 +171,9 @@ class Stream(Closing):
         instruments."""
         return books_of(self.machine)
 
+    def before(self) -> None:
+        """Statistics and notices of what was before: a stream alone knows none."""
+
     @property
     def sequence(self) -> int:
         """Of the last command that was read."""
@@ -185,7 +188,7 @@ class Stream(Closing):
                     upgrade(self.machine, batch)
                     continue
                 for part in _apart(batch.commands):
-                    rows = self.machine.changes(part)
+                    rows = _alone(self.machine.changes(part))
                     if len(rows):
                         yield self._numbered(batch.epoch, rows)
 
@@ -215,6 +218,13 @@ class Stream(Closing):
         """Closes the files of the log."""
         self._growth.close()
         self._reader.close()
+
+
+def _alone(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """The same without the room that the machine had for more: rows are kept for long."""
+    base = rows.base
+    roomy = isinstance(base, np.ndarray) and base.nbytes > 2 * rows.nbytes
+    return rows.copy() if roomy else rows
 
 
 def _apart(commands: NDArray[np.void]) -> list[NDArray[np.void]]:

@@ -23,6 +23,8 @@ from ..errors import FeedError, UnknownInstrument
 from ..records.arguments import integer, shown
 from ..records.changes import CHANGE
 
+cdef u64 UINT32_TOP = 0xffffffff
+
 cdef enum Wrong:
     W_NOTHING
     W_MEMORY
@@ -47,14 +49,43 @@ WHAT = {
 }
 
 
-cdef Wrong level_is(Ladder* ladder, const mc_change* change) noexcept nogil:
-    """Whether a level holds what a change says."""
+cdef inline bint is_of_order(const mc_change* change) noexcept nogil:
+    return C_ADDED <= change.kind <= C_DELETED
+
+
+cdef void show_level(Exchange* exchange, mc_change* change) noexcept nogil:
+    """Writes what the level of a change of an order holds now into the change."""
+    cdef Ladder* ladder = side_of(exchange.books[change.instrument - 1], change.side)
     cdef const Level* level = level_at(ladder, ladder_key(ladder, change.price))
     cdef bint empty = level == NULL or level.orders == 0
-    cdef i64 quantity = 0 if empty else level.quantity
-    cdef i64 orders = 0 if empty else level.orders
-    if quantity != change.level_quantity or orders != change.level_orders:
+    change.level_quantity = 0 if empty else level.quantity
+    change.level_orders = 0 if empty else <u32>level.orders
+
+
+cdef Wrong level_is(Exchange* exchange, const mc_change* change) noexcept nogil:
+    """Whether its level holds what a change says."""
+    cdef mc_change held = change[0]
+    show_level(exchange, &held)
+    if held.level_quantity != change.level_quantity or held.level_orders != change.level_orders:
         return W_LEVEL
+    return W_NOTHING
+
+
+cdef Wrong fill(Exchange* exchange, mc_change* change) noexcept nogil:
+    """Writes what the order that rests says of itself into a change that only names it."""
+    cdef Order* order
+    cdef u32 hash = ids_hash(&exchange.core.ids, change.instrument, change.order_id)
+    if change.kind == C_ADDED or not is_of_order(change):
+        return W_NOTHING
+    order = ids_find(&exchange.core.ids, hash, change.instrument, change.order_id)
+    if order == NULL:
+        return W_UNKNOWN
+    if change.kind == C_DELETED and change.quantity == 0:
+        change.quantity = order.left
+    if not 0 < change.quantity <= order.left:
+        return W_ORDER
+    change.side, change.price = order.side, order.price
+    change.left = order.left - change.quantity
     return W_NOTHING
 
 
@@ -76,8 +107,11 @@ cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
     command.order_id = change.order_id
     command.price = change.price
     command.side = change.side
+    # Private fields, which no change has: their slots keep what a snapshot tells of the adding.
+    command.client_order_id = change.sequence
+    command.account = C_LARGE if change.quantity > UINT32_TOP else change.flags & C_LARGE
     book_rest(core, book, &command, key, hash, 0, change.quantity, False)
-    return level_is(ladder, change)
+    return W_NOTHING
 
 
 cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
@@ -96,11 +130,11 @@ cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
         return W_QUANTITY
     else:
         shrink(core, book, order, change.left, False)
-    return level_is(side_of(book, change.side), change)
+    return W_NOTHING
 
 
 cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known) noexcept nogil:
-    """Applies one change; `known`: how many instruments are defined."""
+    """Applies one change, whatever it says of its level; `known`: how many instruments there are."""
     if change.kind in (C_DAY_ENDED, C_NOTICE):
         return W_NOTHING if change.instrument <= exchange.count else W_INSTRUMENT
     if change.kind == C_DEFINED and change.instrument == exchange.count + 1 <= known:
@@ -160,12 +194,53 @@ cdef class Books:
         with nogil:
             while at < count:
                 wrong = follow(&self.exchange, &change[at], known)
+                if wrong == W_NOTHING and is_of_order(&change[at]):
+                    wrong = level_is(&self.exchange, &change[at])
                 if wrong != W_NOTHING:
                     break
                 at += 1
         PyBuffer_Release(&source)
+        self.went(wrong, changes, at)
+
+    def complete(self, changes):
+        """Applies ``changes`` that name orders and quantities only, as those of an ITCH `Decoder`.
+
+        Returns them, a 1-D `CHANGE` array, with what they lack: side, price and what is left of
+        each order and its level.  O(1) per change; releases the GIL.
+
+        `FeedError` for an order that is not there or has less quantity, and as `apply`.
+        """
+        cdef Py_buffer target
+        cdef mc_change* change
+        cdef size_t count, at = 0
+        cdef Wrong wrong = W_NOTHING
+        cdef u32 known = <u32>len(self.instruments)
+        if getattr(changes, "dtype", None) != CHANGE or changes.ndim != 1:
+            raise TypeError("changes: a 1-D NumPy array of dtype matchcore.CHANGE")
+        self.usable()
+        changes = changes.copy()
+        PyObject_GetBuffer(changes, &target, PyBUF_WRITABLE)
+        change = <mc_change*>target.buf
+        count = <size_t>target.len // sizeof(mc_change)
+        with nogil:
+            while at < count:
+                wrong = fill(&self.exchange, &change[at])
+                if wrong == W_NOTHING:
+                    wrong = follow(&self.exchange, &change[at], known)
+                if wrong != W_NOTHING:
+                    break
+                if is_of_order(&change[at]):
+                    show_level(&self.exchange, &change[at])
+                at += 1
+        PyBuffer_Release(&target)
+        self.went(wrong, changes, at)
+        return changes
+
+    cdef int went(self, Wrong wrong, changes, size_t at) except -1:
+        """Raises what went wrong at a change, if anything did."""
+        count = len(changes)
         if wrong == W_NOTHING:
-            return
+            return 0
         self.broken = True
         if wrong == W_MEMORY:
             raise MemoryError(f"no memory for change {at} of the {count} given")
@@ -193,7 +268,9 @@ cdef class Books:
 
         Buys, then sells; best price to worst; oldest first.
         """
-        return orders_array(self.book(number))
+        rows = orders_array(self.book(number))
+        rows["client_order_id"] = rows["account"] = 0
+        return rows
 
     def levels(self, number, side, depth=None):
         """The best ``depth`` levels (None: all) of instrument ``number`` and ``side``, best first.
@@ -204,13 +281,16 @@ cdef class Books:
 
     def order(self, number, order_id):
         """The order ``order_id`` of instrument ``number`` as an `ORDER` row, or None.  O(1)."""
-        return order_row(&self.exchange.core, self.book(number), integer(order_id, "order_id"))
+        row = order_row(&self.exchange.core, self.book(number), integer(order_id, "order_id"))
+        if row is not None:
+            row["client_order_id"] = row["account"] = 0
+        return row
 
     def snapshot(self, number=None):
         """The resting orders of instrument ``number`` (None: of all) as changes that add them.
 
-        A `CHANGE` array without sequences and times; empty `Books` of the same instruments become
-        equal to these by it.
+        A `CHANGE` array without times; empty `Books` of the same instruments become equal to these
+        by it.  The sequence is that of the change that added the order, 0 if nobody said it.
         """
         if number is None:
             parts = [self.snapshot(at + 1) for at in range(self.exchange.count)]
@@ -244,6 +324,8 @@ cdef void show_orders(Book* book, mc_change* change) noexcept nogil:
                 change.kind = C_ADDED
                 change.instrument = book.instrument
                 change.order_id = order.order_id
+                change.sequence = order.client_order_id
+                change.flags = <u16>order.account
                 change.side = order.side
                 change.price = order.price
                 change.quantity = change.left = order.left

@@ -264,9 +264,11 @@ BOOK_CHANGES = frozenset(
 
 
 class ChangeFlag(IntFlag):
-    """Bits of a change's ``flags``: REPLACING for an amend that loses its place."""
+    """Bits of a change's ``flags``: REPLACING for an amend that loses its place; LARGE, in a
+    snapshot, for an order whose quantity was above 4,294,967,295 when it was added."""
 
     REPLACING = 1
+    LARGE = 2
 
 
 class ReportKind(IntEnum):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
 from ..errors import FeedError
+from .addresses import Addresses
 
 CONNECTIONS_MAX = 1000
 CHECKS_MAX = 32  # logins whose passwords wait to be checked
@@ -18,7 +19,7 @@ IDLE_SECONDS = 15.0  # without a word from the other side, or without its readin
 INPUT_BYTES_MAX = 1 << 16  # between two beats, of a client whose data nobody reads
 BUFFER_BYTES_MAX = 1 << 18  # of one who does not read; behind that, what he gets must wait
 
-_LOGIN = struct.Struct(">6s10s10s20s")
+LOGIN = struct.Struct(">6s10s10s20s")  # user, password, session, number
 NOT_AUTHORIZED, NO_SESSION = b"A", b"S"
 
 
@@ -38,7 +39,7 @@ class LoginRequest(NamedTuple):
     @staticmethod
     def of(payload: bytes) -> LoginRequest:
         """Reads the payload, which has the right length."""
-        user, password, session, number = (part.strip(b" ") for part in _LOGIN.unpack(payload))
+        user, password, session, number = (part.strip(b" ") for part in LOGIN.unpack(payload))
         wanted = int(number) if number.isdigit() else None if number else 0
         return LoginRequest(user.decode("latin-1"), password.decode("latin-1"), session, wanted)
 
@@ -124,7 +125,7 @@ class Session(asyncio.Protocol):
     def _packet(self, kind: bytes, payload: bytes) -> None:
         if kind == b"O":
             self.transport.close()
-        elif kind == b"L" and len(payload) == _LOGIN.size and not self._logging_in:
+        elif kind == b"L" and len(payload) == LOGIN.size and not self._logging_in:
             self._logging_in = True
             self._server.check(self, LoginRequest.of(payload))
         elif kind not in (b"R", b"U", b"+") or not (self._logging_in or kind == b"+"):
@@ -213,6 +214,7 @@ class SoupServer:
     ) -> None:
         self._host, self._port, self._enter = host, port, enter
         self._sessions: set[Session] = set()
+        self._addresses = Addresses(CONNECTIONS_MAX)
         self._checks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
 
@@ -243,14 +245,17 @@ class SoupServer:
         return len(self._sessions)
 
     def welcome(self, session: Session) -> bool:
-        """False if there are enough of them."""
-        if len(self._sessions) >= CONNECTIONS_MAX:
+        """False if there are enough of them, or of this address."""
+        if self._addresses.full(session.host):
             return False
+        self._addresses.enter(session.host)
         self._sessions.add(session)
         return True
 
     def forget(self, session: Session) -> None:
-        self._sessions.discard(session)
+        if session in self._sessions:
+            self._sessions.discard(session)
+            self._addresses.leave(session.host)
 
     def check(self, session: Session, request: LoginRequest) -> None:
         """Has a login answered."""

@@ -14,4 +14,4 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(autouse=True)
 def clients_try_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feeds of a test are there within a second."""
-    monkeypatch.setattr("matchcore.feeds.client.tcp.PAUSE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("matchcore.feeds.client.line.PAUSE_SECONDS_MAX", 0.2)

@@ -232,3 +232,16 @@ def test_coverage_counts_as_a_set_does(runs: list[tuple[int, int]]) -> None:
         came |= wanted
     assert coverage.at == max(came) + 1
     assert coverage.lost == len(set(range(runs[0][0], coverage.at)) - came)
+
+
+def test_a_line_that_was_never_reached_may_still_have_what_is_missing() -> None:
+    arbiter = Arbiter(["a", "b"], first=1)
+    arbiter.greet("a", b"i" * 16, 1, 10, 0.0)
+    arbiter.begin("a", 10)
+    asked = arbiter.due(0.0)
+    assert asked is not None and (asked.line, asked.first, asked.last) == ("a", 1, 9)
+    arbiter.not_here("a", 9)
+    assert arbiter.due(1.0) is None
+    arbiter.away("b", "refused by its machine")
+    asked = arbiter.due(1.0)
+    assert asked is not None and asked.line == ""

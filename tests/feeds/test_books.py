@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from matchcore import COMMAND, INSTRUMENT, Instrument, Kind, Machine, OrderType, Side
 from matchcore.errors import FeedError, UnknownInstrument
 from matchcore.feeds import Books
+from matchcore.feeds.itch import Decoder, Encoder
 from matchcore.records.changes import CHANGE, ChangeKind
 from matchcore.records.instruments import Directory, write_instrument
 
@@ -144,3 +145,66 @@ def test_arguments() -> None:
     with pytest.raises(TypeError):
         books.apply(np.zeros(1, COMMAND))
     books.apply(np.zeros(0, CHANGE))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 100))
+def test_changes_that_only_name_orders_are_completed(seed: int, count: int, step: int) -> None:
+    machine = Machine()
+    parts = [machine.changes(row.reshape(1)) for row in definitions()]
+    commands = flow(seed, count)
+    commands["price"] += 10  # ITCH says prices above 0
+    encoder, decoder, books = Encoder(directory()), Decoder(directory()), Books(directory())
+    books.apply(np.concatenate(parts)[:0])
+    for at in range(0, count, step):
+        rows = machine.changes(commands[at : at + step])
+        made = books.complete(decoder.changes(encoder.blocks(rows)))
+        for name in ("kind", "instrument", "side", "price", "quantity", "left", "trade_id",
+                     "level_quantity", "level_orders"):  # fmt: skip
+            assert made[name].tolist() == rows[name].tolist(), name
+    for number in (1, 2):
+        for side in Side:
+            assert books.levels(number, side).tobytes() == machine.levels(number, side).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"order_id": 6}, "an order that is not there"),
+        ({"quantity": 11}, "another side, price or quantity"),
+        ({"quantity": 0}, "another side, price or quantity"),
+        ({"kind": ChangeKind.DELETED, "quantity": 9}, "a quantity that cannot be"),
+        ({"instrument": 3}, "an order that is not there"),
+    ],
+)
+def test_what_cannot_be_completed_is_named(change: dict[str, int], said: str) -> None:
+    books, rows = Books(directory()), np.zeros(2, CHANGE)
+    rows["instrument"], rows["order_id"], rows["quantity"], rows["left"] = 1, 5, 10, [10, 0]
+    rows["kind"], rows["side"], rows["price"] = [ChangeKind.ADDED, ChangeKind.REDUCED], [1, 0], 7
+    for name, value in change.items():
+        rows[name][1] = value
+    with pytest.raises(FeedError, match=said):
+        books.complete(rows)
+    with pytest.raises(FeedError, match="take a snapshot"):
+        books.orders(1)
+
+
+def test_a_snapshot_says_how_orders_were_added() -> None:
+    books, rows = Books(directory()), np.zeros(2, CHANGE)
+    rows["kind"], rows["instrument"], rows["side"], rows["price"] = ChangeKind.ADDED, 1, 1, 7
+    rows["order_id"], rows["sequence"] = [5, 6], [50, 60]
+    rows["quantity"] = rows["left"] = [10, 2**32]
+    books.complete(rows)
+    less = np.zeros(1, CHANGE)
+    less["kind"], less["instrument"], less["order_id"] = ChangeKind.REDUCED, 1, 6
+    less["quantity"] = 2**32 - 1
+    books.complete(less)
+    told = books.snapshot()
+    assert told[["sequence", "flags", "left"]].tolist() == [(50, 0, 10), (60, 2, 1)]
+    again = Books(directory())
+    again.apply(told)
+    assert again.snapshot().tobytes() == told.tobytes()
+    orders = books.orders(1)
+    assert not orders["client_order_id"].any() and not orders["account"].any()
+    row = books.order(1, 6)
+    assert row is not None and not row["client_order_id"] and not row["account"]

@@ -14,6 +14,8 @@ import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.errors import FeedError
 from matchcore.feeds import Client, Snapshot
+from matchcore.feeds.client import Item
+from matchcore.feeds.client.following import Merged
 from matchcore.journal import identity_of
 
 NEW = mc.Instrument("NEW", "0.5")
@@ -119,6 +121,35 @@ def test_a_relay_has_no_older_numbers_and_says_so(tmp_path: Path) -> None:
                 taken = kit.Taken(client)
                 taken.until(len(kit.truth(path)) // 88)
                 assert bytes(taken.bytes) == kit.truth(path)
+
+
+def test_a_wait_that_ends_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, begin = list[int](), Merged.next
+
+    async def counted(merged: Merged) -> Item:
+        calls.append(1)
+        return await begin(merged)
+
+    monkeypatch.setattr(Merged, "next", counted)
+    path = tmp_path / "e"
+    with (
+        kit.opened(path) as engine,
+        kit.FeedProcess(path) as feed,
+        Client(feed.address, first=1) as client,
+    ):
+        taken = kit.Taken(client)
+        taken.until(len(kit.truth(path)) // 88)
+        while (item := client.next(0.2)) is not None:
+            taken.take(item)
+        known = len(calls)
+        assert client.next(0) is client.next(0.01) is None
+        assert len(calls) == known  # the same wait goes on
+        kit.trade(engine, 100)
+        taken.until(len(kit.truth(path)) // 88)
+        assert bytes(taken.bytes) == kit.truth(path)
+        assert client.next(0) is None  # a client may be closed while it waits
 
 
 def test_another_exchange_is_refused(tmp_path: Path) -> None:

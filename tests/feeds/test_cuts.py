@@ -73,8 +73,8 @@ class Cutting:
 def test_every_change_once_over_lines_that_are_cut(
     tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matchcore.feeds.client.tcp.PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr("matchcore.feeds.client.tcp.PAUSE_SECONDS_MAX", 0.01)
+    monkeypatch.setattr("matchcore.feeds.client.line.PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("matchcore.feeds.client.line.PAUSE_SECONDS_MAX", 0.01)
     monkeypatch.setattr("matchcore.feeds.lines.wire.ROWS_MAX", 200)  # so that some get through
     monkeypatch.setattr("matchcore.feeds.client.following.READY_MAX", 1000)
     chance, path, stop = random.Random(first), tmp_path / "e", asyncio.Event()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.feeds.notices import Notices
+from matchcore.errors import FeedError
+from matchcore.feeds import Books, saving
+from matchcore.feeds.notices import Notices, Told
 from matchcore.feeds.rings import Ring
-from matchcore.feeds.saving import load_mark, load_statistics, packed, save
-from matchcore.feeds.statistics import BAR, DAYS, MINUTES, TRADES, WORD, Statistics
+from matchcore.feeds.saving import from_bytes, load, load_mark, packed, save, to_bytes
+from matchcore.feeds.statistics import BAR, DAYS, MINUTES, TRADES, WORD, Statistics, Symbol
 from matchcore.feeds.stream import Mark
 from matchcore.records.changes import CHANGE, ChangeKind
 from matchcore.records.instruments import Directory
@@ -151,18 +155,41 @@ def test_what_is_saved_goes_on_as_if_nothing_had_been(happened: list[Trade | int
     statistics = Statistics(three())
     statistics.apply(rows_of(happened))
     with tempfile.TemporaryDirectory() as directory:
-        save(Path(directory), mark, packed(statistics, Notices(), mark))
+        books = Books(three())
+        save(Path(directory), mark, packed(statistics, Notices()) | saving.added(books))
         assert load_mark(Path(directory)) == mark
-        again, _ = load_statistics(Path(directory), mark, three())
-    for known in (statistics, again):
+        again, _, _ = load(Path(directory), mark, books)
+    told = Notices([Told(9, 8, 7, 0, "halt")])
+    relayed, its_notices = from_bytes(to_bytes(statistics, told), three())
+    assert its_notices.last == told.last
+    for known in (statistics, again, relayed):
         known.apply(rows_of(happened))
     for number in (1, 2, 3):
-        mine, its = statistics[number], again[number]
-        assert (mine.day and mine.day.values()) == (its.day and its.day.values())
-        assert mine.days_ended == its.days_ended
-        for days in (False, True):
-            assert mine.bars(days).tobytes() == its.bars(days).tobytes()
-        assert mine.trades.last().tobytes() == its.trades.last().tobytes()
+        equal(statistics[number], again[number])
+        equal(statistics[number], relayed[number])
+
+
+def equal(mine: Symbol, its: Symbol) -> None:
+    assert (mine.day and mine.day.values()) == (its.day and its.day.values())
+    assert mine.days_ended == its.days_ended
+    for days in (False, True):
+        assert mine.bars(days).tobytes() == its.bars(days).tobytes()
+    assert mine.trades.last().tobytes() == its.trades.last().tobytes()
+
+
+@given(st.binary(max_size=200), st.data())
+def test_bytes_that_are_no_statistics_are_refused(wrong: bytes, data: st.DataObject) -> None:
+    statistics = Statistics(three())
+    statistics.apply(rows_of([(1, 3, 2, 0)]))
+    good = to_bytes(statistics, Notices())
+    at = data.draw(st.integers(0, len(good) - 1))
+    for said in (wrong, good[:at], good[:at] + wrong + good[at + len(wrong) :]):
+        with suppress(FeedError):  # nothing else
+            from_bytes(said, three())
+    with pytest.raises(FeedError, match="statistics of another feed"):
+        from_bytes(good[:at], three())
+    with pytest.raises(FeedError, match="of 3 instruments, not 1"):
+        from_bytes(good, Directory([mc.Instrument("ONE", "0.05")]))
 
 
 def test_a_finer_and_a_coarser_tick_keep_values() -> None:

@@ -141,3 +141,16 @@ def test_history_from_memory_and_from_the_log(exchange: Path) -> None:
     for first, last in [(0, 1), (history.last + 2, history.last + 3), (1, history.last + 1)]:
         with pytest.raises(FeedError, match="there are 1 to"):
             list(history.between(first, last))
+
+
+def test_what_is_kept_of_a_few_changes_is_no_more_than_they_are(tmp_path: Path) -> None:
+    with (
+        mc.Engine.open(tmp_path, instruments=[mc.Instrument("ANA", "0.05")]) as engine,
+        Stream(tmp_path) as stream,
+    ):
+        for _ in stream.poll():
+            pass
+        engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 1, "100"))
+        (changes,) = stream.poll()
+        base = changes.rows if changes.rows.base is None else changes.rows.base
+        assert base.nbytes <= 2 * changes.rows.nbytes

@@ -260,10 +260,14 @@ class Arbiter:
         """Whether the next number may still come on a line by itself."""
         return line.passed < self.next and now - line.heard < SILENCE_SECONDS
 
-    def _ask(self, connected: list[str], last: int, now: float) -> Ask:
-        """The line that was not asked and knows most; when all were, nobody."""
+    def _ask(self, connected: list[str], last: int, now: float) -> Ask | None:
+        """The line that was not asked and knows most; when all were, nobody.  None while a line
+        has not been reached for the first time, and may have it."""
         left = [name for name in connected if name not in self._asked]
         name = max(left, key=lambda one: self._lines[one].known, default="")
+        health = [line.health for line in self._lines.values()]
+        if not name and any(one.state == "away" and not one.error for one in health):
+            return None
         if name:
             self._asked.add(name)
         else:

@@ -6,13 +6,12 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from ..._closing import Closing
 from ...records.instruments import Directory
 from ..books import Books
-from ..stream import SESSION_CHARACTERS
 from .arbiter import LineHealth
 from .following import Merged
 from .view import Item, View
@@ -34,10 +33,14 @@ class Client(Closing):
         identity: bytes | None = None,
         token: str = "",
         tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] = ("", ""),
+        glimpse: str = "",
     ) -> None:
-        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
-        self._view = View(first)
+        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls,
+                              login=login, glimpse=glimpse)  # fmt: skip
+        self._view = View(first, by_order=self._merged.by_order)
         self._loop = asyncio.new_event_loop()
+        self._awaited: Future[Item] | None = None  # the next item, which nobody has taken
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._loop.call_soon_threadsafe(self._merged.start)
@@ -46,6 +49,8 @@ class Client(Closing):
         """Ends every connection."""
         if self._loop.is_closed():
             return
+        if self._awaited is not None:
+            self._awaited.cancel()
         self._run(self._merged.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -53,18 +58,16 @@ class Client(Closing):
 
     def next(self, timeout: float | None = None) -> Item | None:
         """The next item; None if none comes within ``timeout`` seconds (None: waits)."""
-        future = asyncio.run_coroutine_threadsafe(self._merged.next(), self._loop)
-        try:
-            item = future.result(timeout)
-        except FutureTimeout:
-            if future.cancel():
-                return None
-            item = future.result()  # it came at the last moment
-        except BaseException:
-            future.cancel()
-            raise
-        self._view.apply(item)
-        return item
+        if self._awaited is None:
+            self._awaited = asyncio.run_coroutine_threadsafe(self._merged.next(), self._loop)
+        # It is awaited as long as it takes, over many calls: one who is told to stop may have taken
+        # the item already, and it would be lost.
+        wait({self._awaited}, timeout)
+        if not self._awaited.done():
+            return None
+        done, self._awaited = self._awaited, None
+        item = done.result()
+        return self._view.apply(item)
 
     def __iter__(self) -> Iterator[Item]:
         while True:
@@ -95,7 +98,7 @@ class Client(Closing):
     @property
     def session(self) -> str:
         """As `AsyncClient.session`."""
-        return (self.identity or b"").hex()[:SESSION_CHARACTERS].upper()
+        return self._merged.session
 
     def health(self) -> list[LineHealth]:
         """As `AsyncClient.health`."""

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from ..books import Books
 from ..lines.address import Address
 from ..stream import SESSION_CHARACTERS, Changes
 from .arbiter import Arbiter, LineHealth
+from .itch import SOUP, Access, SoupLine, Translation
+from .line import Line
 from .tcp import DEAD_SECONDS, TcpLine
 from .view import Item, Snapshot, View
 
@@ -31,7 +33,8 @@ LINES_MAX = 16
 class Merged:
     """Lines that are read as fast as the program takes what they bring: the core of the clients.
 
-    Arguments as `AsyncClient`.  It lives in one event loop.
+    Arguments as `AsyncClient`; ``statistics``: wants those of a snapshot, too.  It lives in one
+    event loop.
     """
 
     def __init__(
@@ -41,20 +44,27 @@ class Merged:
         identity: bytes | None = None,
         token: str = "",
         tls: ssl.SSLContext | None = None,
+        statistics: bool = False,
+        login: tuple[str, str] = ("", ""),
+        glimpse: str = "",
     ) -> None:
-        addresses = [Address.of(line) for line in dict.fromkeys(lines)]
-        if not 1 <= len(addresses) <= LINES_MAX:
-            raise FeedError(f"{len(addresses)} lines: 1 to {LINES_MAX}, each HOST:PORT")
+        names = dict(_named(line) for line in lines)
+        self._translation = _translation(names, first)
         if first < 0:
             raise FeedError(f"first {first}: a number from 1 on, or 0 for a snapshot")
-        self.arbiter = Arbiter(map(str, addresses), first=first, identity=identity)
+        self.arbiter = Arbiter(names, first=first, identity=identity)
         self.turn = asyncio.Lock()
         self.snapshots = not first
         self._give_up = False
         self.stopped = False
-        self._lines = {
-            str(address): TcpLine(address, self, token=token, tls=tls) for address in addresses
-        }
+        self._lines: dict[str, Line] = {}
+        access = Access(*login, Address.of(glimpse) if glimpse else None)
+        for name, address in names.items():
+            self._lines[name] = (
+                SoupLine(name, address, self, access)
+                if self._translation
+                else TcpLine(address, self, token=token, tls=tls, statistics=statistics)
+            )
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: deque[Item] = deque()
         self._count = 0
@@ -120,7 +130,25 @@ class Merged:
     def came(self, name: str, changes: Changes) -> None:
         """A line brought changes."""
         for one in self.arbiter.take(name, changes, self.now()):
-            self._put(one)
+            self._put_translated(one)
+
+    def translated(self, number: int, blocks: bytes) -> Snapshot:
+        """What GLIMPSE said; what comes behind it is understood from there on."""
+        assert self._translation is not None
+        return self._translation.snapshot(number, blocks)
+
+    @property
+    def by_order(self) -> bool:
+        """Whether the changes only name orders, as those of ITCH."""
+        return self._translation is not None
+
+    @property
+    def session(self) -> str:
+        """Ten characters that name the stream; empty before a line is connected."""
+        known = self.arbiter.identity or b""
+        return (
+            known.decode("latin-1") if self.by_order else known.hex()[:SESSION_CHARACTERS].upper()
+        )
 
     def restarted(self, snapshot: Snapshot) -> None:
         """A line brought a snapshot."""
@@ -152,6 +180,16 @@ class Merged:
         await self._room.wait()
 
     # ------------------------------------------------------------------ inside
+
+    def _put_translated(self, changes: Changes) -> None:
+        if self._translation is None:
+            self._put(changes)
+            return
+        try:
+            for item in self._translation.changes(changes):
+                self._put(item)
+        except FeedError as error:  # the arbiter has passed them: no other line brings them
+            self._fail(error)
 
     def _put(self, item: Item) -> None:
         self._ready.append(item)
@@ -192,12 +230,35 @@ class Merged:
             self._fail(error)
 
 
+def _named(line: str) -> tuple[str, Address]:
+    """A line's name, which is the same for the same line, and where it is."""
+    prefix = SOUP if line.startswith(SOUP) else ""
+    address = Address.of(line.removeprefix(SOUP))
+    return f"{prefix}{address}", address
+
+
+def _translation(names: Iterable[str], first: int) -> Translation | None:
+    """For lines of ITCH; None for others."""
+    of_itch = [name.startswith(SOUP) for name in names]
+    if not 1 <= len(of_itch) <= LINES_MAX:
+        raise FeedError(f"{len(of_itch)} lines: 1 to {LINES_MAX}, each HOST:PORT")
+    if not any(of_itch):
+        return None
+    if not all(of_itch):
+        raise FeedError("lines of ITCH and others: their changes say different things")
+    if first > 1:
+        raise FeedError(f"first {first}: lines of ITCH begin with a snapshot (0) or with number 1")
+    return Translation()
+
+
 class AsyncClient:
     """Follows an exchange's market data over ``lines``, each ``HOST:PORT``, and misses nothing.
 
     ``first``: the number that comes first; an earlier client's `number` + 1.  0: begins with a
     `Snapshot`, and may give another one later if changes are lost on all lines.  ``identity``: what
     the exchange must be (16 bytes).  ``token``, ``tls`` (an `ssl.SSLContext`): as the feeds want.
+    A line may be ``soup://HOST:PORT``, ITCH over SoupBinTCP, if all are; ``login``: user and
+    password there, ``glimpse``: ``HOST:PORT`` of the snapshots.
 
     Iterating gives `Changes`: each number once, in order, from whichever line has it first.
     `FeedError` if a number is on no line any more (not with ``first=0``), or if every line is
@@ -211,9 +272,12 @@ class AsyncClient:
         identity: bytes | None = None,
         token: str = "",
         tls: ssl.SSLContext | None = None,
+        login: tuple[str, str] = ("", ""),
+        glimpse: str = "",
     ) -> None:
-        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls)
-        self._view = View(first)
+        self._merged = Merged(*lines, first=first, identity=identity, token=token, tls=tls,
+                              login=login, glimpse=glimpse)  # fmt: skip
+        self._view = View(first, by_order=self._merged.by_order)
 
     async def __aenter__(self) -> Self:
         self._merged.start()
@@ -229,8 +293,7 @@ class AsyncClient:
 
     async def __anext__(self) -> Item:
         item = await self._merged.next()
-        self._view.apply(item)
-        return item
+        return self._view.apply(item)
 
     @property
     def number(self) -> int:
@@ -258,7 +321,7 @@ class AsyncClient:
     @property
     def session(self) -> str:
         """Ten characters that name the stream; empty before a line is connected."""
-        return (self.identity or b"").hex()[:SESSION_CHARACTERS].upper()
+        return self._merged.session
 
     def health(self) -> list[LineHealth]:
         """How each line does: loss, lead, silence, and why it is away or refused."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 from contextlib import suppress
-from typing import Protocol
 
 import numpy as np
 
@@ -29,12 +27,10 @@ from ..lines.wire import (
     orders_of,
     snapshot_definitions_of,
 )
-from ..stream import Changes
-from .arbiter import Arbiter, HistoryChanged, HistoryRefused
+from ..saving import STATISTICS_BYTES_MAX
+from .line import CONNECT_SECONDS, Hub, Line
 from .view import Snapshot
 
-CONNECT_SECONDS = 5.0
-PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 2.0  # between two attempts
 DEAD_SECONDS = 10.0  # of silence, before it connects again
 ORDERS_MAX = 100_000_000  # of a snapshot
 BUFFER_BYTES = 1 << 20  # read ahead of a frame
@@ -42,51 +38,22 @@ BUFFER_BYTES = 1 << 20  # read ahead of a frame
 _NOTHING = np.empty(0, CHANGE)
 
 
-class Hub(Protocol):
-    """What puts the lines together."""
-
-    arbiter: Arbiter
-    turn: asyncio.Lock
-    stopped: bool
-
-    @property
-    def wants_snapshot(self) -> bool: ...
-    def now(self) -> float: ...
-    def came(self, name: str, changes: Changes) -> None: ...
-    def restarted(self, snapshot: Snapshot) -> None: ...
-    def looked(self) -> None: ...
-    async def room(self) -> None: ...
-
-
-class TcpLine:
+class TcpLine(Line):
     """The line at ``address``.  ``token``: what its server wants to hear; ``tls``: a context."""
 
     def __init__(
-        self, address: Address, hub: Hub, *, token: str = "", tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        hub: Hub,
+        *,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+        statistics: bool = False,
     ) -> None:
-        self.name = str(address)
-        self._address, self._hub, self._token, self._tls = address, hub, token.encode(), tls
+        super().__init__(str(address), hub)
+        self._address, self._token, self._tls = address, token.encode(), tls
+        self._statistics = statistics
         self._writer: asyncio.StreamWriter | None = None
-        self._welcomed = False
-
-    async def run(self) -> None:
-        """Until it is refused."""
-        arbiter, pause = self._hub.arbiter, PAUSE_SECONDS
-        while not (self._hub.stopped or arbiter.refused(self.name)):
-            self._welcomed = False
-            try:
-                await self._connected()
-            except HistoryChanged:
-                raise
-            except HistoryRefused:
-                break
-            except (OSError, EOFError, FeedError, asyncio.TimeoutError) as error:
-                arbiter.away(self.name, str(error) or type(error).__name__)
-            self._hub.looked()
-            pause = PAUSE_SECONDS if self._welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        if not self._hub.stopped:
-            self._hub.looked()
 
     def ask(self, first: int, last: int) -> None:
         """Asks for changes again."""
@@ -123,7 +90,8 @@ class TcpLine:
     async def _join(self, streams: asyncio.StreamReader, first: int) -> None:
         hub, arbiter = self._hub, self._hub.arbiter
         assert self._writer is not None
-        self._writer.write(Join(first, arbiter.identity or ANY, self._token).to_bytes())
+        join = Join(first, arbiter.identity or ANY, self._token, self._statistics)
+        self._writer.write(join.to_bytes())
         welcome = Welcome.of(await asyncio.wait_for(self._frame(streams), CONNECT_SECONDS))
         arbiter.greet(self.name, welcome.identity, welcome.epoch, welcome.next, hub.now())
         arbiter.begin(self.name, welcome.start or welcome.next)
@@ -147,9 +115,7 @@ class TcpLine:
     async def _take(self, frame: Frame) -> None:
         arbiter, now = self._hub.arbiter, self._hub.now()
         if frame.type == Type.CHANGES:
-            self._hub.came(self.name, changes_of(frame))
-            if arbiter.refused(self.name):
-                raise HistoryRefused(self.name, arbiter.refused(self.name))
+            self._came(changes_of(frame))
             await self._hub.room()
         elif frame.type == Type.HEARTBEAT:
             arbiter.beat(self.name, frame.number, now)
@@ -163,7 +129,7 @@ class TcpLine:
 
     async def _snapshot(self, streams: asyncio.StreamReader) -> Snapshot:
         instruments: list[Instrument] = []
-        parts, count = [_NOTHING], 0
+        parts, count, statistics = [_NOTHING], 0, bytearray()
         while True:
             frame = await self._frame(streams)
             self._hub.arbiter.beat(self.name, 0, self._hub.now())
@@ -177,9 +143,14 @@ class TcpLine:
                 count += frame.rows
                 if count > ORDERS_MAX:
                     raise FeedError(f"a snapshot of more than {ORDERS_MAX} orders")
+            elif frame.type == Type.STATISTICS:
+                statistics += frame.payload
+                if len(statistics) > STATISTICS_BYTES_MAX:
+                    raise FeedError(f"statistics of more than {STATISTICS_BYTES_MAX} bytes")
             elif frame.type == Type.SNAPSHOT:
                 if frame.rows != count:
                     raise FeedError(f"a snapshot of {frame.rows} orders, of which {count} came")
-                return Snapshot(frame.number, frame.epoch, instruments, joined(parts))
+                said = bytes(statistics)
+                return Snapshot(frame.number, frame.epoch, instruments, joined(parts), said)
             elif frame.type != Type.HEARTBEAT:
                 raise FeedError(f"a frame of type {frame.type} in a snapshot")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,13 +19,15 @@ class Snapshot:
     """The books behind the change ``number``, of ``epoch``.
 
     ``instruments``: by number - 1.  ``rows``: a `CHANGE` array that adds every resting order, by
-    instrument, side, level and age; without sequences and times.
+    instrument, side, level and age; without times.  ``statistics``: for a relay, as
+    `matchcore.feeds.saving.to_bytes`.
     """
 
     number: int
     epoch: int
     instruments: list[Instrument]
     rows: NDArray[np.void]
+    statistics: bytes = b""
 
 
 Item: TypeAlias = Changes | Snapshot
@@ -34,7 +36,8 @@ Item: TypeAlias = Changes | Snapshot
 class View:
     """Books and instruments, kept by a snapshot and changes or by all changes from the first."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, *, by_order: bool = False) -> None:
+        self._by_order = by_order  # the changes lack what the books know
         self.number = first - 1  # of the last change in it
         self.instruments = Directory()
         self._books = Books(self.instruments) if first == 1 else None
@@ -46,17 +49,21 @@ class View:
             raise FeedError("no books: a client has them from a snapshot or from number 1 on")
         return self._books
 
-    def apply(self, item: Item) -> None:
-        """Takes the next item in.  `FeedError` if the books cannot be right."""
+    def apply(self, item: Item) -> Item:
+        """Takes the next item in, and returns it with what it lacked.  `FeedError` if the books
+        cannot be right."""
         if isinstance(item, Snapshot):
             self.instruments = Directory(item.instruments)
             self._books = Books(self.instruments)
-            self._books.apply(item.rows)
             self.number = item.number
-            return
-        self.define(item)
-        if self._books is not None:
-            self._books.apply(item.rows)
+        else:
+            self.define(item)
+        if self._books is None:
+            return item
+        if self._by_order:
+            return replace(item, rows=self._books.complete(item.rows))
+        self._books.apply(item.rows)
+        return item
 
     def define(self, changes: Changes) -> None:
         """Takes in what changes say about instruments, and their last number."""

@@ -1,16 +1,23 @@
 """Blocks cut, and framed for the two transports: MoldUDP64 datagrams and SoupBinTCP packets."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
+                             PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from ...machine.core.records cimport u8, u16, u64
 from ...serving._words cimport put16, put64
 
+import numpy as np
+
 cdef enum:
     MOLD_HEAD = 20      # bytes
     SESSION = 10
     COUNT_MAX = 0xfffe  # of the messages of a datagram; one more means the end of the session
+    ROW = 80            # bytes of the longest block, and one to spare
+
+#: A block, with zeros behind it: so blocks are records that have a number each.
+BLOCK = np.dtype((np.void, ROW))
 
 
 cdef inline size_t block_size(const u8* at) noexcept nogil:
@@ -102,3 +109,43 @@ def datagrams(bytes session not None, u64 first, bytes blocks not None, size_t s
         first += count
         start += end
     return made
+
+
+def rows_of(bytes blocks not None):
+    """Blocks as a `BLOCK` array.  ValueError for a part of a block, or one of over 80 bytes."""
+    cdef size_t count = blocks_in(blocks), one
+    cdef const u8* at = <const u8*>PyBytes_AS_STRING(blocks)
+    cdef Py_buffer target
+    cdef u8* out
+    made = np.zeros(count, BLOCK)
+    PyObject_GetBuffer(made.view(np.uint8), &target, PyBUF_WRITABLE)
+    out = <u8*>target.buf
+    while count:
+        one = block_size(at)
+        if one > ROW:
+            break
+        memcpy(out, at, one)
+        at += one
+        out += ROW
+        count -= 1
+    PyBuffer_Release(&target)
+    if count:
+        raise ValueError(f"a message of {one - 2} bytes, at most {ROW - 2}")
+    return made
+
+
+def blocks_of(rows):
+    """The blocks of a `BLOCK` array as bytes: of what `rows_of` has made."""
+    cdef Py_buffer source
+    cdef size_t count = len(rows), size = 0, i
+    cdef const u8* at
+    rows = np.ascontiguousarray(rows, BLOCK)
+    told = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(count * ROW))
+    cdef u8* out = <u8*>PyBytes_AS_STRING(told)
+    PyObject_GetBuffer(rows.view(np.uint8), &source, PyBUF_SIMPLE)
+    at = <const u8*>source.buf
+    for i in range(count):
+        memcpy(out + size, at + i * ROW, min(block_size(at + i * ROW), <size_t>ROW))
+        size += min(block_size(at + i * ROW), <size_t>ROW)
+    PyBuffer_Release(&source)
+    return told[:size]

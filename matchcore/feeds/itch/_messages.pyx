@@ -12,7 +12,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
-                                      C_NOTICE, C_REDUCED, SELL, i64, mc_change, mc_likely, u8,
+                                      C_LARGE, C_NOTICE, C_REDUCED, SELL, i64, mc_change,
+                                      mc_likely, u8,
                                       u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
@@ -129,7 +130,8 @@ cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* l
     if slot.reference == 0:
         table.count += 1
     slot.order_id, slot.instrument = change.order_id, change.instrument
-    slot.reference, slot.wide = change.sequence, not is_standard(change, listed)
+    slot.reference = change.sequence
+    slot.wide = not is_standard(change, listed) or change.flags & C_LARGE
     return slot
 
 
@@ -253,7 +255,7 @@ cdef class Encoder:
         """The blocks of `rows`, a 1-D `CHANGE` array; one for each, as bytes.  Releases the GIL.
 
         `FeedError` for a row that no machine says, or of an order that was added before the first
-        row that the encoder was given.
+        row that the encoder was given.  The rows of a snapshot that has sequences may come first.
         """
         return self.encoded(rows, False)
 

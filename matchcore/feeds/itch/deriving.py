@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Generator
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...journal import Keys
+from ..files import replacing
 from ..stream import Changes, Mark, Stream
 from ._frames import cut
 from ._messages import REFERENCE, Encoder
@@ -36,13 +36,9 @@ class Place(NamedTuple):
         """Writes it to a file, as a whole or not at all."""
         assert self.mark is not None and self.references is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
         mark = np.frombuffer(json.dumps(asdict(self.mark)).encode(), np.uint8)
-        with fresh.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, mark=mark, references=self.references)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Place:

@@ -72,3 +72,25 @@ class Entry:
         """Ends every session."""
         await self.server.close()
         self._checker.shutdown(wait=False, cancel_futures=True)
+
+
+class SoupFace:
+    """What serves something over SoupBinTCP has such an entry once it has started."""
+
+    _entry: Entry | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        assert self._entry is not None
+        return self._entry.server.address
+
+    def beat(self) -> None:
+        """Once a second."""
+        if self._entry is not None:
+            self._entry.server.beat()
+
+    async def close(self) -> None:
+        """Ends every session."""
+        if self._entry is not None:
+            await self._entry.close()

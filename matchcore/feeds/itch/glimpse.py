@@ -13,7 +13,7 @@ from ...serving.soup import Session, packet
 from ._frames import packets
 from ._messages import Encoder
 from .directory import definition
-from .entering import Entry
+from .entering import Entry, SoupFace
 from .logins import Logins
 
 SNAPSHOT_SECONDS = 1.0  # for which one is good enough for the next who asks
@@ -32,12 +32,11 @@ class Moment(NamedTuple):
     orders: NDArray[np.void]
 
 
-class Glimpse:
+class Glimpse(SoupFace):
     """Serves a snapshot to everybody who logs in, and ends his session."""
 
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
         self._host, self._port, self._logins = host, port, logins
-        self._entry: Entry | None = None
         self._made: tuple[float, bytes] | None = None
 
     async def start(self, session: bytes, encoder: Encoder, moment: Callable[[], Moment]) -> None:
@@ -48,22 +47,8 @@ class Glimpse:
         )
         await self._entry.server.start()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        assert self._entry is not None
-        return self._entry.server.address
-
     def publish(self, first: int, blocks: bytes) -> None:
         """The books have them."""
-
-    def beat(self) -> None:
-        if self._entry is not None:
-            self._entry.server.beat()
-
-    async def close(self) -> None:
-        if self._entry is not None:
-            await self._entry.close()
 
     async def _serve(self, session: Session, number: int) -> None:
         told = memoryview(self._snapshot())

@@ -18,6 +18,7 @@ ENDS = 3  # so many times the end of the session is said
 SEND_BUFFER_BYTES = 4 << 20
 ANSWERS_PER_BEAT = 10_000  # to all who ask
 ANSWERS_PER_HOST = 2_000  # of them to one address
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 HEAD = struct.Struct(">10sQH")  # session, number of the first message, how many
 
 
@@ -25,7 +26,8 @@ class MoldPublisher:
     """Sends every message once, to one address or to a multicast group.
 
     A datagram for which the system has no room is lost like one on the wire; `lost` counts them.
-    ``interface``: the address of the network card that a group is sent through.
+    ``interface``: the network card that a group is sent through, by its address, and for a group of
+    IPv6 by its name.
     """
 
     def __init__(self, host: str, port: int, *, interface: str = "", hops: int = 1):
@@ -68,13 +70,18 @@ class MoldPublisher:
 
 
 def sending_socket(host: str, interface: str, hops: int) -> socket.socket:
-    """For datagrams to an IPv4 address, which may be a group."""
-    group = ipaddress.IPv4Address(host).is_multicast
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """For datagrams to an address, which may be a group."""
+    address = ipaddress.ip_address(host)
+    made = socket.socket(_FAMILIES[address.version], socket.SOCK_DGRAM)
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        if group:
+        if address.is_multicast and address.version == 6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hops)
+            if interface:
+                index = socket.if_nametoindex(interface)
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        elif address.is_multicast:
             made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, hops)
             if interface:
                 card = ipaddress.IPv4Address(interface).packed

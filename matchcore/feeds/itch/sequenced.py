@@ -9,27 +9,30 @@ from contextlib import closing
 from ...errors import MatchcoreError
 from ...serving.soup import Session
 from ._frames import packets
-from .entering import Entry
+from .entering import Entry, SoupFace
 from .logins import Logins
 from .tape import Tape
 
 REPLAY_BYTES = 1 << 17  # sent at once
-DERIVING_MAX = 2  # replays from the log at a time; the others wait
+REPLAYS_MAX = 16  # from the log at a time; the others wait
+THREADS_MAX = 2  # that read it
 
 Parts = Generator[tuple[int, bytes, int], None, None]  # first number, blocks, how many
 
 
-class SoupFeed:
+class SoupFeed(SoupFace):
     """Serves the stream to everybody who logs in."""
 
     def __init__(self, host: str, port: int, logins: Callable[[], Logins]) -> None:
         self._host, self._port, self._logins = host, port, logins
         self._live: set[Session] = set()
-        self._deriving = asyncio.Semaphore(DERIVING_MAX)
-        self._entry: Entry | None = None
+        self._replays = asyncio.Semaphore(REPLAYS_MAX)
+        self._threads = asyncio.Semaphore(THREADS_MAX)
 
-    async def start(self, session: bytes, tape: Tape, older: Callable[[int, int], Parts]) -> None:
-        """``older(number, bytes_max)``: messages from the log.
+    async def start(
+        self, session: bytes, tape: Tape, older: Callable[[int, int], Parts] | None
+    ) -> None:
+        """``older(number, bytes_max)``: messages from the log; None: there is none.
 
         `FeedError` if the system refuses the port, or for a wrong file of logins.
         """
@@ -38,12 +41,6 @@ class SoupFeed:
             self._host, self._port, self._logins(), session, self._opened, self._serve
         )
         await self._entry.server.start()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
-        assert self._entry is not None
-        return self._entry.server.address
 
     def publish(self, first: int, blocks: bytes) -> None:
         """One who has not read what he got before gets the rest from the tape, at his own pace."""
@@ -58,17 +55,10 @@ class SoupFeed:
             if not session.gone:
                 session.run(self._serve(session, first))
 
-    def beat(self) -> None:
-        if self._entry is not None:
-            self._entry.server.beat()
-
-    async def close(self) -> None:
-        if self._entry is not None:
-            await self._entry.close()
-
     def _opened(self, number: int) -> int | None:
         number = number or self._tape.next
-        return number if number <= self._tape.next else None
+        first = 1 if self._older else self._tape.first
+        return number if first <= number <= self._tape.next else None
 
     async def _serve(self, session: Session, number: int) -> None:
         """Sends what there is, from the log and then from memory; then the session is live.
@@ -90,11 +80,15 @@ class SoupFeed:
 
     async def _from_the_log(self, session: Session, number: int) -> int:
         """Sends those before the memory; returns the number to go on with."""
+        if self._older is None:  # memory has gone on since the login
+            session.drop()
+            return number
         try:
-            async with self._deriving:
+            async with self._replays:
                 with closing(self._older(number, REPLAY_BYTES)) as parts:
                     while number < self._tape.first and not session.gone:
-                        part = await asyncio.to_thread(next, parts, None)
+                        async with self._threads:
+                            part = await asyncio.to_thread(next, parts, None)
                         if part is None:
                             break
                         first, blocks, count = part

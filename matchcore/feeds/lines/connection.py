@@ -36,6 +36,12 @@ class Connection:
         self._draining = asyncio.Lock()  # two tasks write: the catching up, and what is asked for
         writer.transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
 
+    @property
+    def address(self) -> str:
+        """The other side's, without a port."""
+        peer = self._writer.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else "local"
+
     def keep_alive(self) -> None:
         """Has the system notice a client that is gone without a word."""
         found = self._writer.get_extra_info("socket")

@@ -8,6 +8,7 @@ import ssl
 from contextlib import suppress
 
 from ...errors import FeedError, LogError
+from ...serving.addresses import Addresses
 from ...serving.tasks import end
 from ..serving import Feed
 from ..stream import Changes
@@ -24,7 +25,7 @@ BACKLOG = 2048
 
 class LineOutlet:
     """Serves the line at ``address``.  ``tls``: a server's context; ``token``: what a client must
-    say; ``connections_max``: how many clients at once."""
+    say; ``connections_max``: how many clients at once, a quarter of them from one address."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class LineOutlet:
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         self._address, self._tls, self._token = address, tls, token.encode()
-        self._most = connections_max
+        self._addresses = Addresses(connections_max)
         self._readers: set[Reader] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -89,15 +90,18 @@ class LineOutlet:
 
     async def _served(self, connection: Connection) -> None:
         """One client, to its end; whatever it does concerns nobody else."""
+        address, full = connection.address, self._addresses.full(connection.address)
+        self._addresses.enter(address)
         try:
-            if len(self._tasks) > self._most:
-                connection.write(refused(Refusal.FULL, f"{self._most} clients are connected"))
+            if full:
+                connection.write(refused(Refusal.FULL, full))
             else:
                 await self._joined(connection)
         except (FeedError, LogError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass  # gone, or told why
         finally:
             await connection.close()
+            self._addresses.leave(address)
 
     async def _joined(self, connection: Connection) -> None:
         connection.keep_alive()
@@ -113,6 +117,6 @@ class LineOutlet:
         reader = Reader(connection, self._feed, self._replays)
         self._readers.add(reader)
         try:
-            await reader.run(join.first)
+            await reader.run(join.first, join.statistics)
         finally:
             self._readers.discard(reader)

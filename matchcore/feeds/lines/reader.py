@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from ...errors import FeedError, LogError
 from ..history import History
+from ..saving import to_bytes
 from ..serving import Feed
 from ..stream import Changes
 from .connection import Connection
@@ -66,10 +67,10 @@ class Reader:
         self._next = 0  # number to be sent
         self._behind: asyncio.Task[None] | None = None
 
-    async def run(self, first: int) -> None:
-        """Until it leaves: from ``first`` on, or with 0 from a snapshot on."""
+    async def run(self, first: int, statistics: bool = False) -> None:
+        """Until it leaves: from ``first`` on, or with 0 from a snapshot on, with ``statistics``."""
         try:
-            await (self._begin(first) if first else self._begin_with_snapshot())
+            await (self._begin(first) if first else self._begin_with_snapshot(statistics))
             await self._catch_up()
             while True:
                 frame = await self.connection.frame()
@@ -112,12 +113,13 @@ class Reader:
         self._welcome(start)
         self._next = start
 
-    async def _begin_with_snapshot(self) -> None:
+    async def _begin_with_snapshot(self, statistics: bool) -> None:
         self._welcome(0)
         number, epoch = self._history.last, self._history.epoch
         # Everything is copied before others have their turn.
         instruments, rows = [*self._feed.stream.instruments], self._feed.books.snapshot()
-        for data in snapshot_frames(number, epoch, instruments, rows):
+        said = to_bytes(self._feed.statistics, self._feed.notices) if statistics else b""
+        for data in snapshot_frames(number, epoch, instruments, rows, said):
             self.connection.write(data)
             await self.connection.drained()
         self._next = number + 1

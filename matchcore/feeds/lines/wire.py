@@ -47,6 +47,7 @@ class Type(IntEnum):
     CHANGES = ord("C")
     DEFINITIONS = ord("I")
     ORDERS = ord("O")
+    STATISTICS = ord("T")
     SNAPSHOT = ord("S")
     NOT_HERE = ord("N")
     HEARTBEAT = ord("H")
@@ -86,15 +87,17 @@ class Frame(NamedTuple):
 
 class Join(NamedTuple):
     """A client's first frame.  ``first``: number from which it wants the changes; 0: a snapshot,
-    and the changes behind it.  ``identity``: what the exchange must be; `ANY`."""
+    and the changes behind it.  ``identity``: what the exchange must be; `ANY`.  ``statistics``:
+    wants those in the snapshot, too."""
 
     first: int
     identity: bytes
     token: bytes
+    statistics: bool = False
 
     def to_bytes(self) -> bytes:
         said = _JOIN.pack(MAGIC, VERSION, self.identity) + self.token
-        return Frame(Type.JOIN, self.first, 0, 0, said).to_bytes()
+        return Frame(Type.JOIN, self.first, 0, int(self.statistics), said).to_bytes()
 
     @classmethod
     def of(cls, frame: Frame) -> Join:
@@ -106,7 +109,7 @@ class Join(NamedTuple):
         _check_magic(magic, version)
         if len(rest) > TOKEN_BYTES_MAX:
             raise FeedError(f"a token of {len(rest)} bytes, at most {TOKEN_BYTES_MAX}")
-        return cls(frame.number, identity, rest)
+        return cls(frame.number, identity, rest, bool(frame.rows & 1))
 
 
 class Welcome(NamedTuple):
@@ -197,9 +200,14 @@ def definitions_of(data: bytes) -> list[tuple[int, Instrument]]:
 
 
 def snapshot_frames(
-    number: int, epoch: int, instruments: Iterable[Instrument], rows: NDArray[np.void]
+    number: int,
+    epoch: int,
+    instruments: Iterable[Instrument],
+    rows: NDArray[np.void],
+    statistics: bytes = b"",
 ) -> Iterator[bytes]:
-    """Definitions, resting orders as ADDED changes, and the end, which says how many these are."""
+    """Definitions, resting orders as ADDED changes, statistics, and the end, which says how many
+    the orders are."""
     made = [definition(at, one) for at, one in enumerate(instruments, 1)]
     for at in range(0, len(made), ROWS_MAX // 2):
         part = made[at : at + ROWS_MAX // 2]
@@ -207,6 +215,9 @@ def snapshot_frames(
     for at in range(0, len(rows), ROWS_MAX):
         some = rows[at : at + ROWS_MAX]
         yield Frame(Type.ORDERS, number, epoch, len(some), some.tobytes()).to_bytes()
+    for at in range(0, len(statistics), FRAME_BYTES_MAX):
+        said = statistics[at : at + FRAME_BYTES_MAX]
+        yield Frame(Type.STATISTICS, number, epoch, 0, said).to_bytes()
     yield Frame(Type.SNAPSHOT, number, epoch, len(rows), b"").to_bytes()
 
 

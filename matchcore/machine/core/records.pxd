@@ -300,6 +300,7 @@ cdef enum ChangeKind:
 
 cdef enum ChangeFlag:
     C_REPLACING = 1
+    C_LARGE = 2
 
 cdef enum ReportKind:
     REPORT_NEW = 1

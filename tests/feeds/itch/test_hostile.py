@@ -137,13 +137,19 @@ def test_short_connections_and_too_many(
     served: tuple[SoupFeed, Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face, feed = served
+    assert face._entry is not None
+    monkeypatch.setattr(face._entry.server._addresses, "most_of_one", 1000)
     for at in range(500):
         made = socket.create_connection(face.address, PATIENCE)
         if at % 3:
             made.send(LOGIN[: at % len(LOGIN)])
         made.close()
     serves(face, feed)
-    monkeypatch.setattr(soup, "CONNECTIONS_MAX", 3)
+    deadline = time.monotonic() + PATIENCE
+    while face._entry.server._sessions:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    monkeypatch.setattr(face._entry.server._addresses, "most_of_one", 3)
     open_ones = [SoupClient(face.address) for _ in range(3)]
     for client in open_ones:
         assert client.login(1)[0] == b"A"

@@ -25,6 +25,7 @@ from itch_kit import (
 import matchcore as mc
 from matchcore.feeds import Stream
 from matchcore.feeds.itch import Decoder, Encoder, Glimpse, MoldPublisher, MoldRequests, SoupFeed
+from matchcore.feeds.itch.mold import sending_socket
 from matchcore.records.changes import ChangeKind
 
 
@@ -104,6 +105,40 @@ def test_mold_to_a_group(exchange: Path) -> None:
             while not found[-1][2]:
                 found.append(datagram(heard.recv(2000)))
             assert found[-1][:2] == (feed.stream.session, start)
+        assert mold.lost == 0
+
+
+def test_a_group_of_ipv6_is_sent_through_the_card_that_is_named() -> None:
+    with sending_socket("ff11::4d:1", "lo", 3) as made:
+        assert made.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS) == 3
+        card = made.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF)
+        assert card == socket.if_nametoindex("lo")
+    with pytest.raises(OSError):
+        sending_socket("ff11::4d:1", "no-such-card", 1)
+
+
+def test_mold_over_ipv6(exchange: Path) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as heard:
+        try:
+            heard.bind(("::1", 0))
+        except OSError as error:
+            pytest.skip(f"this machine has no IPv6: {error}")
+        heard.settimeout(PATIENCE)
+        mold = MoldPublisher("::1", heard.getsockname()[1])
+        requests = MoldRequests("::1", 0)
+        with serving(exchange, mold, requests) as feed:
+            start = feed.stream.number
+            with mc.Engine.open(exchange, policy="os") as engine:
+                trade(engine, 2)
+            found = [datagram(heard.recv(2000))]
+            while not found[-1][2]:
+                found.append(datagram(heard.recv(2000)))
+            assert found[-1][:2] == (feed.stream.session, start)
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
+                asking.settimeout(PATIENCE)
+                request = feed.stream.session.encode() + (7).to_bytes(8, "big") + b"\x00\x05"
+                asking.sendto(request, requests.address)
+                assert datagram(asking.recv(2000))[1:3] == (7, 5)
         assert mold.lost == 0
 
 
