@@ -32,6 +32,10 @@ COMPILE = (
         "--param=large-function-growth=3000",
         "--param=inline-unit-growth=400",
         "--param=large-stack-frame-growth=5000",
+        # The loop of a batch is four per cent faster without these two: its addresses would take
+        # more registers than there are, and its end would be copied into each of its branches.
+        "-fno-ivopts",
+        "-fno-split-paths",
         # No C++ exception passes through: without the tables for that a module is a tenth smaller.
         "-fno-asynchronous-unwind-tables",
     ]

@@ -42,10 +42,10 @@ from .machine._orderbook import OrderBook
 from .machine.state import State
 from .records.changes import CHANGE
 from .records.codec import encode, encode_all
-from .records.commands import COMMAND, INSTRUMENT, LEVEL, ORDER, TEXT
+from .records.commands import COMMAND, INSTRUMENT, LEVEL, LIMITS, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
-from .records.operating import Notice, Register
+from .records.operating import Notice, Register, SetLimits
 from .records.register import Place
 from .records.schema import (
     ChangeFlag,
@@ -54,6 +54,7 @@ from .records.schema import (
     Field,
     Flag,
     Kind,
+    LimitFlag,
     OrderType,
     Reason,
     Side,
@@ -112,6 +113,7 @@ __all__ = [
     "EVENT",
     "INSTRUMENT",
     "LEVEL",
+    "LIMITS",
     "ORDER",
     "TEXT",
     "AddInstrument",
@@ -145,6 +147,7 @@ __all__ = [
     "KeyRefused",
     "Keys",
     "Kind",
+    "LimitFlag",
     "LogDamaged",
     "LogError",
     "LogFailed",
@@ -173,6 +176,7 @@ __all__ = [
     "Reduce",
     "Register",
     "RestingOrder",
+    "SetLimits",
     "Side",
     "Sink",
     "SinkBehind",

@@ -3,7 +3,8 @@ from .machine.core.ids cimport Ids
 from .machine.core.ladder cimport Ladder
 from .machine.core.pages cimport Arena
 from .machine.core.pool cimport Order, Pool
-from .machine.core.records cimport i64, mc_change, mc_command, mc_event, u32, u64
+from .machine.core.limits cimport LimitTable
+from .machine.core.records cimport i64, mc_change, mc_command, mc_event, mc_last, u32, u64
 from .machine.core.dedup cimport Repeats
 
 cdef struct Book:           # two cache lines
@@ -45,6 +46,9 @@ cdef struct Core:
     u64 sequence            # of the command in work or worked last
     u64 next_order_id
     u64 next_trade_id
+    LimitTable* limits      # of accounts; NULL: none has any
+    mc_last* lasts          # the last trade of each book; NULL: nobody wants it
+    i64 now                 # the time of commands that have none
     u64 unused              # bits of session and client_order_tail that must be zero: none since version 2
     Arena arena             # of all that grows with orders and books
 

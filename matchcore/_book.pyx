@@ -12,6 +12,7 @@ from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_in
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
+from .machine._limits cimport limits_admit, limits_allow
 from .machine.core.dedup cimport repeats_hash, repeats_ready
 from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
@@ -49,13 +50,8 @@ cdef void book_init(Book* book, u32 instrument) noexcept nogil:
     book.orders_max = <u32>0xffffffff
 
 
-cdef inline u64 limit_of(const mc_command* command, u64 key) noexcept nogil:
-    """The worst key on the other side that a command with this key may trade with."""
-    return ~<u64>0 if command.kind == NEW and command.order_type == MARKET else ~key
-
-
 cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 limit, i64 left,
-                          Events* events) noexcept nogil:
+                          Events* events, bint told) noexcept nogil:
     """Trades with the other side, best level first, oldest first; returns what is left.
 
     Returns early, with events.at == events.end, when the buffer is full.
@@ -78,7 +74,7 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
             level.quantity -= fill
             left -= fill
             emit_trade(core, events, book.instrument, maker, taker, fill, left)
-            if mc_unlikely(core.changes != NULL):
+            if told:
                 emit_execution(core, maker, taker, fill, level)
             if maker.left > 0:
                 level.head = maker
@@ -110,14 +106,18 @@ cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
 
 
 cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
-                        i64 left, Events* events) noexcept nogil:
+                        i64 left, Events* events, bint told) noexcept nogil:
     """Trades all that an order can, and then rests it or cancels what is left."""
     cdef Pending* pending = &core.pending
     cdef Ladder* other = &book.sides[2 - command.side]
     cdef u64 key = ladder_key(side_of(book, command.side), command.price)
-    cdef u64 limit = limit_of(command, key)
+    cdef u64 limit = ~<u64>0 if command.kind == NEW and command.order_type == MARKET else ~key
+    cdef const mc_event* before = events.at
     if crosses(other, limit):
-        left = book_take(core, book, command, limit, left, events)
+        left = book_take(core, book, command, limit, left, events, told)
+        if core.lasts != NULL and events.at != before:
+            core.lasts[book.instrument - 1].price = (events.at - 1).price
+            core.lasts[book.instrument - 1].traded = 1
         if left == 0:
             return
         if events.at == events.end and crosses(other, limit):
@@ -128,7 +128,7 @@ cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 h
             pending.stage = TAKING
             return
     if command.kind == AMEND or is_resting(command):
-        book_rest(core, book, command, key, hash, flags, left)
+        book_rest(core, book, command, key, hash, flags, left, told)
     else:
         emit_taker(core, events, CANCELLED,
                    R_MARKET_REMAINDER if command.order_type == MARKET else R_IMMEDIATE_OR_CANCEL,
@@ -136,7 +136,7 @@ cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 h
 
 
 cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 hash,
-                        Events* events) noexcept nogil:
+                        Events* events, bint told) noexcept nogil:
     cdef Field field = F_NONE
     cdef Reason reason
     cdef mc_command named
@@ -145,6 +145,11 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     cdef Ladder* other
     cdef u64 key, limit
     cdef bint resting, crossing
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_admit(core, given.account, given.instrument, given.time, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     if mc_unlikely(not is_plain(core, given)):
         reason = wrong_fields(core, given, &field)
         if reason != R_NONE:
@@ -160,12 +165,18 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
     ladder = side_of(book, given.side)
     other = &book.sides[2 - given.side]
     key = ladder_key(ladder, given.price)
-    limit = limit_of(given, key)
+    limit = ~<u64>0 if given.order_type == MARKET else ~key     # the worst key it may trade with
     resting = is_resting(given)
     crossing = crosses(other, limit)
     if resting:
         reason = wrong_resting(book, ladder, given, key, crossing, &field)
         if mc_unlikely(reason != R_NONE):
+            emit_refusal(core, given, reason, field, events)
+            return
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_allow(core, given.account, given.instrument, given.order_type == MARKET,
+                              given.price, given.quantity, resting, &field)
+        if reason != R_NONE:
             emit_refusal(core, given, reason, field, events)
             return
     if mc_unlikely(given.order_id == 0):
@@ -175,11 +186,11 @@ cdef inline void do_new(Core* core, Book* book, const mc_command* given, u32 has
         command = &named
     emit_taker(core, events, ACCEPTED, R_NONE, command, command.quantity, command.quantity)
     if resting and not crossing:
-        book_rest(core, book, command, key, hash, command.flags, command.quantity)
+        book_rest(core, book, command, key, hash, command.flags, command.quantity, told)
     elif command.time_in_force == FOK and not can_fill(other, limit, command.quantity):
         emit_taker(core, events, CANCELLED, R_FILL_OR_KILL, command, command.quantity, 0)
     else:
-        take_and_rest(core, book, command, hash, command.flags, command.quantity, events)
+        take_and_rest(core, book, command, hash, command.flags, command.quantity, events, told)
 
 
 cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
@@ -200,20 +211,20 @@ cdef inline Order* order_for(Core* core, Book* book, const mc_command* command, 
 
 
 cdef inline void cancel_order(Core* core, Book* book, Order* order, u32 hash, u8 reason,
-                              Events* events) noexcept nogil:
+                              Events* events, bint told) noexcept nogil:
     emit(core, events, CANCELLED, reason, book.instrument, order, order.price, order.left, 0)
-    book_remove(core, book, order, hash, 0)
+    book_remove(core, book, order, hash, 0, told)
 
 
 cdef inline void do_cancel(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
-                           Events* events) noexcept nogil:
+                           Events* events, bint told) noexcept nogil:
     cdef Order* order = order_for(core, book, command, ahead, events)
     if mc_likely(order != NULL):
-        cancel_order(core, book, order, ahead.hash, R_REQUESTED, events)
+        cancel_order(core, book, order, ahead.hash, R_REQUESTED, events, told)
 
 
 cdef void do_reduce(Core* core, Book* book, const mc_command* command, const Ahead* ahead,
-                    Events* events) noexcept nogil:
+                    Events* events, bint told) noexcept nogil:
     cdef Order* order
     if command.quantity <= 0:
         emit_refusal(core, command, R_QUANTITY_NOT_POSITIVE, F_QUANTITY, events)
@@ -222,16 +233,16 @@ cdef void do_reduce(Core* core, Book* book, const mc_command* command, const Ahe
     if order == NULL:
         return
     if command.quantity >= order.left:
-        cancel_order(core, book, order, ahead.hash, R_REDUCED_TO_NOTHING, events)
+        cancel_order(core, book, order, ahead.hash, R_REDUCED_TO_NOTHING, events, told)
     elif command.quantity % book.lot:
         emit_refusal(core, command, R_OFF_LOT, F_QUANTITY, events)
     else:
-        shrink(core, book, order, order.left - command.quantity)
+        shrink(core, book, order, order.left - command.quantity, told)
         emit(core, events, AMENDED, R_NONE, book.instrument, order, order.price, order.left, order.left)
 
 
 cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead* ahead,
-                   Events* events) noexcept nogil:
+                   Events* events, bint told) noexcept nogil:
     cdef mc_command command = given[0]
     cdef Reason reason
     cdef Field field
@@ -253,6 +264,11 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
     order = order_for(core, book, given, ahead, events)
     if order == NULL:
         return
+    if mc_unlikely(core.limits != NULL):
+        reason = limits_admit(core, order.account, order.instrument, given.time, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     if given.flags & KEEP_PRICE:
         command.price = order.price
     if given.flags & KEEP_QUANTITY:
@@ -271,29 +287,38 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
                  order.left if command.price == order.price else 0):
         emit_refusal(core, given, R_LEVEL_OVERFLOW, F_QUANTITY, events)
         return
+    if mc_unlikely(core.limits != NULL) and (command.price != order.price
+                                             or command.quantity > order.left):
+        reason = limits_allow(core, order.account, order.instrument, False, command.price,
+                              command.quantity, False, &field)
+        if reason != R_NONE:
+            emit_refusal(core, given, reason, field, events)
+            return
     emit(core, events, AMENDED, R_NONE, book.instrument, order, command.price, command.quantity,
          command.quantity)
     if command.price == order.price and command.quantity <= order.left:
-        shrink(core, book, order, command.quantity)
+        shrink(core, book, order, command.quantity, told)
     elif crosses(&book.sides[2 - order.side], ~key):
-        command.flags = order.flags
-        book_remove(core, book, order, ahead.hash, C_REPLACING)
-        take_and_rest(core, book, &command, ahead.hash, command.flags, command.quantity, events)
+        command.flags = order.flags & POST_ONLY
+        book_remove(core, book, order, ahead.hash, C_REPLACING, told)
+        take_and_rest(core, book, &command, ahead.hash, command.flags, command.quantity, events, told)
     else:
-        level_leave(core, ladder, ladder_key(ladder, order.price), order, C_REPLACING)
+        level_leave(core, ladder, ladder_key(ladder, order.price), order, C_REPLACING, told)
         order.price = command.price
         order.left = command.quantity
-        level_join(core, ladder, key, order, C_REPLACING)
+        level_join(core, ladder, key, order, C_REPLACING, told)
 
 
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     """Cancels what core.pending asks for in this book; false when the buffer is full first."""
     cdef Pending* pending = &core.pending
-    cdef bint mass = pending.command.kind == MASS_CANCEL
-    cdef Reason reason = R_MASS_CANCEL if mass else R_END_OF_DAY
+    cdef bint mass = pending.command.kind != END_DAY
+    cdef Reason reason = R_END_OF_DAY
     cdef Ladder* ladder
     cdef Order* order
     cdef Order* after
+    if mass:
+        reason = R_MASS_CANCEL if pending.command.kind == MASS_CANCEL else R_KILL_SWITCH
     while pending.side < 2:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:
@@ -308,7 +333,8 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                             pending.order = order
                             return False
                         after = order.next
-                        cancel_order(core, book, order, ids_hash_of(&core.ids, order), reason, events)
+                        cancel_order(core, book, order, ids_hash_of(&core.ids, order), reason, events,
+                                     core.changes != NULL)
                         order = after
                         pending.swept += 1
                     else:
@@ -321,50 +347,61 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
-cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ahead, size_t* begun,
-                          Events* events) noexcept nogil:
-    """The turn of one command, counted in begun unless nothing of it was done."""
+cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ahead,
+                          Events* events, bint told) noexcept nogil:
+    """The turn of a command of an order; FULL: it goes on in another buffer."""
     cdef Book* book = ahead.book
     cdef Halt halt = DONE
-    if mc_unlikely(book == NULL):
-        return STOPPED
-    if mc_unlikely(events.at >= events.end):
-        return FULL
-    if mc_unlikely(not ids_ready(&core.ids)):
-        return NO_MEMORY
     if mc_unlikely(command.client_order_id != 0):
         if not once_is_new(core, command, ahead.again, events, &halt):
-            begun[0] += 1
             return halt
-    begun[0] += 1
     core.sequence += 1
     if command.kind == NEW:
-        do_new(core, book, command, ahead.hash, events)
+        do_new(core, book, command, ahead.hash, events, told)
     elif command.kind == CANCEL:
-        do_cancel(core, book, command, ahead, events)
+        do_cancel(core, book, command, ahead, events, told)
     elif command.kind == AMEND:
-        do_amend(core, book, command, ahead, events)
+        do_amend(core, book, command, ahead, events, told)
     else:
-        do_reduce(core, book, command, ahead, events)
+        do_reduce(core, book, command, ahead, events, told)
     return once_done(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
 
 
-cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken,
-                             Events* events) noexcept nogil:
+cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken, Events* events,
+                             bint told) noexcept nogil:
     """The turn of a strip; counts in taken those that were begun."""
     cdef const Ahead* ahead = strip.ahead
     cdef const mc_command* command = strip.commands
     cdef const mc_command* end = command + strip.length
-    cdef Halt halt = DONE
-    if mc_unlikely(not pool_ready(&core.pool, strip.length)):
+    cdef Halt halt = STOPPED if strip.stopped else DONE
+    if mc_unlikely(not pool_ready(&core.pool, strip.length)
+                   or not ids_ready(&core.ids, strip.length)):
         return NO_MEMORY
     if strip.ids and mc_unlikely(not repeats_ready(core.repeats, strip.ids)):
         return NO_MEMORY
-    while command < end and halt == DONE:
-        halt = apply_to(core, command, ahead, taken, events)
+    while command < end:
+        if mc_unlikely(events.at >= events.end):
+            halt = FULL
+            break
+        if mc_unlikely(apply_to(core, command, ahead, events, told) != DONE):
+            command += 1
+            halt = FULL
+            break
         command += 1
         ahead += 1
+    taken[0] += command - strip.commands
     return halt
+
+
+ctypedef Halt (*Apply)(Core*, const Strip*, size_t*, Events*) noexcept nogil
+
+
+cdef Halt apply_quietly(Core* core, const Strip* strip, size_t* taken, Events* events) noexcept nogil:
+    return apply_strip(core, strip, taken, events, False)
+
+
+cdef Halt apply_and_tell(Core* core, const Strip* strip, size_t* taken, Events* events) noexcept nogil:
+    return apply_strip(core, strip, taken, events, True)
 
 
 cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command* command,
@@ -376,14 +413,17 @@ cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command*
     ahead.book = book_for(books, books_count, command)
     if mc_unlikely(ahead.book == NULL):
         return STOPPED
-    if mc_unlikely(not pool_ready(&core.pool, 1)):
+    if mc_unlikely(events.at >= events.end):
+        return FULL
+    if mc_unlikely(not pool_ready(&core.pool, 1) or not ids_ready(&core.ids, 1)):
         return NO_MEMORY
     ahead.hash = ids_hash(&core.ids, command.instrument, command.order_id)
     if mc_unlikely(command.client_order_id != 0) and core.repeats != NULL:
         if not repeats_ready(core.repeats, 1):
             return NO_MEMORY
         ahead.again = repeats_hash(core.repeats, command.account, command.client_order_id)
-    return apply_to(core, command, &ahead, taken, events)
+    taken[0] = 1
+    return apply_to(core, command, &ahead, events, core.changes != NULL)
 
 
 cdef bint go_on(Core* core, Events* events) noexcept nogil:
@@ -397,7 +437,7 @@ cdef bint go_on(Core* core, Events* events) noexcept nogil:
     once_listen(core, events)
     take_and_rest(core, pending.book, &pending.command,
                   ids_hash(&core.ids, pending.book.instrument, pending.command.order_id),
-                  pending.command.flags, pending.left, events)
+                  pending.command.flags, pending.left, events, core.changes != NULL)
     return once_heard(core, events) == DONE
 
 
@@ -410,6 +450,8 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     cdef u32 turn
     cdef bint large = core.ids.count > LARGE
     cdef bint many = core.repeats != NULL and core.repeats.made_accounts > LARGE_ACCOUNTS
+    # Asked once, not at each change: no exchange pays for changes that nobody wants.
+    cdef Apply apply = apply_quietly if core.changes == NULL else apply_and_tell
     cdef Halt halt
     wanted.count = 0
     taken[0] = 0
@@ -418,6 +460,7 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     for turn in range(STRIPS):          # nothing is in the stages yet
         strips[turn].commands = commands
         strips[turn].length = strips[turn].ids = 0
+        strips[turn].stopped = False
     turn = STRIPS
     while True:
         look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, core.repeats, large,
@@ -431,7 +474,7 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
             look_at_levels(&strips[(turn - 2) % STRIPS], &wanted)
             look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS], &wanted)
             ask_for(&wanted)
-        halt = apply_strip(core, &strips[(turn - STAGES) % STRIPS], taken, events)
+        halt = apply(core, &strips[(turn - STAGES) % STRIPS], taken, events)
         if halt != DONE or taken[0] == count:
             return halt
         turn += 1

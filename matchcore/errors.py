@@ -136,7 +136,7 @@ class FeedError(MatchcoreError):
 
 
 class ReportsError(MatchcoreError):
-    """Reports cannot be derived: events of other commands, or of orders that nothing is known of."""
+    """Reports cannot be derived or kept: events of other commands or unknown orders, or a file."""
 
 
 class TooManyRows(MatchcoreError, ValueError):

@@ -18,6 +18,7 @@ from .follow import follow
 from .import_ import import_
 from .info import info
 from .lines import lines_command
+from .load import load
 from .notice import notice_command
 from .output import Commands
 from .query import query
@@ -32,6 +33,7 @@ from .snapshot import snapshot
 from .tail import tail
 from .torture import torture
 from .upgrade_rules import upgrade_rules_command
+from .user import user
 from .verify import verify
 
 
@@ -52,8 +54,8 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, serve, gateway, lines_command, notice_command, follow, feed, feed_login,
-    feed_token_command, reconcile, rebuild, query, ddl_command, sm_front, sign, check_signature,
-    draw_command, bench, torture,
+    upgrade_rules_command, serve, gateway, lines_command, user, notice_command, follow, feed,
+    feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, sm_front, sign,
+    check_signature, draw_command, bench, load, torture,
 ):  # fmt: skip
     app.add_command(command)

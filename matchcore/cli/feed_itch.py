@@ -11,7 +11,7 @@ import click
 
 from ..errors import InvalidArgument
 from ..journal import Keys
-from .options import json_option
+from .options import address, json_option
 from .output import failing_kindly, show
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
@@ -19,30 +19,18 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..feeds.serving import Outlet
 
 F = TypeVar("F", bound=Callable[..., Any])
-LOOPBACK = "127.0.0.1"
-PORT_MAX = 65_535
-
-
-def _address(_: object, option: click.Parameter, text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= PORT_MAX):
-        raise click.BadParameter(f"{text!r}: must be {option.metavar}")
-    return host.strip("[]") or LOOPBACK, int(port)
-
 
 _HERE, _THERE = "[HOST:]PORT", "ADDRESS:PORT"
 _OPTIONS = (
-    click.option("--mold", metavar=_THERE, callback=_address,
+    click.option("--mold", metavar=_THERE, callback=address,
                  help="Send ITCH messages over MoldUDP64 to an address or a multicast group."),
     click.option("--mold-interface", metavar="ADDRESS", default="",
                  help="Address of the network card for a multicast group; its name for IPv6."),
-    click.option("--mold-requests", metavar=_HERE, callback=_address,
+    click.option("--mold-requests", metavar=_HERE, callback=address,
                  help="Answer requests for lost MoldUDP64 messages."),
-    click.option("--soup", metavar=_HERE, callback=_address,
+    click.option("--soup", metavar=_HERE, callback=address,
                  help="Serve ITCH messages over SoupBinTCP, from any number."),
-    click.option("--glimpse", metavar=_HERE, callback=_address,
+    click.option("--glimpse", metavar=_HERE, callback=address,
                  help="Serve snapshots of all books over SoupBinTCP."),
     click.option("--logins", type=click.Path(dir_okay=False, path_type=Path),
                  help="Who may log in to --soup and --glimpse: a file of feed-login."),

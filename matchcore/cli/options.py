@@ -10,6 +10,9 @@ import click
 from ..records.arguments import SHARD_MAX
 from ..records.times import parse, zone_of
 
+LOOPBACK = "127.0.0.1"
+PORT_MAX = 65_535
+
 
 class Moment(NamedTuple):
     """Where in a log: behind a sequence, or behind the last command of a time (nanoseconds)."""
@@ -34,6 +37,16 @@ def zone_name(_: object, __: object, text: str | None) -> str | None:
         return text if text is None else str(zone_of(text))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def address(_: object, option: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    """For an option like [HOST:]PORT: host, of this machine if none is given, and port."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= PORT_MAX):
+        raise click.BadParameter(f"{text!r}: must be {option.metavar}")
+    return host.strip("[]") or LOOPBACK, int(port)
 
 
 directory_argument = click.argument(

@@ -69,25 +69,21 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
             keys=Keys.from_environment(),
         )  # fmt: skip
         with engine:
-            services = _services(engine, lines, options)
-            result = loop_runner()(_serve(engine, services, doors))
+            service = _service(engine, lines, options)
+            result = loop_runner()(_serve(engine, service, doors))
     show(result, as_json)
 
 
-def _services(
-    engine: Engine, lines: tuple[str, ...], options: dict[str, Any]
-) -> list[EngineService]:
+def _service(engine: Engine, lines: tuple[str, ...], options: dict[str, Any]) -> EngineService:
     from ..gateways.lines import EngineService
     from ..gateways.lines.address import Address
 
     tls = tls_of(options["lines_cert"], options["lines_key"])
     token = os.environ.get(ENGINE_TOKEN, "")
-    return [EngineService(engine, Address.of(line), tls=tls, token=token) for line in lines]
+    return EngineService(engine, [*map(Address.of, lines)], tls=tls, token=token)
 
 
-async def _serve(
-    engine: Engine, services: list[EngineService], doors: list[Door]
-) -> dict[str, Any]:
+async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> dict[str, Any]:
     """Until it is stopped, or the engine fails; what it has done."""
     import asyncio
 
@@ -95,9 +91,8 @@ async def _serve(
 
     stop = stopping()
     watching = asyncio.ensure_future(_watch(engine, stop))
-    for service in services:
-        await service.start()
-    names = ", ".join(str(service.listening) for service in services)
+    await service.start()
+    names = ", ".join(map(str, service.listening))
     where = f"lines {names}" if names else "doors only"
     what = f"exchange {engine.identity.hex()} at sequence {engine.durable}, {where}"
     desk = None
@@ -108,8 +103,7 @@ async def _serve(
         err.print(f"matchcore: {what}; Ctrl-C ends it")
         await stop.wait()
     watching.cancel()
-    for service in services:
-        await service.close()
+    await service.close()
     if engine.failure is not None:
         raise LogFailed(f"the engine takes no more commands: {engine.failure}")
     return {"exchange": engine.identity.hex(), "sequence": engine.durable, **_counts(desk)}

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .serve_ouch import ouch_doors, ouch_options
+from .serve_web import web_doors, web_options
+
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Of each protocol what adds its options to a command, and what makes its doors of them.
-DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = []
+DOORS: list[tuple[Callable[[Any], Any], Callable[..., list[Door]]]] = [
+    (ouch_options, ouch_doors),
+    (web_options, web_doors),
+]
 
 
 def door_options(command: F) -> F:

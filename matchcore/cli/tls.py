@@ -11,7 +11,7 @@ from ..errors import InvalidArgument
 def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     """A server's context; None without a certificate."""
     if (certificate is None) != (key is None):
-        raise InvalidArgument("--tls-cert and --tls-key: both, or none")
+        raise InvalidArgument("certificate and key (PEM): both, or none")
     if certificate is None or key is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -282,10 +282,10 @@ cdef class Queue:
                 self.put(way)
                 is_queued = way.count > 0 and self.log is not None
                 self.wake(way)
-                way.result = machine.apply(commands)
+                way.result = machine.apply(commands, None, way.now)
                 is_queued = False
             else:
-                way.result = machine.apply(commands)
+                way.result = machine.apply(commands, None, way.now)
                 way.size += way.result.nbytes
                 self.put(way)
         except BaseException as error:

@@ -6,20 +6,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueueFull
-from ..records.typed import Command
+from ..records.instruments import Price
+from ..records.typed import Amend, Cancel, Command, Reduce
 from ._queue import Submission
 from .answers import Answer
 from .engine import Engine
+from .orders import FILLS_MAX, Fill, Name, OrderState
 from .streaming import Stream
 from .submissions import Bell
 from .taps import Logged
+
+Result = TypeVar("Result")
 
 
 class AsyncEngine:
@@ -59,7 +64,7 @@ class AsyncEngine:
 
     async def upgrade_rules(self) -> Answer | None:
         """As `Engine.upgrade_rules`, in another thread."""
-        return await asyncio.get_running_loop().run_in_executor(None, self.engine.upgrade_rules)
+        return await self._aside(self.engine.upgrade_rules)
 
     def events(self, *, after: int = 0) -> AsyncEvents:
         """As `Engine.events` beyond the sequence ``after``; an asynchronous iterator.
@@ -67,6 +72,72 @@ class AsyncEngine:
         To be called in the loop that takes the parts.  The log is read in another thread.
         """
         return AsyncEvents(self.engine, after)
+
+    async def cancel(
+        self,
+        symbol: str | None = None,
+        order_id: int | None = None,
+        *,
+        account: int = 0,
+        client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
+    ) -> Answer:
+        """As `Engine.cancel`."""
+        which = await self._which(symbol, order_id, account, original_client_order_id)
+        return await self.submit(Cancel(*which, account, client_order_id=client_order_id))
+
+    async def amend(
+        self,
+        symbol: str | None = None,
+        order_id: int | None = None,
+        quantity: int | None = None,
+        price: Price | None = None,
+        *,
+        account: int = 0,
+        client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
+    ) -> Answer:
+        """As `Engine.amend`."""
+        which = await self._which(symbol, order_id, account, original_client_order_id)
+        return await self.submit(
+            Amend(*which, quantity, price, account, client_order_id=client_order_id)
+        )
+
+    async def reduce(
+        self,
+        symbol: str | None = None,
+        order_id: int | None = None,
+        quantity: int = 0,
+        *,
+        account: int = 0,
+        client_order_id: int = 0,
+        original_client_order_id: int | str | None = None,
+    ) -> Answer:
+        """As `Engine.reduce`."""
+        which = await self._which(symbol, order_id, account, original_client_order_id)
+        return await self.submit(Reduce(*which, quantity, account, client_order_id=client_order_id))
+
+    async def order(self, account: int, client_order_id: Name) -> OrderState | None:
+        """As `Engine.order`, in another thread."""
+        return await self._aside(self.engine.order, account, client_order_id)
+
+    async def open_orders(self, account: int) -> list[OrderState]:
+        """As `Engine.open_orders`, in another thread."""
+        return await self._aside(self.engine.open_orders, account)
+
+    async def fills(self, account: int, *, after: int = 0, limit: int = FILLS_MAX) -> list[Fill]:
+        """As `Engine.fills`, in another thread."""
+        return await self._aside(partial(self.engine.fills, account, after=after, limit=limit))
+
+    async def _which(
+        self, symbol: str | None, order_id: int | None, account: int, original: Name | None
+    ) -> tuple[str, int]:
+        """Symbol and order id; in another thread if they have to be looked up."""
+        which = partial(self.engine._which, symbol, order_id, account, original)
+        return which() if original is None else await self._aside(which)
+
+    async def _aside(self, call: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
 
     async def _send(self, commands: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -102,7 +173,7 @@ class AsyncEngine:
 
     async def close(self) -> None:
         """Calls `Engine.close` in another thread, because it may wait for the disk."""
-        await asyncio.get_running_loop().run_in_executor(None, self.engine.close)
+        await self._aside(self.engine.close)
 
     async def __aenter__(self) -> AsyncEngine:
         return self

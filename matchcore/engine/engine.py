@@ -44,16 +44,16 @@ from .answers import IN_MEMORY, Answer, durability_of
 from .calls import Calls
 from .forks import Fork, Frames
 from .lifetime import Living
+from .orders import Named
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
 from .snapshotting import SNAPSHOTS_KEPT, Aside
-from .streaming import Followed
 from .submissions import Commit, Promise
 from .upgrading import upgraded
 
 
-class Engine(Reads, Calls, Followed, Living):
+class Engine(Reads, Named, Calls, Living):
     """One exchange: instruments, books and their log.
 
     All methods may be called from any thread.  Answers are given in log order, each when its
@@ -278,7 +278,7 @@ class Engine(Reads, Calls, Followed, Living):
         if self._log is None:
             with self._lock:
                 self._usable()
-                return self._machine.apply(commands)
+                return self._machine.apply(commands, None, index(self._clock()))
         waiter = Waiter()
         self._place_batch(commands, waiter, block=True)
         events: NDArray[np.void] = waiter.result

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 
 from ..machine import Machine
 from ..machine.state import State
+from ..records.arguments import UINT64_MAX, integer
 from ..records.instruments import Directory
+from ..records.operating import SetLimits, limits_set
 from ..records.register import Place
 from .answers import BookView
 
@@ -43,6 +45,15 @@ class Reads:
         """The entries of the register: data of 56 bytes by topic, key and part."""
         with self._lock:
             return dict(self._seen().register)
+
+    def limits(self, account: int | None = None) -> list[SetLimits]:
+        """The limits of ``account``, or of all, as the commands that set them (docs/limits.md)."""
+        with self._lock:
+            machine = self._seen()
+            rows, directory = machine.limits(), machine.instruments
+        if account is not None:
+            rows = rows[rows["account"] == integer(account, "account", 0, UINT64_MAX)]
+        return limits_set(rows, directory)
 
     def book(self, symbol: str | bytes) -> BookView:
         """A view of the book of the instrument ``symbol``; `UnknownInstrument` if none has it."""

@@ -25,7 +25,7 @@ class Upgrading:
         way.records = upgrade_record(version, now)
         way.count, way.size, way.now, way.rules = 1, way.records.nbytes, now, version
 
-    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]:
+    def apply(self, commands: NDArray[np.void], out: None, now: int) -> NDArray[np.void]:
         """Under the queue's lock: the event, or none if another thread was quicker."""
         if newer_rules(self._machine.rules) is None:
             self.way.count = 0  # then nothing is queued

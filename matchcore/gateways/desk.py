@@ -92,8 +92,10 @@ class Desk:
         self._guards = Guards()
         self._absences = Absences(self.reports, self._forward, self._guards.under_way)
         self._sessions: dict[int, DoorSession] = {}
+        self._copies: dict[str, DoorSession] = {}
         self._pending: list[NDArray[np.void]] = []
         self._waiting = 0  # commands of them
+        self._doors: list[Door] = []  # that have opened
         self._live = False  # it has come to the log's end
         self.sequence = 0  # of the last command that was taken from the log
         self._heard = self._asked = 0.0  # when the log said something, when a command found it idle
@@ -124,7 +126,7 @@ class Desk:
     async def run(self, doors: Sequence[Door], stop: asyncio.Event) -> None:
         """Comes to the log's end, opens the doors, and serves until ``stop`` is set."""
         self._loop = asyncio.get_running_loop()
-        started: list[Door] = []
+        started = self._doors
         await self._way.start(self._take, self._is_down)
         given = self._incarnation
         incarnation = self._way.incarnation if given is None else given
@@ -174,6 +176,12 @@ class Desk:
         """How many sessions are connected."""
         return len(self._sessions)
 
+    def counts(self) -> dict[str, dict[str, float]]:
+        """Figures of the doors, and of the way to the engine, that have some; by their names."""
+        parts = {type(door).__name__.removesuffix("Door").lower(): door for door in self._doors}
+        found = {"way": self._way, **parts}
+        return {name: part.counts for name, part in found.items() if hasattr(part, "counts")}
+
     @property
     def waiting(self) -> int:
         """How many commands wait for the way to the engine."""
@@ -198,10 +206,21 @@ class Desk:
         self._absences.returns(session.login.session)
         event(LOG, "connected", user=session.login.user, session=session.login.session)
 
+    def copy(self, session: DoorSession, accounts: frozenset[int] | None) -> str:
+        """Hands an attached session the reports of accounts, whoever's they are; None: of all.
+
+        The name of the copy, for `Reports.read_copy`.  Its numbers are its own.
+        """
+        name = f"session {session.login.session}"
+        self.reports.copy(name, accounts)
+        self._copies[name] = session
+        return name
+
     def detach(self, session: DoorSession) -> None:
         """The client is gone; if its login says so, its orders are cancelled after the grace."""
         if self._sessions.get(session.login.session) is session:
             del self._sessions[session.login.session]
+            self._copies.pop(f"session {session.login.session}", None)
             event(LOG, "disconnected", user=session.login.user, session=session.login.session)
             grace = self._absences.leaves(session.login)
             if grace is not None:
@@ -296,6 +315,9 @@ class Desk:
             connected = self._sessions.get(session)
             if connected is not None:
                 connected.take(rows)
+        for name, rows in self.reports.copied.items():
+            if name in self._copies:
+                self._copies[name].take(rows)
         if self.reports.day != day:
             for connected in list(self._sessions.values()):
                 connected.day_ended()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from prometheus_client.core import (
 from ..journal.snapshots import listing
 from .desk import Desk
 from .watch import ANSWER_SECONDS, Watch
-
-Counts = Mapping[str, Callable[[], Mapping[str, float]]]
 
 #: Attribute of `Watch` -> name, label, what it is.
 _BY_WORD = {
@@ -46,12 +44,12 @@ _GAUGES: dict[str, tuple[str, Callable[[Desk], float]]] = {
 class Collector:
     """Reads the desk when Prometheus asks.
 
-    - ``counts``: further figures by name, such as those of doors and of lines.
-    - ``directory``: of the exchange, for the age of its newest snapshot; None: it is elsewhere.
+    ``directory``: of the exchange, for the age of its newest snapshot; None: it is elsewhere.
+    Doors, and the way to the engine, may have ``counts`` of their own.
     """
 
-    def __init__(self, desk: Desk, counts: Counts, directory: Path | None = None) -> None:
-        self._desk, self._counts, self._directory = desk, counts, directory
+    def __init__(self, desk: Desk, directory: Path | None = None) -> None:
+        self._desk, self._directory = desk, directory
 
     def collect(self) -> Iterator[Any]:
         """All metrics, with their values of now."""
@@ -75,9 +73,10 @@ class Collector:
 
     def _others(self, name: str) -> GaugeMetricFamily:
         found = GaugeMetricFamily(name, "Of a door or a line", labels=["of", "what"])
-        for of, counts in self._counts.items():
-            for what, value in sorted(counts().items()):
-                found.add_metric([of, what], float(value))
+        for of, counts in self._desk.counts().items():
+            for what, value in sorted(counts.items()):
+                if isinstance(value, int | float):
+                    found.add_metric([of, what], float(value))
         return found
 
     def _snapshot(self) -> Iterator[GaugeMetricFamily]:

@@ -6,22 +6,20 @@ It belongs in the network of the operators, and of the balancer, which asks it w
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from .desk import Desk, Door
-from .metrics import Collector, Counts
+from .desk import Desk
+from .metrics import Collector
 from .wellness import HEALTH_PATHS, answer_of
 
 
 class StatusDoor:
     """Serves ``host``:``port`` (0: any free port).
 
-    - ``counts``: figures of doors and lines for the metrics, by name.
     - ``directory``: of the exchange, if it is on this machine.
     - ``registry``: has other metrics already, such as those of the engine.
     - ``started``: called with the address once it is served.
@@ -32,20 +30,19 @@ class StatusDoor:
         host: str,
         port: int,
         *,
-        counts: Counts | None = None,
         directory: Path | None = None,
         registry: CollectorRegistry | None = None,
         started: Callable[[str], None] | None = None,
     ) -> None:
         self._host, self._port, self._started = host, port, started
-        self._counts, self._directory = counts or {}, directory
+        self._directory = directory
         self._registry = registry or CollectorRegistry(auto_describe=False)
         self._draining = False
         self._runner: web.AppRunner | None = None
 
     async def start(self, desk: Desk) -> None:
         self._desk = desk
-        self._registry.register(Collector(desk, self._counts, self._directory))
+        self._registry.register(Collector(desk, self._directory))
         app = web.Application()
         app.add_routes([web.get(path, self._health) for path in HEALTH_PATHS])
         app.add_routes([web.get("/metrics", self._metrics)])
@@ -80,12 +77,3 @@ class StatusDoor:
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-def counts_of(doors: dict[str, Door]) -> Counts:
-    """The figures of those doors that have some."""
-    return {
-        name: partial(getattr, door, "counts")
-        for name, door in doors.items()
-        if hasattr(type(door), "counts")  # the instance has them once it has started
-    }

@@ -13,12 +13,9 @@ from ..records.schema import Reason, ReportKind
 #: Upper bounds of answer latencies, inclusive, in seconds.
 ANSWER_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BOUNDS = np.array([int(bound * 1e9) for bound in ANSWER_SECONDS])
-REFUSING_KINDS = [
-    ReportKind.REJECTED,
-    ReportKind.CANCEL_REJECTED,
-    ReportKind.REPLACE_REJECTED,
-    ReportKind.MASS_CANCEL_REJECTED,
-]
+_REFUSING = np.zeros(256, np.bool_)
+_REFUSING[[ReportKind.REJECTED, ReportKind.CANCEL_REJECTED, ReportKind.REPLACE_REJECTED,
+           ReportKind.MASS_CANCEL_REJECTED]] = True  # fmt: skip
 
 
 class Watch:
@@ -51,7 +48,7 @@ class Watch:
             self.answers += np.bincount(places, minlength=len(self.answers))
             self.answer_seconds += float(spans.sum()) / 1e9
         self.reports += len(told)
-        refusals = np.isin(told["kind"], REFUSING_KINDS)
+        refusals = _REFUSING[told["kind"]]
         if refusals.any():
             for reason, count in Counter(told["reason"][refusals].tolist()).items():
                 self.refused[Reason(reason).name.lower()] += count

@@ -27,6 +27,19 @@ typedef struct {
 static_assert(sizeof(mc_command) == 96, "COMMAND");
 
 typedef struct {
+    int64_t time, max_quantity, max_value;
+    uint64_t account;
+    int64_t max_open_orders, collar, max_messages, window_ns;
+    uint64_t reserved_long;
+    uint32_t instrument;
+    uint8_t kind, reserved;
+    uint16_t reserved_short, reserved_next, flags;
+    uint32_t session;
+    uint64_t reserved_last;
+} mc_limits;
+static_assert(sizeof(mc_limits) == 96, "LIMITS");
+
+typedef struct {
     uint64_t sequence, order_id, client_order_id, account;
     int64_t price, quantity, left;
     uint64_t taker_order_id, taker_account;
@@ -74,6 +87,20 @@ typedef struct {
     int64_t price, quantity, orders;
 } mc_level;
 static_assert(sizeof(mc_level) == 24, "LEVEL");
+
+typedef struct {
+    uint64_t account;
+    int64_t max_quantity, max_value, max_open_orders, collar, max_messages, window_ns;
+    uint32_t instrument, flags;
+    int64_t window_start, messages;
+} mc_account_limits;
+static_assert(sizeof(mc_account_limits) == 80, "ACCOUNT_LIMITS");
+
+typedef struct {
+    int64_t price;
+    uint64_t traded;
+} mc_last;
+static_assert(sizeof(mc_last) == 16, "LAST");
 /* generated: end */
 
 /* What the compiled rooms need of the compiler. */
@@ -81,6 +108,9 @@ static inline uint32_t mc_word32(const void *at) { uint32_t word; memcpy(&word, 
 static inline uint64_t mc_fold(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+static inline int mc_product_above(uint64_t a, uint64_t b, uint64_t most) {
+    return (unsigned __int128)a * b > most;
 }
 static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
 static inline void mc_put_word64(void *at, uint64_t word) { memcpy(at, &word, sizeof word); }

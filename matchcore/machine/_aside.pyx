@@ -66,6 +66,8 @@ cdef int define(Machine machine, const mc_command* command, Events* events) exce
     if command.kind == ADD_INSTRUMENT:
         answer.instrument = machine.instruments.add(instrument)
     else:
+        if instrument.tick != machine.instruments[number].tick:
+            memset(&core.lasts[number - 1], 0, sizeof(mc_last))     # a price in other ticks
         machine.instruments.replace(number, instrument, core.sequence, machine._told)
     book = machine.exchange.books[answer.instrument - 1]
     book.lot = instrument.lot

@@ -13,7 +13,7 @@ from libc.string cimport memset
 from .._book cimport Book, Core
 from ._inspect cimport fresh_secret, levels_array, order_row, orders_array
 from ._machine cimport Exchange, exchange_add_book, exchange_drop, exchange_init
-from .core.ids cimport ids_find, ids_hash, ids_ready
+from .core.ids cimport ids_find, ids_hash, ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_key
 from .core.pool cimport Level, Order, pool_ready
 from .core.records cimport *
@@ -96,12 +96,12 @@ cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
     cdef mc_command command
     if change.order_id == 0 or change.quantity <= 0 or change.left != change.quantity:
         return W_QUANTITY
+    if not ids_ready(&core.ids, 1) or not pool_ready(&core.pool, 1):
+        return W_MEMORY
     if ids_find(&core.ids, hash, book.instrument, change.order_id) != NULL:
         return W_TWICE
     if overflows(ladder, key, change.quantity, 0):
         return W_QUANTITY
-    if not ids_ready(&core.ids) or not pool_ready(&core.pool, 1):
-        return W_MEMORY
     memset(&command, 0, sizeof(mc_command))
     command.kind = NEW
     command.order_id = change.order_id
@@ -110,14 +110,14 @@ cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
     # Private fields, which no change has: their slots keep what a snapshot tells of the adding.
     command.client_order_id = change.sequence
     command.account = C_LARGE if change.quantity > UINT32_TOP else change.flags & C_LARGE
-    book_rest(core, book, &command, key, hash, 0, change.quantity)
+    book_rest(core, book, &command, key, hash, 0, change.quantity, False)
     return W_NOTHING
 
 
 cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
     """Executed, reduced or deleted."""
     cdef u32 hash = ids_hash(&core.ids, book.instrument, change.order_id)
-    cdef Order* order = ids_find(&core.ids, hash, book.instrument, change.order_id)
+    cdef Order* order = ids_look_up(&core.ids, book.instrument, change.order_id)
     if order == NULL:
         return W_UNKNOWN
     if order.side != change.side or order.price != change.price:
@@ -125,11 +125,11 @@ cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
     if change.quantity <= 0 or change.left < 0 or change.quantity != order.left - change.left:
         return W_ORDER
     if change.left == 0:
-        book_remove(core, book, order, hash, 0)
+        book_remove(core, book, order, hash, 0, False)
     elif change.kind == C_DELETED:
         return W_QUANTITY
     else:
-        shrink(core, book, order, change.left)
+        shrink(core, book, order, change.left, False)
     return W_NOTHING
 
 

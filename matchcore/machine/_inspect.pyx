@@ -52,7 +52,7 @@ cdef void show_order(const Order* order, mc_order* into) noexcept nogil:
     into.quantity = order.left
     into.side = order.side
     into.time_in_force = order.time_in_force
-    into.flags = order.flags
+    into.flags = order.flags & POST_ONLY
     into.reserved = 0
 
 
@@ -166,7 +166,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
             return b"a crossed book"
         if overflows(&book.sides[order.side - 1], key, order.quantity, 0):
             return b"more in one level than 63 bits hold"
-        if not (pool_ready(&core.pool, 1) and ids_ready(&core.ids)):
+        if not (pool_ready(&core.pool, 1) and ids_ready(&core.ids, 1)):
             return b"more orders than there is memory for"
         command.order_id = order.order_id
         command.client_order_id = order.client_order_id
@@ -175,7 +175,7 @@ cdef const char* book_restore(Core* core, Book* book, const mc_order* orders,
         command.side = order.side
         command.time_in_force = order.time_in_force
         book_rest(core, book, &command, key, ids_hash(&core.ids, book.instrument, order.order_id),
-                  order.flags, order.quantity)
+                  order.flags, order.quantity, False)
     return NULL
 
 

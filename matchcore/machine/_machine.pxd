@@ -3,10 +3,12 @@ from .._book cimport IDLE, STOPPED, Book, Core, Events, Halt, order_run
 from .core.records cimport mc_command, mc_likely, u32, u64
 from .core.pool cimport Slots
 from .core.dedup cimport Repeats
+from .core.limits cimport LimitTable
 
 cdef struct Exchange:
     Core core
     Repeats repeats
+    LimitTable limits
     Book** books            # by number - 1
     Slots slots             # where they lie, side by side
     u32 count

@@ -10,7 +10,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
                      Events, Halt, book_init, core_drop, core_init, orders_run)
@@ -18,6 +18,8 @@ from .core.emit cimport emit_refusal
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
 from ._aside cimport take_aside
+from ._limits cimport (LIMITS_CANCEL, LIMITS_NO_MEMORY, LIMITS_REFUSED, SetLimits, limits_check,
+                      limits_drop, limits_restore, limits_rows, limits_set)
 from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
                     repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
@@ -25,7 +27,7 @@ from .core.pages cimport arena_init
 from .core.pool cimport slots_drop, slots_grow, slots_init, slots_take
 from .core.records cimport *
 from .core.dedup cimport repeats_drop, repeats_init
-from .core.sweep cimport begin_sweep, go_on_sweeping
+from .core.sweep cimport begin_limits, begin_sweep, go_on_sweeping
 
 from ..records.arguments import integer, shown
 from ..records.commands import COMMAND, ORDER
@@ -33,6 +35,7 @@ from ..errors import SnapshotDamaged, UnknownInstrument
 from ..records.changes import CHANGE
 from ..records.events import EVENT
 from ..records.instruments import Directory
+from ..records.limits import LAST
 from ..records.register import Register
 from ..records.rules import checked_rules, first_rules
 from .state import State, reserved
@@ -50,6 +53,7 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     slots_init(&exchange.slots, &exchange.core.arena, sizeof(Book), BOOKS_MIN)
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
+    exchange.limits.secret = secret
     exchange_set_rules(exchange, RULES_LATEST)
 
 
@@ -57,6 +61,8 @@ cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
     """Later commands are applied under this version."""
     exchange.rules = rules
     exchange.core.unused = ~<u64>0 if rules < 2 else 0
+    if exchange.count:          # what was before is not known to a state of the version before
+        memset(exchange.core.lasts, 0, exchange.count * sizeof(mc_last))
     exchange.aside = ASIDE_KINDS & ~KINDS_OF_2 if rules < 2 else ASIDE_KINDS
 
 
@@ -64,6 +70,8 @@ cdef void exchange_drop(Exchange* exchange) noexcept nogil:
     free(exchange.books)
     slots_drop(&exchange.slots)
     repeats_drop(&exchange.repeats)
+    limits_drop(&exchange.limits)
+    free(exchange.core.lasts)
     core_drop(&exchange.core)
 
 
@@ -81,13 +89,20 @@ cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
         if grown == NULL:
             return NULL
         exchange.books = <Book**>grown
+        exchange.limits.books = <void**>grown
+        grown = realloc(exchange.core.lasts, (2 * <size_t>exchange.capacity + 8) * sizeof(mc_last))
+        if grown == NULL:
+            return NULL
+        exchange.core.lasts = <mc_last*>grown
         exchange.capacity = 2 * exchange.capacity + 8
     if exchange.slots.spare == 0 and not slots_grow(&exchange.slots):
         return NULL
     book = <Book*>slots_take(&exchange.slots)
     book_init(book, exchange.count + 1)
     exchange.books[exchange.count] = book
+    memset(&exchange.core.lasts[exchange.count], 0, sizeof(mc_last))
     exchange.count += 1
+    exchange.limits.books_count = exchange.count
     return book
 
 
@@ -97,6 +112,7 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
     cdef Core* core = &exchange.core
     cdef const mc_command* command
     cdef Halt halt
+    cdef SetLimits limits
     cdef size_t step
     taken[0] = 0
     while True:
@@ -123,6 +139,15 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
                     return halt
                 continue
         taken[0] += 1
+        if command.kind == SET_LIMITS and exchange.rules > 1:
+            limits = limits_set(core, &exchange.limits, exchange.count,
+                                <const mc_limits*>command, events)
+            if limits == LIMITS_NO_MEMORY:
+                taken[0] -= 1
+                return NO_MEMORY
+            if limits != LIMITS_REFUSED:
+                begin_limits(exchange, command, limits == LIMITS_CANCEL)
+            continue
         core.sequence += 1
         if in_set(SWEEP_KINDS, command.kind):
             begin_sweep(exchange, command, events)
@@ -207,11 +232,12 @@ cdef class Machine:
         finally:
             self.busy = False
 
-    def apply(self, commands, out=None):
+    def apply(self, commands, out=None, now=0):
         """Applies ``commands``, a 1-D `COMMAND` array; returns their events, an `EVENT` array.
 
         ``out``: a writable `EVENT` array of at least 4, for the events.  A slice of it is returned,
-        or a new array if they do not fit.  Releases the GIL; no other thread may write to the
+        or a new array if they do not fit.  ``now``: nanoseconds since 1970 UTC, of commands with
+        time 0: what the log will have in them.  Releases the GIL; no other thread may write to the
         commands meanwhile.  TypeError or ValueError for another dtype or shape.  O(1) per command
         and fill, except price moves beyond 64 levels: O(log of the distance).
         """
@@ -221,10 +247,13 @@ cdef class Machine:
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
         if out is not None and np.may_share_memory(commands, out):
             raise ValueError("out: not where the commands are: they are read while events are written")
+        cdef i64 time = integer(now, "now")
         self.enter()
+        self.exchange.core.now = time
         try:
             return self._apply(commands, out)
         finally:
+            self.exchange.core.now = 0
             self.busy = False
 
     def replay(self, commands):
@@ -421,7 +450,29 @@ cdef class Machine:
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
             [self.orders(number) for number in range(1, self.exchange.count + 1)],
             answers, told, self.instruments.former(told), self.exchange.rules, self.entries.rows(),
+            self._last(), limits_rows(&self.exchange.limits),
         )
+
+    def _last(self):
+        """The last trade of each instrument, a `LAST` array; under version 1 of the rules, nothing."""
+        cdef Py_buffer target
+        rows = np.zeros(self.exchange.count if self.exchange.rules > 1 else 0, LAST)
+        PyObject_GetBuffer(rows, &target, PyBUF_WRITABLE)
+        if target.len:
+            memcpy(target.buf, self.exchange.core.lasts, target.len)
+        PyBuffer_Release(&target)
+        return rows
+
+    def _set_last(self, rows):
+        cdef Py_buffer source
+        PyObject_GetBuffer(np.ascontiguousarray(rows, LAST), &source, PyBUF_SIMPLE)
+        if source.len:
+            memcpy(self.exchange.core.lasts, source.buf, source.len)
+        PyBuffer_Release(&source)
+
+    def limits(self):
+        """The limits of accounts, an `ACCOUNT_LIMITS` array by account and instrument."""
+        return limits_rows(&self.exchange.limits)
 
     @classmethod
     def from_state(cls, state, reserve=0):
@@ -453,6 +504,8 @@ cdef class Machine:
                 raise SnapshotDamaged(f"{instrument.symbol}: {wrong.decode('ascii')}")
         machine.instruments.restore(state.former)
         machine.entries.restore(state.register)
+        limits_restore(&machine.exchange.core, &machine.exchange.limits, state.limits)
+        machine._set_last(state.last)
         answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 
@@ -474,6 +527,7 @@ cdef class Machine:
             assert self.exchange.count == len(self.instruments)
             pool_check(&self.exchange.core.pool)
             repeats_check(&self.exchange.repeats, self.exchange.core.sequence)
+            limits_check(&self.exchange.core, &self.exchange.limits)
             assert self.exchange.core.pending.stage == IDLE
         finally:
             self.busy = False

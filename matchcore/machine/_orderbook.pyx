@@ -326,12 +326,13 @@ cdef class OrderBook:
         else:
             self.before.price = order.price
             memset(&nobody, 0, sizeof(nobody))
-            shrink(&self.core, &self.book, order, order.left - command.quantity)
+            shrink(&self.core, &self.book, order, order.left - command.quantity, False)
             emit_trade(&self.core, &events, 1, order, &nobody, command.quantity, 0)
             if not at_its_price:
                 event.price = command.price
             if order.left == 0:
-                book_remove(&self.core, &self.book, order, ids_hash_of(&self.core.ids, order), 0)
+                book_remove(&self.core, &self.book, order, ids_hash_of(&self.core.ids, order), 0,
+                            False)
 
     @property
     def last_order_id(self):

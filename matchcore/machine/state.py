@@ -27,13 +27,14 @@ from ..records.instruments import (
     read_instrument,
     write_instrument,
 )
+from ..records.limits import ACCOUNT_LIMITS, LAST, check_last, check_limits
 from ..records.register import ENTRY, check_entries
 from ..records.rules import checked_rules
 from . import dedup as repeats
 
 MAGIC, MAGIC_RULES = b"MCSTATE2", b"MCSTATE3"  # under version 1 of the rules; under a later one
 _HEAD = struct.Struct("<8sQQQQQQ")
-#: Behind the head, with MAGIC_RULES only: version, number of entries of the register, 0.
+#: Behind the head, with MAGIC_RULES only: version, entries of the register, limits of accounts.
 _RULES = struct.Struct("<QQQ")
 
 
@@ -52,6 +53,8 @@ class State:
     - ``former``: instruments with the earlier ticks of these events.
     - ``rules``: the version of the rules.
     - ``register``: the entries of the register, an `ENTRY` array by topic, key and part.
+    - ``last``: the last trade of each instrument, a `LAST` array; empty under version 1.
+    - ``limits``: of accounts, an `ACCOUNT_LIMITS` array by account and instrument.
     """
 
     sequence: int = 0
@@ -64,6 +67,8 @@ class State:
     former: list[Former] = field(default_factory=list)
     rules: int = 1
     register: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))
+    last: NDArray[np.void] = field(default_factory=lambda: np.empty(0, LAST))
+    limits: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ACCOUNT_LIMITS))
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, equal for equal states (docs/commands-and-events.md)."""
@@ -78,10 +83,11 @@ class State:
             len(self.answers), len(self.answer_events),
         )  # fmt: skip
         if self.rules != 1:
-            head += _RULES.pack(self.rules, len(self.register), 0)
+            head += _RULES.pack(self.rules, len(self.register), len(self.limits))
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
-        told = [self.answers.tobytes(), self.answer_events.tobytes(), self.register.tobytes()]
+        parts = self.answers, self.answer_events, self.register, self.last, self.limits
+        told = [part.tobytes() for part in parts]
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _table(self) -> bytes:
@@ -103,9 +109,7 @@ class State:
             if not least <= getattr(self, name) <= UINT64_MAX:
                 raise SnapshotDamaged(f"{name} {getattr(self, name)}: {least} to {UINT64_MAX}")
         checked_rules(self.rules)
-        if self.rules == 1 and len(self.register):
-            raise SnapshotDamaged("a register, which version 1 of the rules does not have")
-        check_entries(self.register)
+        self._check_rules()
         if len(self.instruments) > INSTRUMENTS_MAX or len(self.instruments) != len(self.orders):
             raise SnapshotDamaged(
                 f"{len(self.instruments)} instruments with {len(self.orders)} books"
@@ -114,6 +118,16 @@ class State:
             raise SnapshotDamaged("the same symbol twice")
         repeats.check(self.answers, self.answer_events, self.sequence)
         self._check_former()
+
+    def _check_rules(self) -> None:
+        """What version 2 of the rules has, and version 1 has not."""
+        if self.rules == 1 and len(self.register) + len(self.last) + len(self.limits):
+            raise SnapshotDamaged("register or limits, which version 1 of the rules does not have")
+        if self.rules > 1 and len(self.last) != len(self.instruments):
+            raise SnapshotDamaged(f"{len(self.last)} last trades of {len(self.instruments)} books")
+        check_entries(self.register)
+        check_last(self.last)
+        check_limits(self.limits, len(self.instruments))
 
     def _check_former(self) -> None:
         after = 0
@@ -139,17 +153,15 @@ class State:
         magic, *counters, count, answers, told = _HEAD.unpack_from(data)
         if magic not in (MAGIC, MAGIC_RULES) or count > INSTRUMENTS_MAX:
             raise SnapshotDamaged("these bytes are not a matchcore state")
-        at, rules, entries = _HEAD.size, 1, 0
+        at, rules, entries, limits = _HEAD.size, 1, 0, 0
         if magic == MAGIC_RULES:
             if len(data) < at + _RULES.size:
                 raise SnapshotDamaged("state ends inside its head")
-            rules, entries, zero = _RULES.unpack_from(data, at)
+            rules, entries, limits = _RULES.unpack_from(data, at)
             at += _RULES.size
             if rules <= 1:
                 raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
             checked_rules(rules)
-            if zero:
-                raise SnapshotDamaged("these bytes are not a matchcore state")
         if len(data) < at + count * (INSTRUMENT.itemsize + 8):
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
@@ -157,7 +169,8 @@ class State:
         counts = np.frombuffer(data, "<u8", count, at).tolist()
         at += 8 * count
         tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
-        tail += entries * ENTRY.itemsize
+        last = count if rules > 1 else 0
+        tail += entries * ENTRY.itemsize + last * LAST.itemsize + limits * ACCOUNT_LIMITS.itemsize
         former, rest = divmod(
             len(data) - at - sum(counts) * ORDER.itemsize - tail, INSTRUMENT.itemsize
         )
@@ -173,7 +186,11 @@ class State:
         state.answer_events = np.frombuffer(data, EVENT, told, at)
         at += state.answer_events.nbytes
         state.register = np.frombuffer(data, ENTRY, entries, at)
-        changed = np.frombuffer(data, INSTRUMENT, former, at + state.register.nbytes)
+        at += state.register.nbytes
+        state.last = np.frombuffer(data, LAST, last, at)
+        at += state.last.nbytes
+        state.limits = np.frombuffer(data, ACCOUNT_LIMITS, limits, at)
+        changed = np.frombuffer(data, INSTRUMENT, former, at + state.limits.nbytes)
         state.former = [
             Former(int(row["time"].view("u8")), int(row["instrument"]), _instrument(row))
             for row in changed

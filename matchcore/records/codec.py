@@ -16,7 +16,7 @@ from ..errors import InvalidCommand
 from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, flag, integer, shown
 from .commands import COMMAND, INSTRUMENT
 from .instruments import Directory, Instrument, write_instrument
-from .operating import Notice, Register, operating_record
+from .operating import Notice, Register, SetLimits, operating_record
 from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, Side, TimeInForce
 from .typed import (
     AddInstrument,
@@ -151,7 +151,7 @@ def _pack(command: Command, directory: Directory, now: int) -> bytes:
             return _record(directory, command, now, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
             return _instrument_record(directory, command, now)
-        case Register() | Notice():
+        case Register() | Notice() | SetLimits():
             return operating_record(command, directory, now)
         case UpgradeRules():
             raise InvalidCommand("UpgradeRules cannot be sent: call engine.upgrade_rules()")

@@ -18,6 +18,7 @@ from .schema import (
     INSTRUMENT_KINDS,
     INSTRUMENT_RECORD,
     LEVEL_RECORD,
+    LIMITS_RECORD,
     ORDER_RECORD,
     TEXT_RECORD,
 )
@@ -37,6 +38,9 @@ INSTRUMENT = np.dtype(INSTRUMENT_RECORD.dtype_spec())
 
 #: The same 96 bytes when ``kind`` is REGISTER or NOTICE.
 TEXT = np.dtype(TEXT_RECORD.dtype_spec())
+
+#: The same 96 bytes when ``kind`` is SET_LIMITS.
+LIMITS = np.dtype(LIMITS_RECORD.dtype_spec())
 
 #: One resting order, as snapshots, digests and `orders()` show it.  ``quantity``: what is
 #: still open.  48 bytes.

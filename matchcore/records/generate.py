@@ -119,6 +119,23 @@ NOTES: dict[schema.Record, dict[str, str]] = {
         "parts": "of NOTICE",
         "session": "at the same place as in COMMAND",
     },
+    schema.LIMITS_RECORD: {
+        "max_quantity": "units; here and in the next fields 0 is no limit",
+        "max_value": "ticks \u00d7 units",
+        "collar": "ticks",
+        "max_messages": "in `window_ns` nanoseconds",
+        "instrument": "number, or 0 for all",
+        "kind": "at the same place as in COMMAND",
+        "flags": "bits of LimitFlag, at the same place as in COMMAND",
+        "session": "at the same place as in COMMAND",
+        **{name: "0" for name in schema.LIMITS_RECORD.names if name.startswith("reserved")},
+    },
+    schema.ACCOUNT_LIMITS_RECORD: {
+        "flags": "1: blocked",
+        "window_start": "time of the first message of the window; 0 without one",
+        "messages": "in the window",
+    },
+    schema.LAST_RECORD: {"price": "ticks", "traded": "1, or 0 before the first trade"},
     schema.ENTRY_RECORD: {"data": "filled up with zeros"},
     schema.ORDER_RECORD: {"price": "ticks", "quantity": "open units", "reserved": "0"},
     schema.EVENT_RECORD: {
@@ -133,8 +150,35 @@ NOTES: dict[schema.Record, dict[str, str]] = {
 }
 
 
+#: What the page on reports says of fields beside their names.
+REPORT_NOTES: dict[schema.Record, dict[str, str]] = {
+    schema.REPORT_RECORD: {
+        "number": "in session and day; 0: none",
+        "sequence": "of the command",
+        "time": "of the command, nanoseconds since 1970",
+        "price": "the order's limit, ticks",
+        "quantity": "units",
+        "filled": "units",
+        "left": "units",
+        "last_price": "of the trade, ticks",
+        "last_quantity": "of the trade, units",
+        "turnover": "lower 64 bits",
+        "turnover_high": "upper 64 bits, signed",
+        "part": "place of the event among those of the command, from 0",
+    },
+}
+
+
 def _layouts() -> Iterator[str]:
-    for record, notes in NOTES.items():
+    return _layouts_of(NOTES)
+
+
+def _report_layout() -> Iterator[str]:
+    return _layouts_of(REPORT_NOTES)
+
+
+def _layouts_of(layouts: dict[schema.Record, dict[str, str]]) -> Iterator[str]:
+    for record, notes in layouts.items():
         assert notes.keys() <= set(record.names), f"{record.name}: a note on no field of it"
         yield f"**{record.name}**, {record.size} bytes:"
         yield ""
@@ -164,6 +208,7 @@ FILES: dict[str, dict[str, _Lines]] = {
     "matchcore/records/events.py": {"row": _event_row},
     "docs/commands-and-events.md": {"codes": _code_table},
     "docs/journal.md": {"layouts": _layouts},
+    "docs/gateways/reports.md": {"report": _report_layout},
 }
 
 

@@ -13,12 +13,12 @@ __all__ = ["REPORT", "OrderStatus", "ReportFlag", "ReportKind", "report_bytes"]
 #: command, from 0.  ``client_order_id`` and ``client_order_tail``: of the request that it answers;
 #: of a fill, and of a cancel that nobody asked for, the order's present one.  ``original_id`` and
 #: ``original_tail``: the order's id before a cancel or an amend, or of the order that a refused one
-#: names.  ``price``: the order's limit in ticks.  ``quantity``: in units, what is filled and what is
-#: ``left``; of a cancelled order also what was taken off it.
-#: ``last_price``, ``last_quantity``, ``trade_id``: of a TRADE; in MASS_CANCELLED
-#: ``last_quantity`` is the number of orders.  ``turnover`` and, its upper 64 bits,
-#: ``turnover_high``: the sum of price times quantity of the order's fills, signed 128-bit.
-#: REPEATED: the request was done before, as sequence ``trade_id``; it has no number (0).
+#: names.  ``price``: the order's limit in ticks.  ``quantity``: in units, what is filled and what
+#: is ``left``; of a cancelled order also what was taken off it. ``last_price``, ``last_quantity``,
+#: ``trade_id``: of a TRADE; in MASS_CANCELLED ``last_quantity`` is the number of orders.
+#: ``turnover`` and, its upper 64 bits, ``turnover_high``: the sum of price times quantity of the
+#: order's fills, signed 128-bit. REPEATED: the request was done before, as sequence ``trade_id``;
+#: it has no number (0).
 REPORT = np.dtype(REPORT_RECORD.dtype_spec())
 
 _ROW = REPORT_RECORD.packer()

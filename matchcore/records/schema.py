@@ -37,6 +37,7 @@ class Kind(IntEnum):
     CHANGE_INSTRUMENT = 8
     REGISTER = 9
     NOTICE = 10
+    SET_LIMITS = 11
     UPGRADE_RULES = 31
 
 
@@ -52,10 +53,10 @@ SWEEP_KINDS = frozenset({Kind.MASS_CANCEL, Kind.END_DAY})
 INSTRUMENT_KINDS = frozenset({Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT})
 #: Kinds in the layout `TEXT`.
 TEXT_KINDS = frozenset({Kind.REGISTER, Kind.NOTICE})
-#: Kinds that the compiled machine leaves to Python: none is about orders.
+#: Kinds that the compiled machine leaves to Python.
 ASIDE_KINDS = INSTRUMENT_KINDS | TEXT_KINDS
 #: Kinds that there are since version 2 of the rules; unknown under version 1.
-KINDS_OF_2 = TEXT_KINDS
+KINDS_OF_2 = TEXT_KINDS | {Kind.SET_LIMITS}
 #: Kinds that only the engine writes, in a frame of their own that is marked as such; sent like any
 #: other command they are unknown.
 ENGINE_KINDS = frozenset({Kind.UPGRADE_RULES})
@@ -104,6 +105,13 @@ class Flag(IntFlag):
     KEEP_QUANTITY = 4
 
 
+class LimitFlag(IntFlag):
+    """Bits of ``flags`` of SET_LIMITS: BLOCKED refuses NEW and AMEND; CANCEL, what rests goes."""
+
+    BLOCKED = 1
+    CANCEL = 2
+
+
 # ---------------------------------------------------------------------- codes of events
 
 
@@ -123,6 +131,7 @@ class EventKind(IntEnum):
     RULES_CHANGED = 11
     REGISTERED = 12
     NOTICED = 13
+    LIMITS_SET = 14
 
 
 #: Events about one order: `price` is a price and `left` is what stays open of the order.
@@ -173,6 +182,8 @@ class Reason(IntEnum):
     TOO_MANY_INSTRUMENTS = 24
     BAD_VALUE = 25
     TOO_MANY_ENTRIES = 26
+    ACCOUNT_BLOCKED = 27
+    LIMIT_EXCEEDED = 28
     REQUESTED = 32
     IMMEDIATE_OR_CANCEL = 33
     FILL_OR_KILL = 34
@@ -180,6 +191,7 @@ class Reason(IntEnum):
     REDUCED_TO_NOTHING = 36
     MASS_CANCEL = 37
     END_OF_DAY = 38
+    KILL_SWITCH = 39
 
 
 #: Why an order was cancelled; all others, but NONE, are why a command was refused.
@@ -192,6 +204,7 @@ CANCEL_REASONS = frozenset(
         Reason.REDUCED_TO_NOTHING,
         Reason.MASS_CANCEL,
         Reason.END_OF_DAY,
+        Reason.KILL_SWITCH,
     }
 )
 
@@ -225,6 +238,11 @@ class Field(IntEnum):
     PART = 23
     PARTS = 24
     DATA = 25
+    MAX_VALUE = 26
+    MAX_OPEN_ORDERS = 27
+    COLLAR = 28
+    MAX_MESSAGES = 29
+    WINDOW = 30
 
 
 class ChangeKind(IntEnum):
@@ -442,6 +460,14 @@ TEXT_RECORD = Record(
     "time:i64 key:u64 data:data56 instrument:u32 kind:u8 topic:u8 part:u8 parts:u8 -4 session:u32"
     " -8",
 )
+LIMITS_RECORD = Record(
+    "LIMITS",
+    "mc_limits",
+    96,
+    "time:i64 max_quantity:i64 max_value:i64 account:u64 max_open_orders:i64 collar:i64"
+    " max_messages:i64 window_ns:i64 reserved_long:u64 instrument:u32 kind:u8 reserved:u8"
+    " reserved_short:u16 reserved_next:u16 flags:u16 session:u32 reserved_last:u64",
+)
 EVENT_RECORD = Record(
     "EVENT",
     "mc_event",
@@ -485,10 +511,21 @@ NOTICE_RECORD = Record(
 )
 #: An entry of the register, as a state has it.
 ENTRY_RECORD = Record("ENTRY", "", 72, "key:u64 data:data56 topic:u8 part:u8 -6")
+#: The limits of an account, as a state has them; the last two count messages.
+ACCOUNT_LIMITS_RECORD = Record(
+    "ACCOUNT_LIMITS",
+    "mc_account_limits",
+    80,
+    "account:u64 max_quantity:i64 max_value:i64 max_open_orders:i64 collar:i64 max_messages:i64"
+    " window_ns:i64 instrument:u32 flags:u32 window_start:i64 messages:i64",
+)
+#: The last trade of an instrument under version 2, as a state has it.
+LAST_RECORD = Record("LAST", "mc_last", 16, "price:i64 traded:u64")
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
-    COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, EVENT_RECORD, CHANGE_RECORD,
+    COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, LIMITS_RECORD, EVENT_RECORD, CHANGE_RECORD,
     NOTICE_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD, ENTRY_RECORD,
+    ACCOUNT_LIMITS_RECORD, LAST_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -507,6 +544,7 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     OrderStatus: "STATUS_",
     ReportFlag: "REPORT_",
     Topic: "T_",
+    LimitFlag: "L_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {

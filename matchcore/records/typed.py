@@ -27,14 +27,14 @@ from .instruments import (
     price_text,
     read_instrument,
 )
-from .operating import Notice, Register, operating_face
+from .operating import Notice, Register, SetLimits, operating_face
 from .schema import (
     BOOK_EVENTS,
     INSTRUMENT_KINDS,
+    KINDS_OF_2,
     LATER_FIELDS,
     ORDER_EVENTS,
     SWEEP_KINDS,
-    TEXT_KINDS,
     UNPRICED_TYPES,
     EventKind,
     Field,
@@ -188,7 +188,7 @@ class UpgradeRules:
 
 Command = (
     NewOrder | Cancel | Amend | Reduce | MassCancel | EndDay | AddInstrument | ChangeInstrument
-    | UpgradeRules | Register | Notice
+    | UpgradeRules | Register | Notice | SetLimits
 )  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def decode(row: np.void, directory: Directory) -> Command:
     """
     if int(row["kind"]) in INSTRUMENT_KINDS:
         return _instrument_face(row, directory)
-    if int(row["kind"]) in TEXT_KINDS:
+    if int(row["kind"]) in KINDS_OF_2:
         return operating_face(row, directory)
     values = _values(row)
     kind, symbol, time = values["kind"], None, values["time"]

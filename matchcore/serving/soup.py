@@ -73,7 +73,7 @@ class Session(asyncio.Protocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is of another class
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         self.host = (transport.get_extra_info("peername") or ("",))[0]
         self.transport.set_write_buffer_limits(high=BUFFER_BYTES_MAX)
         if not self._server.welcome(self):
@@ -110,7 +110,10 @@ class Session(asyncio.Protocol):
             if self.reader is not None:
                 taken = self.reader(self._data)
                 del self._data[:taken]
-            if len(self._data) < 3 or (self.reader is not None and self._data[2] in b"UR"):
+                if taken:  # it may have left some for another time
+                    continue
+            is_taken = self.reader is not None and bytes(self._data[2:3]) in (b"U", b"R")
+            if len(self._data) < 2 or is_taken:
                 break
             size = 2 + int.from_bytes(self._data[:2], "big")
             if len(self._data) < size:
@@ -268,10 +271,13 @@ class SoupServer:
         if self._listening is not None:
             self._listening.close()
 
-    async def close(self) -> None:
-        """Ends every session."""
+    async def close(self, *, ended: bool = True) -> None:
+        """Closes every connection, with the packet that ends the session if it has ``ended``."""
         self.stop_listening()
         for session in list(self._sessions):
-            session.end()
+            if ended:
+                session.end()
+            else:
+                session.transport.close()
         for task in list(self._checks):
             task.cancel()

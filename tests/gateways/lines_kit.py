@@ -154,14 +154,14 @@ def memory() -> Engine:
     return Engine.memory(instruments=[ANA], log=MemoryLog())
 
 
-async def served(engine: Engine, address: Address = HERE, **more: object) -> EngineService:
-    service = EngineService(engine, address, **more)  # type: ignore[arg-type]  # as given
+async def served(engine: Engine, *addresses: Address, **more: object) -> EngineService:
+    service = EngineService(engine, addresses or [HERE], **more)  # type: ignore[arg-type]  # as given
     await service.start()
     return service
 
 
 def address_of(service: EngineService) -> Address:
-    return Address("127.0.0.1", service.port)
+    return service.listening[0]
 
 
 def unix(path: Path) -> Address:

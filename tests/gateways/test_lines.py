@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lines_kit import (
@@ -44,13 +45,14 @@ def run(work) -> None:  # type: ignore[no-untyped-def]  # any coroutine
     asyncio.run(asyncio.wait_for(work, 60))
 
 
+@pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-def test_commands_go_and_the_log_comes(tmp_path: Path, kind: str) -> None:
+def test_commands_go_and_the_log_comes(tmp_path: Path, kind: str, quick: bool) -> None:
     async def work() -> None:
         engine, taken = memory(), Taken()
         engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 5, "5.00"))
         service = await served(engine, unix(tmp_path) if kind == "unix" else HERE)
-        way = Lines([service.address if kind == "unix" else address_of(service)])
+        way = Lines([address_of(service)])
         await way.start(taken.take, taken.is_down)
         assert taken.count == engine.sequence and way.instruments["ANA"] == ANA
         way.send(orders(1, 3))
@@ -62,9 +64,9 @@ def test_commands_go_and_the_log_comes(tmp_path: Path, kind: str) -> None:
         await way.close()
         await service.close()
         engine.close()
-        assert kind == "tcp" or not Path(service.address.host).exists()
+        assert kind == "tcp" or not Path(address_of(service).host).exists()
 
-    run(work())
+    (uvloop.run if quick else asyncio.run)(asyncio.wait_for(work(), 60))
 
 
 @settings(max_examples=20, deadline=None)
@@ -278,8 +280,8 @@ def test_a_unix_socket_takes_the_place_of_a_dead_one_only(tmp_path: Path) -> Non
             await served(engine, address)
         await asyncio.sleep(0.01)  # whoever looked there is gone
         await until(lambda: not service.links)
-        service._server.close()  # and leaves its file
-        await service._server.wait_closed()
+        service._servers[0].close()  # and leaves its file
+        await service._servers[0].wait_closed()
         service = await served(engine, address)
         assert Path(address.host).stat().st_mode & 0o777 == 0o600
         await service.close()

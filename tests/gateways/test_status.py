@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from matchcore import Engine, Side
 from matchcore.gateways.desk import Desk
 from matchcore.gateways.logins import Forbidden, Limits, Throttled
-from matchcore.gateways.status import StatusDoor, counts_of
+from matchcore.gateways.status import StatusDoor
 from matchcore.gateways.web.door import WebDoor
 from matchcore.serving.logs import JsonLines, event
 
@@ -47,8 +47,8 @@ def test_what_happens_is_counted(tmp_path: Path) -> None:
             engine.snapshot()
             ready = asyncio.Event()
             web = WebDoor("127.0.0.1", 0)
-            door = StatusDoor("127.0.0.1", 0, counts=counts_of({"web": web}),
-                              directory=tmp_path / "e", started=lambda _: ready.set())  # fmt: skip
+            door = StatusDoor("127.0.0.1", 0, directory=tmp_path / "e",
+                              started=lambda _: ready.set())  # fmt: skip
             async with Served(desk(engine), web, door) as served:
                 await asyncio.wait_for(ready.wait(), 10)
                 heard = Heard(login(1, accounts=frozenset({1})))
@@ -104,6 +104,7 @@ class Frozen:
     """A way whose engine takes everything and answers nothing."""
 
     instruments: Any = None
+    incarnation = 1
 
     async def start(self, *_: Any) -> None: ...
     def send(self, commands: Any) -> None: ...

@@ -29,7 +29,7 @@ def test_orders_go_in_and_reports_come_out() -> None:
         async with gate() as here, here.stream() as stream:
             welcome = await stream.hear()
             assert welcome["type"] == "welcome"
-            assert (welcome["user"], welcome["day"], welcome["last"]) == ("alice", 0, 0)
+            assert (welcome["user"], welcome["day"], welcome["after"]) == ("alice", 0, 0)
             (report,) = await entered(stream, "a")
             assert (report["type"], report["number"], report["kind"]) == ("report", 1, "new")
             await stream.say("amend", client_order_id="a", price="95.05")
@@ -109,6 +109,17 @@ def test_a_day_ends_in_the_stream() -> None:
             assert await stream.hear() == {"type": "day_ended", "day": 1}
             (report,) = await entered(stream, "b")
             assert (report["number"], report["day"]) == (1, 1)
+            for query, day, after, numbers in (("?after=1&day=0", 0, 1, [2, 1]),
+                                               ("?after=0&day=1", 1, 0, [1]),
+                                               ("?after=2&day=0", 0, 2, [1])):  # fmt: skip
+                async with here.stream(query=query) as late:
+                    welcome = await late.hear()
+                    assert (welcome["day"], welcome["after"], welcome["resumed"]) == (
+                        day, after, True,
+                    )  # fmt: skip
+                    await late.say("ping")
+                    heard = [one for one in await late.until("pong") if one["type"] == "report"]
+                    assert [one["number"] for one in heard] == numbers
 
     run(test())
 
@@ -243,5 +254,26 @@ def test_a_gateway_that_closes_says_so() -> None:
                 assert (await stream.hear())["code"] == "dropped"
                 await draining
             assert not here.desk.connected
+
+    run(test())
+
+
+def test_a_slow_client_hears_of_the_day_before_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LIVE_MAX", 0)
+
+    async def test() -> None:
+        async with gate() as here:
+            for name in "abc":
+                await here.enter(name, "buy", 1, "95.00")
+            await end_day(here.desk)
+            await here.enter("d", "buy", 1, "95.00")
+            async with here.stream(query="?after=1&day=0") as stream:
+                heard = await stream.until("day_ended")
+                assert [one.get("client_order_id") for one in heard] == [None, "b", "c", None]
+                assert (await stream.hear())["client_order_id"] == "d"
+            await end_day(here.desk)
+            async with here.stream(query="?after=1&day=0") as stream:
+                welcome = await stream.hear()
+                assert (welcome["resumed"], welcome["day"]) == (False, 2)
 
     run(test())

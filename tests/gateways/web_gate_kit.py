@@ -21,9 +21,9 @@ from matchcore.gateways.web.door import WebDoor
 from matchcore.gateways.web.limits import WebLimits
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
+def run(test: Coroutine[Any, Any, None], seconds: float = 3 * WAIT_SECONDS) -> None:
     """Runs an asynchronous test in the loop that a gateway has."""
-    uvloop.run(asyncio.wait_for(test, 3 * WAIT_SECONDS))
+    uvloop.run(asyncio.wait_for(test, seconds))
 
 
 def users(**more: Login) -> FixedUsers:

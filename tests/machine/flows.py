@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, INSTRUMENT, TEXT, Instrument, Kind, OrderType, TimeInForce
+from matchcore import COMMAND, INSTRUMENT, LIMITS, TEXT, Instrument, Kind, OrderType, TimeInForce
 from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
 from matchcore.records.register import DATA_BYTES
@@ -15,6 +15,7 @@ from matchcore.records.schema import (
     FOLLOWER_FIELDS,
     INSTRUMENT_KINDS,
     LATER_FIELDS,
+    LIMITS_RECORD,
     TEXT_KINDS,
     UNPRICED_TYPES,
 )
@@ -77,6 +78,7 @@ def flow(
     if extreme:
         _make_extreme(rng, rows)
     _write_texts(rng, rows)
+    _write_limits(rng, rows)
     _spoil(rng, rows)
     _send_again(rng, rows, again)
     return rows
@@ -110,6 +112,22 @@ def _write_texts(rng: np.random.Generator, rows: NDArray) -> None:
         row["data"] = data.ljust(DATA_BYTES, b"\0")
         row["topic"], row["part"], row["parts"] = rng.integers([0, 0, 0], [4, 3, 22])
         row["key"] = rng.integers(0, 5)
+
+
+def _write_limits(rng: np.random.Generator, rows: NDArray) -> None:
+    """What SET_LIMITS has in place of an order's fields: mostly none, so that orders go on."""
+    for at in np.flatnonzero(rows["kind"] == Kind.SET_LIMITS).tolist():
+        account, instrument = int(rows["account"][at]), int(rows["instrument"][at])
+        row = rows[at : at + 1].view(LIMITS)[0]
+        row["max_quantity"], row["max_value"], row["max_open_orders"], row["collar"] = (
+            value if rng.random() < 0.3 else 0 for value in (25, 2500, 8, 4)
+        )
+        row["max_messages"], row["window_ns"] = (9, 40) if rng.random() < 0.3 else (0, 0)
+        row["flags"] = rng.choice([0, 1, 2, 3], p=[0.85, 0.06, 0.03, 0.06])
+        for name in LIMITS_RECORD.names:
+            if name.startswith("reserved"):
+                row[name] = rng.random() < 0.01
+        row["account"], row["instrument"] = account, instrument if rng.random() < 0.5 else 0
 
 
 def _make_extreme(rng: np.random.Generator, rows: NDArray) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, EVENT, INSTRUMENT, Instrument, Kind, Machine, OrderType, TimeInForce
+from matchcore import (
+    COMMAND,
+    EVENT,
+    INSTRUMENT,
+    LIMITS,
+    Instrument,
+    Kind,
+    Machine,
+    OrderType,
+    TimeInForce,
+)
 from matchcore.machine.reference import Machine as Reference
 from matchcore.records.instruments import write_instrument
 from matchcore.records.schema import UNPRICED_TYPES
@@ -85,8 +95,8 @@ def test_the_flows_meet_every_reason_and_event() -> None:
             events = fast.apply(flow(seed, 3000, extreme=extreme, again=0.2))
             reasons |= set(events["reason"].tolist())
             kinds |= set(events["kind"].tolist())
-    assert kinds >= {1, 2, 3, 4, 5, 6, 7, 10, 12, 13}
-    assert reasons >= set(range(18)) | {25} | set(range(32, 39))
+    assert kinds >= {1, 2, 3, 4, 5, 6, 7, 10, 12, 13, 14}
+    assert reasons >= set(range(18)) | {22, 25, 27, 28} | set(range(32, 40))
 
 
 class Exchange(RuleBasedStateMachine):
@@ -175,6 +185,25 @@ class Exchange(RuleBasedStateMachine):
         row["tick_mantissa"], row["tick_exponent"], row["lot"] = mantissa, exponent, lot
         row["max_quantity"], row["max_orders"] = most, orders
         agree(self.fast, self.slow, row.view(COMMAND))
+
+    @rule(
+        account=st.integers(0, 2),
+        instrument=st.integers(0, 3),
+        quantity=st.sampled_from([0, 0, 5, 20, -1]),
+        value=st.sampled_from([0, 0, 500, 2**63 - 1]),
+        orders=st.sampled_from([0, 0, 1, 3]),
+        collar=st.sampled_from([0, 0, 1, 2**62]),
+        messages=st.sampled_from([(0, 0), (0, 0), (2, 1), (2, 2**63 - 1), (0, 1)]),
+        flags=st.sampled_from([0, 0, 0, 1, 3, 2]),
+        room=st.sampled_from([4, 64]),
+    )
+    def limits(self, account, instrument, quantity, value, orders, collar, messages, flags, room):  # type: ignore[no-untyped-def]
+        row = np.zeros(1, LIMITS)
+        row["kind"], row["account"], row["instrument"] = Kind.SET_LIMITS, account, instrument
+        row["max_quantity"], row["max_value"], row["max_open_orders"] = quantity, value, orders
+        row["collar"], row["flags"] = collar, flags
+        row["max_messages"], row["window_ns"] = messages
+        agree(self.fast, self.slow, row.view(COMMAND), room)
 
     @precondition(lambda self: self.fast.rules == 1)
     @rule()

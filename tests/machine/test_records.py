@@ -123,7 +123,7 @@ def test_packed_fields_are_where_the_dtype_has_them(record: schema.Record) -> No
 def test_every_kind_is_of_one_sort() -> None:
     sorts = [
         schema.ORDER_KINDS, schema.SWEEP_KINDS, schema.INSTRUMENT_KINDS, schema.TEXT_KINDS,
-        schema.ENGINE_KINDS,
+        schema.ENGINE_KINDS, {schema.Kind.SET_LIMITS},
     ]  # fmt: skip
     assert sorted(kind for sort in sorts for kind in sort) == sorted(schema.Kind)
 

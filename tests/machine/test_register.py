@@ -96,14 +96,15 @@ def test_a_register_that_no_machine_has_is_damaged() -> None:
     for key in (1, 2):
         machine.apply(row(topic=7, key=key))
     data = machine.state().to_bytes()
-    first, size = len(data) - 2 * ENTRY.itemsize, ENTRY.itemsize
-    one, two = data[first : first + size], data[first + size :]
+    size, last = ENTRY.itemsize, machine.state().last.tobytes()
+    first = len(data) - 2 * size - len(last)
+    one, two = data[first : first + size], data[first + size : first + 2 * size]
     noise = one[:66] + b"\1" + one[67:]
     empty = bytes(8) + bytes(56) + one[64:]
     without_topic = one[:64] + b"\0" + one[65:]
     for forged in (two + one, one + one, noise + two, empty + two, without_topic + two):
         with pytest.raises(mc.SnapshotDamaged, match="register"):
-            mc.State.from_bytes(data[:first] + forged)
+            mc.State.from_bytes(data[:first] + forged + last)
     for cut in (1, size):
         with pytest.raises(mc.SnapshotDamaged):
             mc.State.from_bytes(data[:-cut])

@@ -7,7 +7,7 @@ from typing import Any
 from rules_kit import PLAIN, Exchange, on_both_machines, record_of
 
 import matchcore as mc
-from matchcore import COMMAND, INSTRUMENT, TEXT, EventKind, Field, Kind, Reason
+from matchcore import COMMAND, INSTRUMENT, LIMITS, TEXT, EventKind, Field, Kind, Reason
 from matchcore.records.schema import INSTRUMENT_KINDS, TEXT_KINDS
 
 FINE = mc.Instrument("FINE", tick="0.05", lot=5, max_quantity=50)
@@ -21,6 +21,7 @@ ADD = {"kind": Kind.ADD_INSTRUMENT, "time": 5, "symbol": b"THIRD", "tick_mantiss
        "tick_exponent": -3, "lot": 3, "max_quantity": 30, "max_orders": 7,
        "instrument": 55}  # fmt: skip
 
+LIMITS_OF_21 = {"kind": Kind.SET_LIMITS, "account": 21, "max_value": 9, "flags": 3, "session": 4}
 #: Of both kinds in the layout TEXT.
 WORDS = {"time": 5, "key": 9, "data": b"words".ljust(56, b"\0"), "part": 1, "session": 4}
 
@@ -91,6 +92,9 @@ STORY: list[tuple[dict[str, Any], list[dict[str, int]]]] = [
        "instrument": 0}]),
     (WORDS | {"kind": Kind.NOTICE, "topic": 3, "parts": 2},
      [{"kind": EventKind.NOTICED, "order_id": 9, "quantity": 1, "left": 2}]),
+    (LIMITS_OF_21, [{"kind": EventKind.LIMITS_SET, "account": 21, "left": 3}]),
+    (LIMITS_OF_21 | {"collar": -1},
+     [{"kind": EventKind.REJECTED, "reason": Reason.BAD_LIMIT, "field": Field.COLLAR}]),
     (WORDS | {"kind": Kind.NOTICE},
      [{"kind": EventKind.REJECTED, "reason": Reason.BAD_VALUE, "field": Field.PARTS}]),
     (ADD | {"lot": -4},
@@ -105,6 +109,7 @@ def test_every_field_of_every_event(machine: str) -> None:
     for sequence, (command, expected) in enumerate(STORY, 3):
         layout = INSTRUMENT if command["kind"] in INSTRUMENT_KINDS else COMMAND
         layout = TEXT if command["kind"] in TEXT_KINDS else layout
+        layout = LIMITS if command["kind"] == Kind.SET_LIMITS else layout
         events = exchange.submit(record_of({"instrument": 2, **command}, layout))
         shown = [
             {

@@ -19,7 +19,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md",
          "docs/queries.md", "docs/what-if.md", "docs/operations.md",
-         "docs/feeds/client.md", "docs/feeds/itch.md")  # fmt: skip
+         "docs/feeds/client.md", "docs/feeds/itch.md", "docs/orders.md",
+         "docs/gateways/reports.md", "docs/gateways/lines.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:

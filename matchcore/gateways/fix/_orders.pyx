@@ -13,12 +13,12 @@ from libc.string cimport memchr, memcmp, memset
 from ...machine.core.records cimport (
     AMEND, BUY, CANCEL, DAY, FOK, GTC, IOC, LIMIT, MARKET, NEW, POST_ONLY, SELL, mc_command,
 )
+from ...records._ids cimport MC_TEXT_MAX, mc_id_of_text
 from ._scan cimport F_MESSAGE, scan
 from ._text cimport SOH, is_digit, mc_wide, moment, whole
 
 from ...records.commands import COMMAND
-from .layout import ID_CHARACTERS_MAX, ORIGINAL, REFUSED_TAGS
-from ..ids import id_of
+from .layout import ORIGINAL, REFUSED_TAGS
 
 cdef enum:
     TAG_MAX = 9999  # the largest that is looked up; a larger one is of no meaning here
@@ -290,19 +290,8 @@ cdef class Orders:
         return (DAY if code == c"0" else GTC if code == c"1" else IOC if code == c"3"
                 else FOK if code == c"4" else 0)
 
-    cdef bint put_id(self, int place, uint64_t* id, uint64_t* tail) except -1:
+    cdef bint put_id(self, int place, uint64_t* id, uint64_t* tail) noexcept:
         """A client order id; False if it has no form in the log."""
-        cdef const unsigned char* at = self.parts[place].at
-        cdef Py_ssize_t size = self.parts[place].size
-        cdef int64_t number
-        if not 0 < size <= ID_CHARACTERS_MAX:
-            return False
-        number = whole(at, size, 18) if at[0] != c"0" else -1
-        if number >= 0:
-            id[0], tail[0] = <uint64_t>number, 0
-            return True
-        try:
-            id[0], tail[0] = id_of(at[:size].decode("latin-1"))
-        except ValueError:
-            return False
-        return True
+        cdef piece* part = &self.parts[place]
+        return (0 < part.size <= MC_TEXT_MAX
+                and mc_id_of_text(<const char*>part.at, part.size, id, tail))

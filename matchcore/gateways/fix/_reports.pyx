@@ -9,15 +9,15 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
 from ...machine.core.records cimport LIMIT, mc_report
+from ...records._ids cimport mc_text_of_id
 from ._text cimport SOH, digits, mc_wide, put_time
 
 from ...records.reports import REPORT
 from ...records.schema import OrderStatus, ReportFlag, ReportKind
 from .layout import (
-    CANCEL_REJECT_REASON, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
-    ORDER_REJECT_REASON, OTHER, reason_text,
+    CANCEL_REJECT_REASON, DONE, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
+    ORDER_REJECT_REASON, OTHER, TOO_LATE, reason_text,
 )
-from ..ids import text_of
 
 cdef enum:
     ROW_BYTES = 1536  # of a message at most, without what is added to each
@@ -75,11 +75,13 @@ cdef inline void number(pen* out, const char* name, Py_ssize_t size, uint64_t va
 
 
 cdef inline void signed(pen* out, const char* name, Py_ssize_t size, int64_t value) noexcept:
+    cdef mc_wide positive = value
     tag(out, name, size)
     if value < 0:
         out.at[0] = c"-"
         out.at += 1
-    out.at = digits(out.at, <mc_wide>(-<mc_wide>value if value < 0 else value), 0)
+        positive = -positive
+    out.at = digits(out.at, positive, 0)
 
 
 cdef inline void price(pen* out, const char* name, Py_ssize_t size, int64_t ticks,
@@ -94,11 +96,9 @@ cdef inline void price(pen* out, const char* name, Py_ssize_t size, int64_t tick
 
 
 cdef inline void id_field(pen* out, const char* name, Py_ssize_t size, uint64_t id,
-                          uint64_t tail) except *:
-    if not tail and id < <uint64_t>1 << 63:
-        number(out, name, size, id)
-    else:
-        field(out, name, size, text_of(id, tail).encode("latin-1"))
+                          uint64_t tail) noexcept:
+    tag(out, name, size)
+    out.at += mc_text_of_id(out.at, id, tail)
 
 
 cdef class Reports:
@@ -306,18 +306,17 @@ cdef class Reports:
         letter(out, b"39=", 3, status_code[row.status])
         number(out, b"1=", 2, row.account)
         letter(out, b"434=", 4, c"1" if row.kind == K_CANCEL_REJECTED else c"2")
-        field(out, b"102=", 4, cancel_reasons[row.reason])
+        field(out, b"102=", 4, TOO_LATE if row.status in DONE else cancel_reasons[row.reason])
         self.ending(out, row, False)
         return 0
 
     cdef int mass_report(self, pen* out, const mc_report* row) except -1:
         cdef bint refused = row.kind == K_MASS_REJECTED
         id_field(out, b"11=", 3, row.client_order_id, row.client_order_tail)
+        tag(out, b"37=", 3)
+        self.execution_number(out, row)
         if self.modern:
             tag(out, b"1369=", 5)
-            self.execution_number(out, row)
-        else:
-            tag(out, b"37=", 3)
             self.execution_number(out, row)
         letter(out, b"530=", 4, c"1" if row.instrument else c"7")
         letter(out, b"531=", 4, c"0" if refused else c"1" if row.instrument else c"7")
@@ -352,10 +351,12 @@ cdef class Reports:
             out.at += 1
 
     cdef int ending(self, pen* out, const mc_report* row, bint status) except -1:
-        """TransactTime, and the reason in words."""
+        """TransactTime, and the reason in words; a status is of no transaction."""
+        if status:
+            return 0
         tag(out, b"60=", 3)
         out.at = put_time(out.at, row.time if row.time >= 0 else 0, self.time_digits)
-        if row.reason and not status:
+        if row.reason:
             known = texts.get((row.reason, row.field))
             if known is None:
                 known = texts[row.reason, row.field] = reason_text(row.reason, row.field)

@@ -82,7 +82,7 @@ cdef inline int scan(const unsigned char* data, Py_ssize_t size, Py_ssize_t at,
         end[0] = next_one
         return F_GARBLED
     tail = data + body + length
-    if (length < 5 or tail[-1] != SOH or memcmp(tail, b"10=", 3) != 0 or tail[6] != SOH
+    if (length < 5 or data[body + length - 1] != SOH or memcmp(tail, b"10=", 3) != 0 or tail[6] != SOH
             or not (is_digit(tail[3]) and is_digit(tail[4]) and is_digit(tail[5]))):
         end[0] = place + 5
         return F_GARBLED

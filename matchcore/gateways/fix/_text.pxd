@@ -71,7 +71,7 @@ cdef extern from *:
         return at;
     }
     """
-    ctypedef int mc_wide  # 128 bits
+    ctypedef long long mc_wide  # 128 bits
     char* digits "mc_fix_digits"(char* at, mc_wide value, int decimals) noexcept nogil
     int64_t days_of "mc_fix_days"(int year, int month, int day) noexcept nogil
     char* put_time "mc_fix_time"(char* at, int64_t time, int digits) noexcept nogil
@@ -81,7 +81,7 @@ cdef enum:
 
 
 cdef inline bint is_digit(unsigned char one) noexcept nogil:
-    return one - 48 <= 9
+    return <unsigned char>(one - 48) <= 9
 
 
 cdef inline int64_t whole(const unsigned char* at, Py_ssize_t size, Py_ssize_t most) noexcept nogil:

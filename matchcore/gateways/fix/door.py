@@ -47,7 +47,16 @@ class FixDoor:
         self.clock = time.time_ns
         #: For metrics: what has happened since the start.
         self.counts = dict.fromkeys(
-            ("logons", "logons_refused", "messages", "orders", "reports", "garbled"), 0
+            (
+                "logons",
+                "logons_refused",
+                "messages",
+                "orders",
+                "reports",
+                "garbled",
+                "rejected_by_clients",
+            ),
+            0,
         )
         self._connections: set[Connection] = set()
         self._listening: asyncio.Server | None = None

@@ -6,7 +6,6 @@ import numpy as np
 
 from ...records.schema import CANCEL_REASONS, Field, OrderStatus, Reason, ReportKind
 
-ID_CHARACTERS_MAX = 20  # of a client order id
 COMP_ID_CHARACTERS_MAX = 32
 QUANTITY_DIGITS_MAX = 18
 TEXT_CHARACTERS_MAX = 200
@@ -69,6 +68,9 @@ ORDER_REJECT_REASON = {
 }  # fmt: skip
 #: Reason -> CxlRejReason (102); 99 for all others.
 CANCEL_REJECT_REASON = {Reason.UNKNOWN_ORDER: b"1", Reason.DUPLICATE_ORDER: b"6"}
+#: CxlRejReason of a request that came after the end of its order.
+TOO_LATE = b"0"
+DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 
 
 def reason_text(reason: int, field: int) -> bytes:

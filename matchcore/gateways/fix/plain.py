@@ -125,7 +125,7 @@ def split(data: bytes) -> Message:
     while at < end:
         equals = data.find(b"=", at, end)
         name = data[at:equals] if equals >= 0 else data[at:end]
-        if not name.isdigit() or name.startswith(b"0") or len(name) > 9:
+        if equals < 0 or not name.isdigit() or name.startswith(b"0") or len(name) > 9:
             fault = fault or SessionFault(TAG_NOT_DEFINED, 0, f"{_shown(name)} is no tag")
             at = _after(data, at, end)
             continue
@@ -194,8 +194,8 @@ def ticks(value: bytes, mantissa: int, decimals: int) -> int | None:
     digits = (before + behind).decode()
     if len(digits) > PRICE_DIGITS_MAX:
         return None
-    step: int = 10 ** len(behind) * mantissa
-    scaled, rest = divmod(int(digits) * 10**decimals, step)
+    step = int(10 ** len(behind)) * mantissa
+    scaled, rest = divmod(int(digits) * int(10**decimals), step)
     if rest or scaled > INT64_MAX:
         return None
     return -scaled if value.startswith(b"-") else scaled

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...records.ids import text_of
 from ...records.schema import OrderStatus, OrderType, ReportFlag, ReportKind
-from ..ids import text_of
 from .layout import (
     CANCEL_REJECT_REASON,
+    DONE,
     FIX_EXEC_TYPE,
     FIX_ORDER_TYPE,
     FIX_STATUS,
     FIX_TIME_IN_FORCE,
     ORDER_REJECT_REASON,
     OTHER,
+    TOO_LATE,
     reason_text,
 )
 from .plain import average, build, price_text, time_text
@@ -123,14 +125,16 @@ class Plain:
             fields.append((41, b"NONE"))
         fields.append((39, FIX_STATUS.get(report["status"], b"8")))
         fields += [(1, b"%d" % report["account"]), (434, answered)]
-        return [*fields, (102, CANCEL_REJECT_REASON.get(report["reason"], OTHER))]
+        why = CANCEL_REJECT_REASON.get(report["reason"], OTHER)
+        return [*fields, (102, TOO_LATE if report["status"] in DONE else why)]
 
     def _mass_report(self, report: dict[str, Any]) -> Fields:
         refused = report["kind"] == ReportKind.MASS_CANCEL_REJECTED
         number = report["instrument"]
         what = b"1" if number else b"7"
         asked = text_of(report["client_order_id"], report["client_order_tail"]).encode()
-        fields: Fields = [(11, asked), (1369 if self._modern else 37, _exec_id(report))]
+        fields: Fields = [(11, asked), (37, _exec_id(report))]
+        fields += [(1369, _exec_id(report))] * self._modern
         fields += [(530, what), (531, b"0" if refused else what)]
         fields.append((532, OTHER) if refused else (533, b"%d" % report["last_quantity"]))
         if 1 <= number <= len(self.instruments):
@@ -138,8 +142,10 @@ class Plain:
         return fields + _side(report)
 
     def _ending(self, report: dict[str, Any], status: bool) -> Fields:
+        if status:
+            return []
         fields = [(60, self._time(max(report["time"], 0)))]
-        if report["reason"] and not status:
+        if report["reason"]:
             fields.append((58, reason_text(report["reason"], report["field"])))
         return fields
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...records.ids import TEXT_MAX, id_of, text_of
 from ...records.reports import REPORT
 from ...records.schema import Flag, Kind, OrderStatus, OrderType, TimeInForce
 from ..desk import Desk, room
-from ..ids import id_of, text_of
 from ..logins import Forbidden, GatewayError, Login, Unavailable
 from .layout import (
     FIX_STATUS,
-    ID_CHARACTERS_MAX,
     ORDER_TYPES,
     ORIGINAL,
     QUANTITY_DIGITS_MAX,
@@ -32,6 +33,7 @@ NO_SUCH_ORDER, TOO_LATE, OTHER = 1, 0, 99  # CxlRejReason
 UNKNOWN_SYMBOL, UNSUPPORTED, BAD_QUANTITY, DUPLICATE = 1, 11, 13, 6  # OrdRejReason
 KINDS = {"D": Kind.NEW, "F": Kind.CANCEL, "G": Kind.AMEND, "q": Kind.MASS_CANCEL}
 LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
+QUESTIONS_MAX = 1000  # of one session
 STATUS_MAX = 10_000  # orders that one mass status request is answered with
 
 
@@ -50,10 +52,9 @@ class Answers(Protocol):
     """What requests need of their connection."""
 
     def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None: ...
-    def tell_status(self, rows: NDArray[np.void], extra: bytes) -> None: ...
-    def forward(self, commands: NDArray[np.void]) -> None: ...
-    def refuse(self, message: Message, reason: int, text: str) -> None: ...
+    def status(self, rows: NDArray[np.void], extra: bytes) -> None: ...
     def stamp(self) -> bytes: ...
+    def unique(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -80,10 +81,19 @@ class Intended:
 class Requests:
     """The requests of one session.  ``waiting``: those that the log has not answered."""
 
-    def __init__(self, desk: Desk, login: Login, tables: Tables, answers: Answers) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        login: Login,
+        tables: Tables,
+        answers: Answers,
+        forward: Callable[[NDArray[np.void]], None],
+    ) -> None:
         self._desk, self._login, self._tables, self._answers = desk, login, tables, answers
+        self._forward = forward
         self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
         self._intended: dict[tuple[int, int], Intended] = {}
+        self._questions: deque[Message] = deque()  # that wait for the answers before them
 
     # ------------------------------------------------------------------ plain orders
 
@@ -175,7 +185,7 @@ class Requests:
         if not len(commands):
             return
         try:
-            self._answers.forward(commands)
+            self._forward(commands)
         except GatewayError as error:
             if len(commands) > 1:
                 for place, number in enumerate(numbers):
@@ -192,8 +202,12 @@ class Requests:
             return
         reason = b"4" if isinstance(error, Unavailable) else b"0"
         id = _text(row["client_order_id"].item(), row["client_order_tail"].item())
+        self._not_possible(number, kind, id, reason, str(error))
+
+    def _not_possible(self, number: int, kind: str, id: bytes, reason: bytes, text: str) -> None:
+        """BusinessMessageReject."""
         fields = [(45, b"%d" % number), (372, kind.encode()), (379, id)]
-        fields += [(380, reason), (58, str(error).encode("ascii", "replace"))]
+        fields += [(380, reason), (58, text.encode("ascii", "replace"))]
         self._answers.send(b"j", fields, keep=True)
 
     def answered(self, id: int) -> int | Asked | None:
@@ -213,56 +227,76 @@ class Requests:
         """Takes one message; `SessionFault` for what Reject answers."""
         command, original = room(1), np.zeros(1, ORIGINAL)
         try:
-            if message.kind == "H":
-                self._status(message)
-                return
-            if message.kind == "AF":
-                self._mass_status(message)
+            if message.kind in ("H", "AF"):
+                self._question(message)
                 return
             read(message, self._tables, self._login.account, command[0], original[0])
         except Refused as error:
             if message.kind in KINDS:
                 self._refuse(message, error)
             else:
-                self._answers.refuse(message, 0, error.text)
+                id = message.fields.get(11, b"NONE")
+                self._not_possible(message.number, message.kind, id, b"0", error.text)
             return
-        row, kind = command[0], message.kind
-        id = row["client_order_id"].item(), row["client_order_tail"].item()
-        resent, again = message.possibly_resent, message.fields.get(97) == b"Y"
-        if (resent or again) and kind == "D":
-            status = self._desk.reports.status(row["account"].item(), *id)
-            if status is not None:  # it has been done, perhaps long ago
+        try:
+            self._forward_one(message, command, original[0])
+        except Refused as error:
+            self._refuse(message, error)
+
+    def _forward_one(self, message: Message, command: NDArray[np.void], original: np.void) -> None:
+        """Sends what one message asks for; what may have been done before is looked for first."""
+        row, kind, number = command[0], message.kind, message.number
+        named = row["client_order_id"].item(), row["client_order_tail"].item()
+        account, again = row["account"].item(), message.fields.get(97) == b"Y"
+        resent = again or message.possibly_resent
+        asked = Asked(number, kind, resent=resent, again=again)
+        if resent and kind == "D":
+            status = self._desk.reports.status(account, *named)
+            if status is not None:
                 if again:
-                    self._answers.tell_status(status, b"")
+                    self._answers.status(status, b"")
                 return
         if kind in "FG":
-            try:
-                first = original[0]["id"].item(), original[0]["tail"].item()
-                asked = Asked(message.number, kind, first, (0, 0), resent or again, again)
-                at = self._order(row["account"].item(), first, {})
-                asked.place = at
-                row["instrument"], row["order_id"] = at
-                if kind == "G":
-                    self._change(row, first, at)
-            except Refused as error:
-                if not resent:
-                    self._refuse(message, error)
-                return
-        else:
-            asked = Asked(message.number, kind, (0, 0), (0, 0), resent or again, again)
-        self.waiting[id[0]] = asked
-        self._send(command, [message.number])
+            asked.original = original["id"].item(), original["tail"].item()
+            asked.place = self._order(account, asked.original, {})
+            row["instrument"], row["order_id"] = asked.place
+            if kind == "G":
+                self._change(row, asked.original, asked.place)
+        self.waiting[named[0]] = asked
+        self._send(command, [number])
 
-    def _status(self, message: Message) -> None:
+    def oldest(self) -> int:
+        """The number of the oldest request that the log has not answered; 0: none."""
+        for asked in self.waiting.values():
+            return asked.number if isinstance(asked, Asked) else asked
+        return 0
+
+    def _question(self, message: Message) -> None:
+        """Answers a question once every request before it has its answer."""
+        (self._status if message.kind == "H" else self._mass_status)(message, check=True)
+        if len(self._questions) >= QUESTIONS_MAX:
+            raise Refused(OTHER, f"{QUESTIONS_MAX} questions wait already")
+        self._questions.append(message)
+        self.answer_questions()
+
+    def answer_questions(self) -> None:
+        """Answers those whose time has come."""
+        while self._questions and not 0 < self.oldest() < self._questions[0].number:
+            message = self._questions.popleft()
+            (self._status if message.kind == "H" else self._mass_status)(message)
+
+    def _status(self, message: Message, *, check: bool = False) -> None:
         id, account = message.need(11), _account(message, self._login.account)
+        if check:
+            return
         extra = b"\x01790=" + message.fields[790] if 790 in message.fields else b""
         try:
             known = id_of(id.decode("latin-1"))
         except ValueError:
             known = (0, 0)
-        row = self._desk.reports.status(account, *known) if self._may_read(account) else None
+        row = self._desk.reports.status(account, *known) if self._login.reads(account) else None
         if row is not None:
-            self._answers.tell_status(row, extra)
+            self._answers.status(row, extra)
             return
         symbol, side = message.fields.get(55, b"[N/A]"), message.fields.get(54, b"7")
         fields = [(37, b"NONE"), (11, id), (17, b"0"), (150, b"I"), (39, b"8"), (103, b"5")]
@@ -272,13 +306,17 @@ class Requests:
             fields.append((790, message.fields[790]))
         self._answers.send(b"8", fields)
 
-    def _mass_status(self, message: Message) -> None:
+    def _mass_status(self, message: Message, *, check: bool = False) -> None:
         id, account = message.need(584), _account(message, self._login.account)
         what = message.need(585)
         if what not in (b"1", b"7"):
             raise SessionFault(BAD_VALUE, 585, "MassStatusReqType: 1 (symbol) or 7 (all orders)")
+        if what == b"1":
+            message.need(55)
+        if check:
+            return
         rows = np.zeros(0, REPORT)
-        if self._may_read(account):
+        if self._login.reads(account):
             rows = self._desk.reports.open_orders(account)
         if what == b"1":
             number = self._tables.by_symbol.get(message.need(55), (0, 0, 0))[0]
@@ -287,17 +325,14 @@ class Requests:
         rows = rows[:STATUS_MAX]
         about = b"\x01584=%b\x01911=%d\x01912=" % (id, total)
         if len(rows):
-            self._answers.tell_status(rows[:-1], about + b"N")
-            self._answers.tell_status(rows[-1:], about + b"Y")
+            self._answers.status(rows[:-1], about + b"N")
+            self._answers.status(rows[-1:], about + b"Y")
             return
         fields = [(37, b"NONE"), (17, b"0"), (150, b"I"), (39, b"8"), (103, b"5")]
         fields += [(55, message.fields.get(55, b"[N/A]")), (54, b"7"), (151, b"0"), (14, b"0")]
         fields += [(6, b"0"), (60, self._answers.stamp()), (58, b"no open orders")]
         fields += [(584, id), (911, b"0"), (912, b"Y")]
         self._answers.send(b"8", fields)
-
-    def _may_read(self, account: int) -> bool:
-        return self._login.accounts is None or account in self._login.accounts
 
     # ------------------------------------------------------------------ refusals at the door
 
@@ -313,7 +348,7 @@ class Requests:
     def _refuse(self, message: Message, error: Refused) -> None:
         """The refusal that the type of message has for itself."""
         stamp, text = self._answers.stamp(), error.text.encode("ascii", "replace")
-        unique = b"R%b" % stamp
+        unique = self._answers.unique()
         values, id = message.fields, message.fields.get(11, b"NONE")
         if message.kind == "D":
             fields = [(37, b"NONE"), (11, id), (17, unique), (150, b"8"), (39, b"8")]
@@ -341,7 +376,7 @@ class Requests:
         if isinstance(asked, Asked) and asked.resent:
             status = self._desk.reports.status(report["account"].item(), *id)
             if asked.again and status is not None:
-                self._answers.tell_status(status, b"")
+                self._answers.status(status, b"")
             return
         kind = asked.kind if isinstance(asked, Asked) else "D"
         original = asked.original if isinstance(asked, Asked) else (0, 0)
@@ -469,8 +504,8 @@ def _account(message: Message, usual: int) -> int:
 
 def _id(value: bytes, tag: int) -> tuple[int, int]:
     name = "ClOrdID" if tag == 11 else "OrigClOrdID"
-    if len(value) > ID_CHARACTERS_MAX:
-        raise Refused(OTHER, f"{name} has {len(value)} characters, at most {ID_CHARACTERS_MAX}")
+    if len(value) > TEXT_MAX:
+        raise Refused(OTHER, f"{name} has {len(value)} characters, at most {TEXT_MAX}")
     try:
         return id_of(value.decode("latin-1"))
     except ValueError as error:

@@ -50,7 +50,9 @@ class Settings:
 
 
 class Wire(Protocol):
-    """How messages leave."""
+    """How messages leave.  ``sent``: when the last one did, in nanoseconds."""
+
+    sent: int
 
     def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None:
         """Sends a message under the next number; with ``keep`` its text can be sent again."""
@@ -92,7 +94,7 @@ class Session:
         self._ours = settings.comp_id.encode()
         self.heartbeat_s = heartbeat_s
         self.expected = store.expected
-        self.heard = self.sent = self.now = now
+        self.heard = self.now = now
         self._tested = False
         self._ahead: dict[int, Message | None] = {}  # None: it has had its answer
         self._asked_from = self._asked_to = 0
@@ -362,7 +364,7 @@ class Session:
         elif silent > TEST_AT * interval and not self._tested:
             self._tested = True
             self._wire.send(b"1", [(112, b"TEST-%d" % (now // SECOND))])
-        elif now - self.sent >= interval - SECOND // 2:
+        elif now - self._wire.sent >= interval - SECOND // 2:
             self._wire.send(b"0", [])
         if self._ahead and now - self._asked_at > ASK_AGAIN_SECONDS * SECOND:
             if self._asked >= ASKED_MAX:

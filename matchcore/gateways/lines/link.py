@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from .wire import BATCH_BYTES_MAX, Frame, Frames, LineError, Type
 
@@ -39,10 +40,9 @@ class Link(asyncio.Protocol):
     # ------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
         self._loop = asyncio.get_running_loop()
-        transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
+        self.transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
         self._heard = self._beats_at = self._loop.time()
         self._beat()
 

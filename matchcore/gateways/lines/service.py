@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...engine._queue import Submission
 from ...engine.engine import Engine
@@ -37,7 +37,7 @@ CLOSE_SECONDS = 5.0
 
 
 class EngineService:
-    """Serves ``engine`` to gateways at ``address``.
+    """Serves ``engine`` to gateways at ``addresses``.  One service has all lines of an engine.
 
     ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
     another line or the same, is dropped by its number.  Everything runs in one event loop.
@@ -46,7 +46,7 @@ class EngineService:
     def __init__(
         self,
         engine: Engine,
-        address: Address,
+        addresses: Sequence[Address],
         *,
         tls: ssl.SSLContext | None = None,
         token: str = "",
@@ -54,23 +54,16 @@ class EngineService:
     ) -> None:
         assert engine.log is not None, "gateways follow a log"
         self.engine, self.log = engine, engine.log
-        self.address, self.token = address, token.encode()
+        self.token = token.encode()
+        self._addresses = addresses
+        self._servers: list[asyncio.Server] = []
+        self.listening: list[Address] = []  #: with the ports that the system chose for 0
         self._tls, self._most = tls, connections_max
         self.gateways: dict[int, Gateway] = {}
         self.links: set[Connection] = set()
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-
-    @property
-    def port(self) -> int:
-        """Where it listens, once it has started."""
-        return int(self._server.sockets[0].getsockname()[1])
-
-    @property
-    def listening(self) -> Address:
-        """Where that is, with the port that the system chose for 0."""
-        return self.address if self.address.port else Address(self.address.host, self.port)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -86,12 +79,18 @@ class EngineService:
     async def start(self) -> None:
         """Listens."""
         self._loop = asyncio.get_running_loop()
-        self._server = await self.address.serve(lambda: Connection(self), self._tls)
+        for address in self._addresses:
+            server = await address.serve(lambda: Connection(self), self._tls)
+            self._servers.append(server)
+            if not address.port:
+                address = Address(address.host, server.sockets[0].getsockname()[1])
+            self.listening.append(address)
 
     async def close(self) -> None:
         """Takes no more, answers what was taken, and ends the lines."""
         self._closing = True
-        self._server.close()
+        for server in self._servers:
+            server.close()
         until = self._loop.time() + CLOSE_SECONDS
         while self._loop.time() < until and not all(
             gateway.settled == gateway.taken for gateway in self.gateways.values()
@@ -106,8 +105,9 @@ class EngineService:
             link.send(end("the engine is being stopped"))
             link.end("the engine is being stopped", politely=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        self.address.remove()
+        for address, server in zip(self._addresses, self._servers, strict=True):
+            await server.wait_closed()
+            address.remove()
 
     # ------------------------------------------------------------------ for its connections
 

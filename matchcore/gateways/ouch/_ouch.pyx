@@ -132,16 +132,16 @@ cdef class Codec:
             start, count = <const u8*>view.buf, <size_t>view.len
             commands = np.empty(min(BATCH, count // REQUEST_MIN + 1), COMMAND)
             out = <mc_command*><size_t>commands.ctypes.data
-            while count - at >= 3 and made < <size_t>BATCH:
+            while count - at >= 2 and made < <size_t>BATCH:
                 size = 2 + word_of(start + at, 2)
                 if size < 3:
                     fault = "a packet without a type"
                     break
-                if start[at + 2] == b'R' and count - at >= size:
+                if count - at < size or (start[at + 2] != b'U' and start[at + 2] != b'R'):
+                    break
+                if start[at + 2] == b'R':
                     at += size
                     continue
-                if start[at + 2] != b'U' or count - at < size:
-                    break
                 read = self.request(start + at + 3, size - 3, out, &made, &queries)
                 if read != READ_FINE:
                     fault = self.fault(read, (<bytes>start[at + 3:at + size])[:1], size - 3)
@@ -396,6 +396,10 @@ cdef class Codec:
             if self.mine(report) and not self.known(report):
                 raise MemoryError("no memory for the orders of a session")
             report += 1
+
+    def used(self, u32 ref):
+        """This UserRefNum was used elsewhere."""
+        self.last_ref = max(self.last_ref, ref)
 
     cdef inline bint mine(self, const mc_report* report) noexcept nogil:
         """Whether the order was entered by this session today."""

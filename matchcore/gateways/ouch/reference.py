@@ -128,7 +128,7 @@ class Codec:
         """
         at, queries, passed, fault = 0, 0, 0, ""
         self._made = []
-        while len(data) - at >= 3 and len(self._made) < BATCH_MAX:
+        while len(data) - at >= 2 and len(self._made) < BATCH_MAX:
             size = 2 + int.from_bytes(data[at : at + 2], "big")
             kind = bytes(data[at + 2 : at + 3])
             if size < 3:
@@ -322,6 +322,10 @@ class Codec:
         for report in reports:
             if self.mine(report):
                 self._known(report)
+
+    def used(self, ref: int) -> None:
+        """This UserRefNum was used elsewhere."""
+        self.last_ref = max(self.last_ref, ref)
 
     def mine(self, report: np.void) -> bool:
         """Whether the order was entered by this session today."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import InvalidArgument
+from ...records.schema import Topic
 from ...serving.secrets import COST_LOG2, new_salt, new_token, password_hash, token_hash
 from ..logins import SESSION_MAX, Grant
 from .entries import (
@@ -17,7 +18,6 @@ from .entries import (
     Secret,
     SecretKind,
     State,
-    Topic,
     User,
 )
 from .registered import DIGEST_BYTES, SECRET_CHARACTERS_MAX, RegisteredUsers

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
@@ -17,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
+from ...records.commands import TEXT
+from ...records.register import DATA_BYTES, Place
+from ...records.schema import EventKind, Kind, Topic
 from ..logins import SESSION_MAX, Action, Grant
 
-DATA_BYTES = 56
+TOPICS = [int(Topic.USER), int(Topic.SECRET), int(Topic.GRANT)]
 SLOTS = 1 << 8
 GONE = bytes(DATA_BYTES)  # deletes an entry
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,23}")
@@ -35,14 +39,6 @@ class Entry(NamedTuple):
     topic: int
     key: int
     data: bytes
-
-
-class Topic(IntEnum):
-    """Topics of the register that are about users."""
-
-    USER = 1
-    SECRET = 2
-    GRANT = 3
 
 
 class State(IntEnum):
@@ -165,5 +161,24 @@ def _user(session: int, data: bytes) -> User:
 
 
 def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Entry]:
-    """The entries about users among a log's commands that were not refused, in their order."""
-    return []
+    """The entries about users among a log's commands that were not refused, in their order.
+
+    ``commands``: a `COMMAND` array without gaps; ``events``: theirs.
+    """
+    places = np.flatnonzero(commands["kind"] == Kind.REGISTER)
+    if not len(places):
+        return []
+    refused = events["sequence"][events["kind"] == EventKind.REJECTED]
+    places = places[~np.isin(events["sequence"][0] + places.astype(np.uint64), refused)]
+    rows = commands[places].view(TEXT)
+    rows = rows[np.isin(rows["topic"], TOPICS) & (rows["part"] == 0)]
+    return [Entry(int(row["topic"]), int(row["key"]), row["data"].tobytes()) for row in rows]
+
+
+def entries_of(register: Mapping[Place, bytes]) -> list[Entry]:
+    """The entries about users of an engine's register."""
+    return [
+        Entry(place.topic, place.key, data)
+        for place, data in register.items()
+        if place.topic in TOPICS and not place.part
+    ]

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
+from ...records.schema import Topic
 from ...serving.logs import event
 from ...serving.secrets import COST_LOG2, COST_LOG2_MAX, SALT_BYTES, password_hash, token_hash
 from ..logins import Action, Busy, Limits, Login, LoginRefused
 from .attempts import Attempts
-from .entries import Entry, Granted, Secret, SecretKind, State, Topic, User, entries_in, read
+from .entries import Entry, Granted, Secret, SecretKind, State, User, entries_in, read
 
 LOG = logging.getLogger("matchcore.gateways.users")
 DIGEST_BYTES = 24  # of a password's hash

@@ -49,7 +49,7 @@ def _whole(least: int, most: int, what: str) -> Schema:
         "description": f"{what}; a text of digits is taken, too",
         "anyOf": [
             {"type": "integer", "minimum": least, "maximum": most},
-            {"type": "string", "pattern": "^[0-9]{1,20}$"},
+            {"type": "string", "pattern": "^[0-9]{1,20}$" if not least else "^[1-9][0-9]{0,17}$"},
         ],
     }
 

@@ -28,9 +28,9 @@ READ_COUNT = 500  # reports that are read again at once
 LIVE_MAX = 20_000  # reports that wait for a client; then it gets them from the store
 OPS_PER_SECOND, OPS_BURST = 20.0, 200  # messages that are no commands
 ID_CHARACTERS_MAX = 64
-TOO_SLOW = "reports of the day that has ended were not read in time"
-#: Marks between the reports that wait.
-_PONG, _DAY_ENDED = np.empty(0, np.void), np.empty(0, np.void)
+TOO_SLOW = "reports of a day that ended long ago were not read in time"
+#: Marks between the reports that wait; the end of a day is the number of the next one.
+PONG = -1
 
 
 LOG = logging.getLogger("matchcore.gateways.web")
@@ -47,12 +47,10 @@ class Stream:
     def __init__(self, door: WebDoor, socket: web.WebSocketResponse, host: str) -> None:
         self._door, self._socket, self._host = door, socket, host
         self._desk = door.desk
-        self._live: deque[NDArray[np.void]] = deque()
+        self._live: deque[NDArray[np.void] | int] = deque()
         self._live_count = 0
-        self._sent = 0  # number of the last report that was sent
-        self._day = 0
-        self._days_waiting = 0  # ends of days among them
-        self._missing = False  # reports behind `_sent` are in the store only
+        self._day = self._sent = 0  # of the last report that was sent
+        self._missing = False  # what follows it is to be read from the store
         self._wake = asyncio.Event()
         self._dropped = ""
         self._rate = Bucket(OPS_PER_SECOND, OPS_BURST, time.monotonic())
@@ -64,18 +62,12 @@ class Stream:
         self._live.append(reports)
         self._live_count += len(reports)
         if self._live_count > LIVE_MAX:
-            if self._days_waiting:
-                self.drop(TOO_SLOW)
             self._live.clear()
             self._live_count, self._missing = 0, True
         self._wake.set()
 
     def day_ended(self) -> None:
-        """What is sent of the new day is numbered from 1; the store has that day only."""
-        if self._missing:
-            self.drop(TOO_SLOW)
-        self._days_waiting += 1
-        self._live.append(_DAY_ENDED)
+        self._live.append(self._desk.day)
         self._wake.set()
 
     def drop(self, why: str) -> None:
@@ -174,7 +166,7 @@ class Stream:
         if op != "ping":
             raise malformed("op", "one of order, cancel, amend, cancel_all, ping")
         Asked(body).done()
-        self._live.append(_PONG)
+        self._live.append(PONG)
         self._wake.set()
 
     # -- writing
@@ -196,49 +188,63 @@ class Stream:
             return
 
     async def _welcome(self, session: WebSession) -> None:
-        reports, login = self._desk.reports, session.login
-        last, day = reports.last(login.session), reports.day
-        after, wanted = self._after, self._wanted_day
-        resumed = after is not None and wanted in (None, day) and after <= last
-        if resumed and after is not None:
-            self._sent = after
-        else:
-            self._sent = last if after is None else 0
-        self._day, self._missing = day, self._sent < last
-        self._live.clear()  # reading begins here; what came before is in the store
-        self._live_count = self._days_waiting = 0
-        await self._say("welcome", user=login.user, session=login.session, day=day, last=last,
+        """Says where the stream begins: behind ``after`` of today or of the day before."""
+        login, day = session.login, self._desk.day
+        self._day, self._sent, resumed = day, self._desk.reports.last(login.session), False
+        if self._after is not None:
+            wanted = day if self._wanted_day is None else self._wanted_day
+            resumed = wanted in (day, day - 1) and self._has(session, wanted, self._after)
+            self._day, self._sent = (wanted, self._after) if resumed else (day, 0)
+        self._missing = self._after is not None
+        self._live.clear()  # the store has it
+        self._live_count = 0
+        await self._say("welcome", user=login.user, session=login.session, day=self._day,
                         after=self._sent, resumed=resumed)  # fmt: skip
+
+    def _has(self, session: WebSession, day: int, number: int) -> bool:
+        """Whether there is a report of this number; there always is a place before the first."""
+        store = self._desk.reports
+        return number == 0 or len(store.read(session.login.session, number, 1, day=day)) > 0
 
     async def _again(self, session: WebSession) -> None:
         """The next reports from the store, until it has no more."""
-        rows = self._desk.reports.read(session.login.session, self._sent + 1, READ_COUNT)
+        store, today = self._desk.reports, self._desk.day
+        if self._day < today - 1:
+            return self.drop(TOO_SLOW)
+        number = session.login.session
+        rows = store.read(number, self._sent + 1, READ_COUNT, day=self._day)
         if len(rows):
             await self._send(rows)
+        elif self._day < today:
+            await self._begin(self._day + 1)
         else:
             self._missing = False
 
     async def _next(self) -> None:
-        rows = self._live.popleft()
-        if rows is _PONG:
+        """The next of what waits."""
+        next_ = self._live.popleft()
+        if not isinstance(next_, int):
+            self._live_count -= len(next_)
+            await self._send(next_)
+        elif next_ == PONG:
             await self._say("pong", day=self._day, number=self._sent)
-        elif rows is _DAY_ENDED:
-            self._day, self._sent = self._day + 1, 0
-            self._days_waiting -= 1
-            await self._say("day_ended", day=self._day)
-        else:
-            self._live_count -= len(rows)
-            await self._send(rows)
+        elif next_ > self._day:
+            await self._begin(next_)
+
+    async def _begin(self, day: int) -> None:
+        """Reports of this day follow, numbered from 1."""
+        self._day, self._sent = day, 0
+        await self._say("day_ended", day=day)
 
     async def _send(self, rows: NDArray[np.void]) -> None:
         """Those that it has not had; one without a number is of a request that was sent again."""
         instruments = self._desk.instruments
         for report in rows:
             row = row_of(report)
-            if 0 < row["number"] <= self._sent:
-                continue
-            self._sent = row["number"] or self._sent
-            await self._say("report", **report_said(row, instruments))
+            place = row["day"], row["number"]
+            if not row["number"] or place > (self._day, self._sent):
+                self._sent = row["number"] or self._sent
+                await self._say("report", **report_said(row, instruments))
 
     async def _say(self, kind: str, /, **fields: Any) -> None:
         said = {"type": kind, **fields}

@@ -159,16 +159,16 @@ cdef inline void ids_drop(Ids* ids) noexcept nogil:
     ids.now.buckets = ids.old.buckets = NULL
 
 cdef inline Order* ids_find(const Ids* ids, u32 hash, u32 instrument, u64 order_id) noexcept nogil:
-    """The live order of an id in an instrument's book, or NULL.  O(1)."""
-    cdef Order* order
-    if ids.count == 0:
-        return NULL
-    order = table_find(&ids.now, hash & ids.now.mask, hash, instrument, order_id)
+    """The live order of an id in an instrument's book, or NULL, once `ids_ready` was true.  O(1)."""
+    cdef Order* order = table_find(&ids.now, hash & ids.now.mask, hash, instrument, order_id)
     if mc_unlikely(order == NULL and ids.old.buckets != NULL):
         order = table_find(&ids.old, table_first(&ids.old, hash), hash, instrument, order_id)
     return order
 
 cdef inline Order* ids_look_up(const Ids* ids, u32 instrument, u64 order_id) noexcept nogil:
+    """`ids_find` at any time, of an id that has not been hashed."""
+    if ids.count == 0:
+        return NULL
     return ids_find(ids, ids_hash(ids, instrument, order_id), instrument, order_id)
 
 cdef inline void ids_set_bounds(Ids* ids) noexcept nogil:
@@ -220,18 +220,21 @@ cdef inline void ids_move_some(Ids* ids) noexcept nogil:
             ids_shrink(ids)     # what has left while it moved may have been almost all
             return
 
-cdef inline bint ids_work(Ids* ids) noexcept nogil:
+cdef inline bint ids_work(Ids* ids, u32 commands) noexcept nogil:
     """What there is to do at ids.high: move on, or begin to.  False when there is no memory."""
-    if ids.old.buckets != NULL:
-        ids_move_some(ids)
-        return True
     if ids.now.buckets == NULL:
         return ids_resize(ids, IDS_BUCKETS_MIN)
-    return ids_resize(ids, 2 * (ids.now.mask + 1)) or ids.count < 6 * (ids.now.mask + 1)
+    if ids.old.buckets == NULL:
+        return (ids_resize(ids, 2 * (ids.now.mask + 1))
+                or ids.count + commands <= 6 * (ids.now.mask + 1))
+    while commands != 0 and ids.old.buckets != NULL:
+        ids_move_some(ids)
+        commands -= 1
+    return True
 
-cdef inline bint ids_ready(Ids* ids) noexcept nogil:
-    """Room for one more id; false when there is no memory for it."""
-    return mc_likely(ids.count < ids.high) or ids_work(ids)
+cdef inline bint ids_ready(Ids* ids, u32 commands) noexcept nogil:
+    """Room for an id of each of so many commands; false when there is no memory for it."""
+    return mc_likely(ids.count + commands <= ids.high) or ids_work(ids, commands)
 
 cdef inline void ids_put(Ids* ids, Order* order, u32 hash) noexcept nogil:
     """Enters an order whose id is not there; ids_ready has made room."""
@@ -254,11 +257,11 @@ cdef inline void ids_prefetch(const Ids* ids, u32 hash) noexcept nogil:
     mc_prefetch(ids_bucket(ids, hash))
 
 cdef inline Order* ids_guess(const Ids* ids, u32 hash) noexcept nogil:
-    """The order that a hash belongs to, as a rule, or NULL; reads its bucket only."""
+    """The order that a hash belongs to, as a rule, or NULL; reads its bucket only.
+
+    There is a table."""
     cdef const Bucket* bucket
     cdef u32 found
-    if ids.count == 0:
-        return NULL
     bucket = ids_bucket(ids, hash)
     found = places_with(bucket.tags, hash)
     return bucket.order[mc_first_bit(found)] if found else NULL

@@ -57,10 +57,12 @@ cdef inline u32 place_of(u64 key, u32 height) noexcept nogil:
 
 cdef inline Leaf* ladder_find(Ladder* ladder, u64 key) noexcept nogil:
     """The leaf that covers a key, or NULL.  O(height); O(1) for the leaf used last."""
-    cdef void* at = ladder.root
-    cdef u32 height = ladder.height
+    cdef void* at
+    cdef u32 height
     if key >> 6 == ladder.hot_block:
         return ladder.hot
+    at = ladder.root
+    height = ladder.height
     if height == 0 or prefix_of(key, height) != ladder.prefix:
         return NULL
     while height > 1:

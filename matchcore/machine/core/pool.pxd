@@ -16,7 +16,7 @@ cdef struct Order:          # one cache line
     Order* prev
     u8 side
     u8 time_in_force
-    u8 flags                # POST_ONLY or nothing
+    u8 flags                # POST_ONLY or nothing, and COUNTED, see limits.pxd
     u8 place                # in the bucket of the id table, see _ids.pxd
     u32 instrument          # whose book it rests in; 0 in a slot that is free
 

@@ -18,7 +18,7 @@ cdef enum:
     LARGE_ACCOUNTS = 64     # with answers, from which they are looked at
 
 cdef struct Ahead:          # what is known of a command before its turn
-    Book* book              # NULL: not an order's command, or for no book
+    Book* book
     u32 hash                # of its order id
     Order* order            # which it seems to name, or NULL
     Level* level            # where a new order seems to go, or NULL
@@ -29,7 +29,8 @@ cdef struct Wanted:         # lines to ask for, by all stages of a turn
     const void* at[13 * STRIP]  # of a command three in the first stage, three, six, one
 
 cdef struct Strip:
-    u32 length              # 0: there are no more commands
+    u32 length              # 0: there are no more commands of orders
+    bint stopped            # by a command that is not an order's, or for no book
     u32 ids                 # how many have client order ids, in a machine that remembers answers
     const mc_command* commands
     Ahead ahead[STRIP]
@@ -84,32 +85,36 @@ cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, cons
                              size_t count, const Repeats* repeats, bint large, Strip* strip,
                              Wanted* wanted) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
-    cdef size_t i
+    cdef const mc_command* command = commands
+    cdef const mc_command* end
+    cdef Ahead* ahead = strip.ahead
     cdef Book* book
-    cdef const mc_command* command
     cdef u64 clients = 0
     strip.length = STRIP if count > STRIP else <u32>count
+    strip.stopped = False
     strip.ids = 0
     strip.commands = commands
-    for i in range(strip.length):
-        command = &commands[i]
+    end = commands + strip.length
+    while command < end:
         mc_prefetch(command + 3 * STRIP)                    # beyond the end is harmless
         mc_prefetch(&(command + 3 * STRIP).instrument)
         book = book_for(books, books_count, command)
-        strip.ahead[i].book = book
-        clients |= command.client_order_id
         if mc_unlikely(book == NULL):
-            strip.length = i + 1
+            strip.length = <u32>(command - commands)
+            strip.stopped = True
             break
-        strip.ahead[i].order = NULL
-        strip.ahead[i].level = NULL
-        strip.ahead[i].hash = ids_hash(ids, command.instrument, command.order_id)
+        clients |= command.client_order_id
+        ahead.book = book
+        ahead.order = NULL
+        ahead.hash = ids_hash(ids, command.instrument, command.order_id)
         if large:
-            want(wanted, ids_bucket(ids, strip.ahead[i].hash))
+            want(wanted, ids_bucket(ids, ahead.hash))
             want(wanted, book)
             want(wanted, <const char*>book + 64)
         else:
-            ids_prefetch(ids, strip.ahead[i].hash)
+            ids_prefetch(ids, ahead.hash)
+        command += 1
+        ahead += 1
     if repeats != NULL and mc_unlikely(clients != 0):
         look_at_repeats(repeats, strip, commands)
 
@@ -136,9 +141,8 @@ cdef inline void look_at_orders(const Ids* ids, Strip* strip, Wanted* wanted) no
     cdef u64 key
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if mc_unlikely(ahead.book == NULL):
-            return
         ahead.order = ids_guess(ids, ahead.hash)
+        ahead.level = NULL
         want(wanted, ahead.order)
         command = &strip.commands[i]
         if command.kind == NEW:
@@ -163,8 +167,6 @@ cdef inline void look_at_levels(Strip* strip, Wanted* wanted) noexcept nogil:
     cdef const mc_command* command
     for i in range(strip.length):
         ahead = &strip.ahead[i]
-        if mc_unlikely(ahead.book == NULL):
-            return
         command = &strip.commands[i]
         order = ahead.order
         if command.kind == NEW:
@@ -183,5 +185,5 @@ cdef inline void look_at_last(Strip* strip, Wanted* wanted) noexcept nogil:
     """Fourth stage of a large machine: the last order of the level that another one goes to."""
     cdef size_t i
     for i in range(strip.length):
-        if strip.ahead[i].book != NULL and strip.ahead[i].level != NULL:
+        if strip.ahead[i].level != NULL:
             want(wanted, strip.ahead[i].level.tail)

@@ -30,6 +30,25 @@ cdef extern from "matchcore.h" nogil:
         u32 session
         u64 client_order_tail
 
+    ctypedef struct mc_limits:
+        i64 time
+        i64 max_quantity
+        i64 max_value
+        u64 account
+        i64 max_open_orders
+        i64 collar
+        i64 max_messages
+        i64 window_ns
+        u64 reserved_long
+        u32 instrument
+        u8 kind
+        u8 reserved
+        u16 reserved_short
+        u16 reserved_next
+        u16 flags
+        u32 session
+        u64 reserved_last
+
     ctypedef struct mc_event:
         u64 sequence
         u64 order_id
@@ -112,6 +131,23 @@ cdef extern from "matchcore.h" nogil:
         i64 price
         i64 quantity
         i64 orders
+
+    ctypedef struct mc_account_limits:
+        u64 account
+        i64 max_quantity
+        i64 max_value
+        i64 max_open_orders
+        i64 collar
+        i64 max_messages
+        i64 window_ns
+        u32 instrument
+        u32 flags
+        i64 window_start
+        i64 messages
+
+    ctypedef struct mc_last:
+        i64 price
+        u64 traded
     # generated: end
 
     u32 mc_word32(const void* at)
@@ -122,6 +158,7 @@ cdef extern from "matchcore.h" nogil:
     u32 mc_row_equal(const void* row, u32 tag)
     u32 mc_row_set(const void* row)
     u64 mc_fold(u64 a, u64 b)
+    bint mc_product_above(u64 a, u64 b, u64 most)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)
     bint mc_likely(bint x)
@@ -142,6 +179,7 @@ cdef enum:
     CHANGE_INSTRUMENT = 8
     REGISTER = 9
     NOTICE = 10
+    SET_LIMITS = 11
     UPGRADE_RULES = 31
 
 cdef enum:
@@ -177,6 +215,7 @@ cdef enum:
     RULES_CHANGED = 11
     REGISTERED = 12
     NOTICED = 13
+    LIMITS_SET = 14
 
 cdef enum Reason:
     R_NONE = 0
@@ -206,6 +245,8 @@ cdef enum Reason:
     R_TOO_MANY_INSTRUMENTS = 24
     R_BAD_VALUE = 25
     R_TOO_MANY_ENTRIES = 26
+    R_ACCOUNT_BLOCKED = 27
+    R_LIMIT_EXCEEDED = 28
     R_REQUESTED = 32
     R_IMMEDIATE_OR_CANCEL = 33
     R_FILL_OR_KILL = 34
@@ -213,6 +254,7 @@ cdef enum Reason:
     R_REDUCED_TO_NOTHING = 36
     R_MASS_CANCEL = 37
     R_END_OF_DAY = 38
+    R_KILL_SWITCH = 39
 
 cdef enum Field:
     F_NONE = 0
@@ -241,6 +283,11 @@ cdef enum Field:
     F_PART = 23
     F_PARTS = 24
     F_DATA = 25
+    F_MAX_VALUE = 26
+    F_MAX_OPEN_ORDERS = 27
+    F_COLLAR = 28
+    F_MAX_MESSAGES = 29
+    F_WINDOW = 30
 
 cdef enum ChangeKind:
     C_ADDED = 1
@@ -289,6 +336,10 @@ cdef enum Topic:
     T_GATEWAY = 4
     T_DAY = 5
 
+cdef enum LimitFlag:
+    L_BLOCKED = 1
+    L_CANCEL = 2
+
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
@@ -297,7 +348,7 @@ cdef enum:
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
     ASIDE_KINDS = 0x780
-    KINDS_OF_2 = 0x600
+    KINDS_OF_2 = 0xe00
     RESTING_TYPES = 0x2
     UNPRICED_TYPES = 0x4
     RESTING_TIFS = 0x6

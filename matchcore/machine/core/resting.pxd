@@ -1,10 +1,13 @@
 # Orders at rest in a book: put, taken out, made smaller, and what the levels say of them.
+#
+# `told`: whether somebody wants the public changes.  A constant where speed matters.
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy
 
 from ..._book cimport Book, Core
 from .emit cimport emit_change
 from .ids cimport ids_put, ids_remove
+from .limits cimport COUNTED, limits_count
 from .ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make, leaf_wake)
 from .pool cimport Leaf, Level, Order, slots_give, slots_take
@@ -15,9 +18,9 @@ cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
     return &book.sides[side - 1]
 
 
-cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order,
-                            u16 flags) noexcept nogil:
-    """Puts an order last in its level; the flags are of the change."""
+cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order, u16 flags,
+                            bint told) noexcept nogil:
+    """Puts an order last in its level; the flags are of the change, if one is to be told."""
     cdef Leaf* leaf = ladder_make(ladder, &core.pool, key)
     cdef Level* level = &leaf.level[key & 63]
     order.next = NULL
@@ -36,18 +39,18 @@ cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order,
     level.quantity += order.left
     level.orders += 1
     ladder.weighty |= <u8>(<u64>level.quantity >> 62)
-    if mc_unlikely(core.changes != NULL):
+    if told:
         emit_change(core, C_ADDED, flags, order, order.left, order.left, level)
 
 
-cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order,
-                             u16 flags) noexcept nogil:
-    """Takes an order out of its level; the flags are of the change."""
+cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order, u16 flags,
+                             bint told) noexcept nogil:
+    """Takes an order out of its level; the flags are of the change, if one is to be told."""
     cdef Leaf* leaf = ladder_find(ladder, key)
     cdef Level* level = &leaf.level[key & 63]
     level.quantity -= order.left
     level.orders -= 1
-    if mc_unlikely(core.changes != NULL):
+    if told:
         emit_change(core, C_DELETED, flags, order, order.left, 0, level)
     if order.prev != NULL:
         order.prev.next = order.next
@@ -62,7 +65,7 @@ cdef inline void level_leave(Core* core, Ladder* ladder, u64 key, Order* order,
 
 
 cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u64 key, u32 hash,
-                           u16 flags, i64 left) noexcept nogil:
+                           u16 flags, i64 left, bint told) noexcept nogil:
     """Enters an order, last in its level."""
     cdef Order* order = <Order*>slots_take(&core.pool.orders)
     memcpy(&order.order_id, &command.order_id, 3 * sizeof(u64))     # client order id and account too
@@ -72,24 +75,28 @@ cdef inline void book_rest(Core* core, Book* book, const mc_command* command, u6
     order.time_in_force = command.time_in_force
     order.flags = <u8>flags
     order.instrument = book.instrument
+    if mc_unlikely(core.limits != NULL):
+        limits_count(core.limits, order, 1)
     ids_put(&core.ids, order, hash)
     book.orders += 1
     level_join(core, side_of(book, command.side), key, order,
-               C_REPLACING if command.kind == AMEND else 0)
+               C_REPLACING if command.kind == AMEND else 0, told)
 
 
 cdef inline void book_forget(Core* core, Book* book, Order* order, u32 hash) noexcept nogil:
     """Takes an order that is in no level any more out of the id table and the pool."""
     ids_remove(&core.ids, order, hash)
+    if mc_unlikely(order.flags & COUNTED) and core.limits != NULL:
+        limits_count(core.limits, order, -1)
     book.orders -= 1
     order.instrument = 0
     slots_give(&core.pool.orders, order)
 
 
-cdef inline void book_remove(Core* core, Book* book, Order* order, u32 hash,
-                             u16 flags) noexcept nogil:
+cdef inline void book_remove(Core* core, Book* book, Order* order, u32 hash, u16 flags,
+                             bint told) noexcept nogil:
     cdef Ladder* ladder = side_of(book, order.side)
-    level_leave(core, ladder, ladder_key(ladder, order.price), order, flags)
+    level_leave(core, ladder, ladder_key(ladder, order.price), order, flags, told)
     book_forget(core, book, order, hash)
 
 
@@ -128,12 +135,13 @@ cdef inline bint can_fill(Ladder* ladder, u64 limit, i64 quantity) noexcept nogi
     return False
 
 
-cdef inline void shrink(Core* core, Book* book, Order* order, i64 quantity) noexcept nogil:
+cdef inline void shrink(Core* core, Book* book, Order* order, i64 quantity,
+                        bint told) noexcept nogil:
     """A smaller open quantity; the order keeps its place."""
     cdef Ladder* ladder = side_of(book, order.side)
     cdef Level* level = level_at(ladder, ladder_key(ladder, order.price))
     cdef i64 less = order.left - quantity
     level.quantity -= less
     order.left = quantity
-    if mc_unlikely(core.changes != NULL) and less != 0:
+    if told and less != 0:
         emit_change(core, C_REDUCED, 0, order, less, quantity, level)

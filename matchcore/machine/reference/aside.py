@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...records.commands import INSTRUMENT, TEXT
+from ...records.commands import INSTRUMENT, LIMITS, TEXT
 from ...records.instruments import (
     INSTRUMENTS_MAX,
     ORDERS_MAX,
@@ -16,25 +16,24 @@ from ...records.instruments import (
     Instrument,
     read_instrument,
 )
+from ...records.limits import LIMITS_MAX, VALUES
 from ...records.register import DATA_BYTES, ENTRIES_MAX, NOTICE_PARTS_MAX, Place, Register
-from ...records.schema import NOTICE_RECORD, ChangeKind, EventKind, Field, Kind, Reason
+from ...records.schema import (
+    NOTICE_RECORD,
+    ChangeKind,
+    EventKind,
+    Field,
+    Kind,
+    LimitFlag,
+    Reason,
+)
 from .book import Book, Order
 from .dedup import Window
+from .limits import Limits
+from .limits import Place as LimitPlace
+from .refusals import require
 
 _NOTICE = NOTICE_RECORD.packer()
-
-
-class Refused(Exception):
-    """A command breaks a rule; raised before anything has changed."""
-
-    def __init__(self, reason: Reason, field: Field) -> None:
-        self.reason = reason
-        self.field = field
-
-
-def require(condition: bool, reason: Reason, field: Field) -> None:
-    if not condition:
-        raise Refused(reason, field)
 
 
 class Aside(ABC):
@@ -47,6 +46,8 @@ class Aside(ABC):
     _books: list[Book]
     _window: Window
     _register: Register
+    _limits: dict[LimitPlace, Limits]
+    _last: list[int | None]  # price of the last trade of each instrument
     _changes: list[bytes]
     _time: int
 
@@ -59,6 +60,9 @@ class Aside(ABC):
     def _change(
         self, kind: ChangeKind, instrument: int, order: Order | None = None, /, **more: int
     ) -> None: ...
+
+    @abstractmethod
+    def _cancel(self, instrument: int, order: Order, reason: Reason) -> None: ...
 
     # ------------------------------------------------------------------ instruments
 
@@ -90,6 +94,8 @@ class Aside(ABC):
             same = instrument.tick == self.instruments[number].tick
             empty = not self._books[number - 1].live
             require(same or empty, Reason.BOOK_NOT_EMPTY, Field.TICK)
+            if not same:  # a price in other ticks
+                self._last[number - 1] = None
             told = self._window.arrays
             self.instruments.replace(number, instrument, self.sequence, lambda: told()[1])
         said = {"price": instrument.tick_parts[0], "quantity": instrument.lot,
@@ -101,6 +107,7 @@ class Aside(ABC):
 
     def _add(self, instrument: Instrument) -> int:
         self._books.append(Book(self.matching))
+        self._last.append(None)
         return self.instruments.add(instrument)
 
     # ------------------------------------------------------------------ register and notices
@@ -136,3 +143,40 @@ class Aside(ABC):
         self._say(EventKind.NOTICED, instrument, order_id=key, quantity=part, left=parts)
         said = self.sequence, self._time, data, key % 2**32, instrument, ChangeKind.NOTICE
         self._changes.append(_NOTICE.pack(*said, part, parts))
+
+    # ------------------------------------------------------------------ limits
+
+    def _set_limits(self, record: np.void) -> None:
+        row = np.frombuffer(record.tobytes(), LIMITS)[0]
+        values = {name: int(row[name]) for name in LIMITS.names or ()}
+        account, instrument, flags = values["account"], values["instrument"], values["flags"]
+        known = instrument <= len(self._books)
+        require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
+        require(account > 0, Reason.BAD_VALUE, Field.ACCOUNT)
+        blocked = int(LimitFlag.BLOCKED)
+        fine = flags in (0, blocked, blocked | LimitFlag.CANCEL)
+        require(fine, Reason.BAD_FLAGS, Field.FLAGS)
+        for name, value in values.items():
+            unread = name.startswith("reserved")
+            require(not unread or value == 0, Reason.UNSUPPORTED, Field.RESERVED)
+        for name in VALUES:
+            field = Field.WINDOW if name == "window_ns" else Field[name.upper()]
+            require(values[name] >= 0, Reason.BAD_LIMIT, field)
+        both = (values["max_messages"] > 0) == (values["window_ns"] > 0)
+        require(both, Reason.BAD_LIMIT, Field.WINDOW)
+        place, limits = (account, instrument), Limits.of(values)
+        room = len(self._limits) < LIMITS_MAX or place in self._limits or not limits.is_set
+        require(room, Reason.TOO_MANY_ENTRIES, Field.ACCOUNT)
+        self._limits.pop(place, None)
+        if limits.is_set:
+            self._limits[place] = limits
+        count = 0
+        cancels = range(1, len(self._books) + 1) if flags & LimitFlag.CANCEL else ()
+        for number in cancels:
+            mine = instrument in (0, number)
+            for order in list(self._books[number - 1].orders()) if mine else ():
+                if order.account == account:
+                    self._cancel(number, order, Reason.KILL_SWITCH)
+                    count += 1
+        said = {"account": account, "quantity": count, "left": flags}
+        self._say(EventKind.LIMITS_SET, instrument, **said)

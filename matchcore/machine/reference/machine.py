@@ -17,6 +17,7 @@ from ...records.changes import CHANGE, change_bytes
 from ...records.commands import COMMAND, LEVEL, ORDER
 from ...records.events import EVENT, event_bytes
 from ...records.instruments import Directory
+from ...records.limits import LAST
 from ...records.register import Register
 from ...records.rules import checked_rules, first_rules
 from ...records.schema import (
@@ -41,9 +42,11 @@ from ...records.schema import (
     TimeInForce,
 )
 from ..state import State, reserved
-from .aside import Aside, Refused, require
+from .aside import Aside
 from .book import Book, Order, as_row, other
 from .dedup import Window
+from .limits import Limits, Place, admit, allow, of_rows, rows_of
+from .refusals import Refused, require
 
 SIDES, ORDER_TYPES, TIMES_IN_FORCE = frozenset(Side), frozenset(OrderType), frozenset(TimeInForce)
 Row = dict[str, int]  # one COMMAND as field name -> Python int
@@ -59,21 +62,29 @@ class Machine(Aside):
         self.instruments = Directory()
         self._register = Register()
         self.register = self._register.view
+        self._limits: dict[Place, Limits] = {}
+        self._last: list[int | None] = []
         self._books: list[Book] = []
         self._window = Window()
         self._events: list[bytes] = []
         self._changes: list[bytes] = []
-        self._time = 0
+        self._time = self._now = 0
 
     # ------------------------------------------------------------------ commands in, events out
 
-    def apply(self, commands: NDArray[np.void]) -> NDArray[np.void]:
-        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array."""
+    def apply(
+        self, commands: NDArray[np.void], out: NDArray[np.void] | None = None, now: int = 0
+    ) -> NDArray[np.void]:
+        """Applies a 1-D `COMMAND` array; returns its events, an `EVENT` array.
+
+        ``out`` is not used; ``now``: nanoseconds, of commands with time 0.
+        """
         if getattr(commands, "dtype", None) != COMMAND:
             raise TypeError("commands: a NumPy array of dtype matchcore.COMMAND")
         if commands.ndim != 1:
             raise ValueError(f"commands: one dimension, not {commands.ndim}")
         self._events, self._changes = [], []
+        self._now = integer(now, "now")
         names = COMMAND.names or ()
         for record in commands:
             self.sequence += 1
@@ -123,6 +134,7 @@ class Machine(Aside):
         `UnknownRules` for a version that is not known, or not newer: nothing has changed then.
         """
         before, self.rules = self.rules, checked_rules(version, self.rules)
+        self._last = [None] * len(self._books)
         self.sequence += 1
         self._events = []
         self._say(EventKind.RULES_CHANGED, 0, quantity=self.rules, left=before)
@@ -147,6 +159,8 @@ class Machine(Aside):
                 self._sweep(row, EventKind.DAY_ENDED, Reason.END_OF_DAY)
             case Kind.ADD_INSTRUMENT | Kind.CHANGE_INSTRUMENT:
                 self._define(row["kind"], record)
+            case Kind.SET_LIMITS:
+                self._set_limits(record)
             case Kind.REGISTER:
                 self._enter(record)
             case Kind.NOTICE:
@@ -197,7 +211,8 @@ class Machine(Aside):
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
-        if row["kind"] not in ASIDE_KINDS or refusal.reason == Reason.UNKNOWN_KIND:
+        own_layout = row["kind"] in ASIDE_KINDS or row["kind"] == Kind.SET_LIMITS
+        if not own_layout or refusal.reason == Reason.UNKNOWN_KIND:
             echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
             more |= {name: row[name] for name in echoed}
         self._say(EventKind.REJECTED, row["instrument"], **more)
@@ -209,6 +224,8 @@ class Machine(Aside):
         kind, tif = row["order_type"], row["time_in_force"]
         market = kind in UNPRICED_TYPES
         resting = kind in RESTING_TYPES and tif in RESTING_TIFS
+        limits = self._limits_of(row["account"], instrument)
+        admit(list(limits.values()), row["time"] or self._now)
         require(row["side"] in SIDES, Reason.BAD_SIDE, Field.SIDE)
         require(kind in ORDER_TYPES, Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE)
         require(tif in TIMES_IN_FORCE, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
@@ -226,6 +243,8 @@ class Machine(Aside):
             require(not crossing, Reason.WOULD_TRADE, Field.PRICE)
             total = book.total(row["side"], row["price"]) + row["quantity"]
             require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
+        opened = [self._open(*place) for place in limits] if resting else []
+        allow([*limits.values()], self._last[instrument - 1], price, row["quantity"], opened)
 
         order = Order(
             row["order_id"] or self._assign_id(book), row["client_order_id"], row["account"],
@@ -268,6 +287,17 @@ class Machine(Aside):
                 taker_order_id=taker.order_id, trade_id=self.next_trade_id,
             )  # fmt: skip
             self.next_trade_id += 1
+            self._last[instrument - 1] = maker.price
+
+    def _limits_of(self, account: int, instrument: int) -> dict[Place, Limits]:
+        """Those that an order of an account is under: of all instruments, then of its own."""
+        places = (account, 0), (account, instrument)
+        return {place: self._limits[place] for place in places if place in self._limits}
+
+    def _open(self, account: int, instrument: int) -> int:
+        """How many orders of an account rest, in one book or in all."""
+        books = [self._books[instrument - 1]] if instrument else self._books
+        return sum(order.account == account for book in books for order in book.live.values())
 
     def _amend(self, row: Row) -> None:
         book, instrument = self._book(row), row["instrument"]
@@ -277,6 +307,8 @@ class Machine(Aside):
         if row["flags"] != Flag.KEEP_QUANTITY:
             self._check_quantity(row)
         order = self._live(book, row)
+        limits = list(self._limits_of(order.account, instrument).values())
+        admit(limits, row["time"] or self._now)
         price = order.price if row["flags"] == Flag.KEEP_PRICE else row["price"]
         quantity = order.left if row["flags"] == Flag.KEEP_QUANTITY else row["quantity"]
         moves = price != order.price
@@ -286,6 +318,8 @@ class Machine(Aside):
         require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
 
         keeps_place = not moves and quantity <= order.left
+        if not keeps_place:
+            allow(limits, self._last[instrument - 1], price, quantity, [])
         less = order.left - quantity
         if not keeps_place:
             self._remove(instrument, order, ChangeFlag.REPLACING)
@@ -397,8 +431,16 @@ class Machine(Aside):
         former = self.instruments.former(told)
         return State(
             *counters, list(self.instruments), books, answers, told, former, self.rules,
-            self._register.rows(),
+            self._register.rows(), self._last_rows(), self.limits(),
         )  # fmt: skip
+
+    def _last_rows(self) -> NDArray[np.void]:
+        known = self._last if self.rules > 1 else []
+        return np.array([(price or 0, price is not None) for price in known], LAST)
+
+    def limits(self) -> NDArray[np.void]:
+        """The limits of accounts, an `ACCOUNT_LIMITS` array by account and instrument."""
+        return rows_of(self._limits)
 
     @classmethod
     def from_state(cls, state: State, reserve: int = 0) -> Machine:
@@ -418,6 +460,9 @@ class Machine(Aside):
                 raise SnapshotDamaged(f"{instrument.symbol}: orders that are not sorted")
         machine.instruments.restore(state.former)
         machine._register.restore(state.register)
+        machine._limits = of_rows(state.limits)
+        if state.rules > 1:
+            machine._last = [price if traded else None for price, traded in state.last.tolist()]
         machine._window = Window.of_arrays(state.answers, state.answer_events)
         try:
             machine._check()

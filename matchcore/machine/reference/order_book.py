@@ -13,14 +13,15 @@ from ...records.arguments import INT64_MAX
 from ...records.commands import COMMAND, ORDER
 from ...records.events import EVENT
 from ...records.instruments import ORDERS_MAX, Instrument
+from ...records.limits import LAST
 from ...records.rules import first_rules
 from ...records.schema import EventKind, Field, Flag, Kind, OrderType, Reason, Side
 from ..book_state import BookState
 from ..state import State
-from .aside import Refused, require
 from .book import as_row
 from .dedup import Window
 from .machine import Machine
+from .refusals import Refused, require
 
 Level = tuple[int, int]  # side, price
 FillRow = tuple[int, int, int]
@@ -48,7 +49,9 @@ class OrderBook:
         kind = Machine if state.matching else Apart
         counters = state.sequence, state.next_order_id, state.next_trade_id
         self._machine = kind.from_state(
-            State(*counters, [limits], [state.orders], rules=first_rules(None))
+            State(
+                *counters, [limits], [state.orders], rules=first_rules(None), last=np.zeros(1, LAST)
+            )
         )
         self._book, self._limits = self._machine._books[0], limits
         self.events = np.empty(0, EVENT)

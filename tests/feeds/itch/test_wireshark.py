@@ -5,29 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from capture import Capture, tshark
+from capture import WRONG, Capture, faults, tshark
 from itch_kit import HOST, SoupClient, logins, mold_socket, serving, trade, traded
 
 import matchcore as mc
 from matchcore.feeds.itch import Glimpse, MoldPublisher, MoldRequests, SoupFeed
 
-#: What tshark finds wrong with a packet; it also marks requests, and both ends of a connection.
-WRONG = ("_ws.malformed", "_ws.expert.message", "_ws.expert.severity")
-WARNING = 0x600000
-
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
     return traded(tmp_path / "e", 50)
-
-
-def faults(packets: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
-    return [
-        packet
-        for packet in packets
-        if any("malformed" in name or "invalid" in name for name in packet)
-        or any(int(one) >= WARNING for one in packet.get("_ws.expert.severity", []))
-    ]
 
 
 def test_moldudp64(exchange: Path, tmp_path: Path) -> None:

@@ -25,5 +25,6 @@ def test_everybody_hears_what_the_log_has(tmp_path: Path, seed: int) -> None:
         heard = np.array(client.reports)
         assert heard.tobytes() == told.tobytes(), exchange.done
         mine = commands[(commands["session"] == client.session) & (commands["kind"] == Kind.NEW)]
-        new = told["client_order_id"][told["kind"] == ReportKind.NEW].tolist()
+        answers = np.isin(told["kind"], (ReportKind.NEW, ReportKind.REJECTED))
+        new = told["client_order_id"][answers].tolist()
         assert sorted(new) == sorted({*mine["client_order_id"].tolist()}), "executed twice"

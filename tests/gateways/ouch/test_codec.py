@@ -19,6 +19,7 @@ from matchcore.records.commands import COMMAND
 from matchcore.records.instruments import Directory, write_instrument
 from matchcore.records.reports import REPORT, OrderStatus, ReportKind
 from matchcore.records.schema import Reason
+from matchcore.reports.reference import Reports
 
 INSTRUMENTS = [
     Instrument("ANA", "0.05", lot=1),

@@ -16,6 +16,9 @@ UDP, TCP = 17, 6
 SERVER, CLIENT = "10.0.0.1", "10.0.0.2"
 SEGMENT_BYTES = 1400
 ANSWER_BYTES = 33
+#: What tshark finds wrong with a packet; it also marks requests, and both ends of a connection.
+WRONG = ("_ws.malformed", "_ws.expert.message", "_ws.expert.severity")
+WARNING = 0x600000
 FIN, SYN, PUSH, ACK = 1, 2, 8, 16
 
 
@@ -91,3 +94,13 @@ def tshark(path: Path, *, decode: str, fields: tuple[str, ...]) -> list[dict[str
     ran = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
     packets: list[dict[str, Any]] = json.loads(ran.stdout)
     return [packet["_source"].get("layers", {}) for packet in packets]
+
+
+def faults(packets: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
+    """The packets that are malformed, or that Wireshark warns of."""
+    return [
+        packet
+        for packet in packets
+        if any("malformed" in name or "invalid" in name for name in packet)
+        or any(int(one) >= WARNING for one in packet.get("_ws.expert.severity", []))
+    ]

@@ -1,0 +1,33 @@
+"""The option of `matchcore serve` and `matchcore gateway` for OUCH."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .options import address
+
+if TYPE_CHECKING:  # they take their time, and other commands do without
+    from ..gateways.desk import Door
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def ouch_options(command: F) -> F:
+    """Adds the option to a command, which gets it by name."""
+    return click.option(
+        "--ouch", metavar="[HOST:]PORT", callback=address,
+        help="Take orders over OUCH 5.0 and SoupBinTCP.",
+    )(command)  # fmt: skip
+
+
+def ouch_doors(state: Path, *, ouch: tuple[str, int] | None, **_: object) -> list[Door]:
+    """The door that the option asks for.  It keeps nothing in ``state``."""
+    if ouch is None:
+        return []
+    from ..gateways.ouch.door import OuchDoor
+
+    return [OuchDoor(*ouch)]
