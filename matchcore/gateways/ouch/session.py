@@ -67,9 +67,11 @@ class OuchSession:
         taken = self._codec.take(data)
         self._door.counts["requests"] += len(taken.commands)
         self._door.counts["passed_over"] += taken.passed
-        if taken.queries:
-            said = layout.ANSWERS[b"Q"].packer.pack(b"Q", _now(), self._codec.last_ref + 1)
-            self._soup.write(packet(b"U", said) * taken.queries)
+        if taken.queries:  # one answer for all that came at once
+            fields = layout.ANSWERS[b"Q"].packer.pack(b"Q", _now(), self._codec.last_ref + 1)
+            said = packet(b"U", fields)
+            if self._soup.takes(len(said)):
+                self._soup.write(said)
         if len(taken.commands):
             self._hold(taken.commands)
             self._send()

@@ -416,6 +416,22 @@ def test_who_never_reads_holds_up_nobody_and_costs_no_memory() -> None:
     run(test())
 
 
+def test_questions_of_who_never_reads_cost_no_memory() -> None:
+    async def test() -> None:
+        async with served() as (_, door):
+            client = await Client.logged_in(door)
+            (session,) = door._sessions
+            for _ in range(200):
+                client.send(request(b"Q") * 5000)
+                await client._writer.drain()
+            client.send(request(b"O", user_ref=1, price=10_000))
+            await until(lambda: door.counts["requests"] == 1)
+            assert session._soup.transport.get_write_buffer_size() <= soup.BUFFER_BYTES_MAX
+            assert len(await client.answers(1)) == 1
+
+    run(test())
+
+
 def test_who_sends_too_much_is_read_later_and_loses_nothing() -> None:
     async def test() -> None:
         limits = Limits(messages_per_second=2000, burst=20, under_way=10)
