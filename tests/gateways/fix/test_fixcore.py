@@ -86,6 +86,8 @@ def test_fixcore_trades_and_comes_back(serving: Serving, tmp_path: Path) -> None
             assert (told.get(11), told.get(150), told.get(39)) == (id, "0", "0")
         finally:
             await initiator.stop()
+            for session in initiator.sessions.values():
+                session.close()  # else the files of its store stay open
 
     for id in ("first", "second", "third"):
         asyncio.run(trade(id))
