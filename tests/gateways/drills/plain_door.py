@@ -32,6 +32,7 @@ class Session(asyncio.Protocol):
     def __init__(self, desk: Desk) -> None:
         self._desk, self._data = desk, b""
         self.login: Login | None = None
+        self._has = 0  # number of the last report that the client has
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -53,6 +54,7 @@ class Session(asyncio.Protocol):
 
     def _hello(self, session: int, last: int) -> None:
         self.login = Login(session, f"user{session}")
+        self._has = last  # another gateway may have been quicker than this one is
         try:
             self._desk.attach(self)
         except GatewayError:
@@ -69,6 +71,8 @@ class Session(asyncio.Protocol):
             self._desk.detach(self)
 
     def take(self, reports: NDArray[np.void]) -> None:
+        numbers = reports["number"]
+        reports = reports[(numbers == 0) | (numbers > self._has)]
         self._transport.write(reports.tobytes())
 
     def day_ended(self) -> None:
