@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 if __package__:
-    from . import schema
+    from . import layouts, schema
 else:  # run as a file
+    import layouts  # type: ignore[import-not-found, no-redef]
     import schema  # type: ignore[import-not-found, no-redef]
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def _c_structs() -> Iterator[str]:
         if record.c_name:
             yield "typedef struct {"
             for kind, names in record.c_fields():
-                yield f"    {schema.c_type(kind)} {', '.join(names)};"
+                yield f"    {layouts.c_type(kind)} {', '.join(names)};"
             yield f"}} {record.c_name};"
             yield f'static_assert(sizeof({record.c_name}) == {record.size}, "{record.name}");'
             yield ""
@@ -88,7 +89,7 @@ def _code_table() -> Iterator[str]:
 
 
 #: What the page on the journal says of fields beside their names, by record.
-NOTES: dict[schema.Record, dict[str, str]] = {
+NOTES: dict[layouts.Record, dict[str, str]] = {
     schema.COMMAND_RECORD: {
         "time": "nanoseconds since 1970",
         "price": "ticks",
@@ -151,7 +152,7 @@ NOTES: dict[schema.Record, dict[str, str]] = {
 
 
 #: What the page on reports says of fields beside their names.
-REPORT_NOTES: dict[schema.Record, dict[str, str]] = {
+REPORT_NOTES: dict[layouts.Record, dict[str, str]] = {
     schema.REPORT_RECORD: {
         "number": "in session and day; 0: none",
         "sequence": "of the command",
@@ -177,8 +178,8 @@ def _report_layout() -> Iterator[str]:
     return _layouts_of(REPORT_NOTES)
 
 
-def _layouts_of(layouts: dict[schema.Record, dict[str, str]]) -> Iterator[str]:
-    for record, notes in layouts.items():
+def _layouts_of(noted: dict[layouts.Record, dict[str, str]]) -> Iterator[str]:
+    for record, notes in noted.items():
         assert notes.keys() <= set(record.names), f"{record.name}: a note on no field of it"
         yield f"**{record.name}**, {record.size} bytes:"
         yield ""
@@ -189,8 +190,8 @@ def _layouts_of(layouts: dict[schema.Record, dict[str, str]]) -> Iterator[str]:
             if offset > at:
                 yield f"| {at} | {offset - at} bytes | | 0 |"
             if name:
-                size = schema.byte_size(kind)
-                shown = kind if schema.c_type(kind) else f"{size} bytes"
+                size = layouts.byte_size(kind)
+                shown = kind if layouts.c_type(kind) else f"{size} bytes"
                 yield f"| {offset} | {shown} | `{name}` | {notes.get(name, '')} |"
                 at = offset + size
         yield ""

@@ -16,6 +16,7 @@ from flows import flow
 
 import matchcore as mc
 from matchcore.records import commands, generate, schema
+from matchcore.records.layouts import Record
 from matchcore.torture import flow as torture
 
 HERE = Path(mc.__file__).parent
@@ -79,7 +80,9 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
     """So it works after any change of the schema: the package cannot be imported then."""
     if not (generate.ROOT / "docs").exists():
         pytest.skip("no documentation beside an installed package")
-    package = [f"matchcore/records/{name}.py" for name in ("__init__", "generate", "schema")]
+    package = [
+        f"matchcore/records/{name}.py" for name in ("__init__", "generate", "layouts", "schema")
+    ]
     for name in [*generate.FILES, *package]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(generate.ROOT / name, tmp_path / name)
@@ -105,7 +108,7 @@ TEXT = {"S": b"AB", "V": b"AB"}
 
 
 @pytest.mark.parametrize("record", schema.RECORDS, ids=lambda record: record.name)
-def test_packed_fields_are_where_the_dtype_has_them(record: schema.Record) -> None:
+def test_packed_fields_are_where_the_dtype_has_them(record: Record) -> None:
     dtype = np.dtype(record.dtype_spec())
     names = record.names[1::2]
     values = [TEXT.get(dtype[name].kind, 1 + at) for at, name in enumerate(names)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matchcore.gateways.reports.reference import Reports
 from ouch_kit import answers, items, message, packet, request
 
 from matchcore import Instrument, Kind, Machine, OrderType, Side, TimeInForce
