@@ -13,11 +13,11 @@ from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
                                       C_LARGE, C_NOTICE, C_REDUCED, SELL, i64, mc_change,
-                                      mc_likely, u8,
-                                      u16, u32, u64)
+                                      mc_likely, u8, u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
-from ...serving._words cimport put16, put32, put64, word_of
+from ...serving._words cimport put32, word_of
+from ._writing cimport Listed, is_standard, put_day_ended, put_head, put_standard, put_wide
 
 from os import urandom
 
@@ -38,85 +38,14 @@ cdef enum:
 REFERENCE = np.dtype([("order_id", "<u8"), ("reference", "<u8"), ("instrument", "<u4"),
                       ("wide", "<u4")])
 
-cdef i64 DAY = 86_400_000_000_000
 cdef u64 UINT32_TOP = 0xffffffff
-
-cdef struct Listed:
-    i64 scale               # units of 0.0001 in a tick
-    u64 price_max           # in ticks; 0: everything is said in our own messages
-    u64 stock
 
 
 # ---------------------------------------------------------------------- changes to messages
 
-cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracking,
-                         i64 time) noexcept nogil:
-    """Length of the message, and what all of them begin with."""
-    time %= DAY
-    if time < 0:
-        time += DAY
-    at = put16(at, size)
-    at[0] = letter
-    at = put16(at + 1, <u16>instrument if instrument <= 0xffff else 0)
-    at = put16(at, tracking)
-    at = put16(at, <u16>(time >> 32))
-    return put32(at, <u32>time)
-
-
 cdef size_t address(array) except? 0:
     """Where the elements of a contiguous array lie."""
     return array.ctypes.data
-
-
-cdef inline bint is_standard(const mc_change* change, const Listed* listed) noexcept nogil:
-    """True if the standard can say that an order was added."""
-    return (<u64>change.price - 1 < listed.price_max and <u64>change.quantity <= UINT32_TOP)
-
-
-cdef inline u8* put_standard(u8* at, const mc_change* change, u64 reference,
-                             const Listed* listed) noexcept nogil:
-    """As one of A, E, X, D."""
-    if change.kind == C_ADDED:
-        at = put_head(at, 36, b'A', change.instrument, change.flags, change.time)
-        at = put64(at, reference)
-        at[0] = b'B' if change.side == BUY else b'S'
-        at = put32(at + 1, <u32>change.quantity)
-        memcpy(at, &listed.stock, 8)
-        return put32(at + 8, <u32>(change.price * listed.scale))
-    if change.kind == C_EXECUTED:
-        at = put_head(at, 31, b'E', change.instrument, change.flags, change.time)
-        at = put64(at, reference)
-        at = put32(at, <u32>change.quantity)
-        return put64(at, change.trade_id)
-    if change.kind == C_REDUCED:
-        at = put_head(at, 23, b'X', change.instrument, change.flags, change.time)
-        at = put64(at, reference)
-        return put32(at, <u32>change.quantity)
-    at = put_head(at, 19, b'D', change.instrument, change.flags, change.time)
-    return put64(at, reference)
-
-
-cdef inline u8* put_wide(u8* at, const mc_change* change, u64 reference) noexcept nogil:
-    """As one of our own a, e, x, d."""
-    cdef u16 size = 31
-    cdef u8 letter = b'x'
-    if change.kind == C_ADDED:
-        size, letter = 40, b'a'
-    elif change.kind == C_EXECUTED:
-        size, letter = 39, b'e'
-    elif change.kind == C_DELETED:
-        size, letter = 31, b'd'
-    at = put_head(at, size, letter, change.instrument, change.flags, change.time)
-    at = put64(at, reference)
-    at = put32(at, change.instrument)
-    at = put64(at, <u64>change.quantity)
-    if change.kind == C_ADDED:
-        at = put64(at, <u64>change.price)
-        at[0] = b'B' if change.side == BUY else b'S'
-        return at + 1
-    if change.kind == C_EXECUTED:
-        return put64(at, change.trade_id)
-    return at
 
 
 cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* listed) noexcept nogil:
@@ -133,15 +62,6 @@ cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* l
     slot.reference = change.sequence
     slot.wide = not is_standard(change, listed) or change.flags & C_LARGE
     return slot
-
-
-cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
-    if change.instrument == 0:
-        at = put_head(at, 12, b'S', 0, 0, change.time)
-        at[0] = b'M'
-        return at + 1
-    at = put_head(at, 15, b's', change.instrument, 0, change.time)
-    return put32(at, change.instrument)
 
 
 cdef bytes notice(const mc_change* change):

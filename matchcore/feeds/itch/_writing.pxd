@@ -1,0 +1,85 @@
+# How each public change is written as an ITCH message behind its length; docs/feeds/itch.md.
+from libc.string cimport memcpy
+
+from ...machine.core.records cimport (BUY, C_ADDED, C_DELETED, C_EXECUTED, C_REDUCED, i64,
+                                      mc_change, u8, u16, u32, u64)
+from ...serving._words cimport put16, put32, put64
+
+cdef struct Listed:
+    i64 scale               # units of 0.0001 in a tick
+    u64 price_max           # in ticks; 0: everything is said in our own messages
+    u64 stock
+
+
+cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracking,
+                         i64 time) noexcept nogil:
+    """Length of the message, and what all of them begin with."""
+    time %= 86_400_000_000_000
+    if time < 0:
+        time += 86_400_000_000_000
+    at = put16(at, size)
+    at[0] = letter
+    at = put16(at + 1, <u16>instrument if instrument <= 0xffff else 0)
+    at = put16(at, tracking)
+    at = put16(at, <u16>(time >> 32))
+    return put32(at, <u32>time)
+
+
+cdef inline bint is_standard(const mc_change* change, const Listed* listed) noexcept nogil:
+    """True if the standard can say that an order was added."""
+    return (<u64>change.price - 1 < listed.price_max and <u64>change.quantity <= <u64>0xffffffff)
+
+
+cdef inline u8* put_standard(u8* at, const mc_change* change, u64 reference,
+                             const Listed* listed) noexcept nogil:
+    """As one of A, E, X, D."""
+    if change.kind == C_ADDED:
+        at = put_head(at, 36, b'A', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        at[0] = b'B' if change.side == BUY else b'S'
+        at = put32(at + 1, <u32>change.quantity)
+        memcpy(at, &listed.stock, 8)
+        return put32(at + 8, <u32>(change.price * listed.scale))
+    if change.kind == C_EXECUTED:
+        at = put_head(at, 31, b'E', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        at = put32(at, <u32>change.quantity)
+        return put64(at, change.trade_id)
+    if change.kind == C_REDUCED:
+        at = put_head(at, 23, b'X', change.instrument, change.flags, change.time)
+        at = put64(at, reference)
+        return put32(at, <u32>change.quantity)
+    at = put_head(at, 19, b'D', change.instrument, change.flags, change.time)
+    return put64(at, reference)
+
+
+cdef inline u8* put_wide(u8* at, const mc_change* change, u64 reference) noexcept nogil:
+    """As one of our own a, e, x, d."""
+    cdef u16 size = 31
+    cdef u8 letter = b'x'
+    if change.kind == C_ADDED:
+        size, letter = 40, b'a'
+    elif change.kind == C_EXECUTED:
+        size, letter = 39, b'e'
+    elif change.kind == C_DELETED:
+        size, letter = 31, b'd'
+    at = put_head(at, size, letter, change.instrument, change.flags, change.time)
+    at = put64(at, reference)
+    at = put32(at, change.instrument)
+    at = put64(at, <u64>change.quantity)
+    if change.kind == C_ADDED:
+        at = put64(at, <u64>change.price)
+        at[0] = b'B' if change.side == BUY else b'S'
+        return at + 1
+    if change.kind == C_EXECUTED:
+        return put64(at, change.trade_id)
+    return at
+
+
+cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:
+    if change.instrument == 0:
+        at = put_head(at, 12, b'S', 0, 0, change.time)
+        at[0] = b'M'
+        return at + 1
+    at = put_head(at, 15, b's', change.instrument, 0, change.time)
+    return put32(at, change.instrument)
