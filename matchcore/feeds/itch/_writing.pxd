@@ -14,9 +14,9 @@ cdef struct Listed:
 cdef inline u8* put_head(u8* at, u16 size, u8 letter, u32 instrument, u16 tracking,
                          i64 time) noexcept nogil:
     """Length of the message, and what all of them begin with."""
-    time %= 86_400_000_000_000
+    time %= <i64>86_400_000_000_000    # of a day
     if time < 0:
-        time += 86_400_000_000_000
+        time += <i64>86_400_000_000_000
     at = put16(at, size)
     at[0] = letter
     at = put16(at + 1, <u16>instrument if instrument <= 0xffff else 0)
