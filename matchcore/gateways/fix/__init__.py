@@ -2,7 +2,7 @@
 
 - `FixDoor`: listens, and has a `connection.Connection` for each client.
 - `session`: the rules of the session layer. `store`: its numbers, which survive a kill.
-- `requests`: messages become commands. `telling`: reports become messages.
+- `reading`, `requests`: messages become commands. `telling`: reports become messages.
 - `_frames`, `_orders`, `_reports`: what is hot of that, compiled. `plain` and `plain_reports`: the
   same rules in plain Python, which the tests compare, and which also read what is not plain.
 """

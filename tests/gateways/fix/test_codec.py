@@ -16,7 +16,7 @@ from matchcore.gateways.fix._reports import Reports
 from matchcore.gateways.fix.layout import ORIGINAL
 from matchcore.gateways.fix.plain import SessionFault, build, moment, split, time_text
 from matchcore.gateways.fix.plain_reports import Plain
-from matchcore.gateways.fix.requests import Refused, read
+from matchcore.gateways.fix.reading import Refused, read
 from matchcore.gateways.fix.tables import Tables
 from matchcore.records.ids import id_of
 from matchcore.records.reports import REPORT, report_bytes
