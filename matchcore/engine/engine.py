@@ -311,7 +311,7 @@ class Engine(Reads, Named, Calls, Living):
 
         Returns when a `Waiter` is completed, for any other submission at once.
         Ctrl-C takes effect before the commands are queued or after.  Only the plain-Python machine,
-        and commands that define instruments, run bytecode between; there it may end the engine.
+        and commands that no order is in, run bytecode between; there it may end the engine.
         """
         if isinstance(commands, np.ndarray):
             self._place_batch(checked(commands), way, block)

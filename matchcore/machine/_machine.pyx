@@ -238,7 +238,8 @@ cdef class Machine:
             raise ValueError("out: a contiguous 1-D array of dtype matchcore.EVENT, 4 or longer")
         if out is not None and np.may_share_memory(commands, out):
             raise ValueError("out: not where the commands are: they are read while events are written")
-        cdef i64 time = integer(now, "now")
+        # `integer` runs bytecode, where Ctrl-C may strike, so the engine's calls do without it
+        cdef i64 time = now if type(now) is int and 0 <= now <= INT64_MAX else integer(now, "now")
         self.enter()
         self.exchange.core.now = time
         try:

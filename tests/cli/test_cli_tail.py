@@ -68,7 +68,8 @@ def test_json_lines_have_the_same(tmp_path: Path) -> None:
     assert found[1] | {"epoch": 0} == {
         "sequence": 2, "epoch": 0, "type": "NewOrder", "symbol": "ANA", "side": "BUY",
         "quantity": 30, "price": "95.70", "time_in_force": "GTC", "account": 7, "order_id": 0,
-        "client_order_id": 9, "post_only": False, "time": T,
+        "client_order_id": 9, "post_only": False, "time": T, "session": 0,
+        "client_order_tail": 0,
     }  # fmt: skip
     assert found[7]["price"] == "95.7"
 

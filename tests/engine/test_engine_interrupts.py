@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from engine_kit import logged, opened, order, replayed
-from flows import flow
+from flows import flow, for_c
 from numpy.typing import NDArray
 
 import matchcore as mc
@@ -88,7 +88,7 @@ def interrupted(
     interrupt.left = 1 << 30
     sys.settrace(interrupt)
     try:
-        CALLS[name](warm, flow(7, 600))
+        CALLS[name](warm, for_c(flow(7, 600)))
         interrupt.left = at
         return CALLS[name](engine, batch)
     except KeyboardInterrupt:
@@ -104,7 +104,7 @@ def goes_on(engine: mc.Engine) -> tuple[str, int]:
 
     def work() -> None:
         for n in range(2):
-            engine.submit_batch(flow(50 + n, 5))
+            engine.submit_batch(for_c(flow(50 + n, 5)))
             engine.submit_async(order()).result(10)
         found.append((engine.digest(), engine.durable))
         engine.close()
@@ -126,7 +126,7 @@ def test_ctrl_c_at_any_moment_ends_the_call_and_nothing_else(
     while True:
         path = tmp_path / str(at)
         engine = opened(path)
-        batch = flow(7, 600)
+        batch = for_c(flow(7, 600))
         interrupt = Interrupt(at)
         interrupted(warm, engine, name, batch, interrupt)
         if not interrupt.raised:
@@ -181,7 +181,7 @@ def test_sixty_times_ctrl_c_while_orders_are_sent(tmp_path: Path, policy: str) -
 
 HANDLERS: dict[str, Callable[[mc.Engine], object]] = {
     "submit": lambda engine: engine.submit(order(7)),
-    "send": lambda engine: engine.submit_async(flow(9, 600)),
+    "send": lambda engine: engine.submit_async(for_c(flow(9, 700))),
     "look": lambda engine: engine.sequence,
     "close": lambda engine: engine.close(),
 }

@@ -237,7 +237,7 @@ def test_limits_say_which_they_are(tmp_path: Path) -> None:
 
 
 def slow_limits(**more: Any) -> Limits:
-    return Limits(buffer_bytes=50_000, kernel_bytes=4096, **more)
+    return Limits(buffer_bytes=50_000, kernel_bytes=4096, messages_burst=100_000, **more)
 
 
 async def reluctant(served: Served) -> Client:

@@ -205,7 +205,7 @@ class Listed:
 
 
 def test_a_sink_of_one_s_own_may_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(follower, "SINK_LOOK_SECONDS", 0.0)
     monkeypatch.setattr(follower, "BUNDLE_COMMANDS", 50)
     exchange, sink = filled(tmp_path / "e"), Listed()
     with mc.Follower(exchange, sink) as one:
@@ -232,7 +232,7 @@ class Silent(Listed):
 def test_a_sink_that_never_says_where_it_stands_is_not_filled_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(follower, "SINK_LOOK_SECONDS", 0.0)
     exchange, sink = filled(tmp_path / "e"), Silent()
     with mc.Follower(exchange, sink) as one:
         assert one.step() == 602

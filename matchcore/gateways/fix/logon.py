@@ -56,7 +56,7 @@ class Logon:
         store.lost = False
 
     def refusal(self, store: Store, settings: Settings) -> str:
-        """Why the session can not begin; empty if it can.  With 141=Y both numbers are 1 then."""
+        """Why the session cannot begin; empty if it can.  With 141=Y both numbers are 1 then."""
         if self.encryption != b"0":
             return "EncryptMethod (98) must be 0"
         if self.heartbeat_s is None or not 1 <= self.heartbeat_s <= settings.heartbeat_max_s:

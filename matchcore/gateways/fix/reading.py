@@ -1,4 +1,4 @@
-"""One message as a command: what it says, and why it can not be one."""
+"""One message as a command: what it says, and why it cannot be one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(
     """Fills a `COMMAND` row, and the id of the order that F and G are about.
 
     ``account``: of a message that names none.  An AMEND has OrderQty as quantity.  `SessionFault`
-    for what breaks the layout of the message, `Refused` for what can not become a command.
+    for what breaks the layout of the message, `Refused` for what cannot become a command.
     """
     kind = KINDS[message.kind]
     command["kind"] = kind

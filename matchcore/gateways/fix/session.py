@@ -324,7 +324,7 @@ class Session:
         self._wire.send(b"3", fields)
 
     def refuse(self, message: Message, reason: int, text: str, id: bytes = b"") -> None:
-        """BusinessMessageReject (35=j): the message is understood, and can not be done."""
+        """BusinessMessageReject (35=j): the message is understood, and cannot be done."""
         fields = [(45, b"%d" % message.number), (372, message.kind.encode())]
         if id:
             fields.append((379, id))
