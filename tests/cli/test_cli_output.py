@@ -19,10 +19,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from cli_kit import ANA, apart, run, run_json, traded
 
 import matchcore as mc
+from matchcore.cli.app import app
 from matchcore.sinks import RowSink
 from matchcore.sinks.sql.store import SqlStore
 
@@ -92,7 +94,11 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
         result = run(command, flag)
         assert result.exit_code == 0 and result.stderr == ""
         assert f"Example:  matchcore {command}" in result.stdout
-        assert "--json" in result.stdout
+        found = app.commands[command]
+        parts = list(found.commands) if isinstance(found, click.Group) else []
+        for part in parts:
+            assert "--json" in run(command, part, flag).stdout
+        assert parts or "--json" in result.stdout
 
 
 def test_the_version_is_the_package_s() -> None:

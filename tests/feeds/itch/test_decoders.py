@@ -78,7 +78,8 @@ WORLD = (Instrument("ONE", "0.01"), Instrument("TWO", "0.5", lot=3, max_quantity
 def random_flow() -> Iterator[NDArray[np.void]]:
     yield definitions(*WORLD)
     rows = flow(15, 12_000, again=0.1)
-    rows = rows[(rows["price"] > 0) & (rows["price"] < 2**20)]  # what the standard can say
+    sayable = (rows["price"] > 0) & (rows["price"] < 2**20) & (rows["quantity"] < 2**32)
+    rows = rows[sayable]  # in messages of the standard
     for at in range(0, len(rows), 50):
         yield rows[at : at + 50]
 
