@@ -179,6 +179,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "indexes": indexes,
     "worst": lambda: suite("worst"),
     "fanout": lambda: suite("fanout"),
+    "orders": lambda: suite("orders"),
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,
     "beside_database": beside_database,

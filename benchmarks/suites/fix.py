@@ -18,9 +18,9 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
         (f"{sessions} sessions: {name}", partial(measured, what, sessions, share), "orders/s")
         for sessions in (FEW, MANY)
         for name, what, share in (
-            ("matchcore, sync", "sync", orders),
-            ("matchcore, os", "os", orders),
-            ("QuickFIX acceptor, files", "quickfix", max(1000, orders // 20)),
+            ("FIX, policy sync", "sync", orders),
+            ("FIX, policy os", "os", orders),
+            ("QuickFIX acceptor, files, no book", "quickfix", max(1000, orders // 20)),
         )
     ]
 

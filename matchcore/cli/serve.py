@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..engine.engine import Engine
+from ..engine.metrics import Meter
 from ..errors import InvalidArgument, LogFailed
 from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
 from .feed import loop_runner
@@ -61,12 +62,13 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
     environment variable MATCHCORE_ENGINE_TOKEN holds the token that gateways must send.
     """
     with failing_kindly(as_json):
-        doors = doors_of(state, options)
+        meter = Meter()
+        doors = doors_of(state, {**options, "directory": directory, "meter": meter})
         if not (doors or lines):
             raise InvalidArgument("nothing to serve: name at least one door, or --lines")
         engine = Engine.open(
             directory, policy=options["policy"], interval_ms=options["interval_ms"],
-            keys=Keys.from_environment(),
+            keys=Keys.from_environment(), metrics=meter,
         )  # fmt: skip
         with engine:
             service = _service(engine, lines, options)

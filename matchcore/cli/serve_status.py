@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..engine.metrics import Meter, export
 from ..errors import LogFailed, MissingExtra
 from .options import address
 from .output import err
@@ -37,18 +38,33 @@ def status_options(command: F) -> F:
 
 
 def status_doors(
-    _state: Path, *, status: tuple[str, int] | None, events: Path | None, **_: object
+    _state: Path,
+    *,
+    status: tuple[str, int] | None,
+    events: Path | None,
+    directory: Path | None = None,
+    meter: Meter | None = None,
+    **_: object,
 ) -> list[Door]:
-    """The status port, if the options ask for it; events are written from now on."""
+    """The status port, if the options ask for it; events are written from now on.
+
+    ``directory``, ``meter``: of the engine, if it runs in this process.
+    """
     if events is not None:
         write_events(events)
     if status is None:
         return []
     try:
+        from prometheus_client import CollectorRegistry
+
         from ..gateways.status import StatusDoor
     except ImportError as error:
         raise without_extra("--status", error) from None
-    return [StatusDoor(*status, started=partial(opened, "status"))]
+    registry = CollectorRegistry(auto_describe=False)
+    if meter is not None:
+        export(meter, registry=registry)
+    started = partial(opened, "status")
+    return [StatusDoor(*status, directory=directory, registry=registry, started=started)]
 
 
 def write_events(file: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MatchcoreError
-from ..records.schema import Kind
+from ..records.schema import ORDER_KINDS, Kind
 
 
 class Action(IntFlag):
@@ -32,6 +32,8 @@ _NEEDED = np.zeros(256, np.uint16)
 _NEEDED[[Kind.NEW, Kind.AMEND]] = Action.TRADE
 _NEEDED[[Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = Action.TRADE | Action.CANCEL
 _NEEDED[Kind.END_DAY] = Action.ADMINISTER
+_OF_ONE_ORDER = np.zeros(256, np.bool_)
+_OF_ONE_ORDER[list(ORDER_KINDS)] = True
 
 
 def needed(kind: int) -> Action:
@@ -156,19 +158,26 @@ class Login:
         needed = _NEEDED[commands["kind"]]
         accounts, instruments = commands["account"], commands["instrument"]
         fine = (needed & int(self.may)) != 0
-        for numbers, allowed in ((accounts, self.accounts), (instruments, self.instruments)):
-            if allowed is not None:
-                fine &= np.isin(numbers, np.fromiter(allowed, numbers.dtype, len(allowed)))
+        # an order of a symbol that there is not: the exchange refuses it, with the reason
+        nowhere = (instruments == 0) & _OF_ONE_ORDER[commands["kind"]]
+        if self.accounts is not None:
+            fine &= _among(accounts, self.accounts)
+        if self.instruments is not None:
+            fine &= _among(instruments, self.instruments) | nowhere
         if self.grants:
             covered = np.zeros(len(commands), np.bool_)
             for grant in self.grants:
                 mine = (needed & int(grant.actions)) != 0
                 mine &= (accounts >= grant.first) & (accounts <= grant.last)
                 if grant.instrument:
-                    mine &= instruments == grant.instrument
+                    mine &= (instruments == grant.instrument) | nowhere
                 covered |= mine
             fine &= covered
         return -1 if fine.all() else int(fine.argmin())
+
+
+def _among(numbers: NDArray[np.integer], allowed: frozenset[int]) -> NDArray[np.bool_]:
+    return np.isin(numbers, np.fromiter(allowed, numbers.dtype, len(allowed)))
 
 
 class Users(Protocol):
