@@ -32,7 +32,7 @@ COMPILE = (
         "--param=large-function-growth=3000",
         "--param=inline-unit-growth=400",
         "--param=large-stack-frame-growth=5000",
-        # The loop of a batch is faster by a few per cent without these two: its addresses would take
+        # The loop of a batch is a few per cent faster without these: its addresses would take
         # more registers than there are, and its end would be copied into each of its branches.
         "-fno-ivopts",
         "-fno-split-paths",
