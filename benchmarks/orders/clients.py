@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from typing import cast
 
 import numpy as np
 import uvloop
@@ -35,9 +36,9 @@ class Client(asyncio.Protocol):
         self.ready, self.done = asyncio.Event(), asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
         if self._is_ouch:
-            self.transport.write(login(self._session))  # type: ignore[attr-defined]  # it writes
+            self.transport.write(login(self._session))
         else:
             self.ready.set()
 
@@ -62,7 +63,7 @@ class Client(asyncio.Protocol):
         elif upto - self._sent >= WINDOW // 4 or upto == self._count:
             part = self._data[self._ends[self._sent] : self._ends[upto]]
             self._sent = upto
-            self.transport.write(part)  # type: ignore[attr-defined]  # it writes
+            self.transport.write(part)
 
 
 async def run(way: str, port: int, sessions: int, count: int) -> float:

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -317,7 +318,7 @@ async def _run(
     try:
         for at, account in enumerate(accounts):
             _, client = await loop.create_connection(
-                lambda account=account, at=at: Client(account, flow, each, seconds, at),  # type: ignore[misc]  # a lambda with defaults
+                partial(Client, account, flow, each, seconds, at),
                 *address,
             )
             clients.append(client)

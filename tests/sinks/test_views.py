@@ -38,7 +38,7 @@ Named = dict[str, Any]
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exchange that no test writes to; its ticks are 0.01 and 0.5."""
-    return filled(tmp_path_factory.mktemp("seen") / "e", 4, 500, extreme=True)
+    return filled(tmp_path_factory.mktemp("seen") / "e", 4, 1000, extreme=True)
 
 
 def change(url: str, *statements: Any) -> None:
@@ -124,7 +124,7 @@ def test_the_view_of_minutes_is_what_is_asked(exchange: Path, database: str) -> 
         days = [date(1970, 1, 1) + timedelta(days=day) for day in range(last + 1)]
         bars = np.concatenate([ask.minute_bars(day) for day in days])
     names = bars.dtype.names or ()
-    assert len(found) == len(bars) > 20
+    assert len(found) == len(bars) > 30
     for one, bar in zip(found, bars.tolist(), strict=True):
         same(one, readable(dict(zip(names, bar, strict=True)), False), url.startswith("sqlite"))
 

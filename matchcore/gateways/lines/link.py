@@ -28,7 +28,7 @@ class Link(asyncio.Protocol):
 
     def took(self, frame: Frame) -> None:
         """The next frame that is no heartbeat; what it raises of `LineError` ends the line."""
-        raise NotImplementedError
+        raise NotImplementedError  # each end has its own
 
     def lost(self) -> None:
         """It has ended, as ``why`` says; called once."""

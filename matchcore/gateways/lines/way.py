@@ -9,6 +9,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,7 +266,7 @@ class Line:
         while not self._way.failed:
             link = GatewayLink(self._way, self)
             try:
-                opening = self.address.connect(lambda link=link: link, self._way.tls)  # type: ignore[misc]  # mypy wants no default
+                opening = self.address.connect(partial(_same, link), self._way.tls)
                 await asyncio.wait_for(opening, CONNECT_SECONDS)
                 try:
                     await link.ended.wait()
@@ -319,3 +320,8 @@ class GatewayLink(Link):
             raise LineError(f"a frame of type {frame.type}, which is not expected here")
         if self._way.failed:
             self.end("given up")
+
+
+def _same(link: GatewayLink) -> GatewayLink:
+    """A connection's protocol that is made already."""
+    return link
