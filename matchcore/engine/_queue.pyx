@@ -282,6 +282,8 @@ cdef class Queue:
                 self.put(way)
                 is_queued = way.count > 0 and self.log is not None
                 self.wake(way)
+                with nogil:     # who writes goes first: its sync leaves the processor to the match
+                    sched_yield()
                 way.result = machine.apply(commands, None, way.now)
                 is_queued = False
             else:
