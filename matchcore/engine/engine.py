@@ -25,7 +25,6 @@ from ..journal import (
     DISK,
     INTERVAL_MS_DEFAULT,
     Disk,
-    FileLog,
     Keys,
     Log,
     MemoryLog,
@@ -346,20 +345,21 @@ class Engine(Reads, Named, Calls, Living):
         pipeline, waits = self._pipeline, isinstance(way, Waiter)
         pipeline.start()
         large = len(commands) >= LARGE_COMMANDS
-        way.count, way.now = len(commands), index(self._clock())
+        way.count = len(commands)
         if commands.dtype is not COMMAND or type(commands) is not np.ndarray:
             commands = np.asarray(commands).view(COMMAND)  # which the machine knows at once
-        again: Callable[[], Packed] | None = None
+        again: Callable[[int], Packed] | None = None
         # a caller who does not wait may write to his array before the log has it
         if not commands.flags.c_contiguous or not (waits or large):
             way.records = commands = joined([commands])
         elif waits:
             way.records, way.is_borrowed = commands, True
         else:
-            again = partial(Packed, commands, way.now)
-            way.records = again()
+            again, way.now = partial(Packed, commands), index(self._clock())
+            way.records = again(way.now)
         way.size = way.records.nbytes
-        pipeline.place_batch(self._machine, way, commands, again, waits and large, block)
+        first = waits and large
+        pipeline.place_batch(self._machine, way, commands, again, self._clock, first, block)
 
     # ------------------------------------------------------------------ looking
 
@@ -481,14 +481,8 @@ class Engine(Reads, Named, Calls, Living):
         return self._pipeline.has_thread
 
     def _forked(self) -> None:
-        """Called in a forked child: gives up the log, which belongs to the parent."""
+        """Called in a forked child."""
         self._pipeline.renew()
-        if isinstance(self._log, FileLog):
-            why = "this process is a fork, and the engine belongs to its parent"
-            self._pipeline.fail(LogFailed(why))
-            self._pipeline.has_ended = True
-            self._pipeline.has_diverged = True  # another thread may have been inside the machine
-            self._log.abandon(why)
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:
