@@ -303,6 +303,7 @@ def open_for_writing(
     hash: str | None = None,
     keys: Keys | None = None,
     accept_loss: bool = False,
+    rules: int | None = None,
     disk: Disk = DISK,
     reserve: int = 0,
 ) -> tuple[FileLog, Machine, Recovery]:
@@ -325,7 +326,7 @@ def open_for_writing(
             log = FileLog.open(
                 path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
                 after=start.sequence, chain=start.chain, on_frame=replaying.take,
-                hash=hash, keys=keys, accept_loss=accept_loss, disk=disk,
+                hash=hash, keys=keys, accept_loss=accept_loss, rules=rules, disk=disk,
             )  # fmt: skip
     except BaseException:
         if log is not None:
