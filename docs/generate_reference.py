@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matchcore
-from matchcore import feeds, reports
+from matchcore import feeds, reports, shards
 from matchcore.feeds import itch
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -42,7 +42,8 @@ REPORTS = ("Reports", "ReportKind", "ReportFlag")
 
 def value_of(name: str) -> Any:
     homes = {**dict.fromkeys(ITCH, itch), **dict.fromkeys(REPORTS, reports)}
-    home = feeds if name in feeds.__all__ else homes.get(name, matchcore)
+    rooms = [room for room in (feeds, shards) if name in room.__all__]
+    home = rooms[0] if rooms else homes.get(name, matchcore)
     return getattr(home, name)
 
 
@@ -62,6 +63,7 @@ def public_names() -> dict[str, list[str]]:
         found[section] = [name for name in left if belongs(value_of(name))]
         left = [name for name in left if name not in found[section]]
     found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
+    found["Shards: `matchcore.shards`"] = list(shards.__all__)
     found["ITCH: `matchcore.feeds.itch`"] = list(ITCH)
     found["Execution reports: `matchcore.reports`"] = list(REPORTS)
     return found

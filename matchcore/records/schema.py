@@ -325,6 +325,7 @@ class Topic(IntEnum):
     GRANT = 3
     GATEWAY = 4
     DAY = 5
+    SHARD = 8
 
 
 class Status(str, Enum):
