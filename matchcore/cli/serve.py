@@ -13,9 +13,9 @@ import click
 from ..engine.engine import Engine
 from ..engine.metrics import Meter
 from ..errors import InvalidArgument, LogFailed
-from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
+from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, Place, snapshots_of
 from .feed import loop_runner
-from .options import json_option
+from .options import PlaceType, json_option
 from .output import err, failing_kindly, show
 from .serve_doors import door_options, doors_of
 from .tls import tls_of
@@ -38,7 +38,7 @@ _state_option = click.option(
 
 
 @click.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIRECTORY|ADDRESS", type=PlaceType(exists=False))
 @click.option("--lines", multiple=True, metavar="ADDRESS",
               help="Serve gateways at unix:PATH or [HOST:]PORT; can be repeated.")  # fmt: skip
 @click.option("--lines-cert", type=_FILE, help="Certificate chain (PEM) of the lines, for TLS.")
@@ -50,7 +50,7 @@ _state_option = click.option(
 @door_options
 @_state_option
 @json_option
-def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
+def serve(directory: Place, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Run an exchange for clients and gateways, until Ctrl-C or SIGTERM.
 
@@ -58,12 +58,13 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
     Example:  matchcore serve exchange.d --lines unix:engine.sock
               matchcore gateway --engine unix:engine.sock
 
-    It opens or makes the exchange in DIRECTORY.  Without a door it serves gateways only.  The
-    environment variable MATCHCORE_ENGINE_TOKEN holds the token that gateways must send.
+    It opens or makes the exchange in DIRECTORY, or in the replicated log at ADDRESS, whose engine
+    before it ends.  Without a door it serves gateways only.  The environment variable
+    MATCHCORE_ENGINE_TOKEN holds the token that gateways must send.
     """
     with failing_kindly(as_json):
         meter = Meter()
-        doors = doors_of(state, {**options, "directory": directory, "meter": meter})
+        doors = doors_of(state, {**options, "directory": snapshots_of(directory), "meter": meter})
         if not (doors or lines):
             raise InvalidArgument("nothing to serve: name at least one door, or --lines")
         engine = Engine.open(

@@ -124,6 +124,7 @@ class StreamWalk:
     chain: bytes = b""
     rules: int = 1  # in force for the next command
     frames: int = 0
+    size: int = 0  # bytes of what was taken
     void: int = 0  # messages passed over
     _parts: list[bytes] = field(default_factory=list)
     _begun: int = 0  # message of the first of them
@@ -137,6 +138,7 @@ class StreamWalk:
     def _take(self, message: Message) -> Frame | None:
         if message.at != self.at + 1:
             raise BadBytes(f"messages {self.at + 1} to {message.at - 1} are missing: removed")
+        self.size += len(message.data)
         if message.at == 1:
             self._begin(SegmentHeader.from_bytes(message.data))
             self.at = 1
