@@ -15,6 +15,7 @@ from ...records.instruments import Directory
 from ...serving.tasks import end
 from ..books import Books
 from ..lines.address import Address
+from ..states import States
 from ..stream import SESSION_CHARACTERS, Changes
 from .arbiter import Arbiter, LineHealth
 from .itch import SOUP, Access, SoupLine, Translation
@@ -312,6 +313,11 @@ class AsyncClient:
     def instruments(self) -> Directory:
         """The instruments behind the last item that was given out."""
         return self._view.instruments
+
+    @property
+    def states(self) -> States:
+        """Phase, halt, reference and indicative price of instruments: ``states[number]``."""
+        return self._view.states
 
     @property
     def identity(self) -> bytes | None:

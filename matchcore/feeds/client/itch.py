@@ -20,6 +20,7 @@ from ...serving.soup import LOGIN, packet
 from ..itch._frames import BLOCK, blocks_of, rows_of
 from ..itch._messages import Decoder
 from ..lines.address import Address
+from ..states import KINDS
 from ..stream import Changes
 from .line import CONNECT_SECONDS, Hub, Line
 from .view import Snapshot
@@ -51,7 +52,8 @@ class Translation:
         self._decoder = Decoder()
         rows = self._decoder.changes(blocks)
         orders = rows.compress(rows["order_id"] > 0)
-        return Snapshot(number, 0, list(self._decoder.instruments.in_order()), orders)
+        states = rows.compress(np.isin(rows["kind"], KINDS))
+        return Snapshot(number, 0, list(self._decoder.instruments.in_order()), orders, states)
 
     def changes(self, came: Changes) -> Iterator[Changes]:
         """Those of the blocks in ``came.rows``; one that defines an instrument is the last."""

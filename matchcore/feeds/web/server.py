@@ -175,11 +175,11 @@ class WebOutlet:
         """The topics of the instruments that have changed, with their changes."""
         rows = joined([changes.rows for changes in pending])
         windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
-        everybody = windows.pop(0, NOTHING).day_ended
+        everybody = windows.pop(0, NOTHING).status
         if everybody:
             for number in self._topics:
                 window = windows.setdefault(number, Window(NOTHING.rows, NOTHING.numbers))
-                window.day_ended = max(window.day_ended, everybody)
+                window.status = max(window.status, everybody)
         for number, window in windows.items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window

@@ -15,6 +15,7 @@ from typing import Any
 from ...records.instruments import Directory, Instrument
 from ...records.schema import Side
 from ..notices import Told
+from ..states import State, phase_name
 from ..statistics import WORD, Symbol
 
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
@@ -102,8 +103,8 @@ def bars(found: Any) -> str:
     return f'"bars":[{",".join(said)}]'
 
 
-def status(symbol: Symbol) -> str:
-    """The fields of status; null before the first trade of the day."""
+def status(symbol: Symbol, state: State) -> str:
+    """The fields of status; null before the first trade of the day, and for what was not said."""
     day, unit = symbol.day, symbol.unit
     names = ("open", "high", "low", "last")
     if day is None:
@@ -116,8 +117,23 @@ def status(symbol: Symbol) -> str:
     said = ",".join(f'"{name}":{price}' for name, price in zip(names, prices, strict=True))
     return (
         f'{said},"volume":{whole(volume)},"turnover":{turnover},"vwap":{vwap},'
-        f'"trades":{count},"day":{symbol.days_ended}'
+        f'"trades":{count},"day":{symbol.days_ended},{_state(state, symbol.tick)}'
     )
+
+
+def _state(state: State, tick: tuple[int, int]) -> str:
+    phase = f'"{phase_name(state.phase)}"' if state.phase else "null"
+    reference = "null" if state.reference is None else decimal(state.reference, *tick)
+    indicative, one = "null", state.indicative
+    if one is not None:
+        side = f'"{SIDES[one.side]}"' if one.side in SIDES else "null"
+        indicative = (
+            f'{{"price":{decimal(one.price, *tick)},"quantity":{whole(one.quantity)},'
+            f'"imbalance":{whole(one.imbalance)},"side":{side},'
+            f'"phase":"{phase_name(one.phase)}"}}'
+        )
+    halted = "true" if state.halted else "false"
+    return f'"phase":{phase},"halted":{halted},"reference":{reference},"indicative":{indicative}'
 
 
 def notices(found: Iterable[Told], instruments: Directory) -> str:

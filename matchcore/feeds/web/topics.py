@@ -280,15 +280,18 @@ class Bars(Topic):
 
 
 class Status(Topic):
-    """Statistics of the day."""
+    """Statistics of the day, and the state of the market."""
 
     def told(self, window: Window) -> Told | None:
-        number = max(window.last_executed, window.day_ended)
+        number = max(window.last_executed, window.status)
         return (number, self.whole()) if number else None
 
     def whole(self) -> Fields:
-        symbol = self._feed.statistics[self.key.instrument]
-        return frames.status(symbol) if self.key.binary else texts.status(symbol).encode()
+        statistics, number = self._feed.statistics, self.key.instrument
+        symbol, state = statistics[number], statistics.states[number]
+        if self.key.binary:
+            return frames.status(symbol, state)
+        return texts.status(symbol, state).encode()
 
 
 class Board(Topic):
