@@ -13,7 +13,7 @@ import pytest
 from feed_kit import ANA, market
 from hypothesis import given
 from hypothesis import strategies as st
-from itch_kit import HOST, PASSWORD, USER, Started, logins
+from itch_kit import HOST, PASSWORD, USER, Started, blocks_of, logins
 from numpy.typing import NDArray
 from web_kit import Served, client, run
 
@@ -132,6 +132,17 @@ def test_the_layout_of_their_messages() -> None:
     assert max(len(block(row)) for row in (HALT, AUCTION, CALL)) + 2 < BLOCK.itemsize
     with pytest.raises(FeedError, match="not known"):
         block(market(ChangeKind.HALT, 3))
+
+
+def test_a_decoder_of_other_people_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITCH_NO_CPP", "1")  # its own parser, not that of itchcpp
+    from itch.parser import MessageParser
+
+    told = b"".join(blocks_of(block(row)) for row in (HALT, GO_ON, AUCTION))
+    halt, go_on, auction = MessageParser().parse_stream(told)
+    assert (halt.trading_state, go_on.trading_state, halt.stock) == (b"H", b"T", b"ANA     ")
+    assert (auction.paired_shares, auction.imbalance_shares) == (70, 30)
+    assert (auction.near_price, auction.imbalance_direction) == (955_500, b"S")
 
 
 def test_a_status_that_does_not_fit_a_record_is_left_out() -> None:
