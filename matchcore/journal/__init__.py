@@ -59,11 +59,15 @@ class Log(Protocol):
     epoch: int
     sequence: int
     rules: int
-    durable: int
-    on_disk: int
     appended_bytes: int
     chain: bytes
     hash: int
+
+    @property
+    def durable(self) -> int: ...
+
+    @property
+    def on_disk(self) -> int: ...
 
     @property
     def keys(self) -> Keys | None: ...
