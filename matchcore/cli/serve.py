@@ -14,7 +14,7 @@ from ..engine.engine import Engine
 from ..engine.metrics import Meter
 from ..errors import InvalidArgument, LogFailed
 from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
-from ..journal.stream import is_address
+from ..journal.place import is_address
 from .feed import loop_runner
 from .options import json_option
 from .output import err, failing_kindly, show
