@@ -53,6 +53,7 @@ from ..journal import (
     unencrypted,
     writer_alive,
 )
+from ..journal.copies import refuse_copy
 from ..journal.disk import make_directories, refusals
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
@@ -342,6 +343,7 @@ def open_for_writing(
     """
     began = time.perf_counter()
     if isinstance(place, Path):
+        refuse_copy(place, disk)
         if reserve and has_log(place, disk):  # who is in the way is told before memory is taken
             disk.close(take_lock(place, disk))
         opened: Callable[..., FileLog | StreamLog] = partial(
