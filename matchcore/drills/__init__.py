@@ -4,3 +4,7 @@ docs/availability says what runs where, and docs/reliability.md what the drills 
 """
 
 from __future__ import annotations
+
+
+class LeftOut(Exception):
+    """This machine cannot do that; the text says why."""
