@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .address import Address, is_address
+from .log import StreamLog
+from .reader import StreamReader
 from .servers import Servers
 
-__all__ = ["Servers"]
+__all__ = ["Address", "Servers", "StreamLog", "StreamReader", "is_address"]
