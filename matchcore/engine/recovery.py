@@ -305,9 +305,13 @@ def open_for_writing(
     accept_loss: bool = False,
     disk: Disk = DISK,
     reserve: int = 0,
+    start: Start | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
 ) -> tuple[FileLog, Machine, Recovery]:
     """The log of a directory, open for appending, and a machine at its end.
 
+    ``start``: a machine that has followed this log already; None: from the newest snapshot.
+    ``on_frame``: applies each frame behind it to that machine; None: they are replayed.
     With `accept_loss` a snapshot of another exchange is skipped like a bad one, and a log that
     ends before what `position` says was on disk is taken.  A snapshot beyond the log's end is
     refused always: the log was on disk before the snapshot was written.
@@ -315,8 +319,9 @@ def open_for_writing(
     began = time.perf_counter()
     if reserve and has_log(path, disk):  # who is in the way is told before memory is taken
         disk.close(take_lock(path, disk))
-    accept = of_this_log(path, disk, accept_loss=accept_loss)
-    start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
+    if start is None:
+        accept = of_this_log(path, disk, accept_loss=accept_loss)
+        start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
     if snapshots.listing(path, disk) and not has_log(path, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
     log: FileLog | None = None
@@ -324,7 +329,7 @@ def open_for_writing(
         with Replaying(start.machine, progress) as replaying:
             log = FileLog.open(
                 path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
-                after=start.sequence, chain=start.chain, on_frame=replaying.take,
+                after=start.sequence, chain=start.chain, on_frame=on_frame or replaying.take,
                 hash=hash, keys=keys, accept_loss=accept_loss, disk=disk,
             )  # fmt: skip
     except BaseException:

@@ -12,6 +12,7 @@ from ...engine._queue import Submission
 from ...engine.engine import Engine
 from ...engine.streaming import Stream
 from ...errors import LogError, NotInTheLog, QueueFull
+from ...journal import Log
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
@@ -39,22 +40,26 @@ CLOSE_SECONDS = 5.0
 class EngineService:
     """Serves ``engine`` to gateways at ``addresses``.  One service has all lines of an engine.
 
+    ``engine``: None while this is a standby, which refuses gateways until `serve`.
     ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
     another line or the same, is dropped by its number.  Everything runs in one event loop.
     """
 
+    engine: Engine
+    log: Log
+
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | None,
         addresses: Sequence[Address],
         *,
         tls: ssl.SSLContext | None = None,
         token: str = "",
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
-        assert engine.log is not None, "gateways follow a log"
-        self.engine, self.log = engine, engine.log
         self.token = token.encode()
+        self.why_not = "this engine has not started yet"  #: it is not served; empty while it is
+        self._lost: Callable[[], str] = str
         self._addresses = addresses
         self._servers: list[asyncio.Server] = []
         self.listening: list[Address] = []  #: with the ports that the system chose for 0
@@ -64,6 +69,41 @@ class EngineService:
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        if engine is not None:
+            self.serve(engine)
+
+    def serve(self, engine: Engine, lost: Callable[[], str] = str) -> None:
+        """Gateways may join from now on.
+
+        ``lost``: says why the engine must tell nothing more, or "": it is asked before anything is
+        told.
+        """
+        assert engine.log is not None, "gateways follow a log"
+        self.engine, self.log, self._lost = engine, engine.log, lost
+        self.gateways.clear()
+        self._settled.clear()
+        self.why_not = ""
+
+    def stand_by(self, why: str) -> None:
+        """The engine takes nothing more: lines end, gateways are refused until `serve`.
+
+        Both are told ``why``.
+        """
+        self.why_not = why
+        for link in list(self.links):
+            link.send(end(why))
+            link.end(why, politely=True)
+
+    def may_tell(self) -> bool:
+        """False, and nothing is served any more, if the engine must not tell anything."""
+        if not self.why_not and (why := self._lost()):
+            self.stand_by(why)
+        return not self.why_not
+
+    @property
+    def durable(self) -> int:
+        """The engine's, 0 on a standby."""
+        return 0 if self.why_not else self.log.durable
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,7 +113,7 @@ class EngineService:
             "lines": len(self.links),
             "gateways": len(self.gateways),
             "unsettled_bytes": unsettled,
-            "durable": self.log.durable,
+            "durable": self.durable,
         }
 
     async def start(self) -> None:
@@ -92,13 +132,13 @@ class EngineService:
         for server in self._servers:
             server.close()
         until = self._loop.time() + CLOSE_SECONDS
-        while self._loop.time() < until and not all(
-            gateway.settled == gateway.taken for gateway in self.gateways.values()
+        while self._loop.time() < until and not (
+            self.why_not
+            or all(gateway.settled == gateway.taken for gateway in self.gateways.values())
         ):
             await asyncio.sleep(0.005)
         while self._loop.time() < until and any(
-            link.stream is not None and link.stream.sequence < self.log.durable
-            for link in self.links
+            link.stream is not None and link.stream.sequence < self.durable for link in self.links
         ):
             await asyncio.sleep(0.005)
         for link in list(self.links):
@@ -144,24 +184,18 @@ class EngineService:
 
     def _settle(self) -> None:
         told: dict[Gateway, Sent] = {}
-        while self._settled:
+        while self._settled and self.may_tell():
             sent = self._settled.popleft()
             gateway = sent.gateway
             gateway.unsettled_bytes -= sent.size
             if sent.error is not None:
-                self.fail(str(sent.error))
+                self.stand_by(str(sent.error))
                 return
             gateway.settled, gateway.sequence = sent.number, int(sent.result["sequence"].max())
             told[gateway] = sent
         for link in self.links:
             if link.gateway in told:
                 link.settled()
-
-    def fail(self, why: str) -> None:
-        """The engine takes nothing more."""
-        for link in list(self.links):
-            link.send(end(why))
-            link.end(why, politely=True)
 
 
 class Gateway:
@@ -216,7 +250,7 @@ class Connection(Link):
         self._rung.set()
 
     def beat(self) -> Frame:
-        return Frame(Type.ALIVE, self._service.log.durable)
+        return Frame(Type.ALIVE, self._service.durable)
 
     def _must_have_joined(self) -> None:
         if self.gateway is None:
@@ -245,12 +279,17 @@ class Connection(Link):
             raise LineError(f"a frame of type {frame.type}, which is not expected here")
 
     def _join(self, frame: Frame) -> None:
-        service, log = self._service, self._service.log
+        service = self._service
         identity, token = read_join(frame)
-        rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
         if not hmac.compare_digest(token, service.token):
             self.refuse(Refusal.TOKEN, "another token is needed")
-        elif identity not in (ANY, log.identity):
+            return
+        if not service.may_tell():
+            self.refuse(Refusal.STANDBY, service.why_not)
+            return
+        log = service.log
+        rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
+        if identity not in (ANY, log.identity):
             what = f"this is exchange {log.identity.hex()}, not {identity.hex()}"
             self.refuse(Refusal.IDENTITY, what)
         elif frame.code < rules:
@@ -296,7 +335,7 @@ class Connection(Link):
                     self.refused(str(error))
                     return
                 except LogError as error:
-                    service.fail(str(error))
+                    service.stand_by(str(error))
                     return
                 gateway.taken = frame.number
                 gateway.unsettled_bytes += sent.size
@@ -315,7 +354,7 @@ class Connection(Link):
             self.refuse(Refusal.PLACE, str(error))
             return
         except LogError as error:
-            self._service.fail(str(error))
+            self._service.stand_by(str(error))
             return
         self._service.begin(self._loop.create_task(self._give(self.stream)))
 
@@ -333,6 +372,8 @@ class Connection(Link):
                 else:
                     parts = stream.poll()
                 for part in parts:
+                    if not self._service.may_tell():
+                        return
                     for data in log_frames(part):
                         self.send(data)
                         await self.room()

@@ -1,0 +1,298 @@
+"""The whole of a small exchange on one machine: servers of the log, two engines, and followers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._closing import Closing
+from ..engine.engine import Engine
+from ..errors import InvalidArgument, LogFailed
+from ..journal.stream import Servers
+from ..records.instruments import Instrument
+from .clients import register
+from .processes import HOST, Child, asked, beginning, exists, free_ports, matchcore, wait_until
+
+NAME = "exchange"  # of the stream
+SERVERS = 3
+CLIENTS = 3
+SYMBOL, TICK = "ANA", "0.05"
+STATE_FILE, TOKENS_FILE = "cluster.json", "tokens.json"
+ENGINES = ("engine-a", "engine-b")
+GATEWAYS = ("gateway-1", "gateway-2")
+REDIS = "redis-server"
+OPEN_SECONDS_MAX = 60.0  # until the servers have elected a leader
+
+
+@dataclass(slots=True)
+class Part:
+    """A process of the cluster, or one to start.
+
+    ``what``: for people; ``where``: what it serves, or writes; ``status``: port of its /ready.
+    """
+
+    name: str
+    what: str
+    command: list[str]
+    where: str = ""
+    status: int | None = None
+    more: dict[str, str] = field(default_factory=dict)
+
+
+class Cluster(Closing):
+    """A cluster in a folder, which goes on with what is there; closing it ends all processes.
+
+    - ``place``: the folder.
+    - ``followers``: whether a remote copy, an SQL follower and a cache run, too.
+    - ``say``: called with what is being done.
+
+    Servers are ``server-1`` and so on; engines are those of `ENGINES`.  Not for two threads.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        *,
+        followers: bool = True,
+        say: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self.place, self._say = place.resolve(), say
+        if running(self.place):
+            raise InvalidArgument(f"{place}: a cluster runs there; matchcore cluster down ends it")
+        self.place.mkdir(parents=True, exist_ok=True)
+        self._children: dict[str, Child] = {}
+        self._stack = ExitStack()
+        self.servers = Servers(self.place / "servers", SERVERS, monitoring=True)
+        self.address = self.servers.address(NAME)
+        self._ports = self._kept_ports()
+        self.parts = {part.name: part for part in self._made(followers)}
+        self.tokens: list[str] = []
+
+    # ------------------------------------------------------------------ starting and ending
+
+    def start(self) -> Cluster:
+        """Starts everything, and returns when orders are taken."""
+        with ExitStack() as undone:
+            undone.callback(self.close)
+            self._say(f"{SERVERS} log servers")
+            self.servers.start()
+            self._say("the exchange in their log")
+            self.tokens = self._exchange()
+            self._say("a primary, a standby, and followers")
+            for name in self.parts:
+                self.start_part(name)
+                if name == ENGINES[0]:
+                    self.wait_for_primary()
+            self.write()
+            undone.pop_all()
+        return self
+
+    def __enter__(self) -> Cluster:
+        return self.start()
+
+    def _exchange(self) -> list[str]:
+        """Makes the exchange and its users, if that has not been done; the tokens of the users."""
+        file = self.place / TOKENS_FILE
+        with suppress(FileNotFoundError):
+            return [str(token) for token in json.loads(file.read_text())]
+        with self._opened() as engine:
+            tokens = register(engine, CLIENTS)
+        for path, text in ((file, json.dumps(tokens)), (self.place / "token", tokens[0])):
+            path.touch(0o600)
+            path.write_text(text)
+        return tokens
+
+    def _opened(self) -> Engine:
+        """Once the servers agree: the first answers after a start are that nobody leads."""
+        until = time.monotonic() + OPEN_SECONDS_MAX
+        while True:
+            try:
+                return Engine.open(
+                    self.address, state=self.place / ENGINES[0], policy="replicated",
+                    instruments=[Instrument(SYMBOL, TICK)],
+                )  # fmt: skip
+            except LogFailed:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    def _kept_ports(self) -> dict[str, int]:
+        """The same at each start, as far as they are free."""
+        names = [f"{engine} {door}" for engine in ENGINES for door in ("lines", "status")]
+        names += [f"{gateway} {door}" for gateway in GATEWAYS for door in ("web", "status")]
+        names.append("redis")
+        file = self.place / "ports.json"
+        with suppress(FileNotFoundError, ValueError):
+            kept = json.loads(file.read_text())
+            if set(kept) == set(names):
+                return {name: int(port) for name, port in kept.items()}
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        file.write_text(json.dumps(ports))
+        return ports
+
+    def _made(self, followers: bool) -> Iterator[Part]:
+        yield from map(self._engine, ENGINES)
+        yield from map(self._gateway, GATEWAYS)
+        if not followers:
+            return
+        copy, base = self.place / "copy", self.place / "exchange.db"
+        yield Part("copy", "copy of the log, as of another city",
+                   matchcore("copy", self.address, str(copy)), str(copy))  # fmt: skip
+        yield Part("sql", "SQL follower", matchcore("follow", self.address, "--to",
+                   f"sqlite:///{base}", "--forever"), f"sqlite:///{base}")  # fmt: skip
+        program = shutil.which(REDIS)
+        if program is not None:
+            port, store = self._ports["redis"], self.place / "redis"
+            store.mkdir(exist_ok=True)
+            yield Part("redis", "Redis", [program, "--bind", HOST, "--port", str(port), "--dir",
+                       str(store), "--save", ""], f"redis://{HOST}:{port}/0")  # fmt: skip
+            yield Part("feed", "cache in Redis", matchcore("feed", self.address),
+                       more={"MATCHCORE_REDIS_URL": f"redis://{HOST}:{port}/0"})  # fmt: skip
+
+    def _engine(self, name: str) -> Part:
+        lines, status = (f"{HOST}:{self._ports[f'{name} {door}']}" for door in ("lines", "status"))
+        command = matchcore(
+            "standby", self.address, "--name", name, "--state", str(self.place / name),
+            "--lines", lines, "--status", status,
+        )  # fmt: skip
+        return Part(name, "engine", command, f"lines at {lines}", self._ports[f"{name} status"])
+
+    def _gateway(self, name: str) -> Part:
+        web, status = (f"{HOST}:{self._ports[f'{name} {door}']}" for door in ("web", "status"))
+        engines = [f"{HOST}:{self._ports[f'{engine} lines']}" for engine in ENGINES]
+        command = matchcore(
+            "gateway", *(word for line in engines for word in ("--engine", line)),
+            "--web", web, "--status", status, "--state", str(self.place / name),
+        )  # fmt: skip
+        where = f"http://{web}"
+        return Part(name, "gateway with an HTTP door", command, where,
+                    self._ports[f"{name} status"])  # fmt: skip
+
+    def close(self) -> None:
+        """Ends everything, the servers last, so that nobody waits for them."""
+        for name in reversed(list(self._children)):
+            self._children.pop(name).end()
+        self.servers.close()
+        (self.place / STATE_FILE).unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ one part
+
+    def start_part(self, name: str) -> None:
+        """Starts a part that does not run."""
+        at = self._server(name)
+        if at is not None:
+            self.servers.start(at)
+            return
+        part = self.parts[name]
+        child = self._children.get(name)
+        if child is None:
+            log = self.place / f"{name}.log"
+            self._children[name] = Child(part.command, log=log, **part.more)
+        elif not child.lives:
+            child.start()
+
+    def lives(self, name: str) -> bool:
+        """Whether its process is there; a frozen one is."""
+        at = self._server(name)
+        if at is not None:
+            return self.servers.pid(at) is not None
+        return name in self._children and self._children[name].lives
+
+    def pid(self, name: str) -> int | None:
+        """Of its process, if it lives."""
+        at = self._server(name)
+        if at is not None:
+            return self.servers.pid(at)
+        return self._children[name].pid if self.lives(name) else None
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL, to all of them at once."""
+        servers = [at for at in map(self._server, names) if at is not None]
+        for name in names:
+            if self._server(name) is None:
+                self._children[name].kill()
+        if servers:
+            self.servers.kill(*servers)
+
+    def freeze(self, *names: str) -> None:
+        """SIGSTOP."""
+        for name in names:
+            at = self._server(name)
+            if at is not None:
+                self.servers.pause(at)
+            else:
+                self._children[name].freeze()
+
+    def thaw(self, *names: str) -> None:
+        """SIGCONT."""
+        for name in names:
+            at = self._server(name)
+            if at is not None:
+                self.servers.resume(at)
+            else:
+                self._children[name].thaw()
+
+    @property
+    def names(self) -> list[str]:
+        """Of all parts, servers first."""
+        return [f"server-{number}" for number in range(1, SERVERS + 1)] + list(self.parts)
+
+    @staticmethod
+    def _server(name: str) -> int | None:
+        kind, _, number = name.partition("-")
+        return int(number) - 1 if kind == "server" else None
+
+    # ------------------------------------------------------------------ what is going on
+
+    def primary(self) -> str | None:
+        """The engine that takes commands now, as it says itself."""
+        for name in ENGINES:
+            if asked(self.parts[name].status or 0, "/ready")[0] == 200:
+                return name
+        return None
+
+    def wait_for_primary(self) -> None:
+        """Returns when an engine takes commands."""
+        wait_until("an engine that takes orders", lambda: self.primary() is not None)
+
+    def write(self) -> None:
+        """Notes what runs, for `status_of` and `down`."""
+        parts = []
+        for name in self.names:
+            part = self.parts.get(name)
+            pid = self.pid(name)
+            parts.append({
+                "name": name, "pid": pid, "began": beginning(pid) if pid else 0,
+                "what": part.what if part else "log server",
+                "where": part.where if part else self.servers.urls[self._server(name) or 0],
+                "status": part.status if part else None,
+                "command": part.command if part else [],
+            })  # fmt: skip
+        said = {"pid": os.getpid(), "began": beginning(os.getpid()), "address": self.address,
+                "parts": parts}  # fmt: skip
+        file = self.place / STATE_FILE
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps(said, indent=1))
+        fresh.replace(file)
+
+
+def noted(place: Path) -> dict[str, Any]:
+    """What `Cluster.write` noted; empty without a cluster."""
+    try:
+        said = json.loads((place / STATE_FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def running(place: Path) -> bool:
+    """Whether somebody runs a cluster in this folder."""
+    said = noted(place)
+    return bool(said) and exists(int(said["pid"]), int(said["began"]))
