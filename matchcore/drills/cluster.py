@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,22 @@ from typing import Any
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..errors import InvalidArgument, LogFailed
-from ..journal.stream import Servers
+from ..journal import published
+from ..journal.stream import Address, Servers, StreamReader
 from ..records.instruments import Instrument
 from .clients import register
-from .processes import HOST, Child, asked, beginning, exists, free_ports, matchcore, wait_until
+from .processes import (
+    HOST,
+    START_SECONDS_MAX,
+    Child,
+    asked,
+    beginning,
+    exists,
+    free_ports,
+    matchcore,
+    ready,
+    wait_until,
+)
 
 NAME = "exchange"  # of the stream
 SERVERS = 3
@@ -86,10 +98,8 @@ class Cluster(Closing):
             self._say("the exchange in their log")
             self.tokens = self._exchange()
             self._say("a primary, a standby, and followers")
-            for name in self.parts:
-                self.start_part(name)
-                if name == ENGINES[0]:
-                    self.wait_for_primary()
+            self.start_parts(self.parts)
+            self.wait_until_well()
             self.write()
             undone.pop_all()
         return self
@@ -184,12 +194,17 @@ class Cluster(Closing):
 
     # ------------------------------------------------------------------ one part
 
+    def start_parts(self, names: Iterable[str]) -> None:
+        """Starts those that do not run, servers first and together."""
+        servers = [at for at in map(self._server, names) if at is not None]
+        if servers:
+            self.servers.start(*servers)
+        for name in names:
+            if self._server(name) is None:
+                self.start_part(name)
+
     def start_part(self, name: str) -> None:
-        """Starts a part that does not run."""
-        at = self._server(name)
-        if at is not None:
-            self.servers.start(at)
-            return
+        """Starts a part that does not run; no server."""
         part = self.parts[name]
         child = self._children.get(name)
         if child is None:
@@ -251,16 +266,64 @@ class Cluster(Closing):
 
     # ------------------------------------------------------------------ what is going on
 
+    @property
+    def doors(self) -> list[tuple[str, int]]:
+        """Host and port of each HTTP door."""
+        return [(HOST, self._ports[f"{name} web"]) for name in GATEWAYS]
+
+    @property
+    def copy(self) -> Path | None:
+        """The folder of the remote copy; None without one."""
+        return self.place / "copy" if "copy" in self.parts else None
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What an engine says of itself; empty if it says nothing."""
+        return asked(self.parts[name].status or 0, "/state")[1]
+
     def primary(self) -> str | None:
         """The engine that takes commands now, as it says itself."""
-        for name in ENGINES:
-            if asked(self.parts[name].status or 0, "/ready")[0] == 200:
-                return name
+        found = [name for name in ENGINES if self.state(name).get("role") == "primary"]
+        return found[0] if found else None
+
+    def leader(self) -> str | None:
+        """The server that leads the log; None if none says so."""
+        for monitor in Address.of(self.address).monitors:
+            said = asked(int(monitor.rpartition(":")[2]), "/jsz?accounts=true&streams=true")[1]
+            for account in said.get("account_details", ()):
+                for stream in account.get("stream_detail", ()):
+                    if stream["name"] == NAME and stream.get("cluster", {}).get("leader"):
+                        return f"server-{int(stream['cluster']['leader'].rpartition('-')[2]) + 1}"
         return None
 
-    def wait_for_primary(self) -> None:
-        """Returns when an engine takes commands."""
-        wait_until("an engine that takes orders", lambda: self.primary() is not None)
+    def is_well(self) -> bool:
+        """Whether one engine is primary, the other one follows, and all doors are open."""
+        roles = sorted(str(self.state(name).get("role")) for name in ENGINES)
+        return roles == ["primary", "standby"] and all(
+            ready(self.parts[name].status or 0) for name in GATEWAYS
+        )
+
+    def wait_until_well(self, seconds: float = START_SECONDS_MAX) -> None:
+        """Returns when it is; engines that have ended, as one that lost its lease, are started."""
+
+        def well() -> bool:
+            self.start_parts(self.parts)
+            return self.is_well()
+
+        wait_until("a primary, a standby and open doors", well, seconds)
+
+    def reader(self, after: int) -> StreamReader:
+        """What the log has behind a sequence."""
+        return StreamReader(self.address, after=after)
+
+    def wait_for_sequence(self, sequence: int, seconds: float = START_SECONDS_MAX) -> None:
+        """Returns when both engines and the copy have come that far."""
+
+        def there() -> bool:
+            found = [int(self.state(name).get("sequence", -1)) for name in ENGINES]
+            found += [published(self.copy).durable] if self.copy else []
+            return min(found) >= sequence
+
+        wait_until(f"engines and copy at sequence {sequence}", there, seconds)
 
     def write(self) -> None:
         """Notes what runs, for `status_of` and `down`."""

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .._children import environment
@@ -18,16 +17,16 @@ from .._closing import Closing
 from ..errors import LogFailed
 from ..journal import batches, published
 from ..operations import replay
-from .cluster import SYMBOL, TICK, Cluster
+from .attacks import Attacks
+from .cluster import ENGINES, SYMBOL, TICK, Cluster
 from .faults import Fault, planned
 from .history import Answers, Broken, History, done_twice, lost
-from .processes import HOST, wait_until
+from .processes import wait_until
 
 RATE = 200.0  # requests a second of all clients
 BATCH = 8192
 SECONDS_MAX = 90.0  # for the exchange to be well again
 REPAIR_SECONDS = 1.5  # before what stands still is repaired
-FREEZE_SECONDS = 8.0  # at most, until what was frozen goes on
 
 
 class Flow(Closing):
@@ -119,9 +118,9 @@ class Report:
     def table(self) -> list[dict[str, Any]]:
         """By fault: rounds, lost commands, and median, 99th percentile and most of the RTO."""
         faults = list(dict.fromkeys(one.fault for one in self.rounds))
-        return [_row(name, [one for one in self.rounds if one.fault == name]) for name in faults] + (
-            [_row("all", self.rounds)] if len(faults) > 1 else []
-        )
+        return [
+            _row(name, [one for one in self.rounds if one.fault == name]) for name in faults
+        ] + ([_row("all", self.rounds)] if len(faults) > 1 else [])
 
     def as_plain(self) -> dict[str, Any]:
         return {"good": self.good, "seed": self.seed, "broken": self.broken,
@@ -151,12 +150,17 @@ class Drill:
     """Rounds on a cluster that runs; ``progress``: called after each."""
 
     def __init__(
-        self, cluster: Cluster, seed: int, progress: Callable[[Round], object] = lambda one: None
+        self,
+        cluster: Cluster,
+        attacks: Attacks,
+        seed: int,
+        progress: Callable[[Round], object] = lambda one: None,
     ) -> None:
-        self._cluster, self._dice, self._progress = cluster, random.Random(seed), progress
+        self._cluster, self._attacks = cluster, attacks
+        self._dice, self._progress = random.Random(seed), progress
         self.report = Report(seed)
         self._history = History()
-        self._read: Any = None
+        self._checked = 0  # answers
 
     def run(self, faults: Sequence[Fault], rounds: int) -> Report:
         """Until so many rounds are done, or a promise is broken."""
@@ -177,7 +181,7 @@ class Drill:
         self.report.rounds.append(done)
         copied = published(cluster.copy).durable if cluster.copy else 0
         began = time.monotonic_ns()
-        with _struck(cluster, fault, done.parts):
+        with self._attacks.under(fault.how, done.parts):
             if fault.stops:
                 time.sleep(REPAIR_SECONDS)
             else:
@@ -196,7 +200,8 @@ class Drill:
         flow.answers.read()
         history.take(batches(cluster.reader(history.sequence).read(), BATCH))
         rows = flow.answers.rows
-        missing = set(lost(rows, history))
+        missing = set(lost(rows[self._checked :], history))
+        self._checked = len(rows)
         done.answered, done.sequence = len(rows), history.sequence
         done.lost, done.digest = len(missing), history.digest()
         gone = [row["answered"] for row in rows if row["name"] in missing]
@@ -218,22 +223,7 @@ class Drill:
 
     def _digests(self) -> dict[str, str]:
         cluster = self._cluster
-        found = {name: digest for name, (_, digest) in cluster.states().items()}
+        found = {name: str(cluster.state(name)["digest"]) for name in ENGINES}
         if cluster.copy:
             found["copy"] = str(replay(cluster.copy)["digest"])
         return found
-
-
-@contextmanager
-def _struck(cluster: Cluster, fault: Fault, parts: list[str]) -> Any:
-    """A fault, which is over at the end."""
-    if fault.how == "freeze":
-        cluster.freeze(*parts)
-        try:
-            yield
-        finally:
-            cluster.thaw(*parts)
-    else:
-        cluster.strike(fault.how, parts)
-        yield
-        cluster.repair(fault.how, parts)

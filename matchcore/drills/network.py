@@ -55,6 +55,11 @@ class Network(Closing):
             run("ip", "-n", space, "link", "set", "lo", "up")
             self._rule(name, _TABLE)
 
+    @property
+    def nodes(self) -> list[str]:
+        """Their names."""
+        return list(self._nodes)
+
     def _space(self, name: str) -> str:
         return f"mc{os.getpid()}-{name}"
 
