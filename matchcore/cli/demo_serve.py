@@ -61,7 +61,7 @@ def run_serve(place: Path, count: int, say: Callable[[str], None]) -> dict[str, 
         for gateway in gateways:
             stack.callback(gateway.end)
         for port in status:
-            wait_until(f"a gateway at port {port}", partial(ready, port))
+            wait_until(f"a gateway at port {port}", partial(ready, f"{HOST}:{port}"))
         front = stack.enter_context(_balancer(place, ports, status))
         say(
             f"2. {count:,} orders of the sample day over HTTP, "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -19,6 +21,7 @@ from ..journal import published
 from ..journal.stream import Address, Servers, StreamReader
 from ..records.instruments import Instrument
 from .clients import register
+from .network import Network
 from .processes import (
     HOST,
     START_SECONDS_MAX,
@@ -29,6 +32,7 @@ from .processes import (
     free_ports,
     matchcore,
     ready,
+    send,
     wait_until,
 )
 
@@ -40,6 +44,8 @@ STATE_FILE, TOKENS_FILE = "cluster.json", "tokens.json"
 ENGINES = ("engine-a", "engine-b")
 GATEWAYS = ("gateway-1", "gateway-2")
 REDIS = "redis-server"
+DIGEST_SECONDS_MAX = 60.0
+ENGINE_TOKEN = "MATCHCORE_ENGINE_TOKEN"
 OPEN_SECONDS_MAX = 60.0  # until the servers have elected a leader
 
 
@@ -47,14 +53,14 @@ OPEN_SECONDS_MAX = 60.0  # until the servers have elected a leader
 class Part:
     """A process of the cluster, or one to start.
 
-    ``what``: for people; ``where``: what it serves, or writes; ``status``: port of its /ready.
+    ``what``: for people; ``where``: what it serves, or writes; ``status``: HOST:PORT of its /ready.
     """
 
     name: str
     what: str
     command: list[str]
     where: str = ""
-    status: int | None = None
+    status: str = ""
     more: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,6 +69,7 @@ class Cluster(Closing):
 
     - ``place``: the folder.
     - ``followers``: whether a remote copy, an SQL follower and a cache run, too.
+    - ``network``: its nodes, servers and engines, are where these run; None: all are here.
     - ``say``: called with what is being done.
 
     Servers are ``server-1`` and so on; engines are those of `ENGINES`.  Not for two threads.
@@ -73,6 +80,7 @@ class Cluster(Closing):
         place: Path,
         *,
         followers: bool = True,
+        network: Network | None = None,
         say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.place, self._say = place.resolve(), say
@@ -81,9 +89,17 @@ class Cluster(Closing):
         self.place.mkdir(parents=True, exist_ok=True)
         self._children: dict[str, Child] = {}
         self._stack = ExitStack()
-        self.servers = Servers(self.place / "servers", SERVERS, monitoring=True)
+        self._network = network
+        servers = [f"server-{number}" for number in range(1, SERVERS + 1)]
+        self.servers = Servers(
+            self.place / "servers", SERVERS, monitoring=True,
+            hosts=[self._host(name) for name in servers],
+            within=lambda at: self._within(servers[at]),
+        )  # fmt: skip
         self.address = self.servers.address(NAME)
         self._ports = self._kept_ports()
+        #: What gateways say to engines; each start has another.
+        self._lines = {ENGINE_TOKEN: secrets.token_urlsafe(32)}
         self.parts = {part.name: part for part in self._made(followers)}
         self.tokens: list[str] = []
 
@@ -167,23 +183,31 @@ class Cluster(Closing):
                        more={"MATCHCORE_REDIS_URL": f"redis://{HOST}:{port}/0"})  # fmt: skip
 
     def _engine(self, name: str) -> Part:
-        lines, status = (f"{HOST}:{self._ports[f'{name} {door}']}" for door in ("lines", "status"))
-        command = matchcore(
+        lines, status = (self._place(name, door) for door in ("lines", "status"))
+        command = [*self._within(name), *matchcore(
             "standby", self.address, "--name", name, "--state", str(self.place / name),
             "--lines", lines, "--status", status,
-        )  # fmt: skip
-        return Part(name, "engine", command, f"lines at {lines}", self._ports[f"{name} status"])
+        )]  # fmt: skip
+        return Part(name, "engine", command, f"lines at {lines}", status, self._lines)
 
     def _gateway(self, name: str) -> Part:
-        web, status = (f"{HOST}:{self._ports[f'{name} {door}']}" for door in ("web", "status"))
-        engines = [f"{HOST}:{self._ports[f'{engine} lines']}" for engine in ENGINES]
-        command = matchcore(
-            "gateway", *(word for line in engines for word in ("--engine", line)),
-            "--web", web, "--status", status, "--state", str(self.place / name),
-        )  # fmt: skip
-        where = f"http://{web}"
-        return Part(name, "gateway with an HTTP door", command, where,
-                    self._ports[f"{name} status"])  # fmt: skip
+        web, status = (self._place(name, door) for door in ("web", "status"))
+        engines = [word for one in ENGINES for word in ("--engine", self._place(one, "lines"))]
+        command = matchcore("gateway", *engines, "--web", web, "--status", status,
+                            "--state", str(self.place / name))  # fmt: skip
+        return Part(name, "gateway with an HTTP door", command, f"http://{web}", status,
+                    self._lines)  # fmt: skip
+
+    def _host(self, name: str) -> str:
+        network = self._network
+        return network.address(name) if network is not None and name in network.nodes else HOST
+
+    def _within(self, name: str) -> list[str]:
+        network = self._network
+        return network.inside(name) if network is not None and name in network.nodes else []
+
+    def _place(self, name: str, door: str) -> str:
+        return f"{self._host(name)}:{self._ports[f'{name} {door}']}"
 
     def close(self) -> None:
         """Ends everything, the servers last, so that nobody waits for them."""
@@ -278,7 +302,7 @@ class Cluster(Closing):
 
     def state(self, name: str) -> dict[str, Any]:
         """What an engine says of itself; empty if it says nothing."""
-        return asked(self.parts[name].status or 0, "/state")[1]
+        return asked(self.parts[name].status, "/standby")[1]
 
     def primary(self) -> str | None:
         """The engine that takes commands now, as it says itself."""
@@ -288,18 +312,23 @@ class Cluster(Closing):
     def leader(self) -> str | None:
         """The server that leads the log; None if none says so."""
         for monitor in Address.of(self.address).monitors:
-            said = asked(int(monitor.rpartition(":")[2]), "/jsz?accounts=true&streams=true")[1]
+            said = asked(monitor, "/jsz?accounts=true&streams=true")[1]
             for account in said.get("account_details", ()):
                 for stream in account.get("stream_detail", ()):
                     if stream["name"] == NAME and stream.get("cluster", {}).get("leader"):
                         return f"server-{int(stream['cluster']['leader'].rpartition('-')[2]) + 1}"
         return None
 
+    def digest(self, name: str) -> tuple[int, str]:
+        """Of the state of an engine, and the sequence that it is at."""
+        said = asked(self.parts[name].status, "/digest", DIGEST_SECONDS_MAX)[1]
+        return int(said.get("sequence", -1)), str(said.get("digest", ""))
+
     def is_well(self) -> bool:
         """Whether one engine is primary, the other one follows, and all doors are open."""
         roles = sorted(str(self.state(name).get("role")) for name in ENGINES)
         return roles == ["primary", "standby"] and all(
-            ready(self.parts[name].status or 0) for name in GATEWAYS
+            ready(self.parts[name].status) for name in GATEWAYS
         )
 
     def wait_until_well(self, seconds: float = START_SECONDS_MAX) -> None:
@@ -325,6 +354,11 @@ class Cluster(Closing):
 
         wait_until(f"engines and copy at sequence {sequence}", there, seconds)
 
+    def status(self) -> list[dict[str, Any]]:
+        """As `status_of`."""
+        self.write()
+        return status_of(self.place)
+
     def write(self) -> None:
         """Notes what runs, for `status_of` and `down`."""
         parts = []
@@ -335,7 +369,7 @@ class Cluster(Closing):
                 "name": name, "pid": pid, "began": beginning(pid) if pid else 0,
                 "what": part.what if part else "log server",
                 "where": part.where if part else self.servers.urls[self._server(name) or 0],
-                "status": part.status if part else None,
+                "status": part.status if part else "",
                 "command": part.command if part else [],
             })  # fmt: skip
         said = {"pid": os.getpid(), "began": beginning(os.getpid()), "address": self.address,
@@ -344,6 +378,35 @@ class Cluster(Closing):
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps(said, indent=1))
         fresh.replace(file)
+
+
+def status_of(place: Path) -> list[dict[str, Any]]:
+    """What the parts of a cluster say now, from any process."""
+    rows = []
+    for part in noted(place).get("parts", []):
+        lives = exists(int(part["pid"] or 0), int(part["began"]))
+        said = asked(part["status"], "/standby")[1] if part["status"] and lives else {}
+        rows.append({
+            "name": part["name"], "what": part["what"], "role": said.get("role"),
+            "sequence": said.get("sequence"), "behind": said.get("lag_commands"),
+            "pid": part["pid"] if lives else None, "where": part["where"],
+        })  # fmt: skip
+    return rows
+
+
+def end(place: Path) -> list[str]:
+    """Ends a cluster that another process runs, or has left behind; names of what has ended."""
+    said = noted(place)
+    if not said:
+        return []
+    pid, began = int(said["pid"]), int(said["began"])
+    parts = [part for part in said["parts"] if exists(int(part["pid"] or 0), int(part["began"]))]
+    if send(pid, began, signal.SIGTERM):
+        wait_until("the cluster's end", lambda: not exists(pid, began))
+    for part in parts:
+        send(int(part["pid"]), int(part["began"]), signal.SIGKILL)  # nobody has ended it
+    (place / STATE_FILE).unlink(missing_ok=True)
+    return [str(part["name"]) for part in parts]
 
 
 def noted(place: Path) -> dict[str, Any]:

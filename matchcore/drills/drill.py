@@ -223,7 +223,7 @@ class Drill:
 
     def _digests(self) -> dict[str, str]:
         cluster = self._cluster
-        found = {name: str(cluster.state(name)["digest"]) for name in ENGINES}
+        found = {name: cluster.digest(name)[1] for name in ENGINES}
         if cluster.copy:
             found["copy"] = str(replay(cluster.copy)["digest"])
         return found

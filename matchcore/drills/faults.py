@@ -82,6 +82,17 @@ PROCESSES: Sequence[Fault] = (
     Fault("all servers frozen", "freeze", all_servers, stops=True),
     Fault("servers and engines killed", "kill", everything, stops=True),
 )
+NETWORK: Sequence[Fault] = (
+    Fault("primary cut off", "alone", primary),
+    Fault("primary hears nothing", "deaf", primary),
+    Fault("primary is not heard", "mute", primary),
+    Fault("standby cut off", "alone", standby),
+    Fault("leading server cut off", "alone", leader),
+    Fault("leading server hears nothing", "deaf", leader),
+    Fault("leading server is not heard", "mute", leader),
+    Fault("all servers lose packets", "lossy", all_servers),
+    Fault("leading server slow", "slow", leader),
+)
 POWER = Fault("power cut of all servers", "power", everything, stops=True)
 
 

@@ -91,9 +91,10 @@ def free_ports(count: int) -> list[int]:
         ]
 
 
-def asked(port: int, path: str, host: str = HOST) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of a GET; (0, {}) if nobody answers within a second."""
-    connection = http.client.HTTPConnection(host, port, timeout=1)
+def asked(place: str, path: str, seconds: float = 1.0) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a GET at HOST:PORT; (0, {}) if nobody answers within so many seconds."""
+    host, _, port = place.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=seconds)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -105,9 +106,9 @@ def asked(port: int, path: str, host: str = HOST) -> tuple[int, dict[str, Any]]:
         connection.close()
 
 
-def ready(port: int, host: str = HOST) -> bool:
-    """Whether /ready is answered with 200."""
-    return asked(port, "/ready", host)[0] == 200
+def ready(place: str) -> bool:
+    """Whether /ready at HOST:PORT is answered with 200."""
+    return asked(place, "/ready")[0] == 200
 
 
 def wait_until(
