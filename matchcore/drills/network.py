@@ -16,6 +16,7 @@ from ..errors import LogFailed
 from . import LeftOut
 from .programs import find, needs, run
 
+PROGRAMS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "nsenter": "util-linux"}
 SUBNET = "10.213.77"
 _TABLE = "add table inet drill\nadd chain inet drill in { type filter hook input priority 0; }\n"
 
@@ -32,7 +33,7 @@ class Network(Closing):
     def __init__(self, nodes: Sequence[str]) -> None:
         self._nodes = {name: f"{SUBNET}.{number}" for number, name in enumerate(nodes, 2)}
         self._bridge = f"mcb{os.getpid()}"
-        needs("network namespaces", {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"})
+        needs("network namespaces", PROGRAMS)
         try:
             self._make()
         except (LogFailed, OSError, subprocess.TimeoutExpired) as error:
@@ -69,7 +70,7 @@ class Network(Closing):
 
     def inside(self, name: str) -> list[str]:
         """What goes before a command line that shall run at a node."""
-        return [find("ip"), "netns", "exec", self._space(name)]
+        return [find("nsenter"), f"--net=/run/netns/{self._space(name)}"]
 
     def _rule(self, name: str, said: str) -> None:
         run(*self.inside(name), find("nft"), "-f", "-", said=said)
