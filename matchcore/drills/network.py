@@ -16,7 +16,7 @@ from ..errors import LogFailed
 from . import LeftOut
 from .programs import find, needs, run
 
-PROGRAMS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "nsenter": "util-linux"}
+PROGRAMS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
 SUBNET = "10.213.77"
 _TABLE = "add table inet drill\nadd chain inet drill in { type filter hook input priority 0; }\n"
 

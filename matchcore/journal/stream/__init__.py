@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .address import Address, is_address
+from .address import Address
 from .log import StreamLog
 from .reader import StreamReader
 from .servers import Servers
 
-__all__ = ["Address", "Servers", "StreamLog", "StreamReader", "is_address"]
+__all__ = ["Address", "Servers", "StreamLog", "StreamReader"]

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from ...errors import InvalidArgument
 
@@ -33,10 +33,11 @@ class Address:
     - ``replicas``: how many servers keep each message; 3 by default.  1 is no replicated log.
     - ``monitor``: the HTTP port at which each server tells its settings, or one for each, with
       commas between; then opening checks that they write before they acknowledge.
+    - ``state``: a directory of this machine for snapshots, which shorten opening.
     - ``ca``, ``cert``, ``key``: files in PEM, for ``tls://``.
 
     The name and the password may also come from the environment: MATCHCORE_NATS_USER and
-    MATCHCORE_NATS_PASSWORD.  `str` gives the address without them.
+    MATCHCORE_NATS_PASSWORD.  `str` gives servers and name, for messages.
     """
 
     scheme: str
@@ -46,6 +47,7 @@ class Address:
     password: str | None = field(default=None, repr=False)
     replicas: int = REPLICAS
     monitors: tuple[str, ...] = ()  # host:port
+    state: Path | None = None
     files: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -72,11 +74,28 @@ class Address:
             unquote(user) if known else os.environ.get(USER_VARIABLE),
             unquote(password) if known else os.environ.get(PASSWORD_VARIABLE),
             _replicas(options.pop("replicas", str(REPLICAS))),
-            _monitors(options.pop("monitor", ""), servers), _files(options),
+            _monitors(options.pop("monitor", ""), servers), _state(options.pop("state", "")),
+            _files(options),
         )  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.scheme}://{','.join(self.servers)}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        """All of it but the password, for another process; `environment` has that."""
+        options = {"replicas": str(self.replicas)} if self.replicas != REPLICAS else {}
+        if self.monitors:
+            options["monitor"] = ",".join(one.rpartition(":")[2] for one in self.monitors)
+        if self.state is not None:
+            options["state"] = str(self.state.absolute())
+        options.update(self.files)
+        return f"{self}?{urlencode(options)}" if options else str(self)
+
+    def environment(self) -> dict[str, str]:
+        """For a process that is given the `url`."""
+        known = {USER_VARIABLE: self.user, PASSWORD_VARIABLE: self.password}
+        return {name: value for name, value in known.items() if value is not None}
 
     def connect_options(self) -> dict[str, Any]:
         """For the client of the servers."""
@@ -98,13 +117,6 @@ class Address:
         except (OSError, ssl.SSLError) as error:
             raise _wrong(f"has certificates that cannot be read: {error}") from None
         return context
-
-
-def is_address(where: object) -> bool:
-    """Whether this names a replicated log, and not a directory."""
-    return isinstance(where, Address) or (
-        isinstance(where, str) and where.startswith(tuple(f"{one}://" for one in SCHEMES))
-    )
 
 
 def _wrong(what: str) -> InvalidArgument:
@@ -144,6 +156,12 @@ def _monitors(text: str, servers: tuple[str, ...]) -> tuple[str, ...]:
         _server(f"{one.rpartition(':')[0]}:{port}")
         for one, port in zip(servers, ports, strict=True)
     )
+
+
+def _state(text: str) -> Path | None:
+    if "\0" in text:
+        raise _wrong("has a state directory that is none")
+    return Path(text) if text else None
 
 
 def _files(options: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -53,6 +53,11 @@ class Feed(Closing):
 
     # ------------------------------------------------------------------ for the reader's thread
 
+    @property
+    def received(self) -> int:
+        """The last message that is here."""
+        return self._next - 1
+
     def take(self, seconds: float = 0) -> Message | None:
         """The next message; None if there is none within so many ``seconds``."""
         if not self._waiting and not self.wait(seconds):
@@ -79,6 +84,10 @@ class Feed(Closing):
     def ring(self, bell: Callable[[], object]) -> None:
         """From now on ``bell`` is called in the connection's thread when messages come."""
         self._bells = (*self._bells, bell)
+
+    def silence(self, bell: Callable[[], object]) -> None:
+        """Calls ``bell`` no more."""
+        self._bells = tuple(one for one in self._bells if one is not bell)
 
     def close(self) -> None:
         self._link.soon(self._task.cancel)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..._closing import Closing
 from ...errors import LogDamaged, LogError
 from ...records.arguments import UINT64_MAX, integer
-from ..crypto.keys import Keys
 from ..format import BadBytes, FrameHeader, SegmentHeader
+from ..growth import LOOK_SECONDS
 from ..segments import Frame
 from .address import Address
 from .feed import Feed
@@ -18,6 +21,7 @@ from .link import PATIENCE_SECONDS, Link
 from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apart
 from .sender import message_at
 
+ASK_SECONDS = 1.0
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
 
 
@@ -40,14 +44,13 @@ class StreamReader(Closing):
         *,
         after: int = 0,
         chain: bytes | None = None,
-        keys: Keys | None = None,
-        structure: bool = False,
         patience: float = PATIENCE_SECONDS,
         link: Link | None = None,
     ) -> None:
         self.address = Address.of(where)
         self._after, self._chain = integer(after, "after", 0, UINT64_MAX), chain
         self._owns = link is None
+        self._asks_at = 0.0  # when the servers are to be asked where the log ends
         self._lead: deque[Message] = deque()  # taken from the feed, and to be read first
         self._link = link or Link(self.address, patience)
         try:
@@ -87,14 +90,23 @@ class StreamReader(Closing):
         """The version of the rules at the end of the last frame read."""
         return self.walk.rules
 
+    @property
+    def sequence(self) -> int:
+        """Of the last command read."""
+        return self.walk.sequence - 1
+
     def sync(self) -> None:
         """Does nothing: what can be read is on the disks of a majority."""
 
     # ------------------------------------------------------------------ reading
 
     def read(self) -> Iterator[Frame]:
-        """The frames that are there now; call again for more, or after `LogFailed`."""
-        _, end = self._link.call(state_of(self._link))
+        """The frames that are there now; call again for more, or after `LogFailed`.
+
+        At the end of the log the servers are asked once a second whether there is more; what they
+        push meanwhile is given at once.
+        """
+        end = self._end()
         while self.walk.at < end:
             frame = self.walk.take(self._lead.popleft() if self._lead else self._came(self._feed))
             if frame is not None:
@@ -124,13 +136,19 @@ class StreamReader(Closing):
     def _damaged(self, what: str) -> LogDamaged:
         return LogDamaged(what, str(self.address), self.walk.at, self._after)
 
-    def wait(self, seconds: float) -> bool:
-        """Returns when there is more to read, at the latest after so many ``seconds``."""
-        return self._feed.wait(seconds)
+    def _end(self) -> int:
+        """The last message that is there."""
+        received = self._feed.received
+        more = received > self.walk.at
+        if self._asks_at and (more or time.monotonic() < self._asks_at):
+            return received
+        _, end = self._link.call(state_of(self._link))
+        self._asks_at = time.monotonic() + ASK_SECONDS if end <= received else 0.0
+        return end
 
-    def ring(self, bell: Callable[[], object]) -> None:
-        """From now on ``bell`` is called, in another thread, when there may be more to read."""
-        self._feed.ring(bell)
+    def growth(self) -> Pushes:
+        """Tells when there may be more; to be closed by whoever asks."""
+        return Pushes(self._feed)
 
     def close(self) -> None:
         self._feed.close()
@@ -194,6 +212,36 @@ class StreamReader(Closing):
 
     async def _get(self, at: int) -> Message | None:
         return await self._link.retried(lambda: message_at(self._link, at))
+
+
+class Pushes(Closing):
+    """As `Growth`: a replicated log tells by itself that it has grown."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def wait(self, seconds: float = LOOK_SECONDS) -> None:
+        """Returns when there is more, at the latest after so many ``seconds``."""
+        self._feed.wait(seconds)
+
+    async def grown(self, seconds: float = LOOK_SECONDS) -> None:
+        """The same in an event loop, where other tasks have their turn meanwhile."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # that loop has ended
+                loop.call_soon_threadsafe(over.set)
+
+        self._feed.ring(tell)
+        try:
+            if not self._feed.wait(0):
+                with suppress(TimeoutError, asyncio.TimeoutError):
+                    await asyncio.wait_for(over.wait(), seconds)
+        finally:
+            self._feed.silence(tell)
+
+    def close(self) -> None:
+        """Does nothing: the reader has the connection."""
 
 
 def _stand(walk: StreamWalk, lead: list[Message]) -> bool:
