@@ -96,7 +96,7 @@ class Lock:
     An engine that is paused keeps it: only one that has ended makes room.
     """
 
-    wanted = lost_for_good = ""
+    wanted = lost = lost_for_good = ""
 
     def __init__(self, path: str | os.PathLike[str], name: str) -> None:
         self.name, self._path = name, Path(path)
@@ -113,6 +113,9 @@ class Lock:
     def take(self) -> bool:
         """Opening the log takes it."""
         return True
+
+    def held(self) -> None:
+        """While the log is open, it is."""
 
     def give_up(self, to: str = "") -> None:
         """Closing the log gives it up."""

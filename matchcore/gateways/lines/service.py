@@ -75,7 +75,7 @@ class EngineService:
     def serve(self, engine: Engine, lost: Callable[[], str] = str) -> None:
         """Gateways may join from now on.
 
-        ``lost``: says why the engine must tell nothing more, or "": it is asked before anything is
+        ``lost``: says why the engine must tell nothing now, or "": it is asked before anything is
         told.
         """
         assert engine.log is not None, "gateways follow a log"
@@ -90,15 +90,19 @@ class EngineService:
         Both are told ``why``.
         """
         self.why_not = why
-        for link in list(self.links):
+        self._end_lines(why)
+
+    def _end_lines(self, why: str) -> None:
+        for link in [link for link in self.links if link.gateway is not None]:
             link.send(end(why))
             link.end(why, politely=True)
 
-    def may_tell(self) -> bool:
-        """False, and nothing is served any more, if the engine must not tell anything."""
-        if not self.why_not and (why := self._lost()):
-            self.stand_by(why)
-        return not self.why_not
+    def may_not_tell(self) -> str:
+        """Why nothing may be told now, and then the lines are ended; empty if it may."""
+        why = self.why_not or self._lost()
+        if why:
+            self._end_lines(why)
+        return why
 
     @property
     def durable(self) -> int:
@@ -184,7 +188,7 @@ class EngineService:
 
     def _settle(self) -> None:
         told: dict[Gateway, Sent] = {}
-        while self._settled and self.may_tell():
+        while self._settled:
             sent = self._settled.popleft()
             gateway = sent.gateway
             gateway.unsettled_bytes -= sent.size
@@ -193,6 +197,8 @@ class EngineService:
                 return
             gateway.settled, gateway.sequence = sent.number, int(sent.result["sequence"].max())
             told[gateway] = sent
+        if self.may_not_tell():  # gateways hear it when they come again
+            return
         for link in self.links:
             if link.gateway in told:
                 link.settled()
@@ -284,8 +290,8 @@ class Connection(Link):
         if not hmac.compare_digest(token, service.token):
             self.refuse(Refusal.TOKEN, "another token is needed")
             return
-        if not service.may_tell():
-            self.refuse(Refusal.STANDBY, service.why_not)
+        if why := service.may_not_tell():
+            self.refuse(Refusal.STANDBY, why)
             return
         log = service.log
         rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
@@ -372,7 +378,7 @@ class Connection(Link):
                 else:
                     parts = stream.poll()
                 for part in parts:
-                    if not self._service.may_tell():
+                    if self._service.may_not_tell():
                         return
                     for data in log_frames(part):
                         self.send(data)
