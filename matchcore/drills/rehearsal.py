@@ -24,11 +24,13 @@ def rehearse(
     only: Sequence[str] = (),
     netns: bool = False,
     power_cut: bool = False,
+    followers: bool = True,
     progress: Callable[[Round], object] = lambda one: None,
 ) -> Report:
     """Rounds on a new cluster in ``place``.
 
     - ``only``: texts, of which a fault's name must have one.
+    - ``followers``: whether there is a remote copy to compare, too.
     - ``netns``, ``power_cut``: faults that need root; where they are not permitted, they are left
       out with the reason.
 
@@ -51,7 +53,7 @@ def rehearse(
             except LeftOut as reason:
                 left_out.append(str(reason))
         faults = _chosen(faults, only, left_out)
-        cluster = stack.enter_context(Cluster(place, network=network))
+        cluster = stack.enter_context(Cluster(place, followers=followers, network=network))
         attacks = Attacks(cluster, disks=disks, network=network)
         report = Drill(cluster, attacks, seed, progress).run(faults, rounds)
         report.left_out = left_out
