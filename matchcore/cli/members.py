@@ -15,13 +15,13 @@ from ..engine.engine import Engine
 from ..engine.metrics import Meter
 from ..engine.pipeline import Pipeline
 from ..errors import LogError, LogFailed, LogLocked
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..journal.stream import Address
 from ..journal.stream.register import Entry, Register
 from ..standby import Standby
 from ..standby.lease import Lease
+from ..standby.lock import Lock
 from ..standby.member import Member, Seat
-from ..standby.sources import Directory, Lock, Source
 from ..standby.state import Watched
 from .output import err
 
@@ -41,34 +41,24 @@ def own_name() -> str:
 
 
 @dataclass
-class Place:
-    """The log of an engine, and the right to write it: a directory, or an address."""
+class Seated:
+    """A log, and this engine's right to write it."""
 
-    where: Path | Address
+    place: Place
     name: str
-    state: Path
     lease_seconds: float
-    keys: Keys | None = None
     register: Register | None = None
     seat: Seat = field(init=False)
 
-    def open(self) -> Place:
+    def open(self) -> Seated:
         """Reaches the servers of a replicated log; `LogFailed`."""
-        if isinstance(self.where, Path):
-            self.seat = Lock(self.where, self.name)
+        if isinstance(self.place, Path):
+            self.seat = Lock(self.place, self.name)
         else:
-            self.register = Register(self.where)
+            self.register = Register(self.place)
             entry = Entry(self.register, LEASE_KEY)
             self.seat = Lease(entry, self.name, seconds=self.lease_seconds).start()
         return self
-
-    def source(self) -> Source:
-        """The log, to be followed."""
-        if isinstance(self.where, Path):
-            return Directory(self.where)
-        from ..standby.streamed import Streamed
-
-        return Streamed(self.where, self.state, self.seat.held)
 
     def close(self) -> None:
         """Gives up the lease."""
@@ -85,7 +75,7 @@ class Stage:
     ``doors``: makes them; they open when this is the primary.  ``options``: of the engine.
     """
 
-    place: Place
+    seated: Seated
     service: EngineService
     doors: Callable[[], list[Door]]
     status: StatusPort | None
@@ -93,6 +83,7 @@ class Stage:
     meter: Meter
     snapshots_every: int
     options: dict[str, Any]
+    keys: Keys | None = None
     must_lead: bool = False
     desk: Desk | None = None
 
@@ -139,19 +130,21 @@ class _Round:
             self._open_desk(doors)
         take = self._warm.give if self._warm is not None else None
         standby = await asyncio.to_thread(
-            Standby, stage.place.source(), keys=stage.place.keys, take=take,
+            Standby, stage.seated.place, keys=stage.keys, take=take,
             snapshots_every=stage.snapshots_every,
         )  # fmt: skip
         self._standby = standby
         member = Member(
-            standby, stage.place.seat, primary=self._lead, ending=self._end,
+            standby, stage.seated.seat, primary=self._lead, ending=self._end,
             ended=lambda: self._loop.call_soon_threadsafe(self._over.set), options=self._options,
         )  # fmt: skip
         if stage.must_lead:
             await self._await_seat()
-        stage.service.stand_by(f"{stage.place.name} is a standby")
+        stage.service.stand_by(f"{stage.seated.name} is a standby")
         stage.watched.member = member.start()
-        err.print(f"matchcore: {stage.place.name} follows {standby.identity.hex()}; Ctrl-C ends it")
+        err.print(
+            f"matchcore: {stage.seated.name} follows {standby.identity.hex()}; Ctrl-C ends it"
+        )
         stopping = asyncio.ensure_future(self._stop.wait())
         over = asyncio.ensure_future(self._over.wait())
         await asyncio.wait({stopping, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,18 +157,19 @@ class _Round:
 
     async def _await_seat(self) -> None:
         """`LogLocked` while another engine is primary."""
-        seat = self._stage.place.seat
-        until = self._loop.time() + 3 * self._stage.place.lease_seconds
+        seat = self._stage.seated.seat
+        until = self._loop.time() + 3 * self._stage.seated.lease_seconds
         while not seat.is_free() and not self._stop.is_set():
             if self._loop.time() > until:
                 raise LogLocked(
-                    f"{self._stage.place.where}: {seat.holder or 'another engine'} is primary;"
+                    f"{self._stage.seated.place}: {seat.holder or 'another engine'} is primary;"
                     " matchcore standby follows it, and takes over when it is gone"
                 )
             await asyncio.sleep(0.02)
 
     def _options(self) -> dict[str, Any]:
-        return {"pipeline": Pipeline(None, metrics=self._stage.meter), **self._stage.options}
+        pipeline = Pipeline(None, metrics=self._stage.meter)
+        return {"pipeline": pipeline, "held": self._stage.seated.seat.held, **self._stage.options}
 
     # ------------------------------------------------------------------ doors
 
@@ -206,13 +200,13 @@ class _Round:
     async def _now_primary(self, engine: Engine) -> None:
         stage = self._stage
         assert engine.log is not None
-        lost = lambda: stage.place.seat.lost  # noqa: E731  the lease is asked each time
+        lost = lambda: stage.seated.seat.lost  # noqa: E731  the lease is asked each time
         stage.service.serve(engine, lost)
         if self._warm is not None:
             self._warm.serve(engine, lost)
         names = ", ".join(map(str, stage.service.listening))
         err.print(
-            f"matchcore: {stage.place.name} is primary: epoch {engine.log.epoch}, exchange"
+            f"matchcore: {stage.seated.name} is primary: epoch {engine.log.epoch}, exchange"
             f" {engine.identity.hex()} at sequence {engine.durable}, "
             + (f"lines {names}" if names else "no lines")
         )

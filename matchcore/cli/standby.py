@@ -13,14 +13,13 @@ import click
 
 from ..engine.metrics import Meter, export
 from ..errors import InvalidArgument, LogFailed
-from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
-from ..journal.place import is_address
+from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, place_of, stated
 from ..journal.stream import Address
 from ..journal.stream.register import Changed, Entry, Register
 from ..standby.lease import LEASE_SECONDS, Lease
 from ..standby.member import ANYBODY
 from .feed import loop_runner
-from .members import LEASE_KEY, Place, Stage, missing_log, own_name
+from .members import LEASE_KEY, Seated, Stage, missing_log, own_name
 from .options import json_option
 from .output import failing_kindly, show
 from .serve_doors import door_options, doors_of
@@ -92,24 +91,22 @@ def standby(where: str, as_json: bool, **options: Any) -> None:
 
 def run_member(where: str, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
     """What it was in the end; ``must_lead``: it begins as the primary, or not at all."""
-    replicated = is_address(where)
-    place = Place(
-        Address.of(where) if replicated else Path(where), options["name"], options["state"],
-        options["lease"], Keys.from_environment(),
-    )  # fmt: skip
-    if isinstance(place.where, Address):
-        if must_lead and missing_log(place.where):
-            _make(place.where)
-        place.state.mkdir(parents=True, exist_ok=True)
-    elif not place.where.is_dir():
-        raise InvalidArgument(f"{where}: no directory, and no address like nats://a,b,c/NAME")
+    place = place_of(where)
+    if isinstance(place, Path):
+        if not place.is_dir():
+            raise InvalidArgument(f"{where}: no directory, and no address like nats://a,b,c/NAME")
+    else:
+        if must_lead and missing_log(place):
+            _make(place)
+        options["state"].mkdir(parents=True, exist_ok=True)
+        place = stated(where, options["state"])
     if options["events"] is not None:
         write_events(options["events"])
-    place.open()
+    seated = Seated(place, options["name"], options["lease"]).open()
     try:
-        return loop_runner()(_run(place, must_lead, options))
+        return loop_runner()(_run(seated, must_lead, options))
     finally:
-        place.close()
+        seated.close()
 
 
 def _make(address: Address) -> None:
@@ -118,19 +115,19 @@ def _make(address: Address) -> None:
     StreamLog.open(address).close()
 
 
-async def _run(place: Place, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
+async def _run(seated: Seated, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
     from ..standby.state import Watched
     from .serve import stopping
 
-    meter, watched = Meter(), Watched(place.name, place.seat)
+    meter, watched = Meter(), Watched(seated.name, seated.seat)
     engine_options = {}
-    if isinstance(place.where, Path):
+    if isinstance(seated.place, Path):
         engine_options = {"policy": options["policy"], "interval_ms": options["interval_ms"]}
     of_doors = {**options, "status": None, "events": None}
     doors = partial(doors_of, of_doors.pop("state"), of_doors)
     stage = Stage(
-        place, lines_service(None, options), doors, None, watched, meter,
-        options["snapshots_every"], engine_options, must_lead,
+        seated, lines_service(None, options), doors, None, watched, meter,
+        options["snapshots_every"], engine_options, Keys.from_environment(), must_lead,
     )  # fmt: skip
     stage.status = _status(options["status"], watched, meter, stage)
     return await stage.run(stopping())

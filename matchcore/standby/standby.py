@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,14 +15,25 @@ from numpy.typing import NDArray
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..engine.reads import Reads
-from ..engine.recovery import Start, apply, replay
+from ..engine.recovery import Start, apply, of_this_log, replay, starts
 from ..engine.snapshotting import SNAPSHOTS_KEPT
 from ..errors import LogError
-from ..journal import Batch, Frame, Keys, Position, batches, snapshots
+from ..journal import (
+    Batch,
+    Frame,
+    Keys,
+    Position,
+    Where,
+    batches,
+    open_reader,
+    snapshots,
+    snapshots_of,
+    stated,
+)
 from ..journal.format import NO_CHAIN
 from ..machine import Machine, machine_class
+from .ends import End
 from .lag import Lag
-from .sources import Source
 
 BUNDLE_COMMANDS = 8192  # applied together
 WAIT_SECONDS = 0.05  # at the log's end, at most
@@ -34,10 +46,8 @@ class Standby(Reads, Closing):
     Reads show the exchange at `position`, which may be behind the log.  `step` and what changes
     the standby are for one thread; reads are for any.
 
-    - ``source``: a `Source`: the log.
-    - ``machine``, ``keys``: as for `Engine.open`.
-    - ``snapshots_every``: commands between two snapshots in the state directory of the source;
-      0: none.
+    - ``path``, ``state``, ``machine``, ``keys``: as for `Engine.open`.
+    - ``snapshots_every``: commands between two snapshots beside the log, or in ``state``; 0: none.
     - ``take``: is given all commands and events, from the first command on; without it the standby
       begins with the newest snapshot.
 
@@ -46,19 +56,25 @@ class Standby(Reads, Closing):
 
     def __init__(
         self,
-        source: Source,
+        path: Where,
         *,
+        state: str | os.PathLike[str] | None = None,
         machine: str = "cython",
         keys: Keys | None = None,
         snapshots_every: int = 0,
         take: Take | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._source, self._keys, self._take = source, keys, take
+        self.place, self._keys, self._take = stated(path, state), keys, take
         made = machine_class(machine)
-        start = Start(made(), None, [], 0) if take is not None else source.starts(made, keys)
+        if take is not None:
+            start = Start(made(), None, [], 0)
+        else:
+            start = starts(self.place, made, accept=of_this_log(self.place), keys=keys)
         self._driven: Machine | None = start.machine
-        self._reader = source.reader(start.sequence, start.chain, keys)
+        self._reader = open_reader(self.place, after=start.sequence, chain=start.chain, keys=keys)
+        self._growth = self._reader.growth()
+        self._end = End(self.place)
         if not start.sequence:
             start.machine.begin_under(self._reader.rules)
         self.skipped = start.skipped  #: bad snapshots, with reasons
@@ -106,20 +122,20 @@ class Standby(Reads, Closing):
 
     def wait(self, seconds: float = WAIT_SECONDS) -> None:
         """Returns when the log may have more, at the latest after so many ``seconds``."""
-        self._source.wait(seconds)
+        self._growth.wait(seconds)
 
     def measure(self) -> None:
         """Asks the log for its end: `lag` is measured against it."""
-        self.lag.ends(self._source.end)
+        self.lag.ends(self._end)
 
     # ------------------------------------------------------------------ snapshots
 
     def start_snapshot(self) -> None:
-        """Has a snapshot of now written into the state directory by another thread.
+        """Has a snapshot of now written by another thread.
 
         Nothing happens while one is being written.  A failure is noted, and following goes on.
         """
-        directory = self._source.state
+        directory = snapshots_of(self.place)
         if directory is None or not self.position.sequence:
             return
         if self._written is not None:
@@ -143,8 +159,8 @@ class Standby(Reads, Closing):
         """The engine of this exchange: the log is opened for writing behind this machine.
 
         What the log has beyond is applied first; nothing is replayed twice.  ``options``: those of
-        `Engine.open` but ``machine`` and ``keys``.  The standby is at its end, unless this raises
-        `LogLocked`: another engine was quicker, and following goes on.
+        `Engine._open`; ``held``: see `LeasedLog`.  The standby is at its end, unless this raises:
+        `LogLocked` if another engine was quicker, `LogFailed` as `step`; then following goes on.
         """
         while self.step():
             pass
@@ -152,7 +168,9 @@ class Standby(Reads, Closing):
             machine, (epoch, sequence) = self._seen(), self.position
             past = snapshots.Snapshot(sequence, epoch, self._chain, self.identity, b"")
             start = Start(machine, past if sequence else None, [], sequence)
-            engine = self._source.open(start, self._keys, self._apply, **options)
+            engine = Engine._open(
+                self.place, start=start, keys=self._keys, on_frame=self._apply, **options
+            )
             self._driven = None
         self.close()
         return engine
@@ -160,8 +178,9 @@ class Standby(Reads, Closing):
     def close(self) -> None:
         """Ends following; a snapshot that is being written is finished."""
         self._driven = None
+        self._growth.close()
         self._reader.close()
-        self._source.close()
+        self._end.close()
         self._writer.shutdown()
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import matchcore as mc
 from matchcore.standby import Standby
+from matchcore.standby.lock import Lock
 from matchcore.standby.member import Member, Role
-from matchcore.standby.sources import Directory, Lock
 
 ANA = mc.Instrument("ANA", tick="0.05")
 WAIT_SECONDS = 30.0
@@ -29,7 +29,7 @@ def until_at(standby: Standby, sequence: int) -> None:
 def test_it_shows_what_it_has_applied_and_becomes_the_engine(tmp_path: Path) -> None:
     with mc.Engine.open(tmp_path, instruments=[ANA]) as first:
         first.submit(order(mc.Side.SELL, 70))
-        standby = Standby(Directory(tmp_path))
+        standby = Standby(tmp_path)
         until_at(standby, 2)
         assert standby.book("ANA").best_ask.quantity == 70
         first.submit(order(mc.Side.BUY, 30))
@@ -49,7 +49,7 @@ def test_it_shows_what_it_has_applied_and_becomes_the_engine(tmp_path: Path) -> 
 def test_what_it_had_not_read_is_applied_once_and_handed_on(tmp_path: Path) -> None:
     heard: list[tuple[np.ndarray, np.ndarray]] = []
     with mc.Engine.open(tmp_path, instruments=[ANA]) as first:
-        standby = Standby(Directory(tmp_path), take=lambda *part: heard.append(part))
+        standby = Standby(tmp_path, take=lambda *part: heard.append(part))
         until_at(standby, 1)
         first.submit(order(mc.Side.SELL, 70))
         first.submit(order(mc.Side.BUY, 30))
@@ -66,7 +66,7 @@ def test_what_it_had_not_read_is_applied_once_and_handed_on(tmp_path: Path) -> N
 
 def test_it_writes_snapshots_that_recovery_takes(tmp_path: Path) -> None:
     with mc.Engine.open(tmp_path, instruments=[ANA]) as engine:
-        standby = Standby(Directory(tmp_path), snapshots_every=5)
+        standby = Standby(tmp_path, snapshots_every=5)
         for _ in range(12):
             engine.submit(order(mc.Side.SELL, 1))
             standby.step()
@@ -88,8 +88,7 @@ def test_two_members_take_over_one_after_the_other(tmp_path: Path) -> None:
         came.release()
 
     members = [
-        Member(Standby(Directory(tmp_path)), Lock(tmp_path, name), primary=primary).start()
-        for name in "ab"
+        Member(Standby(tmp_path), Lock(tmp_path, name), primary=primary).start() for name in "ab"
     ]
     assert came.acquire(timeout=WAIT_SECONDS)
     led[0].submit(order(mc.Side.SELL, 70))

@@ -22,6 +22,7 @@ from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apa
 from .sender import message_at
 
 ASK_SECONDS = 1.0
+OTHER_HISTORY = "the log and its snapshot have different histories"
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
 
 
@@ -107,15 +108,15 @@ class StreamReader(Closing):
         push meanwhile is given at once.
         """
         end = self._end()
+        self._compare()
         while self.walk.at < end:
             frame = self.walk.take(self._lead.popleft() if self._lead else self._came(self._feed))
-            if frame is not None:
-                self._compare(frame)
-                if frame.first_sequence + frame.count - 1 > self._after:
-                    yield frame
-        if self._chain is not None and self.walk.sequence <= self._after:
-            raise self._damaged("the log ends before its snapshot")
-        self._compare(None)
+            self._compare()
+            if frame is not None and frame.first_sequence + frame.count - 1 > self._after:
+                yield frame
+        if self._chain is not None:
+            early = self.walk.sequence <= self._after
+            raise self._damaged("the log ends before its snapshot" if early else OTHER_HISTORY)
 
     def _came(self, feed: Feed) -> Message:
         message = feed.take(self._link.patience)
@@ -123,15 +124,17 @@ class StreamReader(Closing):
             raise self._link.failed(f"no message came: {feed.trouble or 'silence'}")
         return message
 
-    def _compare(self, frame: Frame | None) -> None:
-        """`LogDamaged` unless the log has the chain asked for where it was asked for."""
+    def _compare(self) -> None:
+        """`LogDamaged` unless the log has the chain asked for where it was asked for.
+
+        It has several there, if writers began there: each frame of a new writer changes it.
+        """
         if self._chain is None or self.walk.sequence <= self._after:
             return
-        if frame is not None and self.walk.sequence != self._after + 1:
-            raise self._damaged("the log and its snapshot have different histories")
-        if self.walk.chain != self._chain:
-            raise self._damaged("the log and its snapshot have different histories")
-        self._chain = None
+        if self.walk.sequence > self._after + 1:
+            raise self._damaged(OTHER_HISTORY)
+        if self.walk.chain == self._chain:
+            self._chain = None
 
     def _damaged(self, what: str) -> LogDamaged:
         return LogDamaged(what, str(self.address), self.walk.at, self._after)
