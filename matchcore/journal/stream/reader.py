@@ -22,7 +22,6 @@ from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apa
 from .sender import message_at
 
 ASK_SECONDS = 1.0
-OTHER_HISTORY = "the log and its snapshot have different histories"
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
 
 
@@ -108,15 +107,14 @@ class StreamReader(Closing):
         push meanwhile is given at once.
         """
         end = self._end()
-        self._compare()
+        self._compare()  # reading may begin just there
         while self.walk.at < end:
             frame = self.walk.take(self._lead.popleft() if self._lead else self._came(self._feed))
             self._compare()
             if frame is not None and frame.first_sequence + frame.count - 1 > self._after:
                 yield frame
         if self._chain is not None:
-            early = self.walk.sequence <= self._after
-            raise self._damaged("the log ends before its snapshot" if early else OTHER_HISTORY)
+            raise self._damaged("the log ends before its snapshot")
 
     def _came(self, feed: Feed) -> Message:
         message = feed.take(self._link.patience)
@@ -125,16 +123,12 @@ class StreamReader(Closing):
         return message
 
     def _compare(self) -> None:
-        """`LogDamaged` unless the log has the chain asked for where it was asked for.
-
-        It has several there, if writers began there: each frame of a new writer changes it.
-        """
+        """`LogDamaged` unless the log has the chain asked for where it was asked for."""
         if self._chain is None or self.walk.sequence <= self._after:
             return
-        if self.walk.sequence > self._after + 1:
-            raise self._damaged(OTHER_HISTORY)
-        if self.walk.chain == self._chain:
-            self._chain = None
+        if self.walk.sequence != self._after + 1 or self.walk.chain != self._chain:
+            raise self._damaged("the log and its snapshot have different histories")
+        self._chain = None
 
     def _damaged(self, what: str) -> LogDamaged:
         return LogDamaged(what, str(self.address), self.walk.at, self._after)
