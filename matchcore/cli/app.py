@@ -8,9 +8,11 @@ from .. import __version__
 from .archive import archive_command
 from .bench import bench
 from .book import book
+from .cluster import cluster
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .drill import drill
 from .feed import feed
 from .feed_itch import feed_login
 from .feed_token import feed_token_command
@@ -60,6 +62,6 @@ for command in (
     archive_command, repair_command, upgrade_rules_command, serve, standby, switch, gateway,
     lines_command, user, notice_command, limits_command, kill_command, follow, feed, feed_login,
     feed_token_command, reconcile, rebuild, query, ddl_command, shards_command, sm_front, sign,
-    check_signature, draw_command, bench, load, torture,
+    check_signature, draw_command, bench, load, torture, cluster, drill,
 ):  # fmt: skip
     app.add_command(command)
