@@ -71,18 +71,21 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
             keys=Keys.from_environment(), metrics=meter,
         )  # fmt: skip
         with engine:
-            service = _service(engine, lines, options)
+            service = _service(engine, lines, options, stands_in=not doors)
             result = loop_runner()(_serve(engine, service, doors))
     show(result, as_json)
 
 
-def _service(engine: Engine, lines: tuple[str, ...], options: dict[str, Any]) -> EngineService:
+def _service(
+    engine: Engine, lines: tuple[str, ...], options: dict[str, Any], *, stands_in: bool
+) -> EngineService:
     from ..gateways.lines import EngineService
     from ..gateways.lines.address import Address
 
     tls = tls_of(options["lines_cert"], options["lines_key"])
     token = os.environ.get(ENGINE_TOKEN, "")
-    return EngineService(engine, [*map(Address.of, lines)], tls=tls, token=token)
+    addresses = [*map(Address.of, lines)]
+    return EngineService(engine, addresses, tls=tls, token=token, stands_in=stands_in)
 
 
 async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> dict[str, Any]:
@@ -99,7 +102,9 @@ async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> d
     what = f"exchange {engine.identity.hex()} at sequence {engine.durable}, {where}"
     desk = None
     if doors:
-        desk = desk_over(Direct(engine))
+        way = Direct(engine)
+        service.roll.local(way.incarnation)
+        desk = desk_over(way)
         await serve_doors(desk, doors, stop, what)
     else:
         err.print(f"matchcore: {what}; Ctrl-C ends it")

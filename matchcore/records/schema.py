@@ -325,6 +325,7 @@ class Topic(IntEnum):
     GRANT = 3
     GATEWAY = 4
     DAY = 5
+    PRESENCE = 6
 
 
 class Status(str, Enum):

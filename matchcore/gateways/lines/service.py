@@ -15,6 +15,7 @@ from ...errors import LogError, NotInTheLog, QueueFull
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
+from .roll import Roll
 from .wire import (
     ANY,
     Frame,
@@ -41,6 +42,7 @@ class EngineService:
 
     ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
     another line or the same, is dropped by its number.  Everything runs in one event loop.
+    ``roll``: says in the log which gateways have gone.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class EngineService:
         tls: ssl.SSLContext | None = None,
         token: str = "",
         connections_max: int = CONNECTIONS_MAX,
+        stands_in: bool = True,
     ) -> None:
         assert engine.log is not None, "gateways follow a log"
         self.engine, self.log = engine, engine.log
@@ -64,6 +67,7 @@ class EngineService:
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.roll = Roll(engine, self._is_here, stands_in=stands_in)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,6 +83,7 @@ class EngineService:
     async def start(self) -> None:
         """Listens."""
         self._loop = asyncio.get_running_loop()
+        self._rolling = asyncio.ensure_future(self.roll.run())
         for address in self._addresses:
             server = await address.serve(lambda: Connection(self), self._tls)
             self._servers.append(server)
@@ -89,6 +94,8 @@ class EngineService:
     async def close(self) -> None:
         """Takes no more, answers what was taken, and ends the lines."""
         self._closing = True
+        self._rolling.cancel()
+        await asyncio.wait({self._rolling})
         for server in self._servers:
             server.close()
         until = self._loop.time() + CLOSE_SECONDS
@@ -119,11 +126,24 @@ class EngineService:
         """True if this gateway has been here, or there is room for it."""
         return number in self.gateways or len(self.gateways) + 1 < INCARNATIONS_MAX
 
-    def gateway(self, number: int) -> Gateway:
-        """What is known of a gateway, as long as the engine runs."""
+    def gateway(self, number: int, before: int) -> Gateway:
+        """What is known of a gateway, as long as the engine runs.
+
+        ``before``: the incarnation that it has of an engine before this one; 0: none.
+        """
         if number not in self.gateways:
-            self.gateways[number] = Gateway(len(self.gateways) + 1)
+            given = incarnation_of(self.log.epoch, len(self.gateways) + 1)
+            known = {gateway.incarnation for gateway in self.gateways.values()}
+            self.gateways[number] = Gateway(given if before in known | {0} else before)
         return self.gateways[number]
+
+    def _is_here(self, incarnation: int) -> bool:
+        return any(link.gateway and link.gateway.incarnation == incarnation for link in self.links)
+
+    def left(self, gateway: Gateway) -> None:
+        """A gateway has lost a line."""
+        if not (self._closing or self._is_here(gateway.incarnation)):
+            self.roll.left(gateway.incarnation)
 
     def begin(self, work: asyncio.Future[None] | asyncio.Task[None]) -> None:
         """Keeps a task until it has ended."""
@@ -167,11 +187,11 @@ class EngineService:
 class Gateway:
     """What the engine knows of one gateway: numbers of its batches, the last of each kind.
 
-    ``order``: it was the first, second … to come since the engine was started.
+    ``incarnation``: no other gateway of this exchange has it.
     """
 
-    def __init__(self, order: int) -> None:
-        self.order = order
+    def __init__(self, incarnation: int) -> None:
+        self.incarnation = incarnation
         self.taken = 0  # by the engine
         self.settled = 0  # durable
         self.sequence = 0  # of the last command that is settled
@@ -214,6 +234,8 @@ class Connection(Link):
         self._joins.cancel()
         self._service.links.discard(self)
         self._rung.set()
+        if self.gateway is not None:
+            self._service.left(self.gateway)
 
     def beat(self) -> Frame:
         return Frame(Type.ALIVE, self._service.log.durable)
@@ -259,9 +281,9 @@ class Connection(Link):
         elif not service.knows(frame.number):
             self.refuse(Refusal.FULL, "too many gateways have come since the engine was started")
         else:
-            self.gateway = service.gateway(frame.number)
+            self.gateway = service.gateway(frame.number, frame.rows)
             self.joined()
-            incarnation = incarnation_of(log.epoch, self.gateway.order)
+            incarnation = self.gateway.incarnation
             self.send(welcome(log.identity, log.epoch, log.durable, rules, incarnation))
             self.settled()
 

@@ -335,6 +335,7 @@ cdef enum Topic:
     T_GRANT = 3
     T_GATEWAY = 4
     T_DAY = 5
+    T_PRESENCE = 6
 
 cdef enum LimitFlag:
     L_BLOCKED = 1
