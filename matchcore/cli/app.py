@@ -30,6 +30,7 @@ from .serve import gateway, serve
 from .sign import check_signature, sign
 from .sm_front import sm_front
 from .snapshot import snapshot
+from .standby import standby, switch
 from .tail import tail
 from .torture import torture
 from .upgrade_rules import upgrade_rules_command
@@ -54,8 +55,8 @@ def app() -> None:
 
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, serve, gateway, lines_command, user, notice_command, limits_command,
-    kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command, sm_front, sign, check_signature, draw_command, bench, load, torture,
+    upgrade_rules_command, serve, standby, switch, gateway, lines_command, user, notice_command,
+    limits_command, kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild,
+    query, ddl_command, sm_front, sign, check_signature, draw_command, bench, load, torture,
 ):  # fmt: skip
     app.add_command(command)

@@ -288,7 +288,6 @@ def test_a_gateway_of_an_engine_before_that_does_not_come_back_has_gone(
         engine.submit_batch(commands_of([gateway_entry(77, State.THERE, 5)]))
         engine.submit_batch(commands_of([session_entry(login(1), 77, State.THERE, 5)]))
         service = EngineService(engine, [], stands_in=False)
-        service.roll.local(Direct(engine).incarnation)
         desk, stop = Desk(Direct(engine), FixedUsers({})), asyncio.Event()
         await service.start()
         running = asyncio.ensure_future(desk.run([], stop))

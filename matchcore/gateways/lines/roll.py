@@ -37,14 +37,10 @@ class Roll:
         self, engine: Engine, is_here: Callable[[int], bool], *, stands_in: bool = True
     ) -> None:
         self._engine, self._is_here, self._stands_in = engine, is_here, stands_in
-        self._local: set[int] = set()  # gateways in this process
+        self._own = Direct(engine).incarnation  # of the gateway in this process, if there is one
         self._stand_in: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._watches = True  # gateways have gone, or may have
-
-    def local(self, gateway: int) -> None:
-        """A gateway of this process, which has no line."""
-        self._local.add(gateway)
 
     def left(self, gateway: int) -> None:
         """A gateway has lost its last line."""
@@ -69,7 +65,7 @@ class Roll:
 
     def _look(self) -> None:
         found = self._presences()
-        here = {one for one in found.gateways if one in self._local or self._is_here(one)}
+        here = {one for one in found.gateways if one == self._own or self._is_here(one)}
         gone = [one for one in found.gateways if one not in here or not found.is_up(one)]
         for gateway in gone:
             self.left(gateway)
@@ -87,10 +83,8 @@ class Roll:
 
     async def _serve(self) -> None:
         """A gateway without doors."""
-        way = Direct(self._engine)
-        self.local(way.incarnation)
         try:
-            await Desk(way, FixedUsers({})).run([], self._stop)
+            await Desk(Direct(self._engine), FixedUsers({})).run([], self._stop)
         except LogError as error:
             LOG.error("stands_in_failed", extra={"fields": {"why": str(error)}})
             await self._stop.wait()

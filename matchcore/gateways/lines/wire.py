@@ -62,6 +62,7 @@ class Refusal(IntEnum):
     RULES = 4
     PLACE = 5
     FULL = 6
+    STANDBY = 7
 
 
 #: Refusals that the same gateway gets again.
