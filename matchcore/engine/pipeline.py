@@ -26,7 +26,6 @@ from contextlib import suppress
 from threading import get_ident
 
 from ..errors import LogFailed, ReadOnly
-from ..journal import FileLog
 from ._queue import Queue, Submission
 from .submissions import Commit, Group, committed, frames, not_answered, reason
 from .taps import Tap, logged, own_copies
@@ -67,18 +66,19 @@ class Pipeline(Queue):
     def renew(self) -> None:
         """As in a process that was just forked: no lock is held, and no thread runs.
 
-        Takes nothing any more if the log's files are the parent's, or if threads that are not
+        Takes nothing any more if the log is the parent's, or if threads that are not
         here were inside the machine or had commands in their hands.
         """
-        log, was_busy = self.log, self.unanswered > 0 or self.owner not in (0, get_ident())
+        was_busy = self.unanswered > 0 or self.owner not in (0, get_ident())
+        abandon: Callable[[str], None] | None = getattr(self.log, "abandon", None)
         super().renew()
         self._no_threads()
         self._taps = ()
-        if log is not None and (was_busy or isinstance(log, FileLog)):
+        if self.log is not None and (was_busy or abandon is not None):
             self.fail(LogFailed(FORKED))
             self.has_ended = self.has_diverged = True
-            if isinstance(log, FileLog):
-                log.abandon(FORKED)
+            if abandon is not None:
+                abandon(FORKED)
 
     # ------------------------------------------------------------------ followers
 
