@@ -27,6 +27,7 @@ class Attacks:
             "deaf": (self._deaf, self._mend),
             "mute": (self._mute, self._mend),
             "alone": (self._alone, self._mend),
+            "apart": (self._apart, self._mend),
             "lossy": (self._lossy, self._mend),
             "slow": (self._slow, self._mend),
         }
@@ -56,25 +57,26 @@ class Attacks:
 
     # ------------------------------------------------------------------ networks
 
-    def _others(self, name: str) -> Iterator[tuple[Network, str]]:
-        assert self._network is not None
-        for other in self._network.nodes:
-            if other != name:
-                yield self._network, other
-
     def _deaf(self, names: Names) -> None:
+        assert self._network is not None
         for name in names:
-            for network, other in self._others(name):
-                network.cut(other, name)
+            self._network.deaf(name)
 
     def _mute(self, names: Names) -> None:
+        assert self._network is not None
         for name in names:
-            for network, other in self._others(name):
-                network.cut(name, other)
+            self._network.mute(name)
 
     def _alone(self, names: Names) -> None:
-        self._deaf(names)
         self._mute(names)
+        self._deaf(names)
+
+    def _apart(self, names: Names) -> None:
+        """The first two, in both directions; everybody else reaches both."""
+        assert self._network is not None
+        first, second = names
+        self._network.cut(first, second)
+        self._network.cut(second, first)
 
     def _lossy(self, names: Names) -> None:
         assert self._network is not None

@@ -95,8 +95,8 @@ class Round:
     rto: float = 0.0
     lost: int = 0
     rpo: float = 0.0
-    copy_behind: int = 0
-    copy_ms: float = 0.0
+    copy_behind: int | None = None
+    copy_ms: float | None = None
     answered: int = 0
     sequence: int = 0
     digest: str = ""
@@ -128,16 +128,29 @@ class Report:
                 "rounds": [asdict(one) for one in self.rounds]}  # fmt: skip
 
 
+def _behind(rows: Sequence[dict[str, Any]], moment: int, copied: int) -> tuple[int, float]:
+    """Of what was answered before a moment, what a copy did not have; for how long, in ms."""
+    late = [
+        row["answered"]
+        for row in rows
+        if row["answered"] <= moment
+        and row["exec_id"]
+        and int(row["exec_id"].partition("-")[0]) > copied
+    ]
+    return len(late), (moment - min(late)) / 1e6 if late else 0.0
+
+
 def _row(name: str, rounds: Sequence[Round]) -> dict[str, Any]:
     times = sorted(one.rto for one in rounds)
-    behind = sorted(one.copy_behind for one in rounds)
+    behind = sorted(one.copy_behind for one in rounds if one.copy_behind is not None)
+    waited = [one.copy_ms for one in rounds if one.copy_ms is not None]
     return {
         "fault": name, "rounds": len(rounds),
         "lost": sum(one.lost for one in rounds), "rpo_ms": max(one.rpo for one in rounds),
         "rto_ms_median": percentile(times, 50), "rto_ms_p99": percentile(times, 99),
         "rto_ms_max": times[-1],
-        "copy_behind_median": percentile(behind, 50), "copy_behind_max": behind[-1],
-        "copy_ms_max": max(one.copy_ms for one in rounds),
+        "copy_behind_median": percentile(behind, 50) if behind else None,
+        "copy_behind_max": max(behind, default=None), "copy_ms_max": max(waited, default=None),
     }  # fmt: skip
 
 
@@ -179,13 +192,14 @@ class Drill:
         time.sleep(self._dice.uniform(0.1, 0.6))
         done = Round(fault.name, fault.who(cluster, self._dice))
         self.report.rounds.append(done)
-        copied = published(cluster.copy).durable if cluster.copy else 0
+        copied = published(cluster.copy).durable if cluster.copy else None
         began = time.monotonic_ns()
         with self._attacks.under(fault.how, done.parts):
             if fault.stops:
                 time.sleep(REPAIR_SECONDS)
             else:
-                done.rto = (flow.first_answer(began) - began) / 1e6
+                struck = time.monotonic_ns()  # what was answered meanwhile does not count
+                done.rto = (flow.first_answer(struck) - began) / 1e6
         if fault.stops:
             repaired = time.monotonic_ns()
             done.rto = (flow.first_answer(repaired) - repaired) / 1e6
@@ -195,7 +209,7 @@ class Drill:
         flow.go()
         self._progress(done)
 
-    def _check(self, flow: Flow, done: Round, began: int, copied: int) -> None:
+    def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
         cluster, history = self._cluster, self._history
         flow.answers.read()
         history.take(batches(cluster.reader(history.sequence).read(), BATCH))
@@ -206,10 +220,8 @@ class Drill:
         done.lost, done.digest = len(missing), history.digest()
         gone = [row["answered"] for row in rows if row["name"] in missing]
         done.rpo = max(0.0, (began - min(gone)) / 1e6) if gone else 0.0
-        late = [row["answered"] for row in rows if row["answered"] <= began and row["exec_id"]
-                and int(row["exec_id"].partition("-")[0]) > copied]  # fmt: skip
-        done.copy_behind = len(late)
-        done.copy_ms = (began - min(late)) / 1e6 if late else 0.0
+        if copied is not None:
+            done.copy_behind, done.copy_ms = _behind(rows, began, copied)
         if missing:
             raise Broken(f"{len(missing)} answered requests are not in the log: "
                          f"{sorted(missing)[:5]}")  # fmt: skip

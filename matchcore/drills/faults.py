@@ -86,6 +86,7 @@ NETWORK: Sequence[Fault] = (
     Fault("primary cut off", "alone", primary),
     Fault("primary hears nothing", "deaf", primary),
     Fault("primary is not heard", "mute", primary),
+    Fault("primary and leading server cut apart", "apart", primary_and_leader),
     Fault("standby cut off", "alone", standby),
     Fault("leading server cut off", "alone", leader),
     Fault("leading server hears nothing", "deaf", leader),
