@@ -167,7 +167,7 @@ async def _unmirror(link: Link) -> float | None:
         raise LogError(f"{link.address}: this stream is no mirror")
     if info.config.mirror.name == link.address.name:
         raise LogError(
-            f"{link.address}: a mirror of a stream of the same name: where the regions are connected"
+            f"{link.address}: a mirror of a stream of the same name: where the regions connect"
             " it would take what is written in the other one. Make one of another name"
         )
     await link.streams.update_stream(StreamConfig(**wanted(link.address)))
