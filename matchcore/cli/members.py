@@ -19,7 +19,7 @@ from ..journal import Keys, Place
 from ..journal.stream import Address
 from ..journal.stream.register import Entry, Register
 from ..standby import Standby
-from ..standby.lease import Lease
+from ..standby.lease import LEASE_KEY, Lease
 from ..standby.lock import Lock
 from ..standby.member import Member, Seat
 from ..standby.state import Watched
@@ -30,8 +30,6 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.lines import EngineService
     from ..gateways.warm import Warm
     from ..standby.status import StatusPort
-
-LEASE_KEY = "lease"
 
 
 def own_name() -> str:

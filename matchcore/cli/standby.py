@@ -16,10 +16,10 @@ from ..errors import InvalidArgument, LogFailed
 from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, place_of, stated
 from ..journal.stream import Address
 from ..journal.stream.register import Changed, Entry, Register
-from ..standby.lease import LEASE_SECONDS, Lease
+from ..standby.lease import LEASE_KEY, LEASE_SECONDS, Lease
 from ..standby.member import ANYBODY
 from .feed import loop_runner
-from .members import LEASE_KEY, Seated, Stage, missing_log, own_name
+from .members import Seated, Stage, missing_log, own_name
 from .options import json_option
 from .output import failing_kindly, show
 from .serve_doors import door_options, doors_of

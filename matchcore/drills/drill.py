@@ -16,9 +16,8 @@ from .._children import environment
 from .._closing import Closing
 from ..errors import LogFailed
 from ..journal import batches, published
-from ..operations import replay
 from .attacks import Attacks
-from .cluster import ENGINES, SYMBOL, TICK, Cluster
+from .cluster import SYMBOL, TICK, Cluster
 from .faults import Fault, planned
 from .history import Answers, Broken, History, done_twice, lost
 from .processes import wait_until
@@ -26,6 +25,7 @@ from .processes import wait_until
 RATE = 200.0  # requests a second of all clients
 BATCH = 8192
 SECONDS_MAX = 90.0  # for the exchange to be well again
+HOLD_SECONDS = 0.5, 2.5  # what is frozen or cut stays so for so long behind the next answer
 REPAIR_SECONDS = 1.5  # before what stands still is repaired
 
 
@@ -200,6 +200,8 @@ class Drill:
             else:
                 struck = time.monotonic_ns()  # what was answered meanwhile does not count
                 done.rto = (flow.first_answer(struck) - began) / 1e6
+                if fault.how != "kill":
+                    time.sleep(self._dice.uniform(*HOLD_SECONDS))
         if fault.stops:
             repaired = time.monotonic_ns()
             done.rto = (flow.first_answer(repaired) - repaired) / 1e6
@@ -227,15 +229,7 @@ class Drill:
                          f"{sorted(missing)[:5]}")  # fmt: skip
         if twice := done_twice(history):
             raise Broken(f"{len(twice)} requests were done twice: {twice[:5]}")
-        cluster.wait_for_sequence(history.sequence, SECONDS_MAX)
-        for name, digest in self._digests().items():
+        for name, digest in cluster.digests_at(history.sequence, SECONDS_MAX).items():
             if digest != done.digest:
                 raise Broken(f"{name} has the digest {digest} at sequence {done.sequence}, and the"
                              f" reference machine {done.digest}")  # fmt: skip
-
-    def _digests(self) -> dict[str, str]:
-        cluster = self._cluster
-        found = {name: cluster.digest(name)[1] for name in ENGINES}
-        if cluster.copy:
-            found["copy"] = str(replay(cluster.copy)["digest"])
-        return found

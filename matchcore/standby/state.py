@@ -22,6 +22,11 @@ class Watched:
         return self.member.role if self.member is not None else Role.STANDBY
 
     @property
+    def alive(self) -> bool:
+        """It follows or serves."""
+        return self.role is not Role.ENDED
+
+    @property
     def why_silent(self) -> str:
         """Why it answers no client; empty while it does."""
         role = self.role

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..._closing import Closing
 from ...errors import LogError
 from .address import Address
-from .link import Link
+from .link import PATIENCE_SECONDS, Link
 
 if TYPE_CHECKING:
     from nats.js.kv import KeyValue
@@ -26,9 +26,9 @@ class Register(Closing):
     not expire.  For any thread.  `LogFailed` if the servers cannot be reached.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, patience: float = PATIENCE_SECONDS) -> None:
         self.address = address
-        self._link = Link(address)
+        self._link = Link(address, patience)
         try:
             self._bucket = self._link.call(self._link.retried(self._made))
         except BaseException:
