@@ -155,7 +155,7 @@ class Cluster(Closing):
         """The same at each start, as far as they are free."""
         names = [f"{engine} {door}" for engine in ENGINES for door in ("lines", "status")]
         names += [f"{gateway} {door}" for gateway in GATEWAYS for door in ("web", "status")]
-        names.append("redis")
+        names += ["copy status", "redis"]
         file = self.place / "ports.json"
         with suppress(FileNotFoundError, ValueError):
             kept = json.loads(file.read_text())
@@ -171,8 +171,9 @@ class Cluster(Closing):
         if not followers:
             return
         copy, base = self.place / "copy", self.place / "exchange.db"
-        yield Part("copy", "copy of the log, as of another city",
-                   matchcore("copy", self.address, str(copy)), str(copy))  # fmt: skip
+        status = self._place("copy", "status")
+        command = matchcore("copy", self.address, str(copy), "--status", status)
+        yield Part("copy", "copy of the log, as of another city", command, str(copy), status)
         yield Part("sql", "SQL follower", matchcore("follow", self.address, "--to",
                    f"sqlite:///{base}", "--forever"), f"sqlite:///{base}")  # fmt: skip
         program = shutil.which(REDIS)

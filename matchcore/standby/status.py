@@ -111,6 +111,8 @@ class StatusPort:
         return web.json_response({**more, "epoch": said["epoch"]}, status=status)
 
     async def _digest(self, request: web.Request) -> web.Response:
+        if not isinstance(self._watched, Watched):
+            return web.json_response({"error": self._watched.why_silent}, status=404)
         try:
             said = await asyncio.to_thread(digest, self._watched)
         except LogError as error:
