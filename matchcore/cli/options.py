@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ..errors import InvalidArgument
+from ..journal.place import is_address, place_of
 from ..records.arguments import SHARD_MAX
 from ..records.times import parse, zone_of
+
+if TYPE_CHECKING:  # with asyncio, which commands on files do without
+    from ..journal.stream import Address
 
 LOOPBACK = "127.0.0.1"
 PORT_MAX = 65_535
@@ -49,9 +54,44 @@ def address(_: object, option: click.Parameter, text: str | None) -> tuple[str, 
     return host.strip("[]") or LOOPBACK, int(port)
 
 
-directory_argument = click.argument(
-    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+class PlaceType(click.Path):
+    """A directory, or with ``addresses`` also the address of a replicated log."""
+
+    def __init__(self, *, addresses: bool = True, exists: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=False, path_type=Path)
+        self._addresses = addresses
+
+    def convert(self, value: Any, option: click.Parameter | None, context: Any) -> Any:
+        if not is_address(value):
+            return super().convert(value, option, context)
+        if not self._addresses:
+            self.fail(
+                "this command works on a log in files, and this is the address of a replicated"
+                " one: give a directory, or send the command to the engine that writes the log",
+                option, context,
+            )  # fmt: skip
+        try:
+            return place_of(value)
+        except InvalidArgument as error:
+            self.fail(str(error), option, context)
+
+
+def replicated(_: object, __: object, text: str | None) -> Address | None:
+    """For a command that works on a replicated log only: its address."""
+    if text is None:
+        return None
+    try:
+        place = place_of(text)
+    except InvalidArgument as error:
+        raise click.BadParameter(str(error)) from None
+    if isinstance(place, Path):
+        raise click.BadParameter(f"{text!r}: must be an address like nats://a,b,c/NAME")
+    return place
+
+
+directory_argument = click.argument("directory", type=PlaceType(addresses=False))
+#: the same for a command that also reads replicated logs, nats://HOST:PORT,…/NAME
+place_argument = click.argument("directory", metavar="DIRECTORY|ADDRESS", type=PlaceType())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 shard_option = click.option(
     "--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,

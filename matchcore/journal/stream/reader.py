@@ -20,6 +20,7 @@ from .feed import Feed
 from .link import PATIENCE_SECONDS, Link
 from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apart
 from .sender import message_at
+from .settings import wrong_in
 
 ASK_SECONDS = 1.0
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
@@ -94,6 +95,12 @@ class StreamReader(Closing):
     def sequence(self) -> int:
         """Of the last command read."""
         return self.walk.sequence - 1
+
+    def promises_less(self) -> str:
+        """What the servers promise less than a log needs, and the setting to change; or ""."""
+        link = self._link
+        info = link.call(link.retried(lambda: link.streams.stream_info(link.address.name)))
+        return wrong_in(info.config, self.address)
 
     def sync(self) -> None:
         """Does nothing: what can be read is on the disks of a majority."""
