@@ -80,9 +80,9 @@ def standby(where: Place, as_json: bool, **options: Any) -> None:
     Example:  matchcore standby nats://a,b,c/exchange --name two --lines 10.0.0.2:7100
 
     It follows the replicated log at ADDRESS, or the log in a DIRECTORY on the same disk, and
-    applies it as it grows.  It takes over when the primary's lease has expired, or on `matchcore switch`; of a
-    directory, when its lock is free.  Lines refuse gateways until then, and doors are closed.
-    After it has handed over it is a standby again.
+    applies it as it grows.  It takes over when the primary's lease has expired, or on `matchcore
+    switch`; of a directory, when its lock is free.  Until then lines refuse gateways, and doors are
+    closed.  After it has handed over it is a standby again.
     """
     with failing_kindly(as_json):
         result = run_member(where, False, options)
