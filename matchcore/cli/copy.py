@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InvalidArgument, LogClosed, LogFailed
-from ..journal import DEFAULT_SEGMENT_BYTES, place_of
+from ..errors import LogClosed, LogFailed
+from ..journal import DEFAULT_SEGMENT_BYTES, Place
 from ..journal.stream import Address
 from .feed import loop_runner
-from .options import address, json_option
+from .options import PlaceType, address, json_option, replicated
 from .output import err, failing_kindly, progress_bar, show
 from .serve_status import without_extra
 
@@ -30,7 +30,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("source", metavar="ADDRESS")
+@click.argument("source", metavar="ADDRESS", callback=replicated)
 @click.argument("directory", type=_DIRECTORY)
 @click.option("--once", is_flag=True, help="End where the log ends now.")
 @click.option("--segment-bytes", type=click.IntRange(4096), default=DEFAULT_SEGMENT_BYTES,
@@ -39,7 +39,7 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
               help="Serve /health, /standby and /metrics to operators.")  # fmt: skip
 @json_option
 def copy(
-    source: str,
+    source: Address,
     directory: Path,
     once: bool,
     segment_bytes: int,
@@ -58,7 +58,7 @@ def copy(
     with failing_kindly(as_json), progress_bar("copying", None) as progress:
         from ..standby.copying import Copier
 
-        with Copier(_address(source), directory, segment_bytes) as copier:
+        with Copier(source, directory, segment_bytes) as copier:
             if once:
                 while count := copier.step():
                     progress(count)
@@ -72,13 +72,6 @@ def copy(
             raise LogClosed(f"{source}: closed for ever at sequence {result['sequence']}, which"
                             f" {directory} has")  # fmt: skip
     show(result, as_json, title=f"Copied into {directory}")
-
-
-def _address(text: str) -> Address:
-    place = place_of(text)
-    if isinstance(place, Path):
-        raise InvalidArgument(f"{text!r}: must be an address like nats://a,b,c/NAME")
-    return place
 
 
 async def _copy(
@@ -136,12 +129,12 @@ async def _measure(copier: Copier, watched: Any) -> None:
 
 
 @click.command()
-@click.argument("where", metavar="COPY")
-@click.option("--close", "source", metavar="ADDRESS",
+@click.argument("where", metavar="COPY", type=PlaceType())
+@click.option("--close", "source", metavar="ADDRESS", callback=replicated,
               help="Log of the lost region, to be closed for ever.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def promote(where: str, source: str | None, yes: bool, as_json: bool) -> None:
+def promote(where: Place, source: Address | None, yes: bool, as_json: bool) -> None:
     """Make a copy in another region the exchange.
 
     \b
@@ -158,11 +151,10 @@ def promote(where: str, source: str | None, yes: bool, as_json: bool) -> None:
         if not yes:
             question = f"Make {where} the exchange? The other region's engines must be stopped"
             click.confirm(question, abort=True, err=True)
-        place, close = place_of(where), _address(source) if source else None
-        if isinstance(place, Path):
-            promoted = promote_copy(place, close, PATIENCE_SECONDS)
+        if isinstance(where, Path):
+            promoted = promote_copy(where, source, PATIENCE_SECONDS)
         else:
-            promoted = promote_mirror(place, close, PATIENCE_SECONDS)
+            promoted = promote_mirror(where, source, PATIENCE_SECONDS)
     missing = promoted.missing
     if not as_json and missing is not None:
         err.print(f"matchcore: sequences {missing[0]} to {missing[1]} were answered and are lost")

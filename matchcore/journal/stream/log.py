@@ -41,7 +41,6 @@ class StreamLog:
     it takes nothing more (`LogFailed`): what the servers have is decided by opening it again.
     """
 
-    policy = "replicated"
     interval_ms = 0
     keys: Keys | None = None
     sync_due: float | None = None
@@ -49,6 +48,7 @@ class StreamLog:
     def __init__(self, link: Link, walk: StreamWalk) -> None:
         assert walk.header is not None
         self.address = link.address
+        self.policy = "replicated" if link.address.replicas > 1 else "sync"
         self.identity = walk.header.identity
         self.hash = walk.header.hash
         self.epoch = walk.epoch
