@@ -22,7 +22,7 @@ ROUNDS = 5
 COLUMNS = {
     "fault": "fault", "rounds": "rounds", "lost": "lost", "rpo_ms": "RPO ms",
     "rto_ms_median": "RTO ms, median", "rto_ms_p99": "p99", "rto_ms_max": "max",
-    "copy_behind_max": "copy behind", "copy_ms_max": "ms",
+    "silence_ms_max": "silence ms, max", "copy_behind_max": "copy behind", "copy_ms_max": "ms",
 }  # fmt: skip
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from ..journal.stream import Address
+from ..journal.stream.register import Changed, Entry, Register
+from ..standby.lease import LEASE_KEY, Lease
+from ..standby.member import ANYBODY
 from .cluster import Cluster
 from .disks import Disks
 from .network import Network
@@ -24,6 +28,7 @@ class Attacks:
             "kill": (lambda names: cluster.kill(*names), self._start),
             "freeze": (lambda names: cluster.freeze(*names), lambda names: cluster.thaw(*names)),
             "power": (self._power, self._start),
+            "switch": (self._switch, lambda names: None),
             "deaf": (self._deaf, self._mend),
             "mute": (self._mute, self._mend),
             "alone": (self._alone, self._mend),
@@ -54,6 +59,15 @@ class Attacks:
         copies = self._disks.freeze()
         self._cluster.kill(*servers)
         self._disks.restore(copies)
+
+    def _switch(self, names: Names) -> None:
+        """As `matchcore switch`."""
+        with Register(Address.of(self._cluster.address)) as register:
+            lease = Lease(Entry(register, LEASE_KEY), "drill")
+            while True:
+                with suppress(Changed):  # it was renewed meanwhile
+                    lease.ask_for(ANYBODY)
+                    return
 
     # ------------------------------------------------------------------ networks
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .._children import environment
@@ -86,13 +87,15 @@ class Round:
     """What was seen of one fault.  Times in milliseconds.
 
     ``rto``: from the fault, or the repair of one that stops everything, to the first answer of a
-    try that began behind it; ``lost``: answered commands that the log lacks; ``copy_behind`` and
+    try that began behind it; ``silence``: the longest time without any answer until all was well
+    again; ``lost``: answered commands that the log lacks; ``copy_behind`` and
     ``copy_ms``: what the remote copy would have lost with the city at that moment.
     """
 
     fault: str
     parts: list[str]
     rto: float = 0.0
+    silence: float = 0.0
     lost: int = 0
     rpo: float = 0.0
     copy_behind: int | None = None
@@ -128,6 +131,13 @@ class Report:
                 "rounds": [asdict(one) for one in self.rounds]}  # fmt: skip
 
 
+def _silence(rows: Sequence[dict[str, Any]], begin: int, end: int) -> float:
+    """The longest time without an answer, in ms."""
+    times: list[int] = sorted(row["answered"] for row in rows if begin <= row["answered"] <= end)
+    spans = [after - before for before, after in pairwise([begin, *times, end])]
+    return float(max(spans)) / 1e6
+
+
 def _behind(rows: Sequence[dict[str, Any]], moment: int, copied: int) -> tuple[int, float]:
     """Of what was answered before a moment, what a copy did not have; for how long, in ms."""
     late = [
@@ -148,7 +158,7 @@ def _row(name: str, rounds: Sequence[Round]) -> dict[str, Any]:
         "fault": name, "rounds": len(rounds),
         "lost": sum(one.lost for one in rounds), "rpo_ms": max(one.rpo for one in rounds),
         "rto_ms_median": percentile(times, 50), "rto_ms_p99": percentile(times, 99),
-        "rto_ms_max": times[-1],
+        "rto_ms_max": times[-1], "silence_ms_max": max(one.silence for one in rounds),
         "copy_behind_median": percentile(behind, 50) if behind else None,
         "copy_behind_max": max(behind, default=None), "copy_ms_max": max(waited, default=None),
     }  # fmt: skip
@@ -202,18 +212,21 @@ class Drill:
                 done.rto = (flow.first_answer(struck) - began) / 1e6
                 if fault.how != "kill":
                     time.sleep(self._dice.uniform(*HOLD_SECONDS))
+        since = began
         if fault.stops:
-            repaired = time.monotonic_ns()
-            done.rto = (flow.first_answer(repaired) - repaired) / 1e6
+            since = time.monotonic_ns()
+            done.rto = (flow.first_answer(since) - since) / 1e6
         cluster.wait_until_well(SECONDS_MAX)
+        ends = time.monotonic_ns()
         flow.pause()
+        flow.answers.read()
+        done.silence = _silence(flow.answers.rows, since, ends)
         self._check(flow, done, began, copied)
         flow.go()
         self._progress(done)
 
     def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
         cluster, history = self._cluster, self._history
-        flow.answers.read()
         history.take(batches(cluster.reader(history.sequence).read(), BATCH))
         rows = flow.answers.rows
         missing = set(lost(rows[self._checked :], history))

@@ -72,6 +72,7 @@ PROCESSES: Sequence[Fault] = (
     Fault("primary and leading server killed", "kill", primary_and_leader),
     Fault("primary frozen", "freeze", primary),
     Fault("all servers killed", "kill", all_servers, stops=True),
+    Fault("planned switch", "switch", primary),
     Fault("standby killed", "kill", standby),
     Fault("leading server killed", "kill", leader),
     Fault("two servers killed", "kill", two_servers, stops=True),
