@@ -17,7 +17,7 @@ from . import LeftOut
 from .programs import find, needs, run
 
 PROGRAMS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
-SUBNET = "10.213.77"
+SUBNETS = "10.213"  # the next number is of this process, so that two can be side by side
 _TABLE = "add table inet drill\nadd chain inet drill in { type filter hook input priority 0; }\n"
 
 
@@ -28,10 +28,10 @@ class Network(Closing):
     can not be made.
     """
 
-    here = f"{SUBNET}.1"
-
     def __init__(self, nodes: Sequence[str]) -> None:
-        self._nodes = {name: f"{SUBNET}.{number}" for number, name in enumerate(nodes, 2)}
+        subnet = f"{SUBNETS}.{os.getpid() % 255}"
+        self.here = f"{subnet}.1"
+        self._nodes = {name: f"{subnet}.{number}" for number, name in enumerate(nodes, 2)}
         self._bridge = f"mcb{os.getpid()}"
         needs("network namespaces", PROGRAMS)
         try:
