@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from click.testing import CliRunner
-from standby_kit import EngineProcess, wait_until
+from standby_kit import Command, EngineProcess, wait_until
 
 import matchcore as mc
 from matchcore.cli.app import app
+from matchcore.journal.stream import StreamReader
 
 PASSWORD = "correct horse battery staple"
 LOGIN = "Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
@@ -39,24 +43,24 @@ def asked(url: str, path: str, body: dict[str, Any] | None = None) -> dict[str, 
         return {"code": error.code, **json.loads(error.read())}
 
 
-def door_of(engine: EngineProcess) -> str:
-    lines = [line for line in engine.said.splitlines() if "web door at" in line]
-    return lines[-1].rpartition(" ")[2] if lines else ""
-
-
 def order(number: int, side: str, quantity: int) -> dict[str, Any]:
     return {"client_order_id": str(number), "symbol": "ANA", "side": side, "quantity": quantity,
             "price": "95.70"}  # fmt: skip
 
 
-def test_orders_go_on_at_the_other_door(
-    engine: Callable[..., EngineProcess], where: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def users(where: str) -> str:
+    """The address of a log with an instrument and a user."""
     mc.Engine.open(where, instruments=[mc.Instrument("ANA", tick="0.05")]).close()
     command("user", "add", where, "alice", "--account", "7")
     command("user", "password", where, "alice", given=f"{PASSWORD}\n{PASSWORD}\n")
+    return where
+
+
+def test_orders_go_on_at_the_other_door(engine: Callable[..., EngineProcess], users: str) -> None:
+    where = users
     one = engine(where, "one", "serve", "--web", "127.0.0.1:0")
-    first = wait_until(lambda: door_of(one))
+    first = wait_until(lambda: one.at("web door"))
     two = engine(where, "two", "standby", "--web", "127.0.0.1:0")
     wait_until(two.follows)
     refused = CliRunner().invoke(app, ["notice", where, "late"])
@@ -68,11 +72,11 @@ def test_orders_go_on_at_the_other_door(
     )
     assert shown["asks"] == [{"price": "95.70", "quantity": 5, "orders": 1}]
     assert shown["role"] == "standby" and shown["sequence"] == two.ask("/standby")["sequence"]
-    assert not door_of(two) and two.ask("/ready")["code"] == 503
+    assert not two.at("web door") and two.ask("/ready")["code"] == 503
     assert two.ask("/book?symbol=X")["code"] == 404 and two.ask("/book?levels=x")["code"] == 400
 
     one.signal(signal.SIGKILL)
-    second = wait_until(lambda: door_of(two))
+    second = wait_until(lambda: two.at("web door"))
     assert asked(second, "/orders/1")["code"] == 200
     assert asked(second, "/orders", order(2, "buy", 3))["code"] in (200, 201, 202)
     book = wait_until(lambda: two.ask("/book?symbol=ANA") or None)
@@ -80,3 +84,30 @@ def test_orders_go_on_at_the_other_door(
     assert book["role"] == "primary" and two.ask("/ready").get("status") == "ok"
     code, said = two.end()
     assert code == 0 and said["handed_over"] is False and said["epoch"] > 1
+
+
+def test_each_order_through_a_gateway_is_answered_once(
+    engine: Callable[..., EngineProcess], gateway: Callable[..., Command], users: str
+) -> None:
+    """The primary is killed while orders are sent; a client without an answer sends again."""
+    one = engine(users, "one", "serve")
+    two = engine(users, "two", "standby")
+    between = gateway(one, two)
+    door = wait_until(lambda: between.at("web door"))
+    wait_until(two.follows)
+    killer = threading.Timer(0.2, one.signal, [signal.SIGKILL])
+    killer.start()
+    ids = range(1, 61)
+    for number in ids:
+        wait_until(lambda n=number: asked(door, "/orders", order(n, "sell", 1))["code"] < 300)
+        time.sleep(0.01)  # the flow lasts longer than the primary
+    killer.join()
+    assert two.role == "primary"
+    answered = [wait_until(lambda n=n: asked(door, f"/orders/{n}")) for n in ids]
+    assert {one["code"] for one in answered} == {200}
+    with StreamReader(users) as reader:
+        rows = np.concatenate([frame.commands for frame in reader.read()])
+    news = rows[rows["kind"] == mc.Kind.NEW]["client_order_id"].tolist()
+    accepted = two.ask("/book?symbol=ANA")["asks"]
+    assert set(news) == set(ids) and accepted == [{"price": "95.70", "quantity": 60, "orders": 60}]
+    assert between.end()[0] == 0
