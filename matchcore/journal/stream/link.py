@@ -50,7 +50,8 @@ class Link(Closing):
         self.address, self.patience = address, patience
         self.client: Client
         self.streams: JetStreamContext
-        self.on_change: Callable[[], object] = lambda: None  # connected again, or not any more
+        #: called in the loop when the connection is lost, or there again
+        self.bells: set[Callable[[], object]] = set()
         self.closed_because = ""
         self._said = ""  # the last error of the client
         self._process = os.getpid()
@@ -163,6 +164,10 @@ class Link(Closing):
             )
             raise LogFailed(f"{self.address}: {self.closed_because}")
 
+    def _ring(self) -> None:
+        for bell in list(self.bells):
+            bell()
+
     async def _on_error(self, error: Exception) -> None:
         self._said = told(error)
         final = any(one in self._said.lower() for one in FINAL) or "CERTIFICATE" in self._said
@@ -170,18 +175,18 @@ class Link(Closing):
             self._refused.set_result(None)
 
     async def _on_closed(self, client: Client) -> None:
-        self.on_change()
+        self._ring()
         if not self.closed_because and getattr(self, "client", None) is client:
             self._dialing = asyncio.create_task(self._dial_again())
 
     async def _on_changed(self) -> None:
-        self.on_change()
+        self._ring()
 
     async def _on_reconnected(self) -> None:
         with suppress(LogFailed):
             self._check_version()
             self._said = ""
-        self.on_change()
+        self._ring()
 
     async def retried(
         self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None
@@ -220,7 +225,7 @@ class Link(Closing):
 
     async def _close(self) -> None:
         self.closed_because = self.closed_because or "closed"
-        self.on_change = lambda: None
+        self.bells.clear()
         client = getattr(self, "client", None)
         if client is not None:
             with suppress(Exception):  # it goes, whatever it says of that

@@ -77,7 +77,7 @@ class Sender:
         self._client: Client | None = None  # whose answers come in
         self._inbox = ""
         self._stir = asyncio.Event()
-        link.on_change = self._on_change
+        link.bells.add(self._on_change)
         link.call(self._begin())
 
     async def _begin(self) -> None:
