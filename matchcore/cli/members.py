@@ -213,7 +213,8 @@ class _Round:
         assert engine.log is not None
         lost = lambda: stage.seated.seat.lost  # noqa: E731  the lease is asked each time
         stage.service.serve(engine, lost)
-        if self._warm is not None:
+        if self._warm is not None and stage.desk is not None:
+            stage.desk.muted = lost
             self._warm.serve(engine, lost)
         names = ", ".join(map(str, stage.service.listening))
         err.print(

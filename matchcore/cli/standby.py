@@ -21,7 +21,7 @@ from ..standby.member import ANYBODY
 from .feed import loop_runner
 from .members import Seated, Stage, missing_log, own_name
 from .options import PlaceType, json_option, replicated
-from .output import failing_kindly, show
+from .output import err, failing_kindly, show
 from .serve_doors import door_options, doors_of
 from .serve_lines import lines_options, lines_service
 from .serve_status import without_extra, write_events
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SNAPSHOTS_EVERY = 1_000_000
 SWITCH_SECONDS = 10.0
+REGION_SECONDS = 3.0  # to ask another region
 LOOK_SECONDS = 0.01
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -46,6 +47,8 @@ def member_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--lease", type=click.FloatRange(0.2, 60), default=LEASE_SECONDS,
                      show_default=True, metavar="SECONDS",
                      help="After so long without a word from the primary, a standby takes over."),
+        click.option("--region", metavar="ADDRESS", callback=replicated,
+                     help="Mirror in another region: if it was promoted, this engine refuses."),
         click.option("--snapshots-every", type=click.IntRange(0), default=SNAPSHOTS_EVERY,
                      show_default=True, metavar="COMMANDS",
                      help="Between two snapshots of a standby; 0: none."),
@@ -94,6 +97,8 @@ def run_member(place: Place, must_lead: bool, options: dict[str, Any]) -> dict[s
     if not isinstance(place, Path):
         if must_lead and missing_log(place):
             _make(place)
+        elif options["region"] is not None:
+            _ask_region(place, options["region"])
         place = stated(place, options["state"])
     if options["events"] is not None:
         write_events(options["events"])
@@ -102,6 +107,13 @@ def run_member(place: Place, must_lead: bool, options: dict[str, Any]) -> dict[s
         return loop_runner()(_run(seated, must_lead, options))
     finally:
         seated.close()
+
+
+def _ask_region(place: Address, region: Address) -> None:
+    from ..standby.promotion import refuse_superseded
+
+    if not refuse_superseded(place, region, REGION_SECONDS):
+        err.print(f"matchcore: {region} cannot be reached: whether it was promoted is not known")
 
 
 def _make(address: Address) -> None:

@@ -6,22 +6,54 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import LogClosed, LogError, LogFailed, LogLocked
 from ..journal import DEFAULT_SEGMENT_BYTES
-from ..journal.copies import PROMOTED_NAME, REGION_EPOCHS, CopyLog, mark_of
+from ..journal.copies import PROMOTED_NAME, REGION_EPOCHS, CopyLog, check_open, mark_of
 from ..journal.format import CLOSED_EPOCH
 from ..journal.stream import Address, StreamLog, StreamReader
 from ..journal.stream.link import Link
 from ..journal.stream.reader import state_of
 from ..journal.stream.register import Entry, Register
 from ..journal.stream.settings import wanted
+from ..records.arguments import UINT64_MAX
 from .copying import Copier
 from .lease import LEASE_KEY, LEASE_SECONDS, Lease
 
 CATCH_UP_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 LEASES_WAITED = 5  # for an engine that has just ended
+
+
+def refuse_superseded(city: Address, region: Address, patience: float) -> bool:
+    """Closes a log, and raises `LogClosed`, if the other region has been promoted.
+
+    False if that region cannot be reached within ``patience`` seconds: then nobody knows.
+    """
+    try:
+        far = _end_of(region, patience)
+    except LogFailed:
+        return False
+    near = _end_of(city, CATCH_UP_SECONDS)
+    if far.identity != near.identity:
+        raise LogError(f"{region}: exchange {far.identity.hex()}, not {near.identity.hex()}")
+    if far.epoch - near.epoch >= REGION_EPOCHS // 2:
+        close_log(city)
+        check_open(CLOSED_EPOCH, str(city))
+    return True
+
+
+class _End(NamedTuple):
+    identity: bytes
+    epoch: int
+
+
+def _end_of(address: Address, patience: float) -> _End:
+    with StreamReader(address, after=UINT64_MAX, patience=patience) as reader:
+        for _ in reader.read():
+            pass
+        return _End(reader.identity, reader.epoch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,13 @@ from matchcore.journal.stream import Address, Servers, StreamReader
 from matchcore.journal.stream.link import Link
 from matchcore.journal.stream.servers import configuration, find_program
 from matchcore.standby.copying import Copier
-from matchcore.standby.promotion import REGION_EPOCHS, close_log, promote_copy, promote_mirror
+from matchcore.standby.promotion import (
+    REGION_EPOCHS,
+    close_log,
+    promote_copy,
+    promote_mirror,
+    refuse_superseded,
+)
 
 ANA = mc.Instrument("ANA", tick="0.05")
 SEGMENT_BYTES = 8192
@@ -267,14 +273,7 @@ def test_a_mirror_becomes_the_log(
     flow(engine, 200)
     digest = engine.digest()
 
-    def mirrored() -> bool:
-        try:
-            with mc.Engine.at(region) as shown:
-                return shown.sequence == engine.sequence
-        except mc.LogError:
-            return False
-
-    wait_until(mirrored)
+    wait_until(lambda: _is_there(Address.of(region), engine.sequence))
     with pytest.raises(mc.LogError, match="stream"):
         mc.Engine.open(region)
     if lost:
@@ -287,8 +286,36 @@ def test_a_mirror_becomes_the_log(
         assert new.digest() == digest and new.log.epoch == promoted.epoch + 1
         flow(new, 5)
     if not lost:
+        assert promoted.closed
         with pytest.raises(mc.LogClosed):
             mc.Engine.open(city)
         with pytest.raises(mc.LogError):
             flow(engine, 1)
     engine.close()
+
+
+def test_a_city_that_comes_back_asks_the_region(
+    regions: tuple[str, str, subprocess.Popen[bytes]],
+) -> None:
+    city, region, _ = (Address.of(one) if isinstance(one, str) else one for one in regions)
+    with mc.Engine.open(city, instruments=[ANA]) as engine:
+        with Link(region) as link:
+            link.call(_mirror(link, "far"))
+        wait_until(lambda: _is_there(region, 1))
+        assert refuse_superseded(city, region, 5.0)
+        flow(engine, 3)
+    promote_mirror(region, None, 5.0)
+    with pytest.raises(mc.LogClosed):
+        refuse_superseded(city, region, 5.0)
+    with pytest.raises(mc.LogClosed):
+        mc.Engine.open(city)
+    away = Address.of(str(region).replace(region.servers[0], "127.0.0.1:1"))
+    assert not refuse_superseded(city, away, 0.2)
+
+
+def _is_there(where: Address, sequence: int) -> bool:
+    try:
+        with mc.Engine.at(where) as shown:
+            return shown.sequence >= sequence
+    except mc.LogError:
+        return False
