@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -151,30 +152,44 @@ def behind(servers: Servers, flow: NDArray[np.void], percent: float) -> float:
     answered: dict[int, float] = {}
     with Engine.open(address, instruments=[INSTRUMENT]) as engine:
         standby = subprocess.Popen(
-            [sys.executable, "-m", __name__, address], stdin=subprocess.PIPE,
+            [sys.executable, "-W", "ignore", "-m", __name__, address], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         rate = _load(engine, flow, 0.0, {})
+        _caught_up(standby, engine)
         _load(engine, flow, SHARE * rate, answered)
-        said, _ = standby.communicate(f"{engine.sequence}\n")
+        said = _caught_up(standby, engine)
+        standby.communicate()
     applied = {int(sequence): when for sequence, when in json.loads(said).items()}
     ends = np.array(sorted(applied))
     at = [applied[int(ends[np.searchsorted(ends, one)])] - when for one, when in answered.items()]
     return float(np.percentile(np.maximum(at, 0), percent)) * 1e3
 
 
+def _caught_up(standby: subprocess.Popen[str], engine: Engine) -> str:
+    """What the standby says once it has all."""
+    assert standby.stdin is not None and standby.stdout is not None
+    standby.stdin.write(f"{engine.sequence}\n")
+    standby.stdin.flush()
+    return standby.stdout.readline()
+
+
 def follow(address: str) -> None:
-    """In a process of its own: prints when each sequence was applied, once it has the last one."""
+    """In a process of its own: prints when each sequence was applied, as often as it is asked."""
     applied: dict[int, float] = {}
-    wanted: list[int] = []
-    threading.Thread(target=lambda: wanted.append(int(sys.stdin.readline())), daemon=True).start()
+    wanted: deque[int] = deque()
+    asking = threading.Thread(target=lambda: wanted.extend(map(int, sys.stdin)))
+    asking.start()
     with Standby(address) as standby:
-        while not wanted or standby.position.sequence < wanted[0]:
+        while asking.is_alive() or wanted:
             if standby.step():
                 applied[standby.position.sequence] = time.monotonic()
             else:
                 standby.wait()
-    print(json.dumps(applied))
+            if wanted and standby.position.sequence >= wanted[0]:
+                wanted.popleft()
+                print(json.dumps(applied), flush=True)
+                applied.clear()
 
 
 def _load(engine: Engine, flow: NDArray[np.void], rate: float, answered: dict[int, float]) -> float:
