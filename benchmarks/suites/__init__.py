@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matchcore.bench.suite import Suites
 
-from . import fanout, fix, neighbours, ouch, replicated, scale, snapshot, sql, worst
+from . import fanout, fix, neighbours, ouch, replicated, scale, snapshot, sql, standby, worst
 
 SUITES: Suites = {
     "fanout": (fanout.groups, False),
@@ -15,5 +15,6 @@ SUITES: Suites = {
     "scale": (scale.groups, False),
     "snapshot": (snapshot.groups, False),
     "sql": (sql.groups, False),
+    "standby": (standby.groups, False),
     "worst": (worst.groups, True),
 }
