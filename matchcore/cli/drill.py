@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..bench.suite import stamp
 from . import output
 from .options import json_option
 from .output import failing_kindly, out, progress_bar, show, show_rows
@@ -22,7 +23,7 @@ ROUNDS = 5
 COLUMNS = {
     "fault": "fault", "rounds": "rounds", "lost": "lost", "rpo_ms": "RPO ms",
     "rto_ms_median": "RTO ms, median", "rto_ms_p99": "p99", "rto_ms_max": "max",
-    "copy_behind_max": "copy behind", "copy_ms_max": "ms",
+    "silence_ms_max": "silence ms, max", "copy_behind_max": "copy behind", "copy_ms_max": "ms",
 }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _keep_or_remove(place: Path, keep: bool, as_json: bool) -> None:
 
 def _show(report: Report, as_json: bool) -> None:
     if as_json:
-        show(report.as_plain(), True)
+        show({**stamp(), **report.as_plain()}, True)
         return
     rows = [[row[name] for name in COLUMNS] for row in report.table()]
     show_rows(list(COLUMNS.values()), rows, f"Drill, seed {report.seed}")

@@ -13,7 +13,8 @@ from ..errors import InvalidCommand, UnknownInstrument
 from ..journal import Keys
 from ..records.arguments import INT64_MAX
 from ..records.instruments import ORDERS_MAX, Instrument, price_text
-from .operate import accepted, opened
+from .alone import alone
+from .operate import accepted
 from .options import directory_argument, json_option
 from .output import Commands, failing_kindly, show, show_rows
 
@@ -84,7 +85,7 @@ def change(directory: Path, symbol: str, as_json: bool, **given: Any) -> None:
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
             raise InvalidCommand("nothing to change: name --tick, --lot or a limit")
-        with opened(directory) as engine:
+        with alone(directory) as engine:
             known = engine.instruments.get(symbol)
             if known is None:
                 raise UnknownInstrument(f"{directory} has no instrument {symbol!r}")
@@ -129,7 +130,7 @@ def end_day_command(directory: Path, symbol: str | None, as_json: bool) -> None:
     The numbers of execution reports begin anew.  No engine may have the exchange open.
     """
     with failing_kindly(as_json):
-        with opened(directory) as engine:
+        with alone(directory) as engine:
             answer = engine.end_day(symbol)
             sequence = engine.sequence
         accepted(answer.events)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 
 from ..engine.engine import Engine
 from ..errors import LogError
-from ..journal import Keys, identity_of
+from ..journal import Keys, Place
 from ..records.arguments import INT64_MAX, UINT64_MAX
 from ..records.limits import VALUES
 from ..records.operating import SetLimits
 from ..records.schema import EventKind, Field, Reason
 from ..records.typed import as_plain
-from .options import directory_argument, json_option
+from .alone import alone
+from .options import json_option, place_argument
 from .output import failing_kindly, show
 
 SECOND_NS = 10**9
@@ -27,11 +27,6 @@ account_option = click.option(
     "--account", type=click.IntRange(1, UINT64_MAX), required=True, help="Number of the account."
 )
 symbol_option = click.option("--symbol", help="One instrument; without it, all.")
-
-
-def opened(directory: Path) -> Engine:
-    identity_of(directory)  # an open would make what is not there
-    return Engine.open(directory, keys=Keys.from_environment())
 
 
 def accepted(events: NDArray[np.void]) -> None:
@@ -62,11 +57,11 @@ def show_limits(limits: list[SetLimits], as_json: bool, title: str, **more: Any)
 
 
 @click.command(name="notice")
-@directory_argument
+@place_argument
 @click.argument("text")
 @symbol_option
 @json_option
-def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool) -> None:
+def notice_command(directory: Place, text: str, symbol: str | None, as_json: bool) -> None:
     """Write a notice to the log, which feeds pass on.
 
     \b
@@ -74,7 +69,7 @@ def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool
     No engine may have it open.  TEXT has up to 1,024 bytes in UTF-8, without control characters.
     """
     with failing_kindly(as_json):
-        with opened(directory) as engine:
+        with alone(directory) as engine:
             events = engine.notify(text, symbol)
             sequence = engine.sequence
         accepted(events)
@@ -82,7 +77,7 @@ def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool
 
 
 @click.command(name="limits")
-@directory_argument
+@place_argument
 @account_option
 @symbol_option
 @click.option("--max-quantity", type=click.IntRange(0, INT64_MAX), help="Of an order, in units.")
@@ -92,7 +87,7 @@ def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool
 @click.option("--max-messages", type=click.IntRange(0, INT64_MAX), help="In a second.")
 @json_option
 def limits_command(
-    directory: Path, account: int, symbol: str | None, as_json: bool, **given: int | None
+    directory: Place, account: int, symbol: str | None, as_json: bool, **given: int | None
 ) -> None:
     """Show the limits of an account, or change those that are named.
 
@@ -105,7 +100,7 @@ def limits_command(
         changes["window_ns"] = SECOND_NS if changes["max_messages"] else 0
     with failing_kindly(as_json):
         if changes:
-            with opened(directory) as engine:
+            with alone(directory) as engine:
                 answer = engine.submit(replace(_now(engine, account, symbol), **changes))
                 accepted(answer.events)
                 limits = engine.limits(account)
@@ -115,14 +110,14 @@ def limits_command(
 
 
 @click.command(name="kill")
-@directory_argument
+@place_argument
 @account_option
 @symbol_option
 @click.option("--keep-orders", is_flag=True, help="Leave the orders that rest.")
 @click.option("--undo", is_flag=True, help="Let the account trade again.")
 @json_option
 def kill_command(
-    directory: Path,
+    directory: Place,
     account: int,
     symbol: str | None,
     keep_orders: bool,
@@ -137,7 +132,7 @@ def kill_command(
     No engine may have the exchange open.
     """
     with failing_kindly(as_json):
-        with opened(directory) as engine:
+        with alone(directory) as engine:
             before, cancel = _now(engine, account, symbol), not (undo or keep_orders)
             answer = engine.submit(replace(before, blocked=not undo, cancel=cancel))
             accepted(answer.events)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +11,13 @@ import numpy as np
 
 from ..engine.engine import Engine
 from ..errors import LogError
-from ..journal import Keys, identity_of
+from ..journal import Keys, Place, identity_of
 from ..records.codec import encode
 from ..records.operating import Register
 from ..records.schema import EventKind, Field, Reason
 from ..records.times import parse
-from .options import directory_argument, json_option
+from .alone import alone
+from .options import json_option, place_argument
 from .output import failing_kindly, show, show_rows
 
 if TYPE_CHECKING:  # it takes its time, and other commands do without
@@ -43,12 +43,11 @@ def user() -> None:
     """
 
 
-def _edited(directory: Path, edit: Edit) -> None:
+def _edited(directory: Place, edit: Edit) -> None:
     """Writes what ``edit`` returns to the log, all or nothing."""
     from ..gateways.users import RegisteredUsers, entries_of
 
-    identity_of(directory)  # an open would make what is not there
-    with Engine.open(directory, keys=Keys.from_environment()) as engine:
+    with alone(directory) as engine:
         entries = edit(RegisteredUsers(entries_of(engine.register())), engine)
         if not entries:
             return
@@ -108,7 +107,7 @@ def _grant(actions: tuple[str, ...], accounts: tuple[int, int], instrument: int 
 
 
 @user.command()
-@directory_argument
+@place_argument
 @name_argument
 @click.option("--account", type=click.IntRange(0, ACCOUNT_MAX),
               help="Of orders that name none; the user may use it as --may says.")  # fmt: skip
@@ -127,7 +126,7 @@ def _grant(actions: tuple[str, ...], accounts: tuple[int, int], instrument: int 
               help="Streams at a time.")  # fmt: skip
 @json_option
 def add(
-    directory: Path,
+    directory: Place,
     name: str,
     account: int | None,
     may: tuple[str, ...],
@@ -165,14 +164,14 @@ def add(
 
 
 @user.command()
-@directory_argument
+@place_argument
 @name_argument
 @click.password_option(envvar="MATCHCORE_PASSWORD",
                        help="Asked for if it is not given; or in MATCHCORE_PASSWORD.")  # fmt: skip
 @overlap_option
 @json_option
 def password(
-    directory: Path, name: str, password: str, overlap: float | None, as_json: bool
+    directory: Place, name: str, password: str, overlap: float | None, as_json: bool
 ) -> None:
     """Give a user a password, in place of the one before.
 
@@ -190,13 +189,13 @@ def password(
 
 
 @user.command()
-@directory_argument
+@place_argument
 @name_argument
 @click.option("--expires", callback=_moment, metavar="TIME",
               help="UTC, as 2027-01-01T00:00:00Z; else never.")  # fmt: skip
 @overlap_option
 @json_option
-def token(directory: Path, name: str, expires: int, overlap: float | None, as_json: bool) -> None:
+def token(directory: Place, name: str, expires: int, overlap: float | None, as_json: bool) -> None:
     """Make a token for a user, and print it, once.
 
     \b
@@ -221,7 +220,7 @@ def token(directory: Path, name: str, expires: int, overlap: float | None, as_js
 
 
 @user.command()
-@directory_argument
+@place_argument
 @name_argument
 @click.option("--account", "accounts", callback=_accounts, required=True, metavar="ACCOUNTS",
               help="A number, a range as 7-9, or all.")  # fmt: skip
@@ -229,7 +228,7 @@ def token(directory: Path, name: str, expires: int, overlap: float | None, as_js
 @may_option
 @json_option
 def grant(
-    directory: Path,
+    directory: Place,
     name: str,
     accounts: tuple[int, int],
     symbol: str | None,
@@ -253,13 +252,13 @@ def grant(
 
 
 @user.command()
-@directory_argument
+@place_argument
 @name_argument
 @click.option("--secret", type=int, help="Number of one password or token, as `list` shows it.")
 @click.option("--grant", type=int, help="Number of one right, as `list` shows it.")
 @json_option
 def revoke(
-    directory: Path, name: str, secret: int | None, grant: int | None, as_json: bool
+    directory: Place, name: str, secret: int | None, grant: int | None, as_json: bool
 ) -> None:
     """Take a secret or a right from a user; without options, everything.
 
@@ -275,9 +274,9 @@ def revoke(
 
 
 @user.command("list")
-@directory_argument
+@place_argument
 @json_option
-def list_(directory: Path, as_json: bool) -> None:
+def list_(directory: Place, as_json: bool) -> None:
     """Show the users, their secrets (never what they are) and their rights.
 
     \b

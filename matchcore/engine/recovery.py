@@ -53,7 +53,7 @@ from ..journal import (
     unencrypted,
     writer_alive,
 )
-from ..journal.copies import refuse_copy
+from ..journal.copies import check_open, refuse_copy
 from ..journal.disk import make_directories, refusals
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
@@ -365,6 +365,7 @@ def open_for_writing(
                 after=start.sequence, chain=start.chain, on_frame=on_frame or replaying.take,
                 hash=hash,
             )  # fmt: skip
+            check_open(log.epoch - 1, str(place))
     except BaseException:
         if log is not None:
             log.abandon("its replay failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -103,6 +103,8 @@ class Desk:
         self._flushing = False
         self._incarnation = incarnation
         self._down = ""
+        #: says why nobody may be told anything now, or "": of an engine that may not be the primary
+        self.muted: Callable[[], str] = str
 
     @property
     def instruments(self) -> Directory:
@@ -122,7 +124,7 @@ class Desk:
     @property
     def why_down(self) -> str:
         """Why no command is taken; empty while the engine takes them."""
-        return self._down
+        return self._down or self.muted()
 
     async def run(self, doors: Sequence[Door], stop: asyncio.Event) -> None:
         """Comes to the log's end, opens the doors, and serves until ``stop`` is set."""

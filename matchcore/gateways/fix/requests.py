@@ -262,8 +262,12 @@ class Requests:
         self.answer_questions()
 
     def answer_questions(self) -> None:
-        """Answers those whose time has come."""
-        while self._questions and not 0 < self.oldest() < self._questions[0].number:
+        """Answers those whose time has come, unless nobody may be told anything now."""
+        while (
+            self._questions
+            and not 0 < self.oldest() < self._questions[0].number
+            and not self._desk.muted()
+        ):
             message = self._questions.popleft()
             (self._status if message.kind == "H" else self._mass_status)(message)
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from ...serving.rates import Bucket
 from ...serving.secrets import token_hash
 from ..desk import Desk
-from ..logins import Login
+from ..logins import Login, Unavailable
 from ..wellness import HEALTH_PATHS, answer_of
 from .entrance import Entrance
 from .limits import WebLimits
@@ -149,7 +149,9 @@ class WebDoor:
         self._entrance.heard(request.transport)
         try:
             self._welcome(request)
+            self._may_tell(request)
             response = await handler(request)
+            self._may_tell(request)  # it may have waited
         except web.HTTPException as error:  # of the library: no such path, too large, …
             code = error.reason.lower().replace(" ", "_")
             response = self.refusal(Refused(error.status, code, error.reason))
@@ -164,6 +166,11 @@ class WebDoor:
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
+
+    def _may_tell(self, request: web.Request) -> None:
+        """`Unavailable` while the engine behind this may not be the primary."""
+        if request.path not in HEALTH_PATHS and (why := self.desk.muted()):
+            raise Unavailable(why)
 
     def _welcome(self, request: web.Request) -> None:
         """Browsers send passwords that they know with requests of any page."""

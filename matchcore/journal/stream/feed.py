@@ -46,6 +46,7 @@ class Feed(Closing):
         self._inbox = self._consumer = ""
         self._bells: tuple[Callable[[], object], ...] = ()
         self.trouble = ""  # why nothing comes
+        link.bells.add(self._broken.set)  # what was asked for is lost with the connection
         self._task = link.call(self._begin())
 
     async def _begin(self) -> asyncio.Task[None]:
@@ -90,9 +91,13 @@ class Feed(Closing):
         self._bells = tuple(one for one in self._bells if one is not bell)
 
     def close(self) -> None:
-        self._link.soon(self._task.cancel)
+        self._link.soon(self._end)
 
     # ------------------------------------------------------------------ in the loop
+
+    def _end(self) -> None:
+        self._link.bells.discard(self._broken.set)
+        self._task.cancel()
 
     async def _run(self) -> None:
         while not self._link.closed_because:
