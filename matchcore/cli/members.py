@@ -199,7 +199,7 @@ class _Round:
         stage = self._stage
         assert engine.log is not None
         lost = lambda: stage.seated.seat.lost  # noqa: E731  the lease is asked each time
-        stage.service.serve(engine, lost)
+        stage.service.serve(engine, lost, stands_in=self._warm is None)
         if self._warm is not None and stage.desk is not None:
             stage.desk.muted = lost
             self._warm.serve(engine, lost)

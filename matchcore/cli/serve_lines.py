@@ -34,11 +34,17 @@ def lines_options(command: F) -> F:
     return command
 
 
-def lines_service(engine: Engine | None, options: dict[str, Any]) -> EngineService:
-    """What serves gateways as the options say; ``engine``: None while there is none."""
+def lines_service(
+    engine: Engine | None, options: dict[str, Any], *, stands_in: bool = True
+) -> EngineService:
+    """What serves gateways as the options say; ``engine``: None while there is none.
+
+    ``stands_in``: as for `EngineService.serve`.
+    """
     from ..gateways.lines import EngineService
     from ..gateways.lines.address import Address
 
     tls = tls_of(options["lines_cert"], options["lines_key"])
     token = os.environ.get(ENGINE_TOKEN, "")
-    return EngineService(engine, [*map(Address.of, options["lines"])], tls=tls, token=token)
+    addresses = [*map(Address.of, options["lines"])]
+    return EngineService(engine, addresses, tls=tls, token=token, stands_in=stands_in)

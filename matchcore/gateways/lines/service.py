@@ -16,6 +16,7 @@ from ...journal import Log
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
+from .roll import Roll
 from .wire import (
     ANY,
     Frame,
@@ -56,12 +57,14 @@ class EngineService:
         tls: ssl.SSLContext | None = None,
         token: str = "",
         connections_max: int = CONNECTIONS_MAX,
+        stands_in: bool = True,
     ) -> None:
         self.token = token.encode()
         self.why_not = "this engine has not started yet"  #: it is not served; empty while it is
         self._lost: Callable[[], str] = str
         self._addresses = addresses
         self._servers: list[asyncio.Server] = []
+        self.listens = False
         self.listening: list[Address] = []  #: with the ports that the system chose for 0
         self._tls, self._most = tls, connections_max
         self.gateways: dict[int, Gateway] = {}
@@ -69,20 +72,30 @@ class EngineService:
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._rolling: asyncio.Task[None] | None = None
         if engine is not None:
-            self.serve(engine)
+            self.serve(engine, stands_in=stands_in)
 
-    def serve(self, engine: Engine, lost: Callable[[], str] = str) -> None:
+    def serve(
+        self, engine: Engine, lost: Callable[[], str] = str, *, stands_in: bool = True
+    ) -> None:
         """Gateways may join from now on.
 
         ``lost``: says why the engine must tell nothing now, or "": it is asked before anything is
-        told.
+        told.  ``stands_in``: this process sees to sessions that no gateway sees to.
         """
         assert engine.log is not None, "gateways follow a log"
         self.engine, self.log, self._lost = engine, engine.log, lost
         self.gateways.clear()
         self._settled.clear()
         self.why_not = ""
+        self._roll = Roll(engine, self._is_here, stands_in=stands_in)
+        if self.listens:
+            self._call_roll()
+
+    def _call_roll(self) -> None:
+        self._rolling = asyncio.ensure_future(self._roll.run())
+        self.begin(self._rolling)
 
     def stand_by(self, why: str) -> None:
         """The engine takes nothing more: lines end, gateways are refused until `serve`.
@@ -90,6 +103,8 @@ class EngineService:
         Both are told ``why``.
         """
         self.why_not = why
+        if self._rolling is not None:
+            self._rolling.cancel()
         self._end_lines(why)
 
     def _end_lines(self, why: str) -> None:
@@ -129,10 +144,16 @@ class EngineService:
             if not address.port:
                 address = Address(address.host, server.sockets[0].getsockname()[1])
             self.listening.append(address)
+        self.listens = True
+        if not self.why_not:
+            self._call_roll()
 
     async def close(self) -> None:
         """Takes no more, answers what was taken, and ends the lines."""
         self._closing = True
+        if self._rolling is not None:
+            self._rolling.cancel()
+            await asyncio.wait({self._rolling})
         for server in self._servers:
             server.close()
         until = self._loop.time() + CLOSE_SECONDS
@@ -163,11 +184,24 @@ class EngineService:
         """True if this gateway has been here, or there is room for it."""
         return number in self.gateways or len(self.gateways) + 1 < INCARNATIONS_MAX
 
-    def gateway(self, number: int) -> Gateway:
-        """What is known of a gateway, as long as the engine runs."""
+    def gateway(self, number: int, before: int) -> Gateway:
+        """What is known of a gateway, as long as the engine runs.
+
+        ``before``: the incarnation that it has of an engine before this one; 0: none.
+        """
         if number not in self.gateways:
-            self.gateways[number] = Gateway(len(self.gateways) + 1)
+            given = incarnation_of(self.log.epoch, len(self.gateways) + 1)
+            known = {gateway.incarnation for gateway in self.gateways.values()}
+            self.gateways[number] = Gateway(given if before in known | {0} else before)
         return self.gateways[number]
+
+    def _is_here(self, incarnation: int) -> bool:
+        return any(link.gateway and link.gateway.incarnation == incarnation for link in self.links)
+
+    def left(self, gateway: Gateway) -> None:
+        """A gateway has lost a line."""
+        if not (self._closing or self.why_not or self._is_here(gateway.incarnation)):
+            self._roll.left(gateway.incarnation)
 
     def begin(self, work: asyncio.Future[None] | asyncio.Task[None]) -> None:
         """Keeps a task until it has ended."""
@@ -207,11 +241,11 @@ class EngineService:
 class Gateway:
     """What the engine knows of one gateway: numbers of its batches, the last of each kind.
 
-    ``order``: it was the first, second … to come since the engine was started.
+    ``incarnation``: no other gateway of this exchange has it.
     """
 
-    def __init__(self, order: int) -> None:
-        self.order = order
+    def __init__(self, incarnation: int) -> None:
+        self.incarnation = incarnation
         self.taken = 0  # by the engine
         self.settled = 0  # durable
         self.sequence = 0  # of the last command that is settled
@@ -254,6 +288,8 @@ class Connection(Link):
         self._joins.cancel()
         self._service.links.discard(self)
         self._rung.set()
+        if self.gateway is not None:
+            self._service.left(self.gateway)
 
     def beat(self) -> Frame:
         return Frame(Type.ALIVE, self._service.durable)
@@ -304,9 +340,9 @@ class Connection(Link):
         elif not service.knows(frame.number):
             self.refuse(Refusal.FULL, "too many gateways have come since the engine was started")
         else:
-            self.gateway = service.gateway(frame.number)
+            self.gateway = service.gateway(frame.number, frame.rows)
             self.joined()
-            incarnation = incarnation_of(log.epoch, self.gateway.order)
+            incarnation = self.gateway.incarnation
             self.send(welcome(log.identity, log.epoch, log.durable, rules, incarnation))
             self.settled()
 

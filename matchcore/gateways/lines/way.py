@@ -296,7 +296,8 @@ class GatewayLink(Link):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.send(join(self._way.number, self._way._identity, self._way.token))
+        way = self._way
+        self.send(join(way.number, way._identity, way.token, way.incarnation))
 
     def lost(self) -> None:
         self.ended.set()
