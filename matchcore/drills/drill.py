@@ -107,12 +107,17 @@ class Round:
 
 @dataclass
 class Report:
-    """Everything that a drill has seen; ``broken``: the promise that was not kept, and where."""
+    """Everything that a drill has seen.
+
+    ``broken``: the promise that was not kept, and where; ``interrupted``: by Ctrl-C, which ends it
+    with the rounds that were done.
+    """
 
     seed: int
     rounds: list[Round] = field(default_factory=list)
     broken: str = ""
     left_out: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def good(self) -> bool:
@@ -127,7 +132,7 @@ class Report:
 
     def as_plain(self) -> dict[str, Any]:
         return {"good": self.good, "seed": self.seed, "broken": self.broken,
-                "left_out": self.left_out, "table": self.table(),
+                "left_out": self.left_out, "interrupted": self.interrupted, "table": self.table(),
                 "rounds": [asdict(one) for one in self.rounds]}  # fmt: skip
 
 
@@ -184,6 +189,7 @@ class Drill:
         self.report = Report(seed)
         self._history = History()
         self._checked = 0  # answers
+        self._done = 0  # rounds
 
     def run(self, faults: Sequence[Fault], rounds: int) -> Report:
         """Until so many rounds are done, or a promise is broken."""
@@ -194,6 +200,9 @@ class Drill:
                     self._round(flow, fault)
             except (Broken, LogFailed) as error:
                 self.report.broken = f"{type(error).__name__}: {error}"
+            except KeyboardInterrupt:
+                self.report.interrupted = True
+                del self.report.rounds[self._done :]
         return self.report
 
     def _round(self, flow: Flow, fault: Fault) -> None:
@@ -223,6 +232,7 @@ class Drill:
         done.silence = _silence(flow.answers.rows, since, ends)
         self._check(flow, done, began, copied)
         flow.go()
+        self._done = len(self.report.rounds)
         self._progress(done)
 
     def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
