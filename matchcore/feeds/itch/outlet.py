@@ -129,7 +129,8 @@ class ItchOutlet:
     def _moment(self) -> Moment:
         rows = self._feed.books.snapshot()
         rows["time"], rows["flags"] = self._time, 0
-        return Moment(self._tape.next, self._time, rows)
+        states = self._feed.statistics.states.rows()
+        return Moment(self._tape.next, self._time, states, rows)
 
 
 async def _saved(place: Place, path: Path) -> None:

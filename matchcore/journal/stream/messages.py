@@ -6,7 +6,7 @@ docs/availability/log.md has the format and the reasons.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -126,6 +126,7 @@ class StreamWalk:
     frames: int = 0
     size: int = 0  # bytes of what was taken
     void: int = 0  # messages passed over
+    raw: Callable[[bytes], object] | None = None  # is given each frame that is good, as it is
     _parts: list[bytes] = field(default_factory=list)
     _begun: int = 0  # message of the first of them
 
@@ -152,6 +153,8 @@ class StreamWalk:
         data = self._joined(message, head)
         frame = self._frame(data, head.note) if data else None
         self.at = message.at
+        if data and self.raw is not None:
+            self.raw(data)
         return frame
 
     def _begin(self, header: SegmentHeader) -> None:

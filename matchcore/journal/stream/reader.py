@@ -114,15 +114,14 @@ class StreamReader(Closing):
         push meanwhile is given at once.
         """
         end = self._end()
+        self._compare()  # reading may begin just there
         while self.walk.at < end:
             frame = self.walk.take(self._lead.popleft() if self._lead else self._came(self._feed))
-            if frame is not None:
-                self._compare(frame)
-                if frame.first_sequence + frame.count - 1 > self._after:
-                    yield frame
-        if self._chain is not None and self.walk.sequence <= self._after:
+            self._compare()
+            if frame is not None and frame.first_sequence + frame.count - 1 > self._after:
+                yield frame
+        if self._chain is not None:
             raise self._damaged("the log ends before its snapshot")
-        self._compare(None)
 
     def _came(self, feed: Feed) -> Message:
         message = feed.take(self._link.patience)
@@ -130,13 +129,11 @@ class StreamReader(Closing):
             raise self._link.failed(f"no message came: {feed.trouble or 'silence'}")
         return message
 
-    def _compare(self, frame: Frame | None) -> None:
+    def _compare(self) -> None:
         """`LogDamaged` unless the log has the chain asked for where it was asked for."""
         if self._chain is None or self.walk.sequence <= self._after:
             return
-        if frame is not None and self.walk.sequence != self._after + 1:
-            raise self._damaged("the log and its snapshot have different histories")
-        if self.walk.chain != self._chain:
+        if self.walk.sequence != self._after + 1 or self.walk.chain != self._chain:
             raise self._damaged("the log and its snapshot have different histories")
         self._chain = None
 
