@@ -27,6 +27,7 @@ from .reconcile import reconcile
 from .repair import repair_command
 from .replay import replay
 from .serve import gateway, serve
+from .shards import shards_command
 from .sign import check_signature, sign
 from .sm_front import sm_front
 from .snapshot import snapshot
@@ -57,6 +58,7 @@ for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, serve, standby, switch, gateway, lines_command, user, notice_command,
     limits_command, kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild,
-    query, ddl_command, sm_front, sign, check_signature, draw_command, bench, load, torture,
+    query, ddl_command, shards_command, sm_front, sign, check_signature, draw_command, bench, load,
+    torture,
 ):  # fmt: skip
     app.add_command(command)

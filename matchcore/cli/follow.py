@@ -38,9 +38,10 @@ def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) 
 
     \b
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
-    Other URLs: mysql://user@host/database and postgresql://user@host/database.  Put a URL with a
-    password into the environment variable MATCHCORE_SINK_URL, so that no list of processes shows
-    it.  Ctrl-C ends with exit 0 and prints the position; the next run continues there.
+    Other URLs: mysql://user@host/database, postgresql://user@host/database, redis://host.  Put a
+    URL with a password into the environment variable MATCHCORE_SINK_URL, so that no list of
+    processes shows it.  Ctrl-C ends with exit 0 and prints the position; the next run continues
+    there.
 
     Permanent errors end it with exit 2: a wrong password, missing rights, an unknown database,
     foreign tables, another exchange, damage, a bad certificate.  With --forever all other errors

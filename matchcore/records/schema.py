@@ -326,6 +326,7 @@ class Topic(IntEnum):
     GATEWAY = 4
     DAY = 5
     PRESENCE = 6
+    SHARD = 8
 
 
 class Status(str, Enum):

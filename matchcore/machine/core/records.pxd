@@ -336,6 +336,7 @@ cdef enum Topic:
     T_GATEWAY = 4
     T_DAY = 5
     T_PRESENCE = 6
+    T_SHARD = 8
 
 cdef enum LimitFlag:
     L_BLOCKED = 1
