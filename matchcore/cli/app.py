@@ -11,6 +11,7 @@ from .book import book
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .exchange import end_day_command, instrument_command
 from .feed import feed
 from .feed_itch import feed_login
 from .feed_token import feed_token_command
@@ -57,7 +58,8 @@ def app() -> None:
 for command in (
     demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
     upgrade_rules_command, serve, standby, switch, gateway, lines_command, user, notice_command,
-    limits_command, kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild,
+    limits_command, kill_command, instrument_command, end_day_command, follow, feed, feed_login,
+    feed_token_command, reconcile, rebuild,
     query, ddl_command, shards_command, sm_front, sign, check_signature, draw_command, bench, load,
     torture,
 ):  # fmt: skip

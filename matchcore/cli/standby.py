@@ -92,13 +92,13 @@ def standby(where: str, as_json: bool, **options: Any) -> None:
 def run_member(where: str, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
     """What it was in the end; ``must_lead``: it begins as the primary, or not at all."""
     place = place_of(where)
+    options["state"].mkdir(parents=True, exist_ok=True)
     if isinstance(place, Path):
         if not place.is_dir():
             raise InvalidArgument(f"{where}: no directory, and no address like nats://a,b,c/NAME")
     else:
         if must_lead and missing_log(place):
             _make(place)
-        options["state"].mkdir(parents=True, exist_ok=True)
         place = stated(where, options["state"])
     if options["events"] is not None:
         write_events(options["events"])
@@ -126,7 +126,7 @@ async def _run(seated: Seated, must_lead: bool, options: dict[str, Any]) -> dict
     of_doors = {**options, "status": None, "events": None}
     doors = partial(doors_of, of_doors.pop("state"), of_doors)
     stage = Stage(
-        seated, lines_service(None, options), doors, None, watched, meter,
+        seated, lines_service(None, options, options["state"]), doors, None, watched, meter,
         options["snapshots_every"], engine_options, Keys.from_environment(), must_lead,
     )  # fmt: skip
     stage.status = _status(options["status"], watched, meter, stage)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..engine.engine import Engine
-from ..journal import Keys, identity_of
 from .options import directory_argument, json_option
 from .output import failing_kindly, out, show
 
@@ -20,15 +18,13 @@ def upgrade_rules_command(directory: Path, as_json: bool) -> None:
 
     \b
     Example:  matchcore upgrade-rules exchange.d
-    No engine may have it open.  `info` shows whether a newer version exists; without one nothing
-    is written.
+    `info` shows whether a newer version exists; without one nothing is written.  Gateways that do
+    not know it are refused from then on.
     """
+    from ..gateways.administration import administered
+
     with failing_kindly(as_json):
-        identity_of(directory)  # an open would make what is not there
-        with Engine.open(directory, keys=Keys.from_environment()) as engine:
-            before, answer = engine.rules, engine.upgrade_rules()
-            result = {"rules_before": before, "rules": engine.rules, "changed": answer is not None,
-                      "sequence": engine.sequence}  # fmt: skip
+        result = administered(directory, "upgrade_rules")
     show(result, as_json, title=f"Rules of {directory}")
-    if not as_json and answer is None:
+    if not as_json and not result["changed"]:
         out.print("  nothing was written: this matchcore knows no newer version")
