@@ -38,7 +38,7 @@ _state_option = click.option(
 
 
 @click.command()
-@click.argument("where", metavar="DIRECTORY")
+@click.argument("where", metavar="DIRECTORY|ADDRESS")
 @lines_options
 @click.option("--policy", type=click.Choice(POLICIES), default="sync", show_default=True,
               help="What an answer means for a crash.")  # fmt: skip

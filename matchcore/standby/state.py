@@ -80,5 +80,15 @@ def look(watched: Watched, symbol: str, levels: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def digest(watched: Watched) -> dict[str, Any]:
+    """The digest of the state, and the sequence that it is of; LogError before the log is read."""
+    member = watched.member
+    if member is None:
+        raise LogError("the log is not read yet")
+    reads = member.engine or member.standby
+    with reads._lock:
+        return {"sequence": reads.sequence, "digest": reads.digest(), "role": watched.role.value}
+
+
 def _level(level: Any) -> dict[str, Any]:
     return {"price": str(level.price), "quantity": level.quantity, "orders": level.orders}

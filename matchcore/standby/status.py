@@ -1,11 +1,13 @@
 """The status port of an engine that is a standby or the primary; needs the extra `gateway`.
 
-/health, /ready, /metrics and /standby say how it is; /book shows a book, with the sequence that it
-was read at.  It has no login, and belongs in the network of the operators.
+/health, /ready, /metrics and /standby say how it is; /book shows a book and /digest the digest of
+the state, with the sequence that they were read at.  It has no login, and belongs in the network of
+the operators.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ..errors import LogError, UnknownInstrument
 from .member import Role
-from .state import Watched, look
+from .state import Watched, digest, look
 
 LEVELS_MAX = 1000
 PREFIX = "matchcore_member_"
@@ -57,7 +59,7 @@ class StatusPort:
         app.add_routes([
             web.get("/health", self._health), web.get("/ready", self._ready),
             web.get("/standby", self._said), web.get("/metrics", self._metrics),
-            web.get("/book", self._book),
+            web.get("/book", self._book), web.get("/digest", self._digest),
         ])  # fmt: skip
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
@@ -91,6 +93,13 @@ class StatusPort:
             return web.json_response({"status": said["role"], "why": why}, status=503)
         status, more = self._more(request.path) or (200, {"status": "ok"})
         return web.json_response({**more, "epoch": said["epoch"]}, status=status)
+
+    async def _digest(self, request: web.Request) -> web.Response:
+        try:
+            said = await asyncio.to_thread(digest, self._watched)
+        except LogError as error:
+            return web.json_response({"error": str(error)}, status=503)
+        return web.json_response(said)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = generate_latest(self.registry)

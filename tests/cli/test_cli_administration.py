@@ -60,12 +60,12 @@ def test_the_exchange_is_changed(served: Path) -> None:
     assert run_json("limits", served, "--account", 7, "--collar", 9)[1]["limits"][0]["collar"] == 9
     code, found = run_json("kill", served, "--account", 7)
     assert (code, found["cancelled"], found["served"]) == (0, 1, True)
-    code, found = run_json("instrument", served, "BBVA", "--tick", "0.010")
+    code, found = run_json("instrument", "add", served, "BBVA", "--tick", "0.010")
     assert (code, found["number"], found["tick"]) == (0, 2, "0.01")
-    code, found = run_json("instrument", served, "BBVA", "--change", "--lot", 10)
+    code, found = run_json("instrument", "change", served, "BBVA", "--lot", 10)
     assert (code, found["lot"], found["tick"]) == (0, 10, "0.01")
-    assert run("instrument", served, "BBVA", "--tick", "0.01").exit_code == 2
-    assert run("instrument", served, "CAF").exit_code == 2
+    assert run("instrument", "add", served, "BBVA", "--tick", "0.01").exit_code == 2
+    assert run("instrument", "change", served, "CAF", "--lot", 2).exit_code == 2
     assert run("notice", served, "x", "--symbol", "NONE").exit_code == 2
     code, found = run_json("end-day", served)
     assert code == 0 and found["sequence"] == mc.Engine.at(served).sequence

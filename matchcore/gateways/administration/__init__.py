@@ -1,6 +1,7 @@
 """What those who operate an exchange do to it: the same whether it is closed or being served."""
 
-from .asking import administered
+from .acts import perform
+from .asking import administered, asked
 from .socket import Administration
 
-__all__ = ["Administration", "administered"]
+__all__ = ["Administration", "administered", "asked", "perform"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...engine.engine import Engine
 from ...errors import InvalidArgument, LogError
-from ...records.instruments import Instrument
+from ...records.instruments import Instrument, price_text
 from ...records.limits import VALUES
 from ...records.operating import SetLimits
 from ...records.schema import EventKind, Field, Reason
@@ -99,24 +99,23 @@ def end_day(engine: Engine, symbol: str | None) -> dict[str, Any]:
 
 
 @act
-def instrument(
-    engine: Engine, symbol: str, tick: str | None, change: bool, more: dict[str, int]
-) -> dict[str, Any]:
-    """Adds an instrument, or changes what is named of one."""
-    if change:
-        known = engine.instruments[symbol]
-        values = {"lot": known.lot, "max_quantity": known.max_quantity,
-                  "max_orders": known.max_orders} | more  # fmt: skip
-        changed = Instrument(symbol, str(known.tick) if tick is None else tick, **values)
-        accepted(engine.change_instrument(changed).events)
-    else:
-        if tick is None:
-            raise InvalidArgument("tick: a new instrument needs one")
-        engine.add_instrument(Instrument(symbol, tick, **more))
-    found = engine.instruments[symbol]
-    return {"symbol": symbol, "number": engine.instruments.number(symbol), "tick": str(found.tick),
-            "lot": found.lot, "max_quantity": found.max_quantity,
-            "max_orders": found.max_orders}  # fmt: skip
+def instrument_add(engine: Engine, **values: Any) -> dict[str, Any]:
+    """Adds an instrument; ``values``: the arguments of `Instrument`."""
+    wanted, made = Instrument(**values), not engine.sequence
+    return {"number": engine.add_instrument(wanted), **plain(wanted), "new_exchange": made}
+
+
+@act
+def instrument_change(engine: Engine, symbol: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes what is named of an instrument."""
+    wanted = Instrument(**{**asdict(engine.instruments[symbol]), **changes})
+    accepted(engine.change_instrument(wanted).events)
+    return plain(wanted)
+
+
+def plain(one: Instrument) -> dict[str, Any]:
+    """An instrument as plain values."""
+    return {**asdict(one), "tick": price_text(one.tick)}
 
 
 @act

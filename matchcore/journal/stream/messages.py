@@ -124,6 +124,7 @@ class StreamWalk:
     chain: bytes = b""
     rules: int = 1  # in force for the next command
     frames: int = 0
+    size: int = 0  # bytes of what was taken
     void: int = 0  # messages passed over
     raw: Callable[[bytes], object] | None = None  # is given each frame that is good, as it is
     _parts: list[bytes] = field(default_factory=list)
@@ -138,6 +139,7 @@ class StreamWalk:
     def _take(self, message: Message) -> Frame | None:
         if message.at != self.at + 1:
             raise BadBytes(f"messages {self.at + 1} to {message.at - 1} are missing: removed")
+        self.size += len(message.data)
         if message.at == 1:
             self._begin(SegmentHeader.from_bytes(message.data))
             self.at = 1
