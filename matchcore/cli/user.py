@@ -175,6 +175,32 @@ def token(directory: Path, name: str, expires: int, overlap: float | None, as_js
 @user.command()
 @directory_argument
 @name_argument
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@overlap_option
+@json_option
+def certificate(
+    directory: Path, name: str, file: Path, overlap: float | None, as_json: bool
+) -> None:
+    """Let a user log in with the certificate in a file (PEM).
+
+    \b
+    Example:  matchcore user certificate exchange.d alice alice.pem
+    Doors ask for it with --fix-client-ca, --ouch-client-ca and --web-client-ca.  Certificates
+    before stay as they are, unless --overlap says how long they are good; 0 deletes them.
+    """
+    from ..serving.certificates import fingerprint_of
+
+    nanoseconds = None if overlap is None else round(overlap * 1e9)
+    with failing_kindly(as_json):
+        fingerprint = fingerprint_of(file.read_text("ascii", "replace")).hex()
+        result = _done(directory, "user_certificate", name=name, fingerprint=fingerprint,
+                       overlap_ns=nanoseconds)  # fmt: skip
+    show(result, as_json, title="May log in with")
+
+
+@user.command()
+@directory_argument
+@name_argument
 @click.option("--account", "accounts", callback=_accounts, required=True, metavar="ACCOUNTS",
               help="A number, a range as 7-9, or all.")  # fmt: skip
 @click.option("--symbol", help="One instrument; without it, all of them.")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import Certificates
 from cli_kit import ANA, run, run_json
 
 import matchcore as mc
@@ -106,3 +107,16 @@ def test_the_socket_of_a_server_that_was_killed_is_no_hindrance(tmp_path: Path) 
     with mc.Engine.open(path):
         refused = run("limits", path, "--account", 7, "--collar", 7)
     assert refused.exit_code == 1 and "open for writing" in refused.stderr
+
+
+def test_a_certificate_is_bound(served: Path, tmp_path: Path) -> None:
+    papers = Certificates(tmp_path / "papers")
+    file, _ = papers.client("dora")
+    assert run("user", "add", served, "dora").exit_code == 0
+    code, found = run_json("user", "certificate", served, "dora", file)
+    assert code == 0 and len(found["fingerprint"]) == 64
+    (one,) = [u for u in run_json("user", "list", served)[1]["users"] if u["user"] == "dora"]
+    assert one["secrets"] == ["0: certificate"]
+    again = run("user", "certificate", served, "dora", file)
+    assert again.exit_code == 2 and "has it already" in again.stderr
+    assert run("user", "certificate", served, "dora", papers.key).exit_code == 2

@@ -193,6 +193,16 @@ def user_token(engine: Engine, name: str, expires: int, overlap_ns: int | None) 
 
 
 @act
+def user_certificate(
+    engine: Engine, name: str, fingerprint: str, overlap_ns: int | None
+) -> dict[str, Any]:
+    """A client's certificate by which a user may log in."""
+    users, mark = _users(engine), bytes.fromhex(fingerprint)
+    _write(engine, editing.certificate(users, name, mark, time.time_ns(), overlap_ns))
+    return {"user": name, "fingerprint": fingerprint}
+
+
+@act
 def user_grant(
     engine: Engine, name: str, accounts: list[int], symbol: str | None, may: list[str]
 ) -> dict[str, Any]:
