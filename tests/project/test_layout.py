@@ -23,7 +23,7 @@ FLOORS = {
     4: {"journal", "reports"},
     5: {"engine", "operations", "serving"},
     6: {"sinks", "importers", "analysis", "feeds", "gateways"},
-    7: {"bench", "torture"},
+    7: {"bench", "torture", "traffic"},
     8: {"cli"},
     9: {"__init__", "__main__"},
 }
