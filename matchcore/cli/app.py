@@ -11,6 +11,7 @@ from .book import book
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .drill_gateways import drill_gateways
 from .feed import feed
 from .feed_itch import feed_login
 from .feed_token import feed_token_command
@@ -57,5 +58,6 @@ for command in (
     upgrade_rules_command, serve, gateway, lines_command, user, notice_command, limits_command,
     kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
     ddl_command, sm_front, sign, check_signature, draw_command, bench, load, torture,
+    drill_gateways,
 ):  # fmt: skip
     app.add_command(command)

@@ -125,7 +125,8 @@ def _targets(options: dict[str, Any]) -> dict[str, Target]:
         if options[option] is not None and options["protocol"] in (option, "all"):
             host, port = options[option]
             target = Target(
-                host, port, tls, options["window"], options["patience"], options["silence"],
+                host, port, tls=tls, window=options["window"],
+                patience_seconds=options["patience"], silence_seconds=options["silence"],
                 comp_id=options["fix_comp_id"],
             )  # fmt: skip
             found |= dict.fromkeys(protocols, target)

@@ -94,7 +94,7 @@ class FixSession(StreamSession):
             body += b"1137=9\x01"
         self._admin(b"A", body)
         await self._until(self._logged_on)
-        self._admin(b"1", b"112=UP-TO-DATE\x01")
+        self._test()
         await self._until(self._up_to_date)
 
     async def _until(self, event: asyncio.Event) -> None:
@@ -104,6 +104,10 @@ class FixSession(StreamSession):
             if self._why:
                 raise Refused(self._why) from None
             raise
+
+    def _test(self) -> None:
+        """Asks for a sign that comes when the other side has everything before it."""
+        self._admin(b"1", b"112=UP-TO-DATE\x01")
 
     def alive(self) -> None:
         self._admin(b"1", b"112=ALIVE\x01")
@@ -211,6 +215,8 @@ class FixSession(StreamSession):
         if fill:
             said.append(self._fill(fill, min(last or newest, newest) + 1, now, flags))
         self.write(b"".join(said))
+        if self._logged_on.is_set() and not self._up_to_date.is_set():
+            self._test()  # the one before may be in what was filled
 
     def _fill(self, first: int, follows: int, now: bytes, flags: bytes) -> bytes:
         return self._message(b"4", first, now, b"123=Y\x0136=%d\x01" % follows, flags)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ PROTOCOLS = ("ouch", "fix44", "fix50", "web")
 ORDERS_MAX = 100_000_000  # of one session, which keeps 21 bytes an order
 DRAIN_SECONDS = 10.0  # for the last answers, while sessions are connected
 STOP_SECONDS = 2.0  # for answers, after Ctrl-C
+LOOK_SECONDS = 0.05  # between two looks at what is answered
 CLOSE_SECONDS = 5.0  # for the sessions to end
 #: Counts of sessions that are no counts of orders.
 _CONNECTIONS = ("reconnects", "again", "turned_away")
@@ -132,12 +134,14 @@ def run_load(
     targets: Mapping[str, Target], accounts: Sequence[Account], source: Source, *, rate: float,
     seconds: float, totals: Sequence[int] | None = None,
     progress: Callable[[float], None] = lambda _: None,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Result:  # fmt: skip
     """Sends ``rate`` orders a second for ``seconds``, one session for each account.
 
     - ``targets``: where each protocol is served (`PROTOCOLS`).
     - ``totals``: orders of each session, if not the same share of all.
-    - ``progress`` is called with seconds as they pass.
+    - ``progress`` is called with seconds as they pass; ``watch`` some times a second with the
+      number of orders that have been answered.
 
     Ctrl-C ends it early, with what there is.  `LoadFailed` if a session cannot log in;
     `InvalidArgument` for a rate or time that is not above 0.
@@ -149,7 +153,7 @@ def run_load(
     if max(totals) > ORDERS_MAX:
         raise InvalidArgument(f"over {ORDERS_MAX:,} orders of one session: use more, or less time")
     return asyncio.run(
-        _Run(targets, assigned(accounts, list(targets)), source, rate, totals).run(progress)
+        _Run(targets, assigned(accounts, list(targets)), source, rate, totals).run(progress, watch)
     )
 
 
@@ -165,7 +169,7 @@ class _Run:
         self._interrupts = 0
         self._interrupted = asyncio.Event()
 
-    async def run(self, progress: Callable[[float], None]) -> Result:
+    async def run(self, progress: Callable[[float], None], watch: Callable[[int], None]) -> Result:
         loop = asyncio.get_running_loop()
         with suppress(ValueError, RuntimeError):  # not in the main thread
             loop.add_signal_handler(signal.SIGINT, self._stop)
@@ -184,7 +188,7 @@ class _Run:
             await asyncio.gather(*(session.ready for session in sessions))
             started = self._begin(sessions)
             showing = loop.create_task(_show(progress, sum(self._totals) / self._rate))
-            await self._until_finished(sessions, started)
+            await self._until_finished(sessions, started, watch)
             ended = time.perf_counter_ns()
         finally:
             if showing is not None:
@@ -216,16 +220,18 @@ class _Run:
         self._interrupts += 1
         self._interrupted.set()
 
-    async def _until_finished(self, sessions: list[Session], started: int) -> None:
+    async def _until_finished(
+        self, sessions: list[Session], started: int, watch: Callable[[int], None]
+    ) -> None:
         """Until all is answered; a session that is cut off has its patience more."""
         everything = asyncio.ensure_future(_finished(sessions))
         stopping: asyncio.Future[Any] = asyncio.ensure_future(self._interrupted.wait())
         seconds = sum(self._totals) / self._rate
         try:
             while not everything.done() and not self._interrupts:
-                await asyncio.wait(
-                    {everything, stopping}, timeout=0.2, return_when=asyncio.FIRST_COMPLETED
-                )
+                ends = {everything, stopping}
+                await asyncio.wait(ends, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                watch(sum(session.ledger.answered for session in sessions))
                 now = time.perf_counter_ns()
                 if now - started > seconds * 1e9:
                     late = [session for session in sessions if not session.finished.is_set()]

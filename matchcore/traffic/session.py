@@ -8,6 +8,7 @@ orders of that second, not with the one that waited.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from abc import ABC, abstractmethod
@@ -21,12 +22,12 @@ from numpy.typing import NDArray
 from ..errors import MatchcoreError
 from .ledger import Ledger
 
+_log = logging.getLogger("matchcore.traffic")
 SECOND = 10**9
 TURN_SECONDS = 0.001  # the shortest pause of a session
 IDLE_SECONDS = 0.1  # the longest
 AT_ONCE = 4096  # orders in one write
 BUFFER_BYTES_MAX = 1 << 20  # that wait for the other side to read
-LOGIN_SECONDS = 30.0
 AGAIN_SECONDS = 0.05  # between two attempts to come back, growing to
 AGAIN_SECONDS_MAX = 1.0
 TURNED_AWAY_NS = 100_000_000  # until what was turned away is sent again
@@ -79,10 +80,12 @@ class Steady:
 class Target:
     """Where a session connects, and how it behaves.
 
+    - ``also``: other ports, which are tried in turn once a connection is lost.
     - ``tls``: for encrypted connections.
     - ``window``: requests without an answer; more must wait, however late they are.
     - ``patience_seconds``: how long a session that was cut off tries to come back.
-    - ``silence_seconds``: without a word from the other side, until the connection is given up.
+    - ``silence_seconds``: without a word from the other side, until the connection is given up;
+      a login may take twice as long.
     - ``resume``: hear everything again from the first report of the day, as a client does that
       knows nothing any more.
     - ``tag``: begins the client order ids, where they are texts.
@@ -91,6 +94,7 @@ class Target:
 
     host: str
     port: int
+    also: tuple[int, ...] = ()
     tls: ssl.SSLContext | None = None
     window: int = 1000
     patience_seconds: float = 60.0
@@ -139,6 +143,7 @@ class Session(ABC):
         self.heard_at = self._said_at = 0
         self.ledger_moved_at = 0  # when the last report came
         self._resume = target.resume
+        self._attempt = 0
         self._later: dict[tuple[int, bool], int] = {}  # what was turned away, and when to say it
         self.why = ""
 
@@ -174,6 +179,12 @@ class Session(ABC):
     def full(self) -> bool:
         """Whether what was said has not been read yet."""
 
+    @property
+    def port(self) -> int:
+        """Where it connects next."""
+        ports = (self.target.port, *self.target.also)
+        return ports[self._attempt % len(ports)]
+
     # ------------------------------------------------------------------ its life
 
     async def run(self) -> None:
@@ -189,20 +200,23 @@ class Session(ABC):
         pause = AGAIN_SECONDS
         while not self.stop.is_set():
             try:
-                await asyncio.wait_for(self.connect(), LOGIN_SECONDS)
+                await asyncio.wait_for(self.connect(), 2 * self.target.silence_seconds)
                 lost, pause = 0.0, AGAIN_SECONDS
                 self.heard_at = time.perf_counter_ns()
                 if self.ready.done():
                     self.reconnects += 1
                 else:
                     self.ready.set_result(None)
+                _log.info("%s: connected, reports %s", self.account.user, self.ledger.counts)
                 self.send_again()
                 await self._trade()
             except (Cut, Refused, OSError, asyncio.TimeoutError) as error:
                 if not self.ready.done() and not self.target.resume:
                     self._failed(error)
                     return
+                _log.info("%s: %s", self.account.user, str(error) or type(error).__name__)
                 lost = lost or time.monotonic()
+                self._attempt += 1
                 if time.monotonic() - lost > self.target.patience_seconds:
                     self._failed(error)
                     return
@@ -325,7 +339,7 @@ class StreamSession(Session):
         """Connects."""
         target, loop = self.target, asyncio.get_running_loop()
         _, self.wire = await loop.create_connection(
-            lambda: Wire(self), target.host, target.port, ssl=target.tls
+            lambda: Wire(self), target.host, self.port, ssl=target.tls
         )
 
     async def until(self, event: asyncio.Event) -> None:

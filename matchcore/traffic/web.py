@@ -63,7 +63,7 @@ class WebSession(Session):
         self._over, self._waiting, self._bye = False, asyncio.Queue(), ""
         self._posts = asyncio.Semaphore(POSTS_MAX)
         self._http = ClientSession(
-            f"{scheme}://{host}:{target.port}",
+            f"{scheme}://{host}:{self.port}",
             headers={"Authorization": f"Basic {self._secret}"},
             connector=TCPConnector(limit=POSTS_MAX + 1, ssl=target.tls or True),
             timeout=ClientTimeout(total=ANSWER_SECONDS),
