@@ -51,6 +51,7 @@ class WebSession(Session):
         self._pongs = asyncio.Event()
         self._over = False
         self._bye = ""
+        self._rows: list[tuple[Any, ...]] = []  # that are not in the ledger yet
         self._symbols = {name: place for place, name in enumerate(ledger.source.symbols)}
         self._secret = b64encode(f"{account.user}:{account.password}".encode()).decode()
 
@@ -107,6 +108,7 @@ class WebSession(Session):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._stream is not None and self.stop.is_set() and not self._stream.closed:
             await self._stream.close()
+        self._hear_rows()
         if self._http is not None:
             await self._http.close()
         self._http = self._stream = None
@@ -177,28 +179,31 @@ class WebSession(Session):
     # ------------------------------------------------------------------ what it is told
 
     async def _read(self, stream: ClientWebSocketResponse[Any]) -> None:
-        rows: list[tuple[Any, ...]] = []
         async for message in stream:
-            now = self.heard_at = time.perf_counter_ns()
+            self.heard_at = time.perf_counter_ns()
             if message.type is not WSMsgType.TEXT:
                 break
             try:
-                self._take(json.loads(message.data), rows)
+                self._take(json.loads(message.data))
             except (ValueError, KeyError, TypeError) as error:
                 self._bye = f"a message that makes no sense: {error!r}"
                 break
-            if rows:
-                self.hear(np.array(rows, HEARD), now)
-                rows.clear()
         self._ended()
 
-    def _take(self, said: dict[str, Any], rows: list[tuple[Any, ...]]) -> None:
+    def _hear_rows(self) -> None:
+        """All reports that came in one turn of the loop together: one by one they cost more."""
+        rows, self._rows = self._rows, []
+        if rows:
+            self.hear(np.array(rows, HEARD), self.heard_at)
+
+    def _take(self, said: dict[str, Any]) -> None:
         kind = said["type"]
         if kind == "report":
-            self._report(said, rows)
+            self._report(said)
         elif kind == "error":
             self._refused(said.get("id"), said["error"])
         elif kind == "pong":
+            self._hear_rows()
             self._pongs.set()
             self.wake.set()
         elif kind == "day_ended":
@@ -206,7 +211,7 @@ class WebSession(Session):
         elif kind == "bye":
             self._bye = str(said.get("reason", ""))
 
-    def _report(self, said: dict[str, Any], rows: list[tuple[Any, ...]]) -> None:
+    def _report(self, said: dict[str, Any]) -> None:
         number, kind = int(said["number"]), _KINDS[said["kind"]]
         if not number:
             return  # of a request that was done before; its reports have their numbers
@@ -219,7 +224,9 @@ class WebSession(Session):
         if place >= self.ledger.sent and self.target.resume:
             self.ledger.heard_of(place + 1)
         sequence, part, maker = said["exec_id"].split("-")
-        rows.append((
+        if not self._rows:
+            asyncio.get_running_loop().call_soon(self._hear_rows)
+        self._rows.append((
             number, kind, MAKER if maker == "1" else 0, _CODES.get(said["side"], 0), int(part),
             self._symbols.get(said["symbol"], -1), place,
             int(said["last_quantity"] if trades else said["quantity"]),
