@@ -82,11 +82,13 @@ class LogDamaged(LogError):
     """Bytes of the log differ from what was written.
 
     ``path``, ``offset`` in bytes, and ``sequence`` (first command of the damaged frame, or the last
-    good one plus one) name the place.
+    good one plus one) name the place.  Of a replicated log ``path`` is its address, and ``offset``
+    the number of the message.
     """
 
     def __init__(self, what: str, path: str, offset: int, sequence: int) -> None:
-        super().__init__(f"{what}: {path} at byte {offset}, sequence {sequence}")
+        unit = "message" if "://" in path else "byte"
+        super().__init__(f"{what}: {path} at {unit} {offset}, sequence {sequence}")
         self.what = what
         self.path = path
         self.offset = offset
@@ -137,6 +139,10 @@ class FeedError(MatchcoreError):
 
 class ReportsError(MatchcoreError):
     """Reports cannot be derived or kept: events of other commands or unknown orders, or a file."""
+
+
+class ShardError(MatchcoreError):
+    """A plan of shards is wrong, an instrument is not where it says, or one cannot move."""
 
 
 class TooManyRows(MatchcoreError, ValueError):

@@ -31,7 +31,7 @@ _OPTIONS = (
     click.option("--origin", "origins", multiple=True, metavar="ORIGIN",
                  help="Let pages of this origin connect, as https://example.com; can be repeated."),
     click.option("--sign-key", type=_FILE,
-                 help="Sign answers over HTTP with this SM2 key (PEM; extra [gm-sign])."),
+                 help="Sign answers over HTTP and notices with this SM2 key (PEM; [gm-sign])."),
     click.option("--connections", type=click.IntRange(min=1), default=4096, show_default=True,
                  help="WebSockets at most, and a quarter of them from one address."),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..journal import FileLog, Log
+from ..journal import Log
 from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import EXACT, Directory, Instrument, price_text
@@ -31,7 +31,7 @@ from ..records.typed import Event, Trade, event_of
 class Durability:
     """What a crash can lose.
 
-    - ``policy``: "sync", "interval", "os" or "memory".
+    - ``policy``: "sync", "interval", "os", "replicated" or "memory".
     - ``loss_ms_max``: if the machine dies, all answers that are lost were given within this many
       milliseconds. 0: none is lost. None: no bound.
     - ``survives_the_process``: True if no answer is lost when only the process dies.
@@ -44,13 +44,15 @@ class Durability:
 
 IN_MEMORY = Durability("memory", None, False)
 #: what a crash can lose, by policy; the bound of "interval" is its interval
-DURABILITY = {"sync": Durability("sync", 0.0, True), "os": Durability("os", None, True)}
+DURABILITY = {
+    "sync": Durability("sync", 0.0, True), "os": Durability("os", None, True),
+    "replicated": Durability("replicated", 0.0, True), "memory": IN_MEMORY,
+}  # fmt: skip
 
 
 def durability_of(log: Log | None) -> Durability:
-    if not isinstance(log, FileLog):
-        return IN_MEMORY
-    return DURABILITY.get(log.policy) or Durability(log.policy, float(log.interval_ms), True)
+    policy = getattr(log, "policy", "memory")
+    return DURABILITY.get(policy) or Durability(policy, float(getattr(log, "interval_ms", 0)), True)
 
 
 class Answer:

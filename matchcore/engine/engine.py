@@ -25,12 +25,15 @@ from ..journal import (
     DISK,
     INTERVAL_MS_DEFAULT,
     Disk,
-    FileLog,
     Keys,
     Log,
     MemoryLog,
     Packed,
+    Place,
+    Where,
     snapshots,
+    snapshots_of,
+    stated,
 )
 from ..machine import Machine, machine_class
 from ..records.arguments import integer
@@ -59,15 +62,20 @@ class Engine(Reads, Named, Calls, Living):
     All methods may be called from any thread.  Answers are given in log order, each when its
     command is as durable as the log's policy requires.  Reads (`book`, `state`, `digest`,
     `sequence`) wait until everything they show is that durable.  ``durability``: what a crash can
-    lose; ``path``: the directory, None in memory; ``recovery``: what opening found.
+    lose; ``path``: the directory, None in memory and of a replicated log without ``state``;
+    ``recovery``: what opening found.
 
     Arguments of `open`, `memory` and `at`:
 
-    - ``path``: the directory of the exchange.
+    - ``path``: the directory of the exchange, or the address of a replicated log:
+      ``nats://HOST:PORT,HOST:PORT,HOST:PORT/NAME``.
+    - ``state``: of a replicated log: a directory for snapshots; None: it is replayed from its
+      beginning.
     - ``instruments``: instruments to add if the log does not have them.
     - ``machine``: "cython", or "reference" for the implementation in plain Python.
     - ``policy``: what an answer means. "sync": fdatasync has returned. "interval": everything
-      older than ``interval_ms`` milliseconds is synced. "os": the operating system has it.
+      older than ``interval_ms`` milliseconds is synced. "os": the operating system has it.  A
+      replicated log has one of its own, "replicated": a majority of the servers has synced it.
     - ``queue_depth``, ``queue_bytes``: limits of the submissions, and of the bytes of commands and
       events, that wait for their answer; beyond them `submit` waits.
     - ``metrics``: called with a `Commit` after each sync and before its answers; must be quick.
@@ -102,7 +110,7 @@ class Engine(Reads, Named, Calls, Living):
         pipeline: Pipeline,
         *,
         clock: Callable[[], int] = time.time_ns,
-        path: Path | None = None,
+        place: Place | None = None,
         recovery: Recovery | None = None,
         disk: Disk = DISK,
     ) -> None:
@@ -111,7 +119,8 @@ class Engine(Reads, Named, Calls, Living):
         self._keys: Keys | None = None  # of a log to read only
         self._aside: Aside | None = None  # the last snapshot that was started
         self.durability = durability_of(log)
-        self.path, self.recovery = path, recovery or Recovery()
+        self.place, self.recovery = place, recovery or Recovery()
+        self.path = None if place is None else snapshots_of(place)
         weakref.finalize(self, self._pipeline.let_go).atexit = False
         self._register()
 
@@ -127,8 +136,9 @@ class Engine(Reads, Named, Calls, Living):
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str],
+        path: Where,
         *,
+        state: str | os.PathLike[str] | None = None,
         instruments: Iterable[Instrument] = (),
         machine: str = "cython",
         policy: str = "sync",
@@ -144,22 +154,25 @@ class Engine(Reads, Named, Calls, Living):
         accept_loss: bool = False,
         reserve: int = 0,
     ) -> Engine:
-        """Opens the exchange in a directory, or creates it.  `Engine` lists the arguments.
+        """Opens the exchange in a directory or a replicated log, or creates it.
+
+        `Engine` lists the arguments.
 
         - `InstrumentConflict`: one of ``instruments`` differs from the log; use
           `change_instrument`.
-        - `LogLocked`: another engine has the log open.
+        - `LogLocked`: another engine has the log open.  A replicated log is taken over from an
+          engine that does not write at the moment; that one ends.
         - `LogDamaged`: bytes before the end differ from what was written; or, without
           ``accept_loss``, the end is missing or files of another exchange are beside the log.
         - `KeyRefused`: a key is missing or wrong.
         - `UnknownRules`: the log needs newer rules than this matchcore has.
-        - `LogFailed`: the system refuses a file.
+        - `LogFailed`: the system refuses a file, or servers cannot be reached.
         """
-        wanted, directory = distinct(instruments), Path(path)
+        wanted, place = distinct(instruments), stated(path, state)
         depth, size = integer(queue_depth, "queue_depth", 1), integer(queue_bytes, "queue_bytes", 1)
         pipeline = Pipeline(None, depth=depth, size=size, metrics=metrics)
         engine = cls._open(
-            directory, machine=machine, pipeline=pipeline, clock=clock, policy=policy,
+            place, machine=machine, pipeline=pipeline, clock=clock, policy=policy,
             interval_ms=integer(interval_ms, "interval_ms"),
             segment_bytes=integer(segment_bytes, "segment_bytes"), progress=progress, hash=hash,
             keys=keys, reserve=integer(reserve, "reserve", None, None), accept_loss=accept_loss,
@@ -169,7 +182,7 @@ class Engine(Reads, Named, Calls, Living):
     @classmethod
     def _open(
         cls,
-        path: Path,
+        place: Place,
         *,
         disk: Disk = DISK,
         machine: str = "cython",
@@ -178,10 +191,14 @@ class Engine(Reads, Named, Calls, Living):
         **options: Any,
     ) -> Engine:
         """As `open`, through a disk and with a pipeline that may be simulated ones."""
-        log, driven, recovery = open_for_writing(path, machine_class(machine), disk=disk, **options)
+        log, driven, recovery = open_for_writing(
+            place, machine_class(machine), disk=disk, **options
+        )
         pipeline = pipeline or Pipeline(None)
         pipeline.log = log
-        return cls._of(driven, log, pipeline, clock=clock, path=path, recovery=recovery, disk=disk)
+        return cls._of(
+            driven, log, pipeline, clock=clock, place=place, recovery=recovery, disk=disk
+        )
 
     @classmethod
     def memory(
@@ -208,8 +225,9 @@ class Engine(Reads, Named, Calls, Living):
     @classmethod
     def at(
         cls,
-        path: str | os.PathLike[str],
+        path: Where,
         *,
+        state: str | os.PathLike[str] | None = None,
         sequence: int | None = None,
         time: Moment | None = None,
         machine: str = "cython",
@@ -217,7 +235,7 @@ class Engine(Reads, Named, Calls, Living):
     ) -> Engine:
         """A read-only engine with the exchange at an earlier moment; another may have it open.
 
-        - ``path``: the directory; ``machine``, ``keys``: as for `open`.
+        - ``path``, ``state``, ``machine``, ``keys``: as for `open`.
         - ``sequence``: the state after this command.
         - ``time``: the state after the last command whose time is at or before it. Nanoseconds, a
           datetime or pandas Timestamp with a time zone, a datetime64 (UTC), or a text such as
@@ -226,17 +244,17 @@ class Engine(Reads, Named, Calls, Living):
         Commands raise `ReadOnly`.  `NotInTheLog` for a moment after the log's end, or before its
         beginning if segments were archived.  ValueError for both ``sequence`` and ``time``.
         """
-        directory = Path(path)
+        place = stated(path, state)
         if time is not None:
             if sequence is not None:
                 raise ValueError("give sequence or time, not both")
-            sequence = sequence_at(directory, time, keys=keys)
-        found = look(directory, machine, sequence=sequence, keys=keys)
+            sequence = sequence_at(place, time, keys=keys)
+        found = look(place, machine, sequence=sequence, keys=keys)
         none = Pipeline(None)
-        engine = cls._of(found.machine, None, none, path=directory, recovery=found.recovery)
+        engine = cls._of(found.machine, None, none, place=place, recovery=found.recovery)
         engine._keys = keys
         engine._pipeline.failure = ReadOnly(
-            f"this engine shows {directory} at sequence {engine.sequence} and is read-only: send"
+            f"this engine shows {place} at sequence {engine.sequence} and is read-only: send"
             " commands to an engine of Engine.open"
         )
         return engine
@@ -389,10 +407,10 @@ class Engine(Reads, Named, Calls, Living):
         This engine and its log do not change.  An engine of `Engine.at` can be forked too.
         `Fork.replay` executes the commands that the log recorded next.
         """
-        log, path = self._log, self.path
+        log, place = self._log, self.place
         frames: Frames | None = log.frames if log is not None else None
-        if path is not None:  # not through the log, which is not to be read beside appending
-            frames = recorded(path, log.keys if log is not None else self._keys)
+        if place is not None:  # not through the log, which is not to be read beside appending
+            frames = recorded(place, log.keys if log is not None else self._keys)
         with self._lock:
             machine = self._seen()
             state = machine.state()
@@ -407,7 +425,10 @@ class Engine(Reads, Named, Calls, Living):
         with self._lock:
             self._usable()
             if self.path is None or self._log is None:
-                raise LogError("an engine in memory has no directory for a snapshot: use state()")
+                raise LogError(
+                    "this engine has no directory for a snapshot: use state(), or open a replicated"
+                    " log with state=DIRECTORY"
+                )
             self._all_to_disk(self._log)  # else a power cut could leave the log behind its snapshot
             with snapshots.turn(self.path, self._disk):
                 log, data = self._log, self._machine.state().to_bytes()
@@ -436,13 +457,13 @@ class Engine(Reads, Named, Calls, Living):
         """
         with self._lock:
             self._usable()
-            if self.path is None or self._log is None:
-                raise LogError("an engine in memory has no log to take a snapshot from")
+            if self.place is None or self.path is None or self._log is None:
+                raise LogError("this engine has no directory, or no log, to take a snapshot from")
             if self._aside is not None and not self._aside.result.done():
                 raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
             self._pipeline.settle()
             self._usable()
-            self._aside = Aside(self.path, self._log.durable, self._log.keys)
+            self._aside = Aside(self.place, self._log.durable, self._log.keys)
             return self._aside.result
 
     def _check(self) -> None:
@@ -469,7 +490,7 @@ class Engine(Reads, Named, Calls, Living):
             if not is_lost:
                 continue
             try:
-                machine = at_durable(log, type(machine), self.path, self._disk)
+                machine = at_durable(log, type(machine), self.place, self._disk)
             except (LogError, OSError) as error:
                 raise LogFailed(f"the log failed and cannot be read either: {error}") from error
             self._machine, pipeline.has_diverged = machine, False
@@ -483,12 +504,13 @@ class Engine(Reads, Named, Calls, Living):
     def _forked(self) -> None:
         """Called in a forked child: gives up the log, which belongs to the parent."""
         self._pipeline.renew()
-        if isinstance(self._log, FileLog):
+        abandon = getattr(self._log, "abandon", None)
+        if abandon is not None:
             why = "this process is a fork, and the engine belongs to its parent"
             self._pipeline.fail(LogFailed(why))
             self._pipeline.has_ended = True
             self._pipeline.has_diverged = True  # another thread may have been inside the machine
-            self._log.abandon(why)
+            abandon(why)
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:

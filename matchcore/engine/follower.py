@@ -7,10 +7,8 @@ example a database restored from a backup, delivery continues from its earlier p
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from .._closing import Closing
 from ..errors import LogFailed, SinkError
-from ..journal import Growth, Keys, LogReader, Position, batches
+from ..journal import Growing, Keys, Position, Where, batches, open_reader, place_of
 from ..machine import machine_class
 from .recovery import apply, of_this_log, replay, starts
 
@@ -74,7 +72,7 @@ class Follower(Closing):
     It starts at the sink's position, with the newest snapshot before it, and again when the sink
     was set back.  Only one thread may use it.
 
-    - ``path``: the directory of the exchange.
+    - ``path``: the directory of the exchange, or the address of a replicated log.
     - ``sink``: a `Sink`.
     - ``machine``, ``keys``: as for `Engine.open`.
     - ``went_back``: called with the earlier and the new position when the sink was set back.
@@ -87,16 +85,16 @@ class Follower(Closing):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: Where,
         sink: Sink,
         *,
         machine: str = "cython",
         keys: Keys | None = None,
         went_back: Callable[[Position, Position], object] = lambda before, now: None,
     ) -> None:
-        self._directory, self._sink, self._keys = Path(path), sink, keys
+        self._place, self._sink, self._keys = place_of(path), sink, keys
         self._made, self._went_back = machine_class(machine), went_back
-        self._growth = Growth(self._directory)
+        self._growth: Growing | None = None
         self._refused = ""  # what the sink said when it did not take a batch
         self._told = False  # whether the sink has ever said a position
         self._again: Position | None = None  # where to begin again
@@ -104,12 +102,15 @@ class Follower(Closing):
 
     def _begin(self, at: Position) -> None:
         """Moves machine and reader to the position of the sink."""
-        accept = of_this_log(self._directory, accept_loss=True)  # the sink knows the exchange
-        start = starts(self._directory, self._made, at.sequence, accept, keys=self._keys)
+        accept = of_this_log(self._place, accept_loss=True)  # the sink knows the exchange
+        start = starts(self._place, self._made, at.sequence, accept, keys=self._keys)
         self._machine = start.machine
-        self._reader = LogReader(
-            self._directory, after=start.sequence, chain=start.chain, keys=self._keys
+        self._reader = open_reader(
+            self._place, after=start.sequence, chain=start.chain, keys=self._keys
         )
+        if self._growth is not None:
+            self._growth.close()
+        self._growth = self._reader.growth()
         self._again = None
         self._behind = at.sequence  # delivered before: applied, not handed on
         self.position = at
@@ -208,11 +209,13 @@ class Follower(Closing):
 
     def wait(self) -> None:
         """Returns when the log may have more, and then a moment later; after some 60 ms always."""
+        assert self._growth is not None
         self._growth.wait()
         time.sleep(GATHER_SECONDS)
 
     def close(self) -> None:
         """Closes the reader and the sink."""
-        self._growth.close()
+        if self._growth is not None:
+            self._growth.close()
         self._reader.close()
         self._sink.close()

@@ -209,7 +209,7 @@ class _Index:
         self.derived: Derivation = Derivation()
         self.directory = Directory()
         self.lock = threading.Lock()
-        if engine.log is None and engine.path is None:
+        if engine.log is None and engine.place is None:
             raise LogError(
                 "an engine in memory without a log does not know its orders by name: give it one"
                 " with Engine.memory(log=MemoryLog())"
@@ -267,14 +267,14 @@ def _present(events: Events) -> Iterator[Part]:
 
 def _past(engine: Engine) -> Iterator[Part]:
     """The log of an engine of `Engine.at`, as far as it shows it."""
-    assert engine.path is not None
-    first, machine = first_sequence(engine.path), type(engine._machine)()
+    assert engine.place is not None
+    first, machine = first_sequence(engine.place), type(engine._machine)()
     if first > 1:
         raise NotInTheLog(
-            f"{engine.path}: the log begins with sequence {first}: restore the archived segments to"
-            " look orders up"
+            f"{engine.place}: the log begins with sequence {first}: restore the archived segments"
+            " to look orders up"
         )
-    for frame in recorded(engine.path, engine._keys)(0):
+    for frame in recorded(engine.place, engine._keys)(0):
         events = apply(machine, frame, upto=engine.sequence)
         yield frame.commands[: machine.sequence + 1 - frame.first_sequence], events
 

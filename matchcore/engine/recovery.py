@@ -12,13 +12,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogDamaged, LogError, NotInTheLog, SnapshotDamaged, UnknownRules
+from ..errors import (
+    InvalidArgument,
+    LogDamaged,
+    LogError,
+    NotInTheLog,
+    SnapshotDamaged,
+    UnknownRules,
+)
 from ..journal import (
     DEFAULT_SEGMENT_BYTES,
     DISK,
@@ -29,17 +37,24 @@ from ..journal import (
     Frame,
     Keys,
     Log,
-    LogReader,
+    Place,
     Position,
+    Where,
     despite_archiving,
     first_sequence,
     has_log,
     identity_of,
+    open_reader,
+    place_of,
     published,
     snapshots,
+    snapshots_of,
     take_lock,
+    unencrypted,
     writer_alive,
 )
+from ..journal.copies import refuse_copy
+from ..journal.disk import make_directories, refusals
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
 from ..machine.state import State
@@ -50,6 +65,8 @@ from ..records.times import Moment, nanoseconds, text_of
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from ..journal.stream import Address, StreamLog
 
 REPLAY_COMMANDS = 32768  # of a step: handing one over wakes a thread
 REPLAY_AHEAD = 2  # steps read and not replayed yet: what memory they take has a limit
@@ -101,7 +118,7 @@ class Start:
 
 
 def starts(
-    path: Path,
+    place: Place,
     made: type[Machine],
     at_most: int | None = None,
     accept: Callable[[snapshots.Snapshot], str] = lambda snapshot: "",
@@ -116,7 +133,7 @@ def starts(
     the rules, and no older one is taken instead: `UnknownRules`.
     """
     skipped: list[str] = []
-    for file in snapshots.listing(path, disk):
+    for file in snapshot_files(place, disk):
         try:
             snapshot = snapshots.read(file, disk, keys=keys)
             if at_most is not None and snapshot.sequence > at_most:
@@ -129,6 +146,12 @@ def starts(
             continue
         return Start(machine, snapshot, skipped, snapshot.sequence)
     return Start(made(reserve), None, skipped, 0)
+
+
+def snapshot_files(place: Place, disk: Disk = DISK) -> list[Path]:
+    """The snapshot files of a log, newest first, good or not."""
+    directory = snapshots_of(place)
+    return [] if directory is None else snapshots.listing(directory, disk)
 
 
 def state_in(snapshot: snapshots.Snapshot, file: Path) -> State:
@@ -293,7 +316,7 @@ class Replaying:
 
 
 def open_for_writing(
-    path: Path,
+    place: Place,
     made: type[Machine],
     *,
     policy: str = "sync",
@@ -305,27 +328,41 @@ def open_for_writing(
     accept_loss: bool = False,
     disk: Disk = DISK,
     reserve: int = 0,
-) -> tuple[FileLog, Machine, Recovery]:
-    """The log of a directory, open for appending, and a machine at its end.
+    start: Start | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
+    held: Callable[[], None] | None = None,
+) -> tuple[FileLog | StreamLog, Machine, Recovery]:
+    """The log at a place, open for appending, and a machine at its end.
 
+    ``start``: a machine that has followed this log already; None: from the newest snapshot.
+    ``on_frame``: applies each frame behind it to that machine; None: they are replayed.
+    ``held``: of a replicated log; see `LeasedLog`.
     With `accept_loss` a snapshot of another exchange is skipped like a bad one, and a log that
     ends before what `position` says was on disk is taken.  A snapshot beyond the log's end is
     refused always: the log was on disk before the snapshot was written.
     """
     began = time.perf_counter()
-    if reserve and has_log(path, disk):  # who is in the way is told before memory is taken
-        disk.close(take_lock(path, disk))
-    accept = of_this_log(path, disk, accept_loss=accept_loss)
-    start = starts(path, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
-    if snapshots.listing(path, disk) and not has_log(path, disk):
-        raise LogDamaged("there are snapshots here, but no journal", str(path), 0, 1)
-    log: FileLog | None = None
+    if isinstance(place, Path):
+        refuse_copy(place, disk)
+        if reserve and has_log(place, disk):  # who is in the way is told before memory is taken
+            disk.close(take_lock(place, disk))
+        opened: Callable[..., FileLog | StreamLog] = partial(
+            FileLog.open, place, policy=policy, interval_ms=interval_ms,
+            segment_bytes=segment_bytes, keys=keys, accept_loss=accept_loss, disk=disk,
+        )  # fmt: skip
+    else:
+        opened = _stream_log(place, policy, keys, disk, held)
+    if start is None:
+        accept = of_this_log(place, disk, accept_loss=accept_loss)
+        start = starts(place, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
+    if isinstance(place, Path) and not has_log(place, disk) and snapshot_files(place, disk):
+        raise LogDamaged("there are snapshots here, but no journal", str(place), 0, 1)
+    log: FileLog | StreamLog | None = None
     try:
         with Replaying(start.machine, progress) as replaying:
-            log = FileLog.open(
-                path, policy=policy, interval_ms=interval_ms, segment_bytes=segment_bytes,
-                after=start.sequence, chain=start.chain, on_frame=replaying.take,
-                hash=hash, keys=keys, accept_loss=accept_loss, disk=disk,
+            log = opened(
+                after=start.sequence, chain=start.chain, on_frame=on_frame or replaying.take,
+                hash=hash,
             )  # fmt: skip
     except BaseException:
         if log is not None:
@@ -347,6 +384,31 @@ def open_for_writing(
     return log, start.machine, recovery
 
 
+def _stream_log(
+    place: Address,
+    policy: str,
+    keys: Keys | None,
+    disk: Disk,
+    held: Callable[[], None] | None,
+) -> Callable[..., StreamLog]:
+    """Opens a replicated log, which has one policy and is not encrypted here."""
+    if policy not in ("sync", "replicated"):
+        raise InvalidArgument(
+            f"policy {policy!r}: a replicated log always waits for a majority; leave policy out"
+        )
+    if keys is not None:
+        raise unencrypted(place)
+    from ..journal.stream import StreamLog
+    from ..journal.stream.leased import LeasedLog
+
+    if place.state is not None:
+        with refusals(place.state):
+            make_directories(disk, place.state)
+    if held is not None:
+        return partial(LeasedLog.open_leased, place, held)
+    return partial(StreamLog.open, place)
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """A machine that stands somewhere in a log, where that is, and what it took to get there."""
@@ -357,7 +419,7 @@ class Look:
 
 
 def look(
-    path: str | Path,
+    path: Where,
     machine: str = "cython",
     *,
     sequence: int | None = None,
@@ -367,22 +429,22 @@ def look(
 
     `NotInTheLog` for a sequence that the log has not come to.
     """
-    directory, made = Path(path), machine_class(machine)
+    place, made = place_of(path), machine_class(machine)
     if sequence is not None:
         sequence = integer(sequence, "sequence", most=UINT64_MAX)
-    return despite_archiving(directory, lambda: _look(directory, made, sequence, keys))
+    return despite_archiving(place, lambda: _look(place, made, sequence, keys))
 
 
-def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys | None) -> Look:
+def _look(place: Place, made: type[Machine], sequence: int | None, keys: Keys | None) -> Look:
     began = time.perf_counter()
     if sequence is not None and sequence < 0:
         raise NotInTheLog(f"sequence {sequence}: the first command is 1, and 0 is before it")
-    start = starts(directory, made, at_most=sequence, accept=of_this_log(directory), keys=keys)
+    start = starts(place, made, at_most=sequence, accept=of_this_log(place), keys=keys)
     found = Recovery(snapshot_sequence=start.sequence, skipped=start.skipped)
     at, driven = start.sequence, start.machine
     epoch = start.snapshot.epoch if start.snapshot else 0
     seen: set[str] = set()
-    with LogReader(directory, after=at, chain=start.chain, keys=keys) as reader:
+    with open_reader(place, after=at, chain=start.chain, keys=keys) as reader:
         if not at:  # there may be no frame to say it
             driven.begin_under(reader.rules)
         for frame in reader.read() if sequence is None or at < sequence else ():
@@ -393,13 +455,13 @@ def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys
             if driven.sequence == sequence:
                 break
         found.cut_bytes = reader.torn_bytes
-        if sequence is None and not writer_alive(directory):
-            hint = published(directory)
+        if sequence is None and isinstance(place, Path) and not writer_alive(place):
+            hint = published(place)
             if hint.on_disk > driven.sequence and hint.identity == reader.identity:
                 found.not_there = driven.sequence + 1, hint.on_disk
     if sequence is not None and driven.sequence < sequence:
         ends = driven.sequence
-        raise NotInTheLog(f"sequence {sequence}: the log in {directory} ends with {ends}")
+        raise NotInTheLog(f"sequence {sequence}: the log in {place} ends with {ends}")
     found.segments, found.commands = len(seen), driven.sequence - at
     found.seconds = time.perf_counter() - began
     found.note_rules(driven)
@@ -407,37 +469,39 @@ def _look(directory: Path, made: type[Machine], sequence: int | None, keys: Keys
 
 
 def read(
-    path: str | Path, machine: str = "cython", keys: Keys | None = None
+    path: Where, machine: str = "cython", keys: Keys | None = None
 ) -> tuple[Machine, Position]:
     """The machine at the durable end of a log, and where that is.  Changes nothing."""
     found = look(path, machine, keys=keys)
     return found.machine, found.position
 
 
-def recorded(path: Path, keys: Keys | None, disk: Disk = DISK) -> Callable[[int], Iterator[Frame]]:
+def recorded(
+    place: Place, keys: Keys | None, disk: Disk = DISK
+) -> Callable[[int], Iterator[Frame]]:
     """The durable frames of a log that hold sequences beyond the one it is called with."""
 
     def frames(after: int) -> Iterator[Frame]:
-        with LogReader(path, after=after, keys=keys, disk=disk) as reader:
+        with open_reader(place, after=after, keys=keys, disk=disk) as reader:
             yield from reader.read()
 
     return frames
 
 
-def sequence_at(path: str | Path, moment: Moment, *, keys: Keys | None = None) -> int:
+def sequence_at(path: Where, moment: Moment, *, keys: Keys | None = None) -> int:
     """The last command whose time is at or before a moment (what counts as one: `nanoseconds`).
 
     0 if there is none.  Times come with the commands and need not be in order, so this reads
     the whole log.  `NotInTheLog` if the log no longer holds what came so early.
     """
-    directory, limit = Path(path), nanoseconds(moment)
-    return despite_archiving(directory, lambda: _sequence_at(directory, limit, keys))
+    place, limit = place_of(path), nanoseconds(moment)
+    return despite_archiving(place, lambda: _sequence_at(place, limit, keys))
 
 
-def _sequence_at(directory: Path, limit: int, keys: Keys | None) -> int:
+def _sequence_at(place: Place, limit: int, keys: Keys | None) -> int:
     found, earliest = 0, None
-    first = first_sequence(directory)
-    with LogReader(directory, after=first - 1, keys=keys) as reader:
+    first = first_sequence(place)
+    with open_reader(place, after=first - 1, keys=keys) as reader:
         for frame in reader.read():
             times = frame.commands["time"]
             early = np.flatnonzero(times <= limit)
@@ -446,21 +510,21 @@ def _sequence_at(directory: Path, limit: int, keys: Keys | None) -> int:
             earliest = int(times[0]) if earliest is None else earliest
     if not found and first > 1:
         raise NotInTheLog(
-            f"{text_of(limit)}: the log in {directory} begins later, with sequence {first}"
+            f"{text_of(limit)}: the log in {place} begins later, with sequence {first}"
             + (f" of {text_of(earliest)}" if earliest is not None else "")
         )
     return found
 
 
 def at_durable(
-    log: Log, made: type[Machine], path: Path | None = None, disk: Disk = DISK
+    log: Log, made: type[Machine], place: Place | None = None, disk: Disk = DISK
 ) -> Machine:
-    """A machine at the durable end of a log that has failed; ``path``: where snapshots may be."""
+    """A machine at the durable end of a log that has failed; ``place``: where snapshots may be."""
     durable = log.durable
     start = Start(made(), None, [], 0)
-    if path is not None:
-        accept = of_this_log(path, disk, accept_loss=True)  # its opening has decided that
-        start = starts(path, made, durable, accept, disk, log.keys)
+    if place is not None:
+        accept = of_this_log(place, disk, accept_loss=True)  # its opening has decided that
+        start = starts(place, made, durable, accept, disk, log.keys)
     if start.sequence < durable:
         for frame in log.frames(start.sequence):
             replay(start.machine, frame)
@@ -472,14 +536,15 @@ def at_durable(
 
 
 def of_this_log(
-    path: Path, disk: Disk = DISK, *, accept_loss: bool = False
+    place: Place, disk: Disk = DISK, *, accept_loss: bool = False
 ) -> Callable[[snapshots.Snapshot], str]:
-    """For `starts`: a snapshot must be of the exchange whose log lies beside it.
+    """For `starts`: a snapshot must be of the exchange whose log it is beside.
 
     `LogDamaged` for one of another exchange; with `accept_loss` it is only wrong.
     """
     try:
-        identity = identity_of(path, disk)
+        directory = snapshots_of(place)
+        identity = identity_of(place, disk) if directory is not None else b""
     except (LogError, OSError):  # no log yet, or one whose opening will say what is wrong
         return lambda snapshot: ""
 
@@ -489,7 +554,8 @@ def of_this_log(
         wrong = snapshots.of_another(snapshot, identity)
         if accept_loss:
             return wrong
-        file = snapshots.path_of(path, snapshot.sequence)
+        assert directory is not None
+        file = snapshots.path_of(directory, snapshot.sequence)
         raise LogDamaged(wrong + GO_ON, str(file), 0, snapshot.sequence)
 
     return check

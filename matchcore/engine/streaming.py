@@ -10,14 +10,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._closing import Closing
 from ..errors import LogFailed, NotInTheLog
-from ..journal import Batch, Disk, Frame, Log, LogReader, batches, first_sequence
+from ..journal import (
+    Batch,
+    Disk,
+    Frame,
+    Log,
+    Place,
+    Reader,
+    batches,
+    first_sequence,
+    open_reader,
+)
 from ..journal.memory import Unwritten
 from ..machine import Machine
 from ..records.arguments import UINT64_MAX, integer
@@ -36,7 +45,7 @@ class Followed:
     _pipeline: Pipeline
     _machine: Machine
     _disk: Disk
-    path: Path | None
+    place: Place | None
 
     @property
     def failure(self) -> BaseException | None:
@@ -89,10 +98,10 @@ class Stream(Closing):
     ) -> None:
         self.sequence = integer(after, "after", 0, UINT64_MAX)  #: of the last command given
         self._log, self._pipeline = engine._to_follow()
-        self._path, self._disk, self._made = engine.path, engine._disk, type(engine._machine)
+        self._place, self._disk, self._made = engine.place, engine._disk, type(engine._machine)
         self._matched = matched
         self._machine: Machine | None = None  # while it reads the log
-        self._reader: LogReader | None = None
+        self._reader: Reader | None = None
         self._parts: Iterator[Batch] | None = None
         self._tap = Tap(bell, most)
         self._pipeline.tap(self._tap)
@@ -108,8 +117,8 @@ class Stream(Closing):
         first = after + 1
         if isinstance(self._log, Unwritten):
             first = self._log.first
-        elif self._path is not None:
-            first = first_sequence(self._path, self._disk)
+        elif self._place is not None:
+            first = first_sequence(self._place, self._disk)
         if after + 1 < first:
             raise NotInTheLog(
                 f"after {after}: the log begins with sequence {first}: restore archived segments,"
@@ -156,10 +165,10 @@ class Stream(Closing):
         return [Logged(first, batch.epoch, batch.under, batch.rules, commands, events)]
 
     def _frames(self) -> Iterator[Frame]:
-        if self._path is not None:
+        if self._place is not None:
             if self._reader is None:
-                self._reader = LogReader(
-                    self._path, after=self.sequence, keys=self._log.keys, disk=self._disk
+                self._reader = open_reader(
+                    self._place, after=self.sequence, keys=self._log.keys, disk=self._disk
                 )
             yield from self._reader.read()
             return
@@ -178,10 +187,10 @@ class Stream(Closing):
         """A machine behind a command that is durable."""
         start = Start(self._made(), None, [], 0)
         frames: Callable[[int], Iterator[Frame]] = self._log.frames
-        if self._path is not None:  # not through the log, which is not to be read beside appending
-            accept = of_this_log(self._path, self._disk, accept_loss=True)
-            start = starts(self._path, self._made, sequence, accept, self._disk, self._log.keys)
-            frames = recorded(self._path, self._log.keys, self._disk)
+        if self._place is not None:  # not through the log, which is not to be read beside appending
+            accept = of_this_log(self._place, self._disk, accept_loss=True)
+            start = starts(self._place, self._made, sequence, accept, self._disk, self._log.keys)
+            frames = recorded(self._place, self._log.keys, self._disk)
         if start.sequence < sequence:
             for frame in frames(start.sequence):
                 replay(start.machine, frame, upto=sequence)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from ..errors import FeedError
 from ..records.changes import NOTICE, ChangeKind
 from .stream import Changes
 
@@ -26,6 +28,34 @@ class Told:
     time: int
     instrument: int
     text: str
+
+
+def signed_bytes(session: str, number: int, time: str, symbol: str | None, text: str) -> bytes:
+    """What a feed signs of a notice: six lines, the last of which is the text and may be more."""
+    head = "matchcore notice", session, str(number), time, symbol or "", text
+    return "\n".join(head).encode()
+
+
+def check_notice(verifier: Fitting, session: str, said: Mapping[str, Any]) -> None:
+    """``said``: a notice as the channel has it; ``session``: as the greeting or `Client.session`.
+
+    ``verifier``: a `matchcore.journal.crypto.sm2.Verifier`.  `FeedError` for a notice that is not
+    signed by that key, or has no signature.
+    """
+    try:
+        data = signed_bytes(session, said["number"], said["time"], said["symbol"], said["text"])
+        fits = verifier.fits(data, b64decode(said["signature"], validate=True))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise FeedError(f"notice {said.get('number')}: not signed by this key")
+
+
+class Fitting(Protocol):
+    """As `matchcore.journal.crypto.sm2.Verifier`."""
+
+    def fits(self, data: bytes, signature: bytes) -> bool:
+        """Whether it is a signature of these bytes."""
 
 
 class Notices:

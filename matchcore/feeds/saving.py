@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FeedError
+from ..records.changes import CHANGE
 from ..records.instruments import Directory
 from .books import Books
 from .files import replacing
@@ -51,6 +52,7 @@ def packed(statistics: Statistics, notices: Notices) -> dict[str, NDArray[Any]]:
         rows = [np.empty(0, dtype), *(getattr(symbol, name).last() for symbol in symbols)]
         arrays[name] = joined(rows).view(np.uint8)
         arrays[f"{name}_count"] = np.array([len(part) for part in rows[1:]], np.int64)
+    arrays["states"] = statistics.states.rows().view(np.uint8)
     return arrays
 
 
@@ -139,6 +141,8 @@ def _unpacked(arrays: Any, instruments: Directory) -> tuple[Statistics, Notices]
     whole = json.loads(arrays["said"].tobytes())
     notices, said = Notices.of_said(whole["notices"]), whole["symbols"]
     statistics = Statistics(instruments)
+    if "states" in arrays:  # not in one of an earlier version
+        statistics.states.apply(arrays["states"].view(CHANGE))
     if len(said) != len(statistics):
         raise ValueError(f"of {len(said)} instruments, not {len(statistics)}")
     for number, (tick, unit, factor, days_ended, *spans) in enumerate(said, 1):

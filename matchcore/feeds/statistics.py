@@ -1,4 +1,4 @@
-"""Statistics of the day, bars and the last trades of every instrument, from the changes alone.
+"""Statistics of the day, bars, last trades and states of every instrument, from the changes alone.
 
 All figures are exact integers.  Memory is bounded for each symbol by `MINUTES`, `DAYS` and
 `TRADES`.
@@ -18,6 +18,7 @@ from ..records.changes import ChangeKind
 from ..records.instruments import Directory, Instrument
 from ..records.schema import Side
 from .rings import Ring, joined
+from .states import States
 
 MINUTE_NS = 60 * 10**9
 DAY_MINUTES = 1440
@@ -174,6 +175,7 @@ class Statistics:
     def __init__(self, instruments: Directory) -> None:
         self._instruments = instruments
         self._symbols = [Symbol(one.tick_parts) for one in instruments]
+        self._states = States()
         self._waiting: list[NDArray[np.void]] = []
         self._count = 0  # of what waits
 
@@ -184,6 +186,12 @@ class Statistics:
         """Of the instrument ``number``, which there is; as it is behind the last change."""
         self._settle()
         return self._symbols[number - 1]
+
+    @property
+    def states(self) -> States:
+        """Of the instruments, as they are behind the last change."""
+        self._settle()
+        return self._states
 
     def apply(self, rows: NDArray[np.void]) -> None:
         """The next changes, a `CHANGE` array; one that defines an instrument is the last."""
@@ -200,6 +208,7 @@ class Statistics:
             self._add(joined(waiting))
 
     def _add(self, rows: NDArray[np.void]) -> None:
+        self._states.apply(rows)
         kinds = rows["kind"]
         begin = 0
         for end in np.flatnonzero(kinds == ChangeKind.DAY_ENDED).tolist():

@@ -19,18 +19,29 @@ from .disk import DISK, Disk, take_lock
 from .growth import Growth
 from .memory import MemoryLog
 from .packing import Packed
-from .position import missed, published
-from .reader import (
-    LogReader,
+from .place import (
+    Growing,
+    Place,
+    Reader,
+    Where,
     check_past,
     despite_archiving,
+    directory_of,
     durable_end,
     first_sequence,
     has_log,
+    hint_of,
     identity_of,
-    segments_of,
-    writer_alive,
+    is_address,
+    last_sequence,
+    open_reader,
+    place_of,
+    snapshots_of,
+    stated,
+    unencrypted,
 )
+from .position import missed, published
+from .reader import LogReader, segments_of, writer_alive
 from .segments import Frame, Position
 from .verifying import Finding, Report, bytes_there, late_beginning, verify
 from .writer import (
@@ -59,11 +70,15 @@ class Log(Protocol):
     epoch: int
     sequence: int
     rules: int
-    durable: int
-    on_disk: int
     appended_bytes: int
     chain: bytes
     hash: int
+
+    @property
+    def durable(self) -> int: ...
+
+    @property
+    def on_disk(self) -> int: ...
 
     @property
     def keys(self) -> Keys | None: ...
@@ -98,28 +113,41 @@ __all__ = [
     "FileLog",
     "Finding",
     "Frame",
+    "Growing",
     "Growth",
     "Keys",
     "Log",
     "LogReader",
     "MemoryLog",
     "Packed",
+    "Place",
     "Position",
+    "Reader",
     "Recovered",
     "Report",
+    "Where",
     "batches",
     "bytes_there",
     "check_past",
     "despite_archiving",
+    "directory_of",
     "durable_end",
     "first_sequence",
     "has_log",
+    "hint_of",
     "identity_of",
+    "is_address",
+    "last_sequence",
     "late_beginning",
     "missed",
+    "open_reader",
+    "place_of",
     "published",
     "segments_of",
+    "snapshots_of",
+    "stated",
     "take_lock",
+    "unencrypted",
     "verify",
     "writer_alive",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from .._closing import Closing
@@ -12,6 +11,7 @@ from ..errors import LogDamaged, LogError
 from ..records.arguments import UINT64_MAX, integer
 from .crypto.keys import Keys
 from .disk import DISK, LOCK_NAME, READ, Disk, NotAFile, refusals
+from .growth import Growth
 from .position import published
 from .segments import (
     Frame,
@@ -95,6 +95,15 @@ class LogReader(Closing):
     def rules(self) -> int:
         """The version of the rules at the end of the last frame read."""
         return self._walk.rules
+
+    @property
+    def sequence(self) -> int:
+        """Of the last command read."""
+        return self._walk.sequence - 1
+
+    def growth(self) -> Growth:
+        """Tells when there may be more; to be closed by whoever asks."""
+        return Growth(self.directory)
 
     def sync(self) -> None:
         """Puts on disk what has been read: a writer may only have handed it to the system."""
@@ -220,24 +229,6 @@ class LogReader(Closing):
 
     def close(self) -> None:
         self._walk.close()
-
-
-def check_past(
-    directory: Path,
-    sequence: int,
-    chain: bytes,
-    *,
-    keys: Keys | None = None,
-    structure: bool = False,
-    disk: Disk = DISK,
-) -> None:
-    """`LogDamaged` unless a log goes as far as a sequence, and has that chain there."""
-    with LogReader(
-        directory, after=sequence, chain=chain, keys=keys, structure=structure, disk=disk
-    ) as reader:
-        # A frame that the sequence cuts through is given out before it is known to be one.
-        for _ in islice(reader.read(), 2):
-            pass
 
 
 def segments_of(path: str | os.PathLike[str], disk: Disk = DISK) -> list[int]:

@@ -141,7 +141,7 @@ cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known) noexce
         return W_NOTHING if exchange_add_book(exchange) != NULL else W_MEMORY
     if not 1 <= change.instrument <= exchange.count:
         return W_INSTRUMENT
-    if change.kind == C_DEFINED:
+    if change.kind == C_DEFINED or C_PHASE <= change.kind <= C_INDICATIVE:
         return W_NOTHING
     if change.side != BUY and change.side != SELL:
         return W_SIDE

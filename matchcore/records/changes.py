@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .schema import CHANGE_RECORD, NOTICE_RECORD, ChangeFlag, ChangeKind
+from .schema import CHANGE_RECORD, MARKET_RECORD, NOTICE_RECORD, ChangeFlag, ChangeKind
 
 __all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
 
@@ -23,13 +23,21 @@ __all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
 #: DEFINED: instrument ``instrument`` is new or has other parameters (mantissa of its tick in
 #: ``price``, lot in ``quantity``, largest quantity in ``left``).  DAY_ENDED: of ``instrument``, or
 #: of all if it is 0; its cancels stand before it.
-#: NOTICE: the layout `NOTICE`.
+#: NOTICE: the layout `NOTICE`.  PHASE, HALT, REFERENCE and INDICATIVE: the layout `MARKET`.
 CHANGE = np.dtype(CHANGE_RECORD.dtype_spec())
 
 #: The same 88 bytes when ``kind`` is NOTICE: ``data`` is part ``part``, from 0, of the ``parts`` of
 #: a text in UTF-8, filled up with zeros; ``instrument``: that it is about, 0 for all; ``key_low``:
 #: the lower half of the sender's key.  All parts of a text have sequences in a row.
 NOTICE = np.dtype(NOTICE_RECORD.dtype_spec())
+
+#: The same 88 bytes when ``kind`` is PHASE, HALT, REFERENCE or INDICATIVE: what instrument
+#: ``instrument`` (never 0) has from now on.  PHASE: ``phase``, a `Phase`.  HALT: ``halted``, 1; 0
+#: when it trades again.  REFERENCE: ``price`` in ticks.  INDICATIVE: ``quantity`` units would trade
+#: at ``price`` if the auction of ``phase`` ended now, and ``imbalance`` units of ``side`` would be
+#: left; quantity and price 0: there is no such price.  DEFINED ends reference and indicative price,
+#: because they are in ticks.
+MARKET = np.dtype(MARKET_RECORD.dtype_spec())
 
 _ROW = CHANGE_RECORD.packer()
 

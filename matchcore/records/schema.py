@@ -248,7 +248,11 @@ class Field(IntEnum):
 
 
 class ChangeKind(IntEnum):
-    """What a public change reports: of an order in the book, of its instrument, or a notice."""
+    """What a public change reports: of an order in the book, of its instrument, or a notice.
+
+    PHASE, HALT, REFERENCE and INDICATIVE are of a later version of the rules: no machine says them
+    yet, and every face of a feed carries them.
+    """
 
     ADDED = 1
     EXECUTED = 2
@@ -257,12 +261,37 @@ class ChangeKind(IntEnum):
     DEFINED = 5
     DAY_ENDED = 6
     NOTICE = 7
+    PHASE = 8
+    HALT = 9
+    REFERENCE = 10
+    INDICATIVE = 11
 
 
 #: Changes of one order, which say what is left of it and of its level.
 BOOK_CHANGES = frozenset(
     {ChangeKind.ADDED, ChangeKind.EXECUTED, ChangeKind.REDUCED, ChangeKind.DELETED}
 )
+
+#: Changes in the layout `MARKET`, which say what the market in an instrument is from now on.
+MARKET_CHANGES = frozenset(
+    {ChangeKind.PHASE, ChangeKind.HALT, ChangeKind.REFERENCE, ChangeKind.INDICATIVE}
+)
+
+
+class Phase(IntEnum):
+    """The phase of a day that an instrument is in; of a later version of the rules."""
+
+    PRE_OPEN = 1
+    OPENING_CALL = 2
+    OPENING_CALL_LOCKED = 3
+    QUIET = 4
+    CONTINUOUS = 5
+    BREAK = 6
+    CLOSING_CALL = 7
+    AT_CLOSING_PRICE = 8
+    CLOSED = 9
+    VOLATILITY_CALL = 10
+    CANCEL_ONLY = 11
 
 
 class ChangeFlag(IntFlag):
@@ -325,6 +354,8 @@ class Topic(IntEnum):
     GRANT = 3
     GATEWAY = 4
     DAY = 5
+    PRESENCE = 6
+    SHARD = 7
 
 
 class Status(str, Enum):
@@ -425,6 +456,14 @@ NOTICE_RECORD = Record(
     88,
     "sequence:u64 time:i64 data:data56 key_low:u32 instrument:u32 kind:u8 part:u8 parts:u16 -4",
 )
+#: A change of one of `MARKET_CHANGES`: the same bytes as `CHANGE`.
+MARKET_RECORD = Record(
+    "MARKET",
+    "",
+    88,
+    "sequence:u64 time:i64 -24 price:i64 quantity:i64 imbalance:i64 -8 phase:u8 -3"
+    " instrument:u32 kind:u8 side:u8 halted:u16 -4",
+)
 #: An entry of the register, as a state has it.
 ENTRY_RECORD = Record("ENTRY", "", 72, "key:u64 data:data56 topic:u8 part:u8 -6")
 #: The limits of an account, as a state has them; the last two count messages.
@@ -440,8 +479,8 @@ LAST_RECORD = Record("LAST", "mc_last", 16, "price:i64 traded:u64")
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
     COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, LIMITS_RECORD, EVENT_RECORD, CHANGE_RECORD,
-    NOTICE_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD, ENTRY_RECORD,
-    ACCOUNT_LIMITS_RECORD, LAST_RECORD,
+    NOTICE_RECORD, MARKET_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
+    ENTRY_RECORD, ACCOUNT_LIMITS_RECORD, LAST_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -456,6 +495,7 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     Field: "F_",
     ChangeKind: "C_",
     ChangeFlag: "C_",
+    Phase: "PHASE_",
     ReportKind: "REPORT_",
     OrderStatus: "STATUS_",
     ReportFlag: "REPORT_",

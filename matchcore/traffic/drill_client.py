@@ -1,9 +1,9 @@
 """Clients of a drill, in a process that may be killed: `python -m matchcore.traffic.drill_client`.
 
 Its argument is JSON.  They keep nothing: orders follow from the seed, and what has become of them
-is heard again from the first report of the day.  Each line of the input says two numbers: how many
-orders of each session were due before, and how many are now.  Every report goes to the session's
-record, which begins anew with the process.
+is heard again from the first report of the day.  A file says two numbers: how many orders of each
+session were due before, and how many are now.  Every report goes to the session's record, which
+begins anew with the process.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from .running import session_class
 from .session import Account, Session, Target
 
 TOTAL_MAX = 1 << 30
+LOOK_SECONDS = 0.02  # between two looks at what is due
 
 
 class Pieces:
@@ -45,27 +47,24 @@ class Pieces:
 
 
 async def main(said: dict[str, Any]) -> None:
-    """Until the input ends."""
+    """Until it is killed."""
     pace = Pieces(said["rate"])
     low, high, tick = said["prices"]
     flow = Flow((said["symbol"],), low, high, tick, said["quantity"], said["open"], said["seed"])
     sessions = [_session(one, flow) for one in said["sessions"]]
     for session in sessions:
         session.pace = pace
-    running = [asyncio.ensure_future(session.run()) for session in sessions]
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    while line := await reader.readline():
-        before, now = map(int, line.split())
-        pace.raise_to(before, now)
-        for session in sessions:
-            session.wake.set()
-    for session in sessions:
-        session.stop.set()
-        session.wake.set()
-    await asyncio.wait(running, timeout=5)
+    running = asyncio.gather(*(session.run() for session in sessions))
+    due = ""
+    while not running.done():
+        found = Path(said["due"]).read_text()
+        if found != due:
+            due = found
+            pace.raise_to(*map(int, due.split()))
+            for session in sessions:
+                session.wake.set()
+        await asyncio.sleep(LOOK_SECONDS)
+    await running
 
 
 def _session(said: dict[str, Any], flow: Flow) -> Session:

@@ -8,7 +8,9 @@ log says; then what each session was told is compared with the log, row by row.
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +22,7 @@ import numpy as np
 from ..errors import InvalidArgument, MatchcoreError
 from ..records.instruments import Instrument
 from .ledger import HEARD
-from .processes import COPIES, Child, Exchange, ExchangeFailed, User
+from .processes import BALANCER, COPIES, Exchange, Part, User
 from .told import Told, answered_once, count_of, expected, heard_rows, places_of
 
 SYMBOL, TICK = "ANA", "0.05"
@@ -68,19 +70,20 @@ class Drill:
     """An exchange in ``place``, its clients, and rounds that can be repeated by the seed."""
 
     def __init__(self, place: Path, seed: int) -> None:
+        if shutil.which(BALANCER, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+            raise InvalidArgument(f"drills need {BALANCER}: apt-get install {BALANCER}")
         self._place, self.seed = place, seed
         users = [User(one.user, PASSWORD, one.session, one.session) for one in TRADERS]
         users.append(User(COPY, PASSWORD, 1, len(TRADERS), COPIES))
         self._exchange = Exchange(place, [Instrument(SYMBOL, TICK)], users, check_ms=CHECK_MS)
-        if self._exchange.balancer is None:
-            raise ExchangeFailed("drills need haproxy: apt-get install haproxy")
+        self._due_file = place / "due"
         self._users: dict[str, list[str]] = {}  # of the clients' processes
         self._clients = [self._client(number) for number in (0, 1)]
         self._watch = self._client(2)
         self._due = 0  # orders of each session
         self.faults: list[str] = []  # of all rounds
 
-    def _client(self, process: int) -> Child:
+    def _client(self, process: int) -> Part:
         ports = self._exchange.ports
         sessions = [
             {"user": one.user, "place": one.session, "protocol": one.protocol, "tag": one.tag,
@@ -92,11 +95,12 @@ class Drill:
         for one in sessions:
             one |= {"password": PASSWORD, "record": str(self.record(str(one["user"])))}
         said = {"rate": RATE, "symbol": SYMBOL, "prices": PRICES, "quantity": QUANTITY,
-                "open": OPEN, "seed": self.seed, "sessions": sessions}  # fmt: skip
+                "open": OPEN, "seed": self.seed, "sessions": sessions,
+                "due": str(self._due_file)}  # fmt: skip
         of = f"client {process + 1}" if process < 2 else "watcher"
         self._users[of] = [str(one["user"]) for one in sessions]
-        return Child(of, sys.executable, "-m", "matchcore.traffic.drill_client", json.dumps(said),
-                     log=self._place / f"client{process}.log")  # fmt: skip
+        command = [sys.executable, "-m", "matchcore.traffic.drill_client", json.dumps(said)]
+        return Part(of, command, self._place / f"client{process}.log")
 
     def record(self, user: str) -> Path:
         """What a user was told, as `HEARD` rows, since its process began."""
@@ -106,20 +110,25 @@ class Drill:
 
     def start(self) -> None:
         """Starts everything."""
+        self._raise_to(0, 0)
         self._exchange.start()
         self._told = Told(self._exchange.path, COPY)
         for client in self._everybody():
-            self._start(client, 0)
+            self._start(client)
 
-    def _start(self, child: Child, before: int) -> None:
+    def _start(self, child: Part) -> None:
         """Starts a child; a client has heard nothing then."""
         for user in self._users.get(child.of, ()):
             self.record(user).write_bytes(b"")
         child.start()
-        if child.of in self._users:
-            child.say(f"{before} {self._due}")
 
-    def _everybody(self) -> list[Child]:
+    def _raise_to(self, before: int, now: int) -> None:
+        """Says to the clients how many orders of each session were due, and are now."""
+        written = self._due_file.with_suffix(".new")
+        written.write_text(f"{before} {now}")
+        written.rename(self._due_file)
+
+    def _everybody(self) -> list[Part]:
         return [*self._clients, self._watch]
 
     def end(self) -> None:
@@ -137,19 +146,18 @@ class Drill:
         draw, before = random.Random(f"{self.seed} {number}"), self._due
         self._due += ORDERS
         began, first = time.monotonic(), len(self.faults)
-        for client in self._everybody():
-            client.say(f"{before} {self._due}")
-        thaws: list[tuple[float, Child]] = []
+        self._raise_to(before, self._due)
+        thaws: list[tuple[float, Part]] = []
         for _ in range(FAULTS):
             self._pause(draw.uniform(*BETWEEN_SECONDS), thaws)
-            self._fault(draw, thaws, before)
+            self._fault(draw, thaws)
         while thaws:
             self._pause(0.02, thaws)
         self.compare(SETTLE_SECONDS_MAX)
         return {"round": number, "faults": self.faults[first:],
                 "seconds": round(time.monotonic() - began, 2)}  # fmt: skip
 
-    def _pause(self, seconds: float, thaws: list[tuple[float, Child]]) -> None:
+    def _pause(self, seconds: float, thaws: list[tuple[float, Part]]) -> None:
         """Waits, and lets those go on whose time has come."""
         until = time.monotonic() + seconds
         while (now := time.monotonic()) < until:
@@ -158,7 +166,7 @@ class Drill:
                 thaws.remove((when, child))
             time.sleep(0.01)
 
-    def _fault(self, draw: random.Random, thaws: list[tuple[float, Child]], before: int) -> None:
+    def _fault(self, draw: random.Random, thaws: list[tuple[float, Part]]) -> None:
         ours = self._exchange
         assert ours.balancer is not None
         kinds = [ours.lines, ours.gateways, [ours.engine], [ours.balancer], self._everybody()]
@@ -167,7 +175,7 @@ class Drill:
             self.faults.append(f"kill {child.of}")
             thaws[:] = [one for one in thaws if one[1] is not child]
             child.kill()
-            self._start(child, before)
+            self._start(child)
         else:
             seconds = draw.uniform(*FREEZE_SECONDS)
             self.faults.append(f"freeze {child.of} {seconds:.1f} s")
@@ -191,7 +199,7 @@ class Drill:
             if not late:
                 return
             for child in (*self._exchange.children, *self._everybody()):
-                if not child.alive:
+                if not child.lives:
                     self._fail(f"{child.of} has ended by itself")
             if time.monotonic() > end:
                 self._fail(f"after {seconds:g} s, {late}")

@@ -10,39 +10,26 @@ import http.client
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._children import environment
+from ..drills.processes import HOST, Child, free_ports, matchcore, ready, wait_until
 from ..engine.engine import Engine
-from ..errors import MatchcoreError
 from ..gateways.logins import Action, Grant
 from ..gateways.users import Entry, RegisteredUsers, editing
 from ..records.codec import encode
 from ..records.instruments import Instrument
 from ..records.operating import Register
 
-HOST = "127.0.0.1"
 BALANCER = "haproxy"
-START_SECONDS_MAX = 60.0
-END_SECONDS = 10.0
-AGAIN_SECONDS = 0.02
 DOORS = ("ouch", "fix", "web")
 TRADES = Action.TRADE | Action.CANCEL | Action.READ
 COPIES = Action.READ | Action.DROP_COPY
-
-
-class ExchangeFailed(MatchcoreError):
-    """A process of the exchange does not do what it is there for; the message says which."""
 
 
 class User(NamedTuple):
@@ -55,52 +42,30 @@ class User(NamedTuple):
     may: Action = TRADES
 
 
-class Child:
-    """A process that can be killed, frozen, and started again; ``of`` is what it is called."""
+class Part:
+    """A process of the exchange or of its clients; ``of``: what it is called."""
 
-    def __init__(self, of: str, *command: str, log: Path | None = None) -> None:
+    def __init__(self, of: str, command: list[str], log: Path | None = None) -> None:
         self.of, self._command, self._log = of, command, log
-        self._frozen = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        assert self._child is not None
+        return self._child.pid
 
     @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def lives(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.lives
 
     def start(self) -> None:
-        if self._log is None:
-            self._popen(subprocess.DEVNULL)
-        else:
-            with self._log.open("ab") as log:
-                self._popen(log)
-
-    def _popen(self, log: int | IO[bytes]) -> None:
-        self._process = subprocess.Popen(
-            self._command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=log,
-        )  # fmt: skip
-
-    def say(self, line: str) -> None:
-        """Writes a line to its input; one that is gone hears nothing."""
-        assert self._process is not None and self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+        self._child = Child(self._command, log=self._log)
 
     def kill(self) -> None:
         """SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if self._process.stdin is not None:
-                with suppress(OSError):
-                    self._process.stdin.close()
-            self._frozen = False
+        if self._child is not None:
+            self._child.kill()
 
     def kill_and_start(self) -> None:
         self.kill()
@@ -108,28 +73,18 @@ class Child:
 
     def freeze(self) -> None:
         """SIGSTOP."""
-        self._frozen = True
-        os.kill(self.pid, signal.SIGSTOP)
+        if self._child is not None:
+            self._child.freeze()
 
     def thaw(self) -> None:
-        """SIGCONT, if it is frozen."""
-        if self._frozen:
-            self._frozen = False
-            os.kill(self.pid, signal.SIGCONT)
+        """SIGCONT."""
+        if self._child is not None:
+            self._child.thaw()
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL if that does not help."""
-        if self._process is not None:
-            self.thaw()
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_SECONDS)
-            self.kill()
-
-
-def matchcore(of: str, *arguments: str, log: Path | None = None) -> Child:
-    """A `matchcore` command as a child."""
-    return Child(of, sys.executable, "-m", "matchcore", *arguments, log=log)
+        if self._child is not None:
+            self._child.end()
 
 
 class Exchange:
@@ -151,22 +106,21 @@ class Exchange:
         engine_lines = [f"{place}/e{n}" for n in (1, 2)]
         lines = [f"{place}/l{n}" for n in (1, 2)] if program else engine_lines
         served = [part for line in engine_lines for part in ("--lines", f"unix:{line}")]
-        self.engine = matchcore("engine", "serve", str(self.path), "--policy", policy, *served,
-                                log=place / "engine.log")  # fmt: skip
+        command = matchcore("serve", str(self.path), "--policy", policy, *served)
+        self.engine = Part("engine", command, place / "engine.log")
         ports = free_ports(2 * (len(DOORS) + 1) + len(DOORS))
         of_gateways = [dict(zip((*DOORS, "status"), ports[n::2], strict=False)) for n in (0, 1)]
         self._status = [ports["status"] for ports in of_gateways]
         reached = [part for line in lines for part in ("--engine", f"unix:{line}")]
         self.gateways = [
-            matchcore(
-                f"gateway {n}", "gateway", *reached, "--state", str(place / "state"),
+            Part(f"gateway {n}", matchcore(
+                "gateway", *reached, "--state", str(place / "state"),
                 *(part for door, port in at.items() for part in (f"--{door}", f"{HOST}:{port}")),
-                log=place / f"gateway{n}.log",
-            )
+            ), place / f"gateway{n}.log")
             for n, at in enumerate(of_gateways, 1)
         ]  # fmt: skip
-        self.lines: list[Child] = []
-        self.balancer: Child | None = None
+        self.lines: list[Part] = []
+        self.balancer: Part | None = None
         self.ports = {door: [at[door] for at in of_gateways] for door in DOORS}
         if program:
             for n, (here, there) in enumerate(zip(lines, engine_lines, strict=True), 1):
@@ -181,29 +135,29 @@ class Exchange:
             self.balancer = self._proxy(program, "balancer", text)
             self.ports = {door: [port] for door, port in fronts.items()}
 
-    def _proxy(self, program: str, of: str, text: str) -> Child:
+    def _proxy(self, program: str, of: str, text: str) -> Part:
         file = self.place / f"{of.replace(' ', '')}.cfg"
         file.write_text(text)
-        return Child(of, program, "-db", "-f", str(file))
+        return Part(of, [program, "-db", "-f", str(file)])
 
     @property
-    def children(self) -> list[Child]:
+    def children(self) -> list[Part]:
         """All of them, in the order in which they are started."""
         balancer = [self.balancer] if self.balancer else []
         return [self.engine, *self.lines, *self.gateways, *balancer]
 
     def start(self) -> None:
-        """Until both gateways are ready; `ExchangeFailed`."""
+        """Until both gateways are ready; `LogFailed`."""
         for child in self.children:
             child.start()
         for port in self._status:
-            until(lambda port=port: ready(port), f"no gateway is ready at port {port}")  # type: ignore[misc]  # it is called at once
+            wait_until(f"the gateway with status port {port}", partial(ready, f"{HOST}:{port}"))
         if self.balancer is not None:
             for (port,) in self.ports.values():
-                until(lambda port=port: listens(port), f"nothing listens at port {port}")  # type: ignore[misc]  # the same
+                wait_until(f"the balancer's port {port}", partial(listens, port))
 
     @property
-    def serving(self) -> Child:
+    def serving(self) -> Part:
         """The gateway that has the most sessions."""
         counts = [sessions(port) for port in self._status]
         return self.gateways[counts.index(max(counts))]
@@ -235,27 +189,6 @@ def make(path: Path, instruments: list[Instrument], users: list[User]) -> None:
         ))  # fmt: skip
 
 
-def until(condition: Callable[[], bool], failing: str, seconds: float = START_SECONDS_MAX) -> None:
-    """Waits for a condition; `ExchangeFailed` says that it is not so after some time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise ExchangeFailed(f"{failing}, after {seconds:.0f} s")
-        time.sleep(AGAIN_SECONDS)
-
-
-def ready(port: int) -> bool:
-    """Whether the gateway with this status port takes commands."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=1)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def sessions(port: int) -> int:
     """How many logins are connected at the gateway with this status port; 0 if it does not say."""
     connection = http.client.HTTPConnection(HOST, port, timeout=1)
@@ -277,15 +210,6 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
-    with ExitStack() as stack:
-        return [
-            stack.enter_context(socket.create_server((HOST, 0))).getsockname()[1]
-            for _ in range(count)
-        ]
 
 
 LINE = """\

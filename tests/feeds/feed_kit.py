@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +19,15 @@ from types import TracebackType
 
 import numpy as np
 from missing import missing
+from numpy.typing import NDArray
 
 import matchcore as mc
-from matchcore.feeds import Stream
+from matchcore.feeds import Books, Changes, Stream
 from matchcore.feeds.client import Client, Item, Snapshot
+from matchcore.feeds.serving import Feed
+from matchcore.feeds.web.server import WebOutlet
+from matchcore.records.changes import MARKET
+from matchcore.records.instruments import Directory
 
 ANA, BEE = mc.Instrument("ANA", "0.05"), mc.Instrument("BEE", "0.01", lot=10)
 SECONDS_MAX = 60.0
@@ -156,3 +163,69 @@ def equal_books(client: Client, engine: mc.Engine) -> None:
             mine = client.books.levels(number, side)
             assert [(client.instruments[number].price(int(one["price"])), one["quantity"])
                     for one in mine] == [(one.price, one.quantity) for one in levels]  # fmt: skip
+
+
+class Scripted:
+    """A feed's source whose changes a test makes up, also those that no machine says."""
+
+    identity = bytes(range(16))
+    session = identity.hex()[:10].upper()
+    epoch = 1
+
+    def __init__(self, *instruments: mc.Instrument) -> None:
+        self.instruments = Directory(instruments)
+        self.number = 1
+        self._waiting: list[Changes] = []
+
+    def say(self, *rows: NDArray[np.void]) -> int:
+        """These come next, each one row of `CHANGE` or `MARKET`; the number of the last one."""
+        made = np.concatenate([row.view(mc.CHANGE) for row in rows])
+        self._waiting.append(Changes(self.number, self.epoch, made))
+        self.number += len(made)
+        return self.number - 1
+
+    def books(self) -> Books:
+        return Books(self.instruments)
+
+    def before(self) -> None:
+        """Nothing was before."""
+
+    def poll(self) -> Iterator[Changes]:
+        waiting, self._waiting = self._waiting, []
+        yield from waiting
+
+    async def grown(self) -> None:
+        await asyncio.sleep(0.001)
+
+    def mark(self) -> None:
+        """It cannot be derived again."""
+
+    def close(self) -> None:
+        """It has no files."""
+
+
+@contextmanager
+def web_of(source: Scripted, page: Path | None) -> Iterator[int]:
+    """A feed of such changes with a page, in a thread of its own; its port."""
+    started = threading.Event()
+    outlet = WebOutlet("127.0.0.1", 0, page=page, started=lambda _: started.set())
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    feed = Feed(source, [outlet])
+    thread = threading.Thread(target=lambda: loop.run_until_complete(feed.run(stop)))
+    thread.start()
+    try:
+        assert started.wait(SECONDS_MAX)
+        yield outlet.port
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(SECONDS_MAX)
+        loop.close()
+
+
+def market(kind: mc.ChangeKind, instrument: int = 1, **fields: int) -> NDArray[np.void]:
+    """One row of `MARKET`."""
+    row = np.zeros(1, MARKET)
+    row["kind"], row["instrument"], row["sequence"], row["time"] = kind, instrument, 7, 10**18
+    for name, value in fields.items():
+        row[name] = value
+    return row

@@ -65,13 +65,16 @@ class Network:
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32), last=st.integers(1, 120), patience=st.sampled_from([0.02, 5.0]))
+@given(
+    seed=st.integers(0, 2**32), last=st.integers(1, 120), patience=st.sampled_from([0.02, 5.0]),
+    order=st.sampled_from([0.0, 0.01]),
+)  # fmt: skip
 def test_each_change_once_and_in_order_whatever_happens(
-    seed: int, last: int, patience: float
+    seed: int, last: int, patience: float, order: float
 ) -> None:
     """Two lines; what is asked for again is answered in part, late, twice, or not at all."""
     chance = random.Random(seed)
-    arbiter = started(patience=patience)
+    arbiter = started(patience=patience, order_seconds=order)
     lines = {name: Network(last, chance) for name in "AB"}
     got: list[Changes] = []
     now, snapshots = 0.0, 0

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from web_kit import client, exchange, flow, run, serving
+from web_kit import Served, client, exchange, flow, run, serving, sm2_keys
+from websockets.asyncio.client import ClientConnection, connect
 
 import matchcore as mc
+from matchcore.errors import FeedError
 from matchcore.feeds import Books, Stream
-from matchcore.feeds.notices import NOTICES_KEPT, Notices
+from matchcore.feeds.notices import NOTICES_KEPT, Notices, check_notice
 from matchcore.feeds.stream import Changes
+from matchcore.feeds.web.tokens import Tokens, add_token
 from matchcore.records.changes import NOTICE, ChangeKind
 
 ANA, BEE = mc.Instrument("ANA", "0.05"), mc.Instrument("BEE", "0.01")
@@ -125,3 +129,87 @@ def test_a_channel_of_notices(tmp_path: Path) -> None:
                 assert served.feed.notices.last[-1].text == LONG
 
     run(follow())
+
+
+async def board(served: Served, token: str) -> tuple[ClientConnection, dict[str, Any]]:
+    """A subscription to notices with this token, and its snapshot."""
+    socket = await connect(served.ws, additional_headers={"Authorization": f"Bearer {token}"})
+    await socket.send('{"op":"subscribe","channels":["notices"],"symbols":["*"]}')
+    return socket, await following(socket, "snapshot")
+
+
+async def following(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    while (said := json.loads(await asyncio.wait_for(socket.recv(), 20)))["type"] != kind:
+        assert said["type"] in ("hello", "subscribed", "heartbeat"), said
+    return dict(said)
+
+
+def texts_of(message: dict[str, Any]) -> list[str]:
+    return [one["text"] for one in message["notices"]]
+
+
+def test_a_token_sees_the_notices_of_its_symbols_and_those_for_all(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    every, ana, bee = (add_token(file, "x", ("notices",), symbols, None)
+                       for symbols in ((), ("ANA",), ("BEE", "GONE")))  # fmt: skip
+    deaf = add_token(file, "x", ("trades",), (), None)
+
+    async def test() -> None:
+        with exchange(tmp_path / "e", ANA, BEE) as engine:
+            for text, symbol in (("to all", None), ("of ANA", "ANA"), ("of BEE", "BEE")):
+                engine.notify(text, symbol)
+            async with serving(tmp_path / "e", tokens=Tokens(file)) as served:
+                seen = [await board(served, token) for token in (every, ana, ana, bee)]
+                assert [texts_of(snapshot) for _, snapshot in seen] == [
+                    ["to all", "of ANA", "of BEE"], *2 * [["to all", "of ANA"]],
+                    ["to all", "of BEE"],
+                ]  # fmt: skip
+                engine.notify("only BEE", "BEE")
+                await served.come_to(engine.sequence)
+                engine.notify("again all")
+                wanted = [["only BEE", "again all"], ["again all"], ["again all"],
+                          ["only BEE", "again all"]]  # fmt: skip
+                for (socket, snapshot), texts in zip(seen, wanted, strict=True):
+                    got, last = [], snapshot["number"]
+                    while len(got) < len(texts):
+                        update = await following(socket, "update")
+                        assert update["prev"] == last
+                        last = update["number"]
+                        got += texts_of(update)
+                    assert got == texts
+                    await socket.close()
+                with pytest.raises(AssertionError, match="forbidden"):
+                    await board(served, deaf)
+
+    run(test())
+
+
+def test_each_notice_is_signed(tmp_path: Path) -> None:
+    sign, verifier = sm2_keys(tmp_path)
+
+    async def test() -> None:
+        with exchange(tmp_path / "e", ANA, BEE) as engine:
+            engine.notify(LONG)
+            engine.notify("two\nlines", "BEE")
+            async with serving(tmp_path / "e", sign=sign) as served:
+                socket, snapshot = await board(served, "")
+                session = served.feed.stream.session
+                engine.notify("third")
+                update = await following(socket, "update")
+                (other, again) = await board(served, "")
+                assert again["notices"] == snapshot["notices"] + update["notices"]  # signed once
+                for one in again["notices"]:
+                    check_notice(verifier, session, one)
+                    for name, value in {"text": "x", "symbol": "ANA", "time": "1", "number": 1,
+                                        "signature": "AAAA"}.items():  # fmt: skip
+                        with pytest.raises(FeedError, match="not signed by this key"):
+                            check_notice(verifier, session, {**one, name: value})
+                    with pytest.raises(FeedError, match="not signed"):
+                        check_notice(verifier, "ANOTHER", one)
+                for wrong in ({}, {"number": 1, "signature": None}):
+                    with pytest.raises(FeedError, match="not signed"):
+                        check_notice(verifier, session, wrong)
+                await socket.close()
+                await other.close()
+
+    run(test())

@@ -10,12 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import feed_kit as kit
 import numpy as np
 import pytest
 from page_kit import Browser, RunningFeed, until
 from proxy import Proxy
 
 import matchcore as mc
+from matchcore.cli.feed_web import page_directory
 from matchcore.feeds import Stream
 from matchcore.feeds.web.tokens import add_token
 from matchcore.importers import sample_day, source_of
@@ -318,6 +320,41 @@ def test_keys_and_a_screen_reader_find_everything(
           .filter((one) => !named(one)).map((one) => one.outerHTML);
     """
     assert browser.run(unnamed) == []
+
+
+TEXTS = """
+    return Object.fromEntries(["phase", "statistics"].map((one) => {
+      const element = document.getElementById(one);
+      return [one, element.hidden ? "" : element.innerText.replaceAll("\\n", " ")];
+    }));
+"""
+
+
+def test_phase_halt_and_prices_of_an_auction_are_there_when_they_are_said(browser: Browser) -> None:
+    source = kit.Scripted(kit.ANA)
+    with kit.web_of(source, page_directory()) as port:
+        browser.size(1280, 800)
+        browser.open(ADDRESS.format(port))
+        browser.until(line="live", symbol="ANA")
+        texts = browser.run(TEXTS)
+        assert not texts["phase"] and "Reference" not in texts["statistics"]
+        number = source.say(
+            kit.market(mc.ChangeKind.PHASE, phase=mc.Phase.CLOSING_CALL),
+            kit.market(mc.ChangeKind.REFERENCE, price=1900),
+            kit.market(mc.ChangeKind.INDICATIVE, price=1911, quantity=70, phase=7),
+        )
+        browser.until(number=number)
+        until(lambda: browser.run(TEXTS)["phase"] == "Closing call")
+        statistics = browser.run(TEXTS)["statistics"]
+        for figure in ("Reference 95.00", "Indicative 95.55", "Would trade 70"):
+            assert figure in statistics
+        browser.shot("auction")
+        source.say(kit.market(mc.ChangeKind.HALT, halted=1), kit.market(mc.ChangeKind.INDICATIVE))
+        until(lambda: browser.run(TEXTS)["phase"] == "Halted")
+        assert "Indicative" not in browser.run(TEXTS)["statistics"]
+        browser.open(ADDRESS.format(port).replace("lang=en", "lang=zh"))
+        until(lambda: browser.run(TEXTS)["phase"] == "停牌")
+        assert browser.complaints() == []
 
 
 def test_another_symbol_and_other_colours_are_a_choice(browser: Browser, tmp_path: Path) -> None:

@@ -6,14 +6,12 @@ import asyncio
 import base64
 import json
 import re
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 from certificates import Certificates
-from web_kit import CHANNELS, client, exchange, flow, run, serving
+from web_kit import CHANNELS, client, exchange, flow, run, serving, sm2_keys
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -222,21 +220,12 @@ def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
 
 
 def test_answers_are_signed_where_a_key_is_given(tmp_path: Path) -> None:
-    pytest.importorskip("tongsuopy", reason="tongsuopy is not installed (extra gm-sign)")
-    if shutil.which("openssl") is None:
-        pytest.skip("the program openssl is not installed")
-    from matchcore.journal.crypto.sm2 import Signer, Verifier
-
-    key, public = str(tmp_path / "key.pem"), str(tmp_path / "pub.pem")
-    for line in (["ecparam", "-name", "SM2", "-genkey", "-noout", "-out", key],
-                 ["pkey", "-in", key, "-pubout", "-out", public]):  # fmt: skip
-        subprocess.run(["openssl", *line], check=True, capture_output=True)
-    verifier = Verifier(Path(public))
+    sign, verifier = sm2_keys(tmp_path)
 
     async def test() -> None:
         with exchange(tmp_path / "e", ANA) as engine:
             engine.submit_batch(flow(1, 100, 1))
-            async with serving(tmp_path / "e", sign=Signer(Path(key)).sign) as served:
+            async with serving(tmp_path / "e", sign=sign) as served:
                 answer = await served.get("/api/book/ANA")
                 (said,) = re.findall("SM2-Signature: (.*)\r\n", answer.head)
                 signature = base64.b64decode(said)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+import subprocess
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import uvloop
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
@@ -217,3 +220,17 @@ def flow(seed: int, count: int, instruments: int, start: int = 0) -> NDArray:
 
 def exchange(path: Path, *instruments: mc.Instrument) -> mc.Engine:
     return mc.Engine.open(path, instruments=instruments, policy="os")
+
+
+def sm2_keys(place: Path) -> tuple[Callable[[bytes], bytes], Any]:
+    """How a new key signs, and what verifies its signatures."""
+    pytest.importorskip("tongsuopy", reason="tongsuopy is not installed (extra gm-sign)")
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl is not installed")
+    from matchcore.journal.crypto.sm2 import Signer, Verifier
+
+    key, public = place / "key.pem", place / "pub.pem"
+    for line in (["ecparam", "-name", "SM2", "-genkey", "-noout", "-out", key],
+                 ["pkey", "-in", key, "-pubout", "-out", public]):  # fmt: skip
+        subprocess.run(["openssl", *line], check=True, capture_output=True)
+    return Signer(key).sign, Verifier(public)

@@ -15,8 +15,17 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from ..._children import environment
-from ...errors import KeyRefused, LogFailed, NotInTheLog
-from ...journal import Keys, LogReader, durable_end, identity_of, snapshots
+from ...errors import KeyRefused, LogError, LogFailed, NotInTheLog
+from ...journal import (
+    Keys,
+    Place,
+    Where,
+    durable_end,
+    open_reader,
+    place_of,
+    snapshots,
+    snapshots_of,
+)
 from ...journal.crypto.keys import KEYS_VARIABLE
 from ...machine import machine_class
 from ...records.arguments import UINT64_MAX, integer
@@ -26,7 +35,7 @@ SNAPSHOTS_KEPT = 3
 
 
 def take(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     sequence: int | None = None,
     machine: str = "cython",
@@ -40,14 +49,17 @@ def take(
     so far, `LogDamaged` as recovery raises it, `LogLocked` while another process writes a
     snapshot here, `LogFailed` when the disk refuses.
     """
-    directory = Path(path)
+    place = place_of(path)
+    directory = snapshots_of(place)
+    if directory is None:
+        raise LogError(f"{place}: no directory for a snapshot: add ?state=DIRECTORY to the address")
     if sequence is not None:
         sequence = integer(sequence, "sequence", 0, UINT64_MAX)
     with snapshots.turn(directory):
-        bound = durable_end(directory) if sequence is None else sequence
-        start = starts(directory, machine_class(machine), bound, of_this_log(directory), keys=keys)
+        bound = durable_end(place) if sequence is None else sequence
+        start = starts(place, machine_class(machine), bound, of_this_log(place), keys=keys)
         epoch, chain = 0, b""
-        with LogReader(directory, after=start.sequence, chain=start.chain, keys=keys) as reader:
+        with open_reader(place, after=start.sequence, chain=start.chain, keys=keys) as reader:
             for frame in reader.read():
                 if bound is not None and frame.first_sequence + frame.count - 1 > bound:
                     bound = start.machine.sequence  # the log goes on, so this is as far as asked
@@ -68,7 +80,7 @@ def take(
                 sequence=start.machine.sequence,
                 epoch=epoch or reader.epoch,
                 chain=chain or reader.chain,
-                identity=identity_of(directory),
+                identity=reader.identity,
                 payload=start.machine.state().to_bytes(),
                 hash=reader.hash,
                 keys=keys,
@@ -86,13 +98,17 @@ class Aside:
     parent ends, and being killed it leaves nothing that counts.
     """
 
-    def __init__(self, directory: Path, sequence: int, keys: Keys | None = None) -> None:
-        place: dict[str, str] = {}
+    def __init__(self, place: Place, sequence: int, keys: Keys | None = None) -> None:
+        secrets, where = {}, str(place)
+        if isinstance(place, Path):
+            where = str(place.absolute())
+        else:
+            secrets, where = place.environment(), place.url
         if keys is not None and keys.file is not None:
-            place[KEYS_VARIABLE] = str(keys.file)
+            secrets[KEYS_VARIABLE] = str(keys.file)
         elif keys is not None and not os.environ.get(KEYS_VARIABLE):
             raise KeyRefused(
-                f"start_snapshot of {directory}: its process cannot call the keys= of this one."
+                f"start_snapshot of {place}: its process cannot call the keys= of this one."
                 f" Give Keys.from_file(...), or name such a file in {KEYS_VARIABLE} before, or"
                 " write the snapshot here: snapshot()"
             )
@@ -102,9 +118,9 @@ class Aside:
         import subprocess  # late: it brings in much that few programs need
 
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(directory.absolute()), str(sequence)],
+            [sys.executable, "-m", __name__, where, str(sequence)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(**place),
+            env=environment(**secrets),
         )  # fmt: skip
         threading.Thread(target=self._wait, name="matchcore-snapshot", daemon=True).start()
 

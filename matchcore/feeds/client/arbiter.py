@@ -99,8 +99,9 @@ class Arbiter:
     """Puts the lines ``names`` together, from the number ``first`` on; 0: from a snapshot on.
 
     ``identity``: the exchange's; None: that of the line that greets first.  ``patience``: seconds
-    for a number that a line has passed and another not; endless for lines that lose nothing.  Times
-    are seconds of any clock that does not go back.
+    for a number that a line has passed and another not; endless for lines that lose nothing.
+    ``order_seconds``: for which a missing number may just be late, on lines that keep no order.
+    Times are seconds of any clock that does not go back.
     """
 
     def __init__(
@@ -110,12 +111,13 @@ class Arbiter:
         first: int = 0,
         identity: bytes | None = None,
         patience: float = math.inf,
+        order_seconds: float = 0.0,
     ) -> None:
         self._lines = {name: _Line(LineHealth(name)) for name in names}
         self.next = first  # the number that is given next; 0 before a snapshot
         self.epoch = 0
         self.identity = identity
-        self._patience = patience
+        self._patience, self._order_seconds = patience, order_seconds
         self._ahead: list[_Came] = []  # by first number
         self._ahead_count = 0
         self._given: deque[_Came] = deque()
@@ -234,6 +236,8 @@ class Arbiter:
             self._noticed = now
         if self._asking is not None and now < self._answer_until:
             return None
+        if now - self._noticed < self._order_seconds:
+            return None
         connected = [name for name, line in self._lines.items() if line.health.state == "connected"]
         coming = any(self._brings(self._lines[name], now) for name in connected)
         if not connected or (coming and now - self._noticed < self._patience):
@@ -261,10 +265,16 @@ class Arbiter:
         return line.passed < self.next and now - line.heard < SILENCE_SECONDS
 
     def _ask(self, connected: list[str], last: int, now: float) -> Ask | None:
-        """The line that was not asked and knows most; when all were, nobody.  None while a line
-        has not been reached for the first time, and may have it."""
+        """The line that was not asked and knows most, and one that may still bring it last; when
+        all were, nobody.  None while a line has not been reached for the first time, and may have
+        it."""
         left = [name for name in connected if name not in self._asked]
-        name = max(left, key=lambda one: self._lines[one].known, default="")
+
+        def rank(name: str) -> tuple[bool, int]:
+            line = self._lines[name]
+            return not self._brings(line, now), line.known
+
+        name = max(left, key=rank, default="")
         health = [line.health for line in self._lines.values()]
         if not name and any(one.state == "away" and not one.error for one in health):
             return None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ..._closing import Closing
 from ...records.instruments import Directory
 from ..books import Books
+from ..states import States
 from .arbiter import LineHealth
 from .following import Merged
 from .view import Item, View
@@ -89,6 +90,11 @@ class Client(Closing):
     def instruments(self) -> Directory:
         """As `AsyncClient.instruments`."""
         return self._view.instruments
+
+    @property
+    def states(self) -> States:
+        """As `AsyncClient.states`."""
+        return self._view.states
 
     @property
     def identity(self) -> bytes | None:

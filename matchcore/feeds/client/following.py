@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections import deque
@@ -15,10 +16,12 @@ from ...records.instruments import Directory
 from ...serving.tasks import end
 from ..books import Books
 from ..lines.address import Address
+from ..states import States
 from ..stream import SESSION_CHARACTERS, Changes
 from .arbiter import Arbiter, LineHealth
 from .itch import SOUP, Access, SoupLine, Translation
 from .line import Line
+from .mold import MOLD, MoldAddress, MoldLine
 from .tcp import DEAD_SECONDS, TcpLine
 from .view import Item, Snapshot, View
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25  # between two looks at lines that say nothing
 READY_MAX = 262_144  # changes that wait for the program; then the lines wait
 LINES_MAX = 16
+ORDER_SECONDS = 0.005  # for which a datagram may be late behind another
+PATIENCE_SECONDS = 0.05  # with lines of datagrams: for the line that is behind the others
 
 
 class Merged:
@@ -52,7 +57,13 @@ class Merged:
         self._translation = _translation(names, first)
         if first < 0:
             raise FeedError(f"first {first}: a number from 1 on, or 0 for a snapshot")
-        self.arbiter = Arbiter(names, first=first, identity=identity)
+        self._lossy = lossy = any(isinstance(one, MoldAddress) for one in names.values())
+        self.arbiter = Arbiter(
+            names, first=first, identity=identity,
+            patience=PATIENCE_SECONDS if lossy else math.inf,
+            order_seconds=ORDER_SECONDS if lossy else 0,
+        )  # fmt: skip
+        self._look_again: asyncio.TimerHandle | None = None
         self.turn = asyncio.Lock()
         self.snapshots = not first
         self._give_up = False
@@ -60,11 +71,14 @@ class Merged:
         self._lines: dict[str, Line] = {}
         access = Access(*login, Address.of(glimpse) if glimpse else None)
         for name, address in names.items():
-            self._lines[name] = (
-                SoupLine(name, address, self, access)
-                if self._translation
-                else TcpLine(address, self, token=token, tls=tls, statistics=statistics)
-            )
+            if isinstance(address, MoldAddress):
+                self._lines[name] = MoldLine(name, address, self, access)
+            elif self._translation:
+                self._lines[name] = SoupLine(name, address, self, access)
+            else:
+                self._lines[name] = TcpLine(
+                    address, self, token=token, tls=tls, statistics=statistics
+                )
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: deque[Item] = deque()
         self._count = 0
@@ -161,6 +175,7 @@ class Merged:
         ask = self.arbiter.due(self.now())
         if ask is None:
             self._check_left()
+            self._look_soon()
         elif ask.line:
             self._lines[ask.line].ask(ask.first, ask.last)
         elif self.snapshots:
@@ -198,6 +213,17 @@ class Merged:
             self._room.clear()
         self._something.set()
 
+    def _look_soon(self) -> None:
+        """What is only late by now, is missing in a moment."""
+        if self._lossy and self.arbiter.waits and self._look_again is None and not self.stopped:
+            loop = asyncio.get_running_loop()
+            self._look_again = loop.call_later(2 * ORDER_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_again = None
+        if not self.stopped:
+            self.looked()
+
     def _check_left(self) -> None:
         if all(self.arbiter.refused(name) for name in self._lines):
             self._fail(FeedError(f"no line is left: {self._said()}"))
@@ -230,8 +256,11 @@ class Merged:
             self._fail(error)
 
 
-def _named(line: str) -> tuple[str, Address]:
+def _named(line: str) -> tuple[str, Address | MoldAddress]:
     """A line's name, which is the same for the same line, and where it is."""
+    if line.startswith(MOLD):
+        mold = MoldAddress.of(line.removeprefix(MOLD))
+        return f"{MOLD}{mold.at}" + (f"%{mold.interface}" if mold.interface else ""), mold
     prefix = SOUP if line.startswith(SOUP) else ""
     address = Address.of(line.removeprefix(SOUP))
     return f"{prefix}{address}", address
@@ -239,7 +268,7 @@ def _named(line: str) -> tuple[str, Address]:
 
 def _translation(names: Iterable[str], first: int) -> Translation | None:
     """For lines of ITCH; None for others."""
-    of_itch = [name.startswith(SOUP) for name in names]
+    of_itch = [name.startswith((SOUP, MOLD)) for name in names]
     if not 1 <= len(of_itch) <= LINES_MAX:
         raise FeedError(f"{len(of_itch)} lines: 1 to {LINES_MAX}, each HOST:PORT")
     if not any(of_itch):
@@ -257,8 +286,9 @@ class AsyncClient:
     ``first``: the number that comes first; an earlier client's `number` + 1.  0: begins with a
     `Snapshot`, and may give another one later if changes are lost on all lines.  ``identity``: what
     the exchange must be (16 bytes).  ``token``, ``tls`` (an `ssl.SSLContext`): as the feeds want.
-    A line may be ``soup://HOST:PORT``, ITCH over SoupBinTCP, if all are; ``login``: user and
-    password there, ``glimpse``: ``HOST:PORT`` of the snapshots.
+    Lines may be of ITCH if all are: ``soup://HOST:PORT``, or MoldUDP64 as
+    ``mold://ADDRESS:PORT?requests=HOST:PORT&interface=CARD``, where ADDRESS is a group or one of
+    this machine.  ``login``: user and password, ``glimpse``: ``HOST:PORT`` of the snapshots.
 
     Iterating gives `Changes`: each number once, in order, from whichever line has it first.
     `FeedError` if a number is on no line any more (not with ``first=0``), or if every line is
@@ -312,6 +342,11 @@ class AsyncClient:
     def instruments(self) -> Directory:
         """The instruments behind the last item that was given out."""
         return self._view.instruments
+
+    @property
+    def states(self) -> States:
+        """Phase, halt, reference and indicative price of instruments: ``states[number]``."""
+        return self._view.states
 
     @property
     def identity(self) -> bytes | None:

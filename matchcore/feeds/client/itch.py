@@ -1,4 +1,4 @@
-"""Lines that speak ITCH, seen from a client: SoupBinTCP, MoldUDP64, and GLIMPSE for snapshots.
+"""Lines that speak ITCH, seen from a client: SoupBinTCP, and GLIMPSE for snapshots.
 
 What the arbiter compares are the messages as they came, in rows of `BLOCK`; `Translation` makes
 changes of them once they are in order.
@@ -20,6 +20,7 @@ from ...serving.soup import LOGIN, packet
 from ..itch._frames import BLOCK, blocks_of, rows_of
 from ..itch._messages import Decoder
 from ..lines.address import Address
+from ..states import KINDS
 from ..stream import Changes
 from .line import CONNECT_SECONDS, Hub, Line
 from .view import Snapshot
@@ -51,7 +52,8 @@ class Translation:
         self._decoder = Decoder()
         rows = self._decoder.changes(blocks)
         orders = rows.compress(rows["order_id"] > 0)
-        return Snapshot(number, 0, list(self._decoder.instruments.in_order()), orders)
+        states = rows.compress(np.isin(rows["kind"], KINDS))
+        return Snapshot(number, 0, list(self._decoder.instruments.in_order()), orders, states)
 
     def changes(self, came: Changes) -> Iterator[Changes]:
         """Those of the blocks in ``came.rows``; one that defines an instrument is the last."""
@@ -177,7 +179,7 @@ class SoupLine(Line):
         hub, arbiter = self._hub, self._hub.arbiter
         async with hub.turn:  # one takes a snapshot, the others go on from it
             if hub.wants_snapshot:
-                hub.restarted(await self._snapshot())
+                hub.restarted(await snapshot_of(hub, self._access))
         wanted = max(1, arbiter.next - 1)  # one that is known shows that this is the same history
         try:
             connection = await SoupConnection.opened(self._address, self._access, wanted)
@@ -218,22 +220,26 @@ class SoupLine(Line):
         hub.looked()
         return following
 
-    async def _snapshot(self) -> Snapshot:
-        """From GLIMPSE, which says at its end the number that comes next."""
-        if self._access.glimpse is None:
-            raise FeedError("no snapshot: name glimpse=HOST:PORT, or begin with first=1")
-        connection = await SoupConnection.opened(self._access.glimpse, self._access, 1)
-        blocks = bytearray()
-        try:
-            while True:
-                kind, payload = await connection.packet()
-                if kind == b"S" and payload[:1] == b"G" and payload[1:].strip().isdigit():
-                    return self._hub.translated(int(payload[1:]) - 1, bytes(blocks))
-                if kind == b"S":
-                    blocks += len(payload).to_bytes(2, "big") + payload
-                elif kind not in (b"H", b"+"):
-                    raise FeedError(f"GLIMPSE: a packet of type {kind!r} before the end")
-                if len(blocks) > SNAPSHOT_BYTES_MAX:
-                    raise FeedError(f"a snapshot of more than {SNAPSHOT_BYTES_MAX} bytes")
-        finally:
-            await connection.close()
+
+async def snapshot_of(hub: Hub, access: Access) -> Snapshot:
+    """From GLIMPSE, which says at its end the number that comes next."""
+    if access.glimpse is None:
+        raise FeedError("no snapshot: name glimpse=HOST:PORT, or begin with first=1")
+    connection = await SoupConnection.opened(access.glimpse, access, 1)
+    blocks = bytearray()
+    try:
+        if hub.arbiter.identity not in (None, connection.session):
+            raise FeedError(f"GLIMPSE is of session {connection.session.decode('latin-1')}")
+        hub.arbiter.identity = connection.session
+        while True:
+            kind, payload = await connection.packet()
+            if kind == b"S" and payload[:1] == b"G" and payload[1:].strip().isdigit():
+                return hub.translated(int(payload[1:]) - 1, bytes(blocks))
+            if kind == b"S":
+                blocks += len(payload).to_bytes(2, "big") + payload
+            elif kind not in (b"H", b"+"):
+                raise FeedError(f"GLIMPSE: a packet of type {kind!r} before the end")
+            if len(blocks) > SNAPSHOT_BYTES_MAX:
+                raise FeedError(f"a snapshot of more than {SNAPSHOT_BYTES_MAX} bytes")
+    finally:
+        await connection.close()

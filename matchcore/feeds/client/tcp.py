@@ -12,6 +12,7 @@ from ...errors import FeedError
 from ...records.changes import CHANGE
 from ...records.commands import joined
 from ...records.instruments import Instrument
+from ...records.schema import MARKET_CHANGES
 from ..lines.address import Address
 from ..lines.wire import (
     ANY,
@@ -26,6 +27,7 @@ from ..lines.wire import (
     header,
     orders_of,
     snapshot_definitions_of,
+    states_of,
 )
 from ..saving import STATISTICS_BYTES_MAX
 from .line import CONNECT_SECONDS, Hub, Line
@@ -129,7 +131,7 @@ class TcpLine(Line):
 
     async def _snapshot(self, streams: asyncio.StreamReader) -> Snapshot:
         instruments: list[Instrument] = []
-        parts, count, statistics = [_NOTHING], 0, bytearray()
+        parts, states, count, statistics = [_NOTHING], [_NOTHING], 0, bytearray()
         while True:
             frame = await self._frame(streams)
             self._hub.arbiter.beat(self.name, 0, self._hub.now())
@@ -143,6 +145,10 @@ class TcpLine(Line):
                 count += frame.rows
                 if count > ORDERS_MAX:
                     raise FeedError(f"a snapshot of more than {ORDERS_MAX} orders")
+            elif frame.type == Type.MARKET:
+                states.append(states_of(frame))
+                if sum(map(len, states)) > len(MARKET_CHANGES) * len(instruments):
+                    raise FeedError(f"more states of the market than {len(instruments)} have")
             elif frame.type == Type.STATISTICS:
                 statistics += frame.payload
                 if len(statistics) > STATISTICS_BYTES_MAX:
@@ -151,6 +157,8 @@ class TcpLine(Line):
                 if frame.rows != count:
                     raise FeedError(f"a snapshot of {frame.rows} orders, of which {count} came")
                 said = bytes(statistics)
-                return Snapshot(frame.number, frame.epoch, instruments, joined(parts), said)
+                return Snapshot(
+                    frame.number, frame.epoch, instruments, joined(parts), joined(states), said
+                )
             elif frame.type != Type.HEARTBEAT:
                 raise FeedError(f"a frame of type {frame.type} in a snapshot")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...errors import FeedError
 from ...records.instruments import Directory, Instrument
 from ..books import Books
+from ..states import States
 from ..stream import Changes
 
 
@@ -19,7 +20,8 @@ class Snapshot:
     """The books behind the change ``number``, of ``epoch``.
 
     ``instruments``: by number - 1.  ``rows``: a `CHANGE` array that adds every resting order, by
-    instrument, side, level and age; without times.  ``statistics``: for a relay, as
+    instrument, side, level and age; without times.  ``states``: a `CHANGE` array of what the market
+    in each instrument is, as `States.rows`.  ``statistics``: for a relay, as
     `matchcore.feeds.saving.to_bytes`.
     """
 
@@ -27,6 +29,7 @@ class Snapshot:
     epoch: int
     instruments: list[Instrument]
     rows: NDArray[np.void]
+    states: NDArray[np.void]
     statistics: bytes = b""
 
 
@@ -40,6 +43,7 @@ class View:
         self._by_order = by_order  # the changes lack what the books know
         self.number = first - 1  # of the last change in it
         self.instruments = Directory()
+        self.states = States()
         self._books = Books(self.instruments) if first == 1 else None
 
     @property
@@ -55,6 +59,7 @@ class View:
         if isinstance(item, Snapshot):
             self.instruments = Directory(item.instruments)
             self._books = Books(self.instruments)
+            self.states = States(item.states)
             self.number = item.number
         else:
             self.define(item)
@@ -68,6 +73,7 @@ class View:
     def define(self, changes: Changes) -> None:
         """Takes in what changes say about instruments, and their last number."""
         self.number = changes.last
+        self.states.apply(changes.rows)
         if changes.defined is None or self._books is None:
             return
         number = int(changes.rows["instrument"][-1])

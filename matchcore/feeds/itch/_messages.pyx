@@ -12,12 +12,13 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
-                                      C_LARGE, C_NOTICE, C_REDUCED, SELL, i64, mc_change,
-                                      mc_likely, u8, u16, u32, u64)
+                                      C_HALT, C_INDICATIVE, C_LARGE, C_NOTICE, C_PHASE, C_REDUCED, SELL,
+                                      i64, mc_change, mc_likely, u8, u16, u32, u64)
 from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
 from ...serving._words cimport put32, word_of
-from ._writing cimport Listed, is_standard, put_day_ended, put_head, put_standard, put_wide
+from ._writing cimport (MARKET_BYTES, Listed, is_standard, put_day_ended, put_head, put_market,
+                       put_standard, put_wide)
 
 from os import urandom
 
@@ -31,7 +32,7 @@ from .directory import defined, definition, price_scale
 cdef enum:
     HEAD = 11               # bytes of type, stock locate, tracking number and time
     AHEAD = 8               # changes: so far before its turn a slot is fetched
-    BLOCK_MAX = 42          # of a change that defines and notices nothing, with its length
+    BLOCK_MAX = 52          # of a change that defines and notices nothing, with its length
     TEXT_BYTES = 56
 
 #: A resting order as the messages name it: by the sequence of the command that added it.
@@ -106,6 +107,8 @@ cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, cons
                 table_remove(table, slot)
         elif change.kind == C_DAY_ENDED:
             at = put_day_ended(at, change)
+        elif C_PHASE <= change.kind <= C_INDICATIVE and 1 <= change.instrument <= count:
+            at = put_market(at, change, listed + (change.instrument - 1))
         else:
             break
         change += 1
@@ -256,6 +259,9 @@ cdef u16 length_of(u8 letter) noexcept nogil:
     if letter == b's': return 15
     if letter == b'r': return 64
     if letter == b'n': return HEAD + 10 + TEXT_BYTES
+    if letter == b'H': return 25
+    if letter == b'I': return 50
+    if letter == b'm': return MARKET_BYTES
     return 0
 
 
@@ -317,6 +323,34 @@ cdef void get_notice(const u8* message, mc_change* change) noexcept nogil:
     memcpy(&change.order_id, message + HEAD + 10, TEXT_BYTES)
 
 
+cdef bint get_market(const u8* message, mc_change* change, u32 locate, const Listed* listed,
+                     size_t count) noexcept nogil:
+    """What one of H, I, m says; false if it makes no sense."""
+    cdef u64 price
+    cdef u16 tracking = change.flags
+    change.instrument, change.flags = locate, 0
+    if message[0] == b'm':
+        change.instrument = <u32>word_of(message + HEAD, 4)
+        change.kind, change.level_orders = message[HEAD + 4], message[HEAD + 5]
+        change.side, change.flags = message[HEAD + 6], message[HEAD + 7]
+        change.price = <i64>word_of(message + HEAD + 8, 8)
+        change.quantity = <i64>word_of(message + HEAD + 16, 8)
+        change.left = <i64>word_of(message + HEAD + 24, 8)
+        return C_PHASE <= change.kind <= C_INDICATIVE and 1 <= change.instrument <= count
+    if not 1 <= locate <= count or not listed[locate - 1].price_max:
+        return False
+    if message[0] == b'H':
+        change.kind, change.flags = C_HALT, message[19] == b'H'
+        return message[19] == b'H' or message[19] == b'T'
+    price = word_of(message + 36, 4)
+    change.kind, change.level_orders = C_INDICATIVE, tracking & 0xff
+    change.price = <i64>(price // <u64>listed[locate - 1].scale)
+    change.quantity = <i64>word_of(message + HEAD, 8)
+    change.left = <i64>word_of(message + 19, 8)
+    change.side = BUY if message[27] == b'B' else SELL if message[27] == b'S' else 0
+    return price % <u64>listed[locate - 1].scale == 0
+
+
 cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* change, size_t* done,
                       i64 day, const Listed* listed, size_t count) noexcept nogil:
     """Changes of blocks from `at` on; moves `at` and `done` past those that it has read."""
@@ -345,6 +379,9 @@ cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* chan
                 elif letter == b'n':
                     get_notice(message, change + done[0])
                     good = True
+                elif letter == b'H' or letter == b'I' or letter == b'm':
+                    good = get_market(message, change + done[0], <u32>word_of(message + 1, 2),
+                                      listed, count)
                 elif letter >= b'a':
                     good = get_wide(message, change + done[0])
                 else:

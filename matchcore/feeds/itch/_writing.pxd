@@ -1,9 +1,13 @@
 # How each public change is written as an ITCH message behind its length; docs/feeds/itch.md.
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from ...machine.core.records cimport (BUY, C_ADDED, C_DELETED, C_EXECUTED, C_REDUCED, i64,
+from ...machine.core.records cimport (BUY, C_ADDED, C_DELETED, C_EXECUTED, C_HALT, C_INDICATIVE,
+                                      C_REDUCED, PHASE_QUIET, PHASE_VOLATILITY_CALL, SELL, i64,
                                       mc_change, u8, u16, u32, u64)
 from ...serving._words cimport put16, put32, put64
+
+cdef enum:
+    MARKET_BYTES = 43       # of m
 
 cdef struct Listed:
     i64 scale               # units of 0.0001 in a tick
@@ -74,6 +78,57 @@ cdef inline u8* put_wide(u8* at, const mc_change* change, u64 reference) noexcep
     if change.kind == C_EXECUTED:
         return put64(at, change.trade_id)
     return at
+
+
+cdef inline u8* put_halt(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
+    """As H."""
+    at = put_head(at, 25, b'H', change.instrument, 0, change.time)
+    memcpy(at, &listed.stock, 8)
+    at[8] = b'H' if change.flags else b'T'
+    memset(at + 9, b' ', 5)
+    return at + 14
+
+
+cdef inline u8 cross_type(u32 phase) noexcept nogil:
+    """Of an auction."""
+    if phase <= PHASE_QUIET:
+        return b'O'
+    return b'H' if phase == PHASE_VOLATILITY_CALL else b'C'
+
+
+cdef inline u8* put_indicative(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
+    """As I, with the phase in the tracking number."""
+    cdef u32 price = <u32>(change.price * listed.scale)
+    at = put_head(at, 50, b'I', change.instrument, <u16>change.level_orders, change.time)
+    at = put64(put64(at, <u64>change.quantity), <u64>change.left)
+    at[0] = b'N' if change.side == 0 else b'B' if change.side == BUY else b'S'
+    memcpy(at + 1, &listed.stock, 8)
+    at = put32(put32(put32(at + 9, price), price), price)
+    at[0], at[1] = cross_type(change.level_orders), b' '
+    return at + 2
+
+
+cdef inline bint is_indicative(const mc_change* change, const Listed* listed) noexcept nogil:
+    """True if the standard can say it."""
+    if change.side > SELL or change.quantity < 0 or change.left < 0:
+        return False
+    if change.quantity == 0:
+        return change.price == 0
+    return <u64>change.price - 1 < listed.price_max
+
+
+cdef inline u8* put_market(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
+    """Phase, halt, reference or indicative price."""
+    if listed.price_max and change.kind == C_HALT:
+        return put_halt(at, change, listed)
+    if listed.price_max and change.kind == C_INDICATIVE and is_indicative(change, listed):
+        return put_indicative(at, change, listed)
+    at = put_head(at, MARKET_BYTES, b'm', change.instrument, 0, change.time)
+    at = put32(at, change.instrument)
+    at[0], at[1], at[2] = change.kind, <u8>change.level_orders, change.side
+    at[3] = <u8>change.flags
+    at = put64(put64(at + 4, <u64>change.price), <u64>change.quantity)
+    return put64(at, <u64>change.left)
 
 
 cdef inline u8* put_day_ended(u8* at, const mc_change* change) noexcept nogil:

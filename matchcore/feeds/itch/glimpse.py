@@ -23,12 +23,13 @@ SEND_BYTES = 1 << 17
 class Moment(NamedTuple):
     """All books at one moment: ``number`` is of the next change, ``time`` of the last one.
 
-    ``orders``: a `CHANGE` array of the resting orders as changes that add them, in the order of
-    their priority.
+    ``states``: a `CHANGE` array of phases, halts and prices.  ``orders``: one of the resting orders
+    as changes that add them, in the order of their priority.
     """
 
     number: int
     time: int
+    states: NDArray[np.void]
     orders: NDArray[np.void]
 
 
@@ -67,11 +68,12 @@ class Glimpse(SoupFace):
 
 
 def snapshot(encoder: Encoder, moment: Moment) -> bytes:
-    """Directory and orders as packets, and the message that says the number to go on with."""
+    """Directory, states and orders as packets, and the message with the number to go on with."""
     listed = [
         definition(at + 1, instrument, moment.time)
         for at, instrument in enumerate(encoder.instruments.in_order())
     ]
     directory = b"".join(len(one).to_bytes(2, "big") + one for one in listed)
     end = packet(b"S", b"G" + str(moment.number).encode().rjust(20))
-    return packets(directory + encoder.snapshot(moment.orders)) + end
+    told = encoder.snapshot(moment.states) + encoder.snapshot(moment.orders)
+    return packets(directory + told) + end

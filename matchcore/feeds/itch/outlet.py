@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...journal import Keys
+from ...journal import Place as LogPlace
 from ..serving import LOG, Feed
 from ..stream import Changes
 from ._messages import Encoder
@@ -34,7 +35,7 @@ class ItchOutlet:
 
     def __init__(
         self,
-        directory: Path | None,
+        directory: LogPlace | None,
         *faces: Face,
         state: Path | None = None,
         keys: Keys | None = None,
@@ -128,7 +129,8 @@ class ItchOutlet:
     def _moment(self) -> Moment:
         rows = self._feed.books.snapshot()
         rows["time"], rows["flags"] = self._time, 0
-        return Moment(self._tape.next, self._time, rows)
+        states = self._feed.statistics.states.rows()
+        return Moment(self._tape.next, self._time, states, rows)
 
 
 async def _saved(place: Place, path: Path) -> None:

@@ -118,8 +118,9 @@ class Reader:
         number, epoch = self._history.last, self._history.epoch
         # Everything is copied before others have their turn.
         instruments, rows = [*self._feed.stream.instruments], self._feed.books.snapshot()
+        states = self._feed.statistics.states.rows()
         said = to_bytes(self._feed.statistics, self._feed.notices) if statistics else b""
-        for data in snapshot_frames(number, epoch, instruments, rows, said):
+        for data in snapshot_frames(number, epoch, instruments, rows, states, said):
             self.connection.write(data)
             await self.connection.drained()
         self._next = number + 1

@@ -18,7 +18,7 @@ from ...errors import FeedError, InvalidCommand
 from ...records.changes import CHANGE
 from ...records.commands import INSTRUMENT
 from ...records.instruments import Instrument, read_instrument, write_instrument
-from ...records.schema import ChangeKind, Kind
+from ...records.schema import MARKET_CHANGES, ChangeKind, Kind
 from ..stream import Changes
 
 MAGIC, VERSION = b"MCLINE", 1
@@ -47,6 +47,7 @@ class Type(IntEnum):
     CHANGES = ord("C")
     DEFINITIONS = ord("I")
     ORDERS = ord("O")
+    MARKET = ord("M")
     STATISTICS = ord("T")
     SNAPSHOT = ord("S")
     NOT_HERE = ord("N")
@@ -204,17 +205,19 @@ def snapshot_frames(
     epoch: int,
     instruments: Iterable[Instrument],
     rows: NDArray[np.void],
+    states: NDArray[np.void],
     statistics: bytes = b"",
 ) -> Iterator[bytes]:
-    """Definitions, resting orders as ADDED changes, statistics, and the end, which says how many
-    the orders are."""
+    """Definitions, resting orders as ADDED changes, states of the market, statistics, and the end,
+    which says how many the orders are."""
     made = [definition(at, one) for at, one in enumerate(instruments, 1)]
     for at in range(0, len(made), ROWS_MAX // 2):
         part = made[at : at + ROWS_MAX // 2]
         yield Frame(Type.DEFINITIONS, number, epoch, len(part), b"".join(part)).to_bytes()
-    for at in range(0, len(rows), ROWS_MAX):
-        some = rows[at : at + ROWS_MAX]
-        yield Frame(Type.ORDERS, number, epoch, len(some), some.tobytes()).to_bytes()
+    for kind, all_rows in ((Type.ORDERS, rows), (Type.MARKET, states)):
+        for at in range(0, len(all_rows), ROWS_MAX):
+            some = all_rows[at : at + ROWS_MAX]
+            yield Frame(kind, number, epoch, len(some), some.tobytes()).to_bytes()
     for at in range(0, len(statistics), FRAME_BYTES_MAX):
         said = statistics[at : at + FRAME_BYTES_MAX]
         yield Frame(Type.STATISTICS, number, epoch, 0, said).to_bytes()
@@ -226,6 +229,14 @@ def orders_of(frame: Frame) -> NDArray[np.void]:
     rows = _rows(frame, CHANGE)
     if (rows["kind"] != ChangeKind.ADDED).any():
         raise FeedError("a snapshot with something else than orders")
+    return rows
+
+
+def states_of(frame: Frame) -> NDArray[np.void]:
+    """The rows of a `MARKET` frame."""
+    rows = _rows(frame, CHANGE)
+    if not np.isin(rows["kind"], [*MARKET_CHANGES]).all():
+        raise FeedError("a snapshot with something else than states of the market")
     return rows
 
 

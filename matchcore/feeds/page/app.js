@@ -12,7 +12,7 @@ import { WORDS, translate } from "./words.js";
 
 const SPOKEN_MS = 2000; // between two changes of what a screen reader finds
 const STATISTICS = ["open", "high", "low", "volume", "turnover", "vwap", "trades", "day"];
-const PRICES = new Set(["open", "high", "low"]);
+const PRICES = new Set(["open", "high", "low", "reference", "indicative"]);
 const LONG = { wide: 13, narrow: 9 }; // characters; longer figures are shortened
 
 const at = (id) => document.getElementById(id);
@@ -101,6 +101,7 @@ function draw() {
   if (barred) candles.draw(market, Number(settings.interval));
   if (barred || touched.has("status")) {
     quote(market);
+    phase(market);
     statistics(market);
   }
   put("time", market.time ? timeOf(milliseconds(market.time), settings.zone) : "–");
@@ -110,7 +111,7 @@ function draw() {
 
 function quote(market) {
   const { decimals } = market;
-  const { last, base, first } = market.quote;
+  const { last, base, since } = market.quote;
   const price = last ? grouped(fixed(last, decimals)) : "–";
   const change = last && base ? scaled(last, decimals) - scaled(base, decimals) : 0n;
   const sign = change > 0n ? "+" : "";
@@ -118,19 +119,37 @@ function quote(market) {
   const percent = Number.isFinite(part) ? ` (${sign}${part.toFixed(2)}%)` : "";
   put("last", price);
   put("change", base ? `${sign}${unscaled(change, decimals)}${percent}` : "");
-  at("change").title = base ? view.words.since[first ? "open" : "close"] : "";
+  at("change").title = base ? view.words.since[since] : "";
   at("quote").className = change > 0n ? "up" : change < 0n ? "down" : "";
   document.title = last ? `${market.symbol} ${price}` : market.symbol;
+}
+
+/** Phase and halt, where the feed says them. */
+function phase({ status }) {
+  const { words } = view;
+  const said = status?.phase ? words.phases[status.phase] ?? status.phase : "";
+  put("phase", status?.halted ? words.halted : said);
+  at("phase").hidden = !status?.halted && !said;
+  at("phase").className = status?.halted ? "halted" : "";
+}
+
+/** The figures of the day, and those of an auction while there is one. */
+function figures(status) {
+  const { indicative, reference } = status ?? {};
+  const found = STATISTICS.map((name) => [name, status?.[name]]);
+  if (reference) found.unshift(["reference", reference]);
+  if (indicative) found.push(["indicative", indicative.price], ["matched", indicative.quantity]);
+  return found;
 }
 
 function statistics({ status, decimals }) {
   const { words, language } = view;
   const long = matchMedia("(max-width: 760px)").matches ? LONG.narrow : LONG.wide;
-  const pairs = STATISTICS.map((name) => {
-    const whole = shown(name, status?.[name], decimals);
+  const pairs = figures(status).map(([name, figure]) => {
+    const whole = shown(name, figure, decimals);
     const [pair, term, value] = ["div", "dt", "dd"].map((kind) => document.createElement(kind));
     term.textContent = words[name];
-    value.textContent = whole.length > long ? short(status[name], language) : whole;
+    value.textContent = whole.length > long ? short(figure, language) : whole;
     value.title = whole;
     pair.append(term, value);
     return pair;

@@ -79,12 +79,16 @@ export class Market {
     this.status = message;
   }
 
-  /** The last price, and what it is compared with: the last close, or the open of a first day. */
+  /** The last price, and what it is compared with: the reference price where there is one, else
+      the last close, or the open of a first day. */
   get quote() {
     const closes = [...this.days.values()].map((day) => day[4]);
-    const { last, open } = this.status ?? {};
+    const { last, open, reference } = this.status ?? {};
     if (!last) return { last: closes.pop(), base: null }; // nothing was traded today
-    return closes.length > 1 ? { last, base: closes.at(-2) } : { last, base: open, first: true };
+    if (reference) return { last, base: reference, since: "reference" };
+    return closes.length > 1
+      ? { last, base: closes.at(-2), since: "close" }
+      : { last, base: open, since: "open" };
   }
 }
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..statistics import WORD, Symbol
+from ..states import State
+from ..statistics import INT64_MAX, WORD, Symbol
 
 TEXT, BINARY = 0x81, 0x82  # first byte of a whole message
 
@@ -24,8 +25,13 @@ LEVEL = np.dtype(
 STATUS = np.dtype(
     [("open", "<i8"), ("high", "<i8"), ("low", "<i8"), ("last", "<i8"), ("volume", "<u8"),
      ("volume_high", "<i8"), ("turnover", "<u8"), ("turnover_high", "<i8"), ("trades", "<u8"),
-     ("mantissa", "<i8"), ("days_ended", "<u4"), ("exponent", "i1"), ("zero", "u1", 3)]
+     ("mantissa", "<i8"), ("days_ended", "<u4"), ("exponent", "i1"), ("phase", "u1"),
+     ("halted", "u1"), ("has", "u1"), ("reference", "<i8"), ("indicative_price", "<i8"),
+     ("indicative_quantity", "<i8"), ("imbalance", "<i8"), ("imbalance_side", "u1"),
+     ("indicative_phase", "u1"), ("zero", "u1", 6)]
 )  # fmt: skip
+
+HAS_REFERENCE, HAS_INDICATIVE = 1, 2  # bits of ``has``
 
 
 def frame(first: int, payload: bytes) -> bytes:
@@ -58,8 +64,8 @@ def last_levels(changes: NDArray[np.void]) -> bytes:
     return rows.tobytes()
 
 
-def status(symbol: Symbol) -> bytes:
-    """A `STATUS` record; all but unit and day is 0 without a trade, or if it does not fit."""
+def status(symbol: Symbol, state: State) -> bytes:
+    """A `STATUS` record; what there is not, or does not fit, is 0."""
     row: Any = np.zeros(1, STATUS)
     row["days_ended"], (row["mantissa"], row["exponent"]) = symbol.days_ended, symbol.unit
     day = symbol.day
@@ -68,4 +74,19 @@ def status(symbol: Symbol) -> bytes:
         row["volume_high"], row["volume"] = divmod(day.volume, WORD)
         row["turnover_high"], row["turnover"] = divmod(day.turnover, WORD)
         row["trades"] = day.trades
+    _put_state(row, state, symbol.factor)
     return bytes(row.tobytes())
+
+
+def _put_state(row: Any, state: State, factor: int) -> None:
+    """``factor``: units of the record in a tick."""
+    row["phase"], row["halted"] = state.phase, state.halted
+    reference, one = state.reference, state.indicative
+    if reference is not None and abs(reference * factor) <= INT64_MAX:
+        row["has"] |= HAS_REFERENCE
+        row["reference"] = reference * factor
+    if one is not None and abs(one.price * factor) <= INT64_MAX:
+        row["has"] |= HAS_INDICATIVE
+        row["indicative_price"], row["indicative_quantity"] = one.price * factor, one.quantity
+        row["imbalance"], row["imbalance_side"] = one.imbalance, one.side
+        row["indicative_phase"] = one.phase

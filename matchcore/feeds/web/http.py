@@ -158,7 +158,8 @@ class Pages:
 
     def status(self, number: int, symbol: str, rights: Rights, asked: dict[str, str]) -> bytes:
         _permit(rights, "status", symbol)
-        return self._said(symbol, texts.status(self._feed.statistics[number]))
+        statistics = self._feed.statistics
+        return self._said(symbol, texts.status(statistics[number], statistics.states[number]))
 
 
 _HANDLERS: dict[str, Callable[[Pages, int, str, Rights, dict[str, str]], bytes]] = {

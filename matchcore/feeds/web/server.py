@@ -31,7 +31,7 @@ from .limits import Limits
 from .requests import Refused, Request
 from .subscriber import HIGH_WATER, LOG, Due, Subscriber
 from .tokens import EVERYTHING, Rights, Tokens, digest_of
-from .topics import NOTICES, Key, TooLarge, Topic, topic_of
+from .topics import NOTICES, Key, Known, TooLarge, Topic, topic_of
 from .windows import NOTHING, Window, windows_of
 
 VERSION = 1
@@ -53,7 +53,7 @@ class WebOutlet:
     - ``tls``: a server's context; None: not encrypted.
     - ``origins``: of pages that browsers may connect from, beside the server's own; "*": any.
     - ``page``: the directory of static files; None: none.
-    - ``sign``: makes the signature of an answer over HTTP; None: they are not signed.
+    - ``sign``: makes the signature of an answer over HTTP and of a notice; None: not signed.
     - ``started``: called with the address once it is served.
     """
 
@@ -87,6 +87,7 @@ class WebOutlet:
 
     async def start(self, feed: Feed) -> None:
         self._feed, self._loop = feed, asyncio.get_running_loop()
+        self._known = Known(feed, texts.NoticeTexts(feed, self._sign), self.limits.orders)
         self._pages = Pages(feed, self.limits, self._page, self._sign)
         self._server = await ws_create_server(
             self._request, self._host, self._port, ssl=self._tls, backlog=BACKLOG,
@@ -175,11 +176,11 @@ class WebOutlet:
         """The topics of the instruments that have changed, with their changes."""
         rows = joined([changes.rows for changes in pending])
         windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
-        everybody = windows.pop(0, NOTHING).day_ended
+        everybody = windows.pop(0, NOTHING).status
         if everybody:
             for number in self._topics:
                 window = windows.setdefault(number, Window(NOTHING.rows, NOTHING.numbers))
-                window.day_ended = max(window.day_ended, everybody)
+                window.status = max(window.status, everybody)
         for number, window in windows.items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window
@@ -262,7 +263,7 @@ class WebOutlet:
         if NOTICES in request.channels:
             if not rights.allow(NOTICES, None):
                 raise Refused("forbidden", f"no right to {NOTICES}")
-            keys.append(Key(NOTICES, 0))
+            keys.append(Key(NOTICES, 0, symbols=rights.symbols))
         channels = [channel for channel in request.channels if channel != NOTICES]
         for number, symbol in self._numbers(request.symbols):
             for channel in channels:
@@ -339,7 +340,7 @@ class WebOutlet:
 
     def _topic(self, key: Key) -> Topic:
         """As it is at the last change: only behind a `flush`."""
-        return topic_of(key, self._feed, self.number, self.limits.orders)
+        return topic_of(key, self._known, self.number)
 
     def _beginning(self, topic: Topic, due: Due) -> bytes:
         """What a subscriber of a topic gets first."""

@@ -8,14 +8,19 @@ faster.  `_texts` does it for changes.  What comes from outside (symbols, reason
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...records.instruments import Directory, Instrument
+from ...records.instruments import Instrument
 from ...records.schema import Side
-from ..notices import Told
+from ..notices import Told, signed_bytes
+from ..states import State, phase_name
 from ..statistics import WORD, Symbol
+
+if TYPE_CHECKING:
+    from ..serving import Feed
 
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
 VWAP_DECIMALS = 4  # behind those of the tick
@@ -102,8 +107,8 @@ def bars(found: Any) -> str:
     return f'"bars":[{",".join(said)}]'
 
 
-def status(symbol: Symbol) -> str:
-    """The fields of status; null before the first trade of the day."""
+def status(symbol: Symbol, state: State) -> str:
+    """The fields of status; null before the first trade of the day, and for what was not said."""
     day, unit = symbol.day, symbol.unit
     names = ("open", "high", "low", "last")
     if day is None:
@@ -116,18 +121,57 @@ def status(symbol: Symbol) -> str:
     said = ",".join(f'"{name}":{price}' for name, price in zip(names, prices, strict=True))
     return (
         f'{said},"volume":{whole(volume)},"turnover":{turnover},"vwap":{vwap},'
-        f'"trades":{count},"day":{symbol.days_ended}'
+        f'"trades":{count},"day":{symbol.days_ended},{_state(state, symbol.tick)}'
     )
 
 
-def notices(found: Iterable[Told], instruments: Directory) -> str:
-    """The fields of notices."""
-    said = [
-        {"number": one.number, "time": str(one.time), "text": one.text,
-         "symbol": instruments[one.instrument].symbol if one.instrument else None}
-        for one in found
-    ]  # fmt: skip
-    return f'"notices":{json.dumps(said, separators=(",", ":"))}'
+def _state(state: State, tick: tuple[int, int]) -> str:
+    phase = f'"{phase_name(state.phase)}"' if state.phase else "null"
+    reference = "null" if state.reference is None else decimal(state.reference, *tick)
+    indicative, one = "null", state.indicative
+    if one is not None:
+        side = f'"{SIDES[one.side]}"' if one.side in SIDES else "null"
+        indicative = (
+            f'{{"price":{decimal(one.price, *tick)},"quantity":{whole(one.quantity)},'
+            f'"imbalance":{whole(one.imbalance)},"side":{side},'
+            f'"phase":"{phase_name(one.phase)}"}}'
+        )
+    halted = "true" if state.halted else "false"
+    return f'"phase":{phase},"halted":{halted},"reference":{reference},"indicative":{indicative}'
+
+
+class NoticeTexts:
+    """Notices of ``feed`` as JSON, each made and signed once.  ``sign``: as of `WebOutlet`."""
+
+    def __init__(self, feed: Feed, sign: Callable[[bytes], bytes] | None) -> None:
+        self._feed, self._sign = feed, sign
+        self._known: dict[int, str] = {}  # by number
+
+    def fields(self, symbols: frozenset[str] | None, after: int = 0) -> str:
+        """The fields of notices: of the last, those behind ``after`` that ``symbols`` may see."""
+        last = self._feed.notices.last
+        self._known = {one.number: self._known.get(one.number) or self._said(one) for one in last}
+        seen = [self._known[one.number] for one in self.visible(symbols) if one.number > after]
+        return f'"notices":[{",".join(seen)}]'
+
+    def visible(self, symbols: frozenset[str] | None) -> list[Told]:
+        """The last ones that are about all instruments or one of ``symbols``; None: all."""
+        last = self._feed.notices.last
+        return [
+            one for one in last
+            if symbols is None or not one.instrument or self._symbol(one) in symbols
+        ]  # fmt: skip
+
+    def _symbol(self, one: Told) -> str | None:
+        return self._feed.stream.instruments[one.instrument].symbol if one.instrument else None
+
+    def _said(self, one: Told) -> str:
+        symbol, time = self._symbol(one), str(one.time)
+        said = {"number": one.number, "time": time, "text": one.text, "symbol": symbol}
+        if self._sign is not None:
+            data = signed_bytes(self._feed.stream.session, one.number, time, symbol, one.text)
+            said["signature"] = b64encode(self._sign(data)).decode()
+        return json.dumps(said, separators=(",", ":"))
 
 
 def average(turnover: int, volume: int, unit: tuple[int, int]) -> str:

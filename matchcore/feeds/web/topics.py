@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...records.schema import ChangeKind, Side
-from ..notices import Told as Notice
 from ..serving import Feed
 from ..statistics import MINUTES, Symbol, bars_of, trades_of
 from . import _texts, frames, texts
@@ -33,17 +32,27 @@ Told = tuple[int, Fields]
 
 
 class Key(NamedTuple):
-    """Names a topic.  ``depth``: levels of a side, 0 for all."""
+    """Names a topic.  ``depth``: levels of a side, 0 for all.  ``symbols``: that notices may be
+    about, beside those about all instruments; None: any."""
 
     channel: str
     instrument: int
     depth: int = 0
     binary: bool = False
+    symbols: frozenset[str] | None = None
 
     @property
     def place(self) -> tuple[str, int]:
         """Of which a subscriber has one at most."""
         return self.channel, self.instrument
+
+
+class Known(NamedTuple):
+    """What topics are made of.  ``orders_max``: in a snapshot as JSON."""
+
+    feed: Feed
+    notices: texts.NoticeTexts
+    orders_max: int
 
 
 class TooLarge(FeedError):
@@ -55,8 +64,9 @@ class Topic(ABC):
 
     resumes = False  # whether what came after a number can be told from the changes alone
 
-    def __init__(self, key: Key, feed: Feed, number: int, orders_max: int) -> None:
-        self.key, self.last, self._feed, self._orders_max = key, number, feed, orders_max
+    def __init__(self, key: Key, known: Known, number: int) -> None:
+        self.key, self.last, self._feed = key, number, known.feed
+        self._orders_max, self._notices = known.orders_max, known.notices
         self.groups: set[Group] = set()
         self._snapshot: tuple[int, bytes] | None = None
         self.define()
@@ -280,19 +290,22 @@ class Bars(Topic):
 
 
 class Status(Topic):
-    """Statistics of the day."""
+    """Statistics of the day, and the state of the market."""
 
     def told(self, window: Window) -> Told | None:
-        number = max(window.last_executed, window.day_ended)
+        number = max(window.last_executed, window.status)
         return (number, self.whole()) if number else None
 
     def whole(self) -> Fields:
-        symbol = self._feed.statistics[self.key.instrument]
-        return frames.status(symbol) if self.key.binary else texts.status(symbol).encode()
+        statistics, number = self._feed.statistics, self.key.instrument
+        symbol, state = statistics[number], statistics.states[number]
+        if self.key.binary:
+            return frames.status(symbol, state)
+        return texts.status(symbol, state).encode()
 
 
 class Board(Topic):
-    """Notices of the exchange.  There is one for all instruments, under number 0."""
+    """Notices of the exchange, under number 0: one topic for all who may see the same."""
 
     def define(self) -> None:
         self.symbol = None
@@ -305,13 +318,13 @@ class Board(Topic):
         last = self._feed.notices.last
         if not last or last[-1].number <= self.last:
             return None
-        return last[-1].number, self._fields(one for one in last if one.number > self.last)
+        mine = self._notices.visible(self.key.symbols)
+        if not mine or mine[-1].number <= self.last:
+            return None
+        return mine[-1].number, self._notices.fields(self.key.symbols, self.last).encode()
 
     def whole(self) -> Fields:
-        return self._fields(self._feed.notices.last)
-
-    def _fields(self, found: Iterable[Notice]) -> Fields:
-        return texts.notices(found, self._feed.stream.instruments).encode()
+        return self._notices.fields(self.key.symbols).encode()
 
 
 NOTICES = "notices"
@@ -327,10 +340,10 @@ CHANNELS: dict[str, type[Topic]] = {
 }
 
 
-def topic_of(key: Key, feed: Feed, number: int, orders_max: int) -> Topic:
+def topic_of(key: Key, known: Known, number: int) -> Topic:
     """The topic with this name, as it stands at ``number``."""
     kind = BestLevels if key.depth else CHANNELS[key.channel]
-    return kind(key, feed, number, orders_max)
+    return kind(key, known, number)
 
 
 def levels_of(feed: Feed, instrument: int, depth: int | None) -> list[texts.Level]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...records.changes import CHANGE
 from ...records.schema import BOOK_CHANGES, ChangeKind
+from ..states import KINDS
 from ._texts import last_executed
 
 _LAST_BOOK_CHANGE = int(max(BOOK_CHANGES))  # an enumeration compares slowly
@@ -19,12 +20,13 @@ _LAST_BOOK_CHANGE = int(max(BOOK_CHANGES))  # an enumeration compares slowly
 class Window:
     """The changes of one book, in order, and their numbers.
 
-    ``day_ended``: the number of the last end of a day that concerns it; 0 without one.
+    ``status``: the number of the last end of a day, or change of the state of the market, that
+    concerns it; 0 without one.
     """
 
     rows: NDArray[np.void]
     numbers: NDArray[np.int64]
-    day_ended: int = 0
+    status: int = 0
 
     @property
     def last(self) -> int:
@@ -43,7 +45,7 @@ def windows_of(rows: NDArray[np.void], numbers: NDArray[np.int64]) -> dict[int, 
     instruments, kinds = rows["instrument"], rows["kind"]
     ended: dict[int, int] = {}
     if kinds.max(initial=0) > _LAST_BOOK_CHANGE:
-        ends = np.flatnonzero(kinds == ChangeKind.DAY_ENDED)
+        ends = np.flatnonzero((kinds == ChangeKind.DAY_ENDED) | np.isin(kinds, KINDS))
         ended = dict(zip(instruments[ends].tolist(), numbers[ends].tolist(), strict=True))
         of_books = kinds <= _LAST_BOOK_CHANGE
         rows, numbers = rows.compress(of_books), numbers[of_books]
@@ -58,7 +60,7 @@ def windows_of(rows: NDArray[np.void], numbers: NDArray[np.int64]) -> dict[int, 
         if end > begin
     }
     for number, last in ended.items():
-        found.setdefault(number, Window(*_NOTHING)).day_ended = last
+        found.setdefault(number, Window(*_NOTHING)).status = last
     return found
 
 

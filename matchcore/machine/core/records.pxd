@@ -297,10 +297,27 @@ cdef enum ChangeKind:
     C_DEFINED = 5
     C_DAY_ENDED = 6
     C_NOTICE = 7
+    C_PHASE = 8
+    C_HALT = 9
+    C_REFERENCE = 10
+    C_INDICATIVE = 11
 
 cdef enum ChangeFlag:
     C_REPLACING = 1
     C_LARGE = 2
+
+cdef enum Phase:
+    PHASE_PRE_OPEN = 1
+    PHASE_OPENING_CALL = 2
+    PHASE_OPENING_CALL_LOCKED = 3
+    PHASE_QUIET = 4
+    PHASE_CONTINUOUS = 5
+    PHASE_BREAK = 6
+    PHASE_CLOSING_CALL = 7
+    PHASE_AT_CLOSING_PRICE = 8
+    PHASE_CLOSED = 9
+    PHASE_VOLATILITY_CALL = 10
+    PHASE_CANCEL_ONLY = 11
 
 cdef enum ReportKind:
     REPORT_NEW = 1
@@ -335,6 +352,8 @@ cdef enum Topic:
     T_GRANT = 3
     T_GATEWAY = 4
     T_DAY = 5
+    T_PRESENCE = 6
+    T_SHARD = 7
 
 cdef enum LimitFlag:
     L_BLOCKED = 1
