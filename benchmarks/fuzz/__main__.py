@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -58,15 +59,27 @@ def fuzz(
     """
     chosen = list(names or PARSERS)
     pieces = [PIECE] * (inputs // PIECE) + [inputs % PIECE] * bool(inputs % PIECE)
-    found = {name: {"inputs": 0, "seconds": 0.0, "broken": "", "input": ""} for name in chosen}
-    end = time.monotonic() + 60 * minutes
-    with (
-        ProcessPoolExecutor(processes) as pool,
-        progress_bar("fuzzing", inputs * len(chosen)) as progress,
-    ):
+    found: dict[str, dict[str, Any]] = {
+        name: {"inputs": 0, "seconds": 0.0, "broken": "", "input": ""} for name in chosen
+    }
+    with progress_bar("fuzzing", inputs * len(chosen)) as progress:
+        try:
+            _run(found, pieces, seed, processes, time.monotonic() + 60 * minutes, progress)
+        except KeyboardInterrupt:
+            err.print("interrupted: this is what there was")
+    _show(found, as_json)
+    sys.exit(1 if any(one["broken"] for one in found.values()) else 0)
+
+
+def _run(
+    found: dict[str, dict[str, Any]], pieces: list[int], seed: int, processes: int, end: float,
+    progress: Callable[[float], None],
+) -> None:  # fmt: skip
+    """Parsers in turn, so that all have had as many inputs when the time is over."""
+    with ProcessPoolExecutor(processes) as pool:
         for number in range(0, len(pieces), processes):
-            for name in chosen:
-                if time.monotonic() > end or found[name]["broken"]:
+            for name, total in found.items():
+                if time.monotonic() > end or total["broken"]:
                     continue
                 began = time.monotonic()
                 tasks = [
@@ -74,13 +87,11 @@ def fuzz(
                     for at, count in enumerate(pieces[number : number + processes])
                 ]
                 for task in tasks:
-                    _add(found[name], task.result(), progress)
-                found[name]["seconds"] += time.monotonic() - began
-    _show(found, as_json)
-    sys.exit(1 if any(one["broken"] for one in found.values()) else 0)
+                    _add(total, task.result(), progress)
+                total["seconds"] += time.monotonic() - began
 
 
-def _add(total: dict[str, Any], one: dict[str, Any], progress: Any) -> None:
+def _add(total: dict[str, Any], one: dict[str, Any], progress: Callable[[float], None]) -> None:
     total["inputs"] += one["inputs"]
     if one["broken"] and not total["broken"]:
         total["broken"], total["input"] = one["broken"], one["input"]

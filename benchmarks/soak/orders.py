@@ -20,8 +20,9 @@ from matchcore import Instrument
 from matchcore.bench.suite import stamp
 from matchcore.cli.options import json_option
 from matchcore.cli.output import progress_bar, show
+from matchcore.drills.processes import HOST
 from matchcore.traffic.flow import Flow
-from matchcore.traffic.processes import HOST, Exchange, User
+from matchcore.traffic.processes import Exchange, User
 from matchcore.traffic.running import PROTOCOLS, run_load
 from matchcore.traffic.session import Account, Target
 

@@ -46,8 +46,9 @@ class Steps:
 
 def run_serve(place: Path, count: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything; ``count``: of orders.  Every claim in the result is computed from the log."""
+    from ..drills.processes import HOST
     from ..traffic.flow import Script
-    from ..traffic.processes import BALANCER, HOST, Exchange, User
+    from ..traffic.processes import BALANCER, Exchange, User
     from ..traffic.running import run_load
     from ..traffic.session import Account, Target
 
