@@ -31,6 +31,8 @@ TICK, UNITS = "0.05", 500
 FLOW = Flow(SYMBOLS, 950_000, 955_000, UNITS, open=20)
 PASSWORD = "soak-soak"
 LOOK_SECONDS = 2.0
+CHECK_MS = 2000  # of the balancer: a busy machine is not a dead gateway
+PATIENCE_SECONDS = 600.0
 MIB = 1024  # KiB
 
 
@@ -63,11 +65,15 @@ def run(
 ) -> dict[str, Any]:
     """What happened."""
     users = [User(f"u{n}", PASSWORD, n, n) for n in range(1, sessions + 1)]
-    exchange = Exchange(place, [Instrument(one, TICK) for one in SYMBOLS], users)
+    instruments = [Instrument(one, TICK) for one in SYMBOLS]
+    exchange = Exchange(place, instruments, users, check_ms=CHECK_MS)
     try:
         exchange.start()
         ports = {name: exchange.ports["fix" if "fix" in name else name] for name in PROTOCOLS}
-        targets = {name: Target(HOST, of[0], tuple(of[1:])) for name, of in ports.items()}
+        targets = {
+            name: Target(HOST, of[0], tuple(of[1:]), patience_seconds=PATIENCE_SECONDS)
+            for name, of in ports.items()
+        }
         memory = Memory(exchange)
         memory.start()
         began = time.monotonic()
@@ -85,6 +91,7 @@ def run(
         "by_protocol": {name: part.as_dict() for name, part in result.by_protocol.items()},
         "fine": result.fine,
         "gave_up": result.whole.gave_up,
+        "first_wrong": result.whole.first_wrong or None,
         "memory_mib_by_tenths": seen,
         "log_mib": round(sum(one.stat().st_size for one in exchange.path.iterdir()) / 2**20, 1),
     }

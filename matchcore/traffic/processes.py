@@ -90,7 +90,7 @@ class Part:
 class Exchange:
     """Processes over the exchange in ``place / "exchange.d"``, which is made with these users.
 
-    - ``check_ms``: between two looks of the balancer at a gateway.
+    - ``check_ms``: between two looks of the balancer at a gateway, which has as long to answer.
     - ``engine``, ``lines``, ``gateways``, ``balancer``: its children; ``balancer`` is None without
       haproxy, and there are no ``lines`` then.
     - ``ports``: of each door, where clients connect: the balancer's, or those of both gateways.
@@ -231,11 +231,11 @@ defaults
     timeout connect 1s
     timeout client 1h
     timeout server 1h
-    timeout check 500ms
+    timeout check {0}ms
     option httpchk GET /ready
     retries 3
     option redispatch 1
-    default-server check inter {}ms fall 2 rise 1 on-marked-down shutdown-sessions
+    default-server check inter {0}ms fall 2 rise 1 on-marked-down shutdown-sessions
 """
 FRONT = """
 listen {}

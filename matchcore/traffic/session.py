@@ -269,7 +269,10 @@ class Session(ABC):
             return far
         first = ledger.sent
         due = min(self.pace.due(now), ledger.total) - first
-        count = min(due, self.target.window - ledger.waiting, AT_ONCE)
+        space = self.target.window - ledger.waiting
+        if ledger.source.open:
+            space //= 2  # each order brings a cancel of another one
+        count = min(due, space, AT_ONCE)
         if count > 0:
             self.orders(first, ledger.take(count), again=False)
             self._said_at = now

@@ -24,11 +24,13 @@ from matchcore import InvalidArgument
 from matchcore._children import environment
 from matchcore.cli.app import app
 from matchcore.gateways.ouch import layout
+from matchcore.records.schema import ReportKind
 from matchcore.serving.soup import packet
 from matchcore.traffic import running
 from matchcore.traffic.flow import UNITS, Flow
+from matchcore.traffic.ledger import HEARD, Ledger
 from matchcore.traffic.running import Result, run_load
-from matchcore.traffic.session import Account, LoadFailed, Target
+from matchcore.traffic.session import Account, LoadFailed, Session, Target
 
 EVERY = ("ouch", "fix44", "fix50", "web")
 
@@ -180,7 +182,8 @@ def traded(ref: int, quantity: int, price: int) -> bytes:
 def test_answers_that_do_not_fit_are_seen(
     monkeypatch: pytest.MonkeyPatch, answered: Answered, what: str, count: int
 ) -> None:
-    monkeypatch.setattr(running, "DRAIN_SECONDS", 0.2)
+    if what == "missing":
+        monkeypatch.setattr(running, "DRAIN_SECONDS", 0.2)
     flow = Flow(("ANA",), 955_000, 955_000, 500, open=0)
     with in_a_thread(ouch_server(answered)) as target:
         result = run_load({"ouch": target}, accounts(1), flow, rate=1000, seconds=0.05)
@@ -289,8 +292,6 @@ def test_prices_of_fix_and_web_are_decimal() -> None:
 
 
 def test_the_orders_of_a_session_do_not_depend_on_how_they_are_asked_for() -> None:
-    from matchcore.traffic.ledger import Ledger
-
     one, other = Ledger(FLOW, 3, 10_000), Ledger(FLOW, 3, 10_000)
     parts = [one.take(count).copy() for count in (1, 4095, 1, 900, 5003)]
     whole = other.take(10_000)
@@ -314,3 +315,43 @@ def test_an_acceptor_of_quickfix_is_a_server_like_others() -> None:
         process.stdin.close()
         process.wait(PATIENCE)
     assert result.fine and result.whole.counts["accepted"] == 250
+
+
+def test_a_session_never_has_more_requests_without_an_answer_than_its_window() -> None:
+    """The exchange remembers 1,024 requests of an account: beyond, sending again is not safe."""
+    most = 0
+
+    class Silent(Session):
+        gone = full = False
+
+        async def connect(self) -> None: ...
+        async def disconnect(self) -> None: ...
+        def alive(self) -> None: ...
+        def orders(self, first: int, rows: np.ndarray, *, again: bool) -> None: ...
+        def cancels(self, places: np.ndarray, *, again: bool) -> None: ...
+
+    class AllAtOnce:
+        def due(self, now: int) -> int:
+            return 10**6
+
+        def moments(self, places: np.ndarray) -> np.ndarray:
+            return places * 0
+
+    async def test() -> None:
+        nonlocal most
+        ledger = Ledger(FLOW, 0, 10_000)
+        session = Silent(Target(HOST, 1, window=100), Account("a", "b"), ledger)
+        session.pace = AllAtOnce()
+        session.ready.cancel()
+        for _ in range(300):
+            session._send_due(0)
+            most = max(most, ledger.waiting)
+            answered = ledger.unanswered()[:7]
+            rows = np.zeros(len(answered), HEARD)
+            rows["kind"], rows["place"], rows["filled"] = ReportKind.NEW, answered, -1
+            ledger.hear(rows)
+            for place in ledger.unsettled()[:3].tolist():
+                ledger.settle(place)
+
+    asyncio.run(test())
+    assert 90 < most <= 100

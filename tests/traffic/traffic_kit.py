@@ -24,7 +24,7 @@ from matchcore.traffic.flow import Flow
 from matchcore.traffic.session import Account, Target
 
 HOST = "127.0.0.1"
-PATIENCE = 30.0
+PATIENCE = 90.0
 FLOW = Flow(("ANA",), 950_000, 960_000, 500, open=10)
 Begun = Callable[[tuple[str, int]], None]
 
