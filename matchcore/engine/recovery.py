@@ -463,4 +463,14 @@ def at_durable(
                 break
     if start.machine.sequence != durable:
         raise LogError(f"the log gives sequence {start.machine.sequence}, not {durable}")
+    if not durable:  # no frame has said it
+        start.machine.begin_under(_begins_under(log, place, disk))
     return start.machine
+
+
+def _begins_under(log: Log, place: Place | None, disk: Disk) -> int:
+    """The version of the rules that a log begins with; its end may be under a newer one."""
+    if not isinstance(place, Path):
+        return log.rules
+    with open_reader(place, keys=log.keys, disk=disk) as reader:
+        return reader.rules

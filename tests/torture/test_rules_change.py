@@ -71,3 +71,8 @@ def test_every_way_to_a_state_crosses_the_change() -> None:
     count, _ = digests(4)
     assert count >= 6
     assert len(commands(4, 2000)) == 2000
+
+
+def test_a_log_that_fails_at_its_first_command_shows_the_rules_that_it_began_under() -> None:
+    outcome = Run(Plan(1, (Step("batch", 9),), room=953, segment_bytes=20_000, rules=1)).go()
+    assert outcome.errors == 1
