@@ -78,6 +78,10 @@ class LogLocked(LogError):
     """Another engine has this log open; a log has one writer at a time."""
 
 
+class LogClosed(LogError):
+    """The log was closed for ever: another region was promoted, and goes on without it."""
+
+
 class LogDamaged(LogError):
     """Bytes of the log differ from what was written.
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from matchcore.bench.suite import Suites
 
-from . import fanout, fix, neighbours, ouch, scale, snapshot, sql, worst
+from . import fanout, fix, neighbours, ouch, replicated, scale, snapshot, sql, standby, worst
 
 SUITES: Suites = {
     "fanout": (fanout.groups, False),
     "fix": (fix.groups, False),
     "neighbours": (neighbours.groups, False),
     "ouch": (ouch.groups, False),
+    "replicated": (replicated.groups, False),
     "scale": (scale.groups, False),
     "snapshot": (snapshot.groups, False),
     "sql": (sql.groups, False),
+    "standby": (standby.groups, False),
     "worst": (worst.groups, True),
 }

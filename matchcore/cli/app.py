@@ -9,6 +9,7 @@ from .archive import archive_command
 from .bench import bench
 from .book import book
 from .cluster import cluster
+from .copy import copy, promote
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
@@ -60,10 +61,10 @@ def app() -> None:
 
 for command in (
     demo, import_, instrument, end_day_command, info, book, tail, verify, replay, snapshot,
-    archive_command, repair_command, upgrade_rules_command, serve, standby, switch, gateway,
-    lines_command, user, notice_command, limits_command, kill_command, follow, feed, feed_login,
-    feed_token_command, reconcile, rebuild, query, ddl_command, shards_command, sm_front, sign,
-    check_signature, draw_command, bench, load, torture, cluster, drill,
+    archive_command, repair_command, upgrade_rules_command, serve, standby, switch, copy, promote,
+    gateway, lines_command, user, notice_command, limits_command, kill_command, follow, feed,
+    feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, shards_command,
+    sm_front, sign, check_signature, draw_command, bench, load, torture, cluster, drill,
     drill_gateways,
 ):  # fmt: skip
     app.add_command(command)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ..journal import Keys, Place
 from ..journal.stream import Address
 from ..journal.stream.register import Entry, Register
 from ..standby import Standby
-from ..standby.lease import Lease
+from ..standby.lease import LEASE_KEY, Lease
 from ..standby.lock import Lock
 from ..standby.member import Member, Seat
 from ..standby.state import Watched
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.warm import Warm
     from ..standby.status import StatusPort
 
-LEASE_KEY = "lease"
+ASK_SECONDS = 2.0  # between two questions to the servers of the log
 
 
 def own_name() -> str:
@@ -93,12 +94,14 @@ class Stage:
         if self.status is not None:
             await self.status.start()
             err.print(f"matchcore: status at {self.status.url}")
+        asking = asyncio.ensure_future(self._ask_servers())
         try:
             while True:
                 member = await self._round(stop)
                 if not (member.handed_over and not self.must_lead and not stop.is_set()):
                     break
         finally:
+            asking.cancel()
             await self.service.close()
             if self.status is not None:
                 await self.status.close()
@@ -109,6 +112,14 @@ class Stage:
         return {"name": said["name"], "exchange": said["exchange"], "epoch": epoch,
                 "sequence": max(sequence, said["sequence"]),
                 "handed_over": member.handed_over}  # fmt: skip
+
+    async def _ask_servers(self) -> None:
+        """Notes again and again how the servers of a replicated log are."""
+        register = self.seated.register
+        while register is not None:
+            with suppress(LogError):
+                self.watched.heard(await asyncio.to_thread(register.servers, ASK_SECONDS))
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _round(self, stop: asyncio.Event) -> Member:
         """Once standby, and then perhaps primary."""
@@ -202,7 +213,8 @@ class _Round:
         assert engine.log is not None
         lost = lambda: stage.seated.seat.lost  # noqa: E731  the lease is asked each time
         stage.service.serve(engine, lost, stands_in=self._warm is None)
-        if self._warm is not None:
+        if self._warm is not None and stage.desk is not None:
+            stage.desk.muted = lost
             self._warm.serve(engine, lost)
         names = ", ".join(map(str, stage.service.listening))
         err.print(

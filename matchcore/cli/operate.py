@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from ..engine.engine import Engine
-from ..errors import LogError
-from ..journal import Keys, identity_of
+from ..journal import Keys, Place
 from ..records.arguments import INT64_MAX, UINT64_MAX
-from ..records.limits import VALUES
-from ..records.operating import SetLimits
-from ..records.schema import EventKind, Field, Reason
-from ..records.typed import as_plain
-from .options import directory_argument, json_option
+from .alone import administered
+from .options import json_option, place_argument
 from .output import failing_kindly, show
 
 SECOND_NS = 10**9
@@ -29,60 +20,40 @@ account_option = click.option(
 symbol_option = click.option("--symbol", help="One instrument; without it, all.")
 
 
-def opened(directory: Path) -> Engine:
-    identity_of(directory)  # an open would make what is not there
-    return Engine.open(directory, keys=Keys.from_environment())
-
-
-def accepted(events: NDArray[np.void]) -> None:
-    """LogError for a refusal."""
-    for event in events[events["kind"] == EventKind.REJECTED]:
-        reason, field = Reason(int(event["reason"])), Field(int(event["field"]))
-        hint = ": run `matchcore upgrade-rules`" if reason == Reason.UNKNOWN_KIND else ""
-        raise LogError(f"refused: {reason.name}, {field.name}{hint}")
-
-
-def shown(limits: Iterable[SetLimits]) -> list[dict[str, Any]]:
-    """Limits for `--json`."""
-    wanted = ("account", "symbol", *VALUES, "blocked")
-    return [{name: as_plain(one)[name] for name in wanted} for one in limits]
-
-
-def show_limits(limits: list[SetLimits], as_json: bool, title: str, **more: Any) -> None:
+def show_limits(limits: list[dict[str, Any]], as_json: bool, title: str, **more: Any) -> None:
     if as_json:
-        show({**more, "limits": shown(limits)}, True)
+        show({**more, "limits": limits}, True)
         return
     said = {
-        f"account {one['account']}, {one.pop('symbol') or 'all'}": ", ".join(
-            f"{name} {value}" for name, value in one.items() if value and name != "account"
+        f"account {one['account']}, {one['symbol'] or 'all'}": ", ".join(
+            f"{name} {value}"
+            for name, value in one.items()
+            if value and name not in ("account", "symbol")
         )
-        for one in shown(limits)
+        for one in limits
     }
     show({**more, **(said or {"limits": "none"})}, False, title=title)
 
 
 @click.command(name="notice")
-@directory_argument
+@place_argument
 @click.argument("text")
 @symbol_option
 @json_option
-def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool) -> None:
+def notice_command(directory: Place, text: str, symbol: str | None, as_json: bool) -> None:
     """Write a notice to the log, which feeds pass on.
 
     \b
     Example:  matchcore notice exchange.d "Trading in ANA is halted" --symbol ANA
-    No engine may have it open.  TEXT has up to 1,024 bytes in UTF-8, without control characters.
+    TEXT has up to 1,024 bytes in UTF-8, without control characters.
     """
     with failing_kindly(as_json):
-        with opened(directory) as engine:
-            events = engine.notify(text, symbol)
-            sequence = engine.sequence
-        accepted(events)
-    show({"parts": len(events), "sequence": sequence}, as_json, title=f"Notice in {directory}")
+        result = administered(directory, "notice", text=text, symbol=symbol)
+    show(result, as_json, title=f"Notice in {directory}")
 
 
 @click.command(name="limits")
-@directory_argument
+@place_argument
 @account_option
 @symbol_option
 @click.option("--max-quantity", type=click.IntRange(0, INT64_MAX), help="Of an order, in units.")
@@ -92,37 +63,38 @@ def notice_command(directory: Path, text: str, symbol: str | None, as_json: bool
 @click.option("--max-messages", type=click.IntRange(0, INT64_MAX), help="In a second.")
 @json_option
 def limits_command(
-    directory: Path, account: int, symbol: str | None, as_json: bool, **given: int | None
+    directory: Place, account: int, symbol: str | None, as_json: bool, **given: int | None
 ) -> None:
     """Show the limits of an account, or change those that are named.
 
     \b
     Example:  matchcore limits exchange.d --account 7 --max-quantity 1000 --collar 50
-    0 removes a limit.  No engine may have the exchange open while limits are changed.
+    0 removes a limit.  Its server changes an exchange that is being served.
     """
     changes: dict[str, Any] = {name: n for name, n in given.items() if n is not None}
     if "max_messages" in changes:
         changes["window_ns"] = SECOND_NS if changes["max_messages"] else 0
     with failing_kindly(as_json):
         if changes:
-            with opened(directory) as engine:
-                answer = engine.submit(replace(_now(engine, account, symbol), **changes))
-                accepted(answer.events)
-                limits = engine.limits(account)
+            result = administered(directory, "limits", account=account, symbol=symbol,
+                                  changes=changes)  # fmt: skip
         else:
+            from ..gateways.administration.acts import said
+
             limits = Engine.at(directory, keys=Keys.from_environment()).limits(account)
-    show_limits(limits, as_json, f"Limits in {directory}")
+            result = {"limits": said(limits)}
+    show_limits(as_json=as_json, title=f"Limits in {directory}", **result)
 
 
 @click.command(name="kill")
-@directory_argument
+@place_argument
 @account_option
 @symbol_option
 @click.option("--keep-orders", is_flag=True, help="Leave the orders that rest.")
 @click.option("--undo", is_flag=True, help="Let the account trade again.")
 @json_option
 def kill_command(
-    directory: Path,
+    directory: Place,
     account: int,
     symbol: str | None,
     keep_orders: bool,
@@ -134,19 +106,9 @@ def kill_command(
     \b
     Example:  matchcore kill exchange.d --account 7
     New orders and amendments of a blocked account are refused, cancels are not.  Other limits stay.
-    No engine may have the exchange open.
+    Its server changes an exchange that is being served.
     """
     with failing_kindly(as_json):
-        with opened(directory) as engine:
-            before, cancel = _now(engine, account, symbol), not (undo or keep_orders)
-            answer = engine.submit(replace(before, blocked=not undo, cancel=cancel))
-            accepted(answer.events)
-            limits = engine.limits(account)
-        cancelled = int((answer.events["kind"] == EventKind.CANCELLED).sum())
-    show_limits(limits, as_json, f"Limits in {directory}", cancelled=cancelled)
-
-
-def _now(engine: Engine, account: int, symbol: str | None) -> SetLimits:
-    """What an account has there."""
-    found = [one for one in engine.limits(account) if one.symbol == symbol]
-    return found[0] if found else SetLimits(account, symbol)
+        result = administered(directory, "kill", account=account, symbol=symbol,
+                              keep_orders=keep_orders, undo=undo)  # fmt: skip
+    show_limits(as_json=as_json, title=f"Limits in {directory}", **result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -11,6 +11,9 @@ from ..errors import InvalidArgument
 from ..journal.place import is_address, place_of
 from ..records.arguments import SHARD_MAX
 from ..records.times import parse, zone_of
+
+if TYPE_CHECKING:  # with asyncio, which commands on files do without
+    from ..journal.stream import Address
 
 LOOPBACK = "127.0.0.1"
 PORT_MAX = 65_535
@@ -71,6 +74,19 @@ class PlaceType(click.Path):
             return place_of(value)
         except InvalidArgument as error:
             self.fail(str(error), option, context)
+
+
+def replicated(_: object, __: object, text: str | None) -> Address | None:
+    """For a command that works on a replicated log only: its address."""
+    if text is None:
+        return None
+    try:
+        place = place_of(text)
+    except InvalidArgument as error:
+        raise click.BadParameter(str(error)) from None
+    if isinstance(place, Path):
+        raise click.BadParameter(f"{text!r}: must be an address like nats://a,b,c/NAME")
+    return place
 
 
 directory_argument = click.argument("directory", type=PlaceType(addresses=False))

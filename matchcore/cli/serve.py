@@ -13,10 +13,9 @@ import click
 from ..engine.engine import Engine
 from ..engine.metrics import Meter
 from ..errors import InvalidArgument, LogFailed
-from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
-from ..journal.place import is_address
+from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, Place
 from .feed import loop_runner
-from .options import json_option
+from .options import PlaceType, json_option
 from .output import err, failing_kindly, show
 from .serve_doors import door_options, doors_of
 from .serve_lines import ENGINE_TOKEN, lines_options, lines_service
@@ -38,7 +37,7 @@ _state_option = click.option(
 
 
 @click.command()
-@click.argument("where", metavar="DIRECTORY|ADDRESS")
+@click.argument("where", metavar="DIRECTORY|ADDRESS", type=PlaceType(exists=False))
 @lines_options
 @click.option("--policy", type=click.Choice(POLICIES), default="sync", show_default=True,
               help="What an answer means for a crash.")  # fmt: skip
@@ -48,7 +47,7 @@ _state_option = click.option(
 @door_options
 @_state_option
 @json_option
-def serve(where: str, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
+def serve(where: Place, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Run an exchange for clients and gateways, until Ctrl-C or SIGTERM.
 
@@ -56,27 +55,28 @@ def serve(where: str, lines: tuple[str, ...], state: Path, as_json: bool, **opti
     Example:  matchcore serve exchange.d --lines unix:engine.sock
               matchcore gateway --engine unix:engine.sock
 
-    It opens or makes the exchange in DIRECTORY, or at the address of a replicated log, such as
-    nats://a,b,c/exchange; of that it must become the primary, and it ends after it has handed over.
-    Without a door it serves gateways only.  The environment variable MATCHCORE_ENGINE_TOKEN holds
-    the token that gateways must send.
+    It opens or makes the exchange in DIRECTORY, or in the replicated log at ADDRESS, such as
+    nats://a,b,c/exchange.  Of that it must become the primary, and it ends after it has handed over
+    to a standby.  Without a door it serves gateways only.  The environment variable
+    MATCHCORE_ENGINE_TOKEN holds the token that gateways must send.
     """
-    if is_address(where):
+    if not isinstance(where, Path):
         with failing_kindly(as_json):
             result = run_member(where, True, {**options, "lines": lines, "state": state})
         show(result, as_json)
         return
     with failing_kindly(as_json):
-        meter, directory = Meter(), Path(where)
-        doors = doors_of(state, {**options, "directory": directory, "meter": meter})
+        meter = Meter()
+        doors = doors_of(state, {**options, "directory": where, "meter": meter})
         if not (doors or lines):
             raise InvalidArgument("nothing to serve: name at least one door, or --lines")
         engine = Engine.open(
-            directory, policy=options["policy"], interval_ms=options["interval_ms"],
+            where, policy=options["policy"], interval_ms=options["interval_ms"],
             keys=Keys.from_environment(), metrics=meter,
         )  # fmt: skip
         with engine:
-            service = lines_service(engine, {**options, "lines": lines}, stands_in=not doors)
+            of_lines = {**options, "lines": lines}
+            service = lines_service(engine, of_lines, where, stands_in=not doors)
             result = loop_runner()(_serve(engine, service, doors))
     show(result, as_json)
 

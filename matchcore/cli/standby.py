@@ -13,15 +13,15 @@ import click
 
 from ..engine.metrics import Meter, export
 from ..errors import InvalidArgument, LogFailed
-from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, place_of, stated
+from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys, Place, stated
 from ..journal.stream import Address
 from ..journal.stream.register import Changed, Entry, Register
-from ..standby.lease import LEASE_SECONDS, Lease
+from ..standby.lease import LEASE_KEY, LEASE_SECONDS, Lease
 from ..standby.member import ANYBODY
 from .feed import loop_runner
-from .members import LEASE_KEY, Seated, Stage, missing_log, own_name
-from .options import json_option
-from .output import failing_kindly, show
+from .members import Seated, Stage, missing_log, own_name
+from .options import PlaceType, json_option, replicated
+from .output import err, failing_kindly, show
 from .serve_doors import door_options, doors_of
 from .serve_lines import lines_options, lines_service
 from .serve_status import without_extra, write_events
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SNAPSHOTS_EVERY = 1_000_000
 SWITCH_SECONDS = 10.0
+REGION_SECONDS = 3.0  # to ask another region
 LOOK_SECONDS = 0.01
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -46,6 +47,8 @@ def member_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--lease", type=click.FloatRange(0.2, 60), default=LEASE_SECONDS,
                      show_default=True, metavar="SECONDS",
                      help="After so long without a word from the primary, a standby takes over."),
+        click.option("--region", metavar="ADDRESS", callback=replicated,
+                     help="Mirror in another region: if it was promoted, this engine refuses."),
         click.option("--snapshots-every", type=click.IntRange(0), default=SNAPSHOTS_EVERY,
                      show_default=True, metavar="COMMANDS",
                      help="Between two snapshots of a standby; 0: none."),
@@ -61,7 +64,7 @@ def _named(_: object, __: object, name: str) -> str:
 
 
 @click.command()
-@click.argument("where")
+@click.argument("where", metavar="DIRECTORY|ADDRESS", type=PlaceType())
 @lines_options
 @click.option("--policy", type=click.Choice(POLICIES), default="sync", show_default=True,
               help="Of a directory: what an answer means for a crash.")  # fmt: skip
@@ -73,33 +76,31 @@ def _named(_: object, __: object, name: str) -> str:
               show_default=True,
               help="Directory for snapshots, and for what doors keep.")  # fmt: skip
 @json_option
-def standby(where: str, as_json: bool, **options: Any) -> None:
+def standby(where: Place, as_json: bool, **options: Any) -> None:
     """Follow the log of an exchange, and take over when its engine is gone.
 
     \b
     Example:  matchcore standby nats://a,b,c/exchange --name two --lines 10.0.0.2:7100
 
-    WHERE is the address of a replicated log, or a directory on the same disk.  It applies the log
-    as it grows.  It takes over when the primary's lease has expired, or on `matchcore switch`; of a
-    directory, when its lock is free.  Lines refuse gateways until then, and doors are closed.
-    After it has handed over it is a standby again.
+    It follows the replicated log at ADDRESS, or the log in a DIRECTORY on the same disk, and
+    applies it as it grows.  It takes over when the primary's lease has expired, or on `matchcore
+    switch`; of a directory, when its lock is free.  Until then lines refuse gateways, and doors are
+    closed.  After it has handed over it is a standby again.
     """
     with failing_kindly(as_json):
         result = run_member(where, False, options)
     show(result, as_json)
 
 
-def run_member(where: str, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
+def run_member(place: Place, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
     """What it was in the end; ``must_lead``: it begins as the primary, or not at all."""
-    place = place_of(where)
-    if isinstance(place, Path):
-        if not place.is_dir():
-            raise InvalidArgument(f"{where}: no directory, and no address like nats://a,b,c/NAME")
-    else:
+    options["state"].mkdir(parents=True, exist_ok=True)
+    if not isinstance(place, Path):
         if must_lead and missing_log(place):
             _make(place)
-        options["state"].mkdir(parents=True, exist_ok=True)
-        place = stated(where, options["state"])
+        elif options["region"] is not None:
+            _ask_region(place, options["region"])
+        place = stated(place, options["state"])
     if options["events"] is not None:
         write_events(options["events"])
     seated = Seated(place, options["name"], options["lease"]).open()
@@ -107,6 +108,13 @@ def run_member(where: str, must_lead: bool, options: dict[str, Any]) -> dict[str
         return loop_runner()(_run(seated, must_lead, options))
     finally:
         seated.close()
+
+
+def _ask_region(place: Address, region: Address) -> None:
+    from ..standby.promotion import refuse_superseded
+
+    if not refuse_superseded(place, region, REGION_SECONDS):
+        err.print(f"matchcore: {region} cannot be reached: whether it was promoted is not known")
 
 
 def _make(address: Address) -> None:
@@ -126,7 +134,7 @@ async def _run(seated: Seated, must_lead: bool, options: dict[str, Any]) -> dict
     of_doors = {**options, "status": None, "events": None}
     doors = partial(doors_of, of_doors.pop("state"), of_doors)
     stage = Stage(
-        seated, lines_service(None, options), doors, None, watched, meter,
+        seated, lines_service(None, options, options["state"]), doors, None, watched, meter,
         options["snapshots_every"], engine_options, Keys.from_environment(), must_lead,
     )  # fmt: skip
     stage.status = _status(options["status"], watched, meter, stage)
@@ -156,11 +164,11 @@ def _status(
 
 
 @click.command()
-@click.argument("address")
+@click.argument("address", metavar="ADDRESS", callback=replicated)
 @click.option("--to", default=ANYBODY, show_default="any standby", metavar="NAME",
               help="The engine that should be primary.")  # fmt: skip
 @json_option
-def switch(address: str, to: str, as_json: bool) -> None:
+def switch(address: Address, to: str, as_json: bool) -> None:
     """Have the primary of a replicated log hand over to a standby.
 
     \b
@@ -170,7 +178,7 @@ def switch(address: str, to: str, as_json: bool) -> None:
     engine has taken it within 10 seconds; then the one that had it may take it again.
     """
     with failing_kindly(as_json):
-        register = Register(Address.of(address))
+        register = Register(address)
         try:
             result = _switch(register, to)
         finally:

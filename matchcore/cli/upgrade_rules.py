@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from ..engine.engine import Engine
-from ..journal import Keys, identity_of
-from .options import directory_argument, json_option
+from ..journal import Place
+from .alone import administered
+from .options import json_option, place_argument
 from .output import failing_kindly, out, show
 
 
 @click.command(name="upgrade-rules")
-@directory_argument
+@place_argument
 @json_option
-def upgrade_rules_command(directory: Path, as_json: bool) -> None:
+def upgrade_rules_command(directory: Place, as_json: bool) -> None:
     """Upgrade an exchange to the newest version of the rules, permanently.
 
     \b
     Example:  matchcore upgrade-rules exchange.d
-    No engine may have it open.  `info` shows whether a newer version exists; without one nothing
-    is written.
+    `info` shows whether a newer version exists; without one nothing is written.  Gateways that do
+    not know it are refused from then on.
     """
     with failing_kindly(as_json):
-        identity_of(directory)  # an open would make what is not there
-        with Engine.open(directory, keys=Keys.from_environment()) as engine:
-            before, answer = engine.rules, engine.upgrade_rules()
-            result = {"rules_before": before, "rules": engine.rules, "changed": answer is not None,
-                      "sequence": engine.sequence}  # fmt: skip
+        result = administered(directory, "upgrade_rules")
     show(result, as_json, title=f"Rules of {directory}")
-    if not as_json and answer is None:
+    if not as_json and not result["changed"]:
         out.print("  nothing was written: this matchcore knows no newer version")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._closing import Closing
-from ..errors import LogDamaged, LogError, LogFailed
+from ..errors import LogClosed, LogDamaged, LogError, LogFailed
 from .disk import (
     DISK,
     READ,
@@ -25,14 +25,13 @@ from .disk import (
     take_lock,
     write_all,
 )
-from .format import FILL, HEADER_BYTES, NUMBER_MAX, FrameHeader, SegmentHeader
+from .format import CLOSED_EPOCH, FILL, HEADER_BYTES, FrameHeader, SegmentHeader
 from .position import Publisher, published
 from .segments import Walk, check_follows, check_order, headers_of, segment_path
 
 COPY_NAME, PROMOTED_NAME = "copy", "promoted"
 MARK_BYTES_MAX = 1 << 16
 REGION_EPOCHS = 4096  # a promoted log is ahead of writers that its copy has never heard of
-CLOSED_EPOCH = NUMBER_MAX  # of a log that nobody may write any more: no epoch is higher
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,15 @@ def refuse_copy(directory: Path, disk: Disk = DISK) -> None:
         raise LogError(
             f"{directory}: a copy of {mark.source}: an engine would write another history."
             " matchcore promote makes it the exchange when the other one is lost"
+        )
+
+
+def check_open(epoch: int, place: str) -> None:
+    """`LogClosed` if the last writer of a log closed it for ever."""
+    if epoch >= CLOSED_EPOCH:
+        raise LogClosed(
+            f"{place}: this log was closed for ever: another region was promoted and goes on"
+            " without it. It can be read, and nothing is ever appended to it again"
         )
 
 
@@ -238,8 +246,6 @@ class CopyLog(Closing):
         walk, mark = self.at, self.mark
         assert mark is not None
         epoch = walk.epoch + REGION_EPOCHS
-        if walk.epoch >= CLOSED_EPOCH - REGION_EPOCHS:
-            raise LogError(f"{self.directory}: its source was closed for ever: nothing to promote")
         header = FrameHeader(0, 0, 0, epoch, walk.sequence, walk.sequence - 1, now, b"")
         header.chain = header.chain_after(walk.chain, b"", walk.header.hash)
         self.append(header.to_bytes() + FILL * (header.frame_bytes - HEADER_BYTES))

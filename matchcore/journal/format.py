@@ -32,6 +32,7 @@ SEGMENT_BYTES_MAX = ALIGNMENT << 32  # a nonce counts frames' offsets in 4 bytes
 FILE_BYTES_MAX = SEGMENT_BYTES_MAX + (FRAME_COMMANDS_MAX * RECORD_BYTES << 1)  # with its last frame
 RULES_MAX = 2**16 - 1  # versions of the rules: two bytes of a frame's header
 NUMBER_MAX = 2**63 - 1  # of epochs and sequences: databases keep them as signed
+CLOSED_EPOCH = NUMBER_MAX  # of the last frame of a log that is closed for ever: none is higher
 
 SEGMENT_MAGIC = b"MCJOURN\x01"
 FRAME_MAGIC = 0x4D43_4652

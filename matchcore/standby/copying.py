@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._closing import Closing
 from ..journal.copies import CopyLog
-from ..journal.format import FrameHeader
+from ..journal.format import CLOSED_EPOCH, FrameHeader
 from ..journal.stream import Address, StreamReader
 from .ends import End
 from .lag import Lag
@@ -26,6 +26,7 @@ class Copier(Closing):
 
     def __init__(self, source: Address, path: Path, segment_bytes: int) -> None:
         self.source, self.lag = source, Lag()
+        self.closed = False  #: the source was closed for ever, and all of it is here
         self.log = CopyLog(path, str(source), segment_bytes)
         try:
             self._reader = self._opened()
@@ -36,7 +37,7 @@ class Copier(Closing):
         self._unsynced = 0
         self._notes_at = 0.0
         self.bytes = 0  #: written
-        self.lag.reached(self.log.sequence)
+        self.lag.reached(self.log.sequence)  # what it had before
 
     def _opened(self) -> StreamReader:
         """Behind what is there; from the beginning where it is not seen what comes next."""
@@ -56,7 +57,9 @@ class Copier(Closing):
 
     def _take(self, frame: bytes) -> None:
         header = FrameHeader.from_bytes(frame)
-        if self.log.knows(header):
+        if header.epoch >= CLOSED_EPOCH:  # nothing follows, and a copy of it could not go on
+            self.closed = True
+        if self.closed or self.log.knows(header):
             return
         self.log.append(frame)
         self.bytes += len(frame)

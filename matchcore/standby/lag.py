@@ -19,8 +19,8 @@ class Lag:
     - ``heard``: when the log last said its end, by `time.monotonic`; 0.0: never.
     """
 
-    def __init__(self) -> None:
-        self.end = self.applied = 0
+    def __init__(self, applied: int = 0) -> None:
+        self.end = self.applied = applied
         self.heard = 0.0
         self._took = 0.0  # from when the last end that was reached was asked for
         self._marks: deque[tuple[int, float]] = deque(maxlen=MARKS_MAX)

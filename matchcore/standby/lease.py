@@ -22,6 +22,7 @@ from .._closing import Closing
 from ..errors import LogFailed
 from ..journal.stream.register import Changed
 
+LEASE_KEY = "lease"  # of its record
 LEASE_SECONDS = 1.0
 LEASE_SECONDS_MAX = 3600.0
 NAME_MAX = 64

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..engine.reads import Reads
-from ..engine.recovery import Start, apply, of_this_log, replay, starts
+from ..engine.recovery import apply, replay
 from ..engine.snapshotting import SNAPSHOTS_KEPT
+from ..engine.starts import Start, of_this_log, starts
 from ..errors import LogError
 from ..journal import (
+    DISK,
     Batch,
     Frame,
     Keys,
@@ -30,6 +32,8 @@ from ..journal import (
     snapshots_of,
     stated,
 )
+from ..journal.copies import check_open
+from ..journal.disk import make_directories, refusals
 from ..journal.format import NO_CHAIN
 from ..machine import Machine, machine_class
 from .ends import End
@@ -81,7 +85,7 @@ class Standby(Reads, Closing):
         self._chain = start.chain or NO_CHAIN
         epoch = start.snapshot.epoch if start.snapshot is not None else 0
         self.position = Position(epoch, start.sequence)  #: what it has applied
-        self.lag = Lag()
+        self.lag = Lag(start.sequence)
         self._every, self._noted = snapshots_every, start.sequence
         self._writer = ThreadPoolExecutor(1, "matchcore-snapshot")
         self._written: Future[Path] | None = None
@@ -104,6 +108,7 @@ class Standby(Reads, Closing):
         before = self.position.sequence
         for batch in batches(self._reader.read(), BUNDLE_COMMANDS):
             self._apply(batch)
+        check_open(self._reader.epoch, str(self.place))
         if self._every and self.position.sequence >= self._noted + self._every:
             self.start_snapshot()
         return self.position.sequence - before
@@ -185,6 +190,8 @@ class Standby(Reads, Closing):
 
 
 def _write(directory: Path, said: dict[str, Any]) -> Path:
+    with refusals(directory):
+        make_directories(DISK, directory)
     with snapshots.turn(directory):
         file = snapshots.write(directory, **said)
         snapshots.prune(directory, keep=SNAPSHOTS_KEPT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -17,10 +17,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ..errors import LogError, UnknownInstrument
+from .copied import Copied
 from .member import Role
 from .state import Watched, digest, look
 
 LEVELS_MAX = 1000
+ROLES = [*(role.value for role in Role), Copied.role]
 PREFIX = "matchcore_member_"
 #: What `Watched.said` has -> what it is; numbers only.
 _GAUGES = {
@@ -32,10 +34,25 @@ _GAUGES = {
 }
 
 
+class Told(Protocol):
+    """What a status port tells of."""
+
+    @property
+    def alive(self) -> bool:
+        """It works."""
+
+    @property
+    def why_silent(self) -> str:
+        """Why it answers no client; empty while it does."""
+
+    def said(self) -> dict[str, Any]:
+        """What `_GAUGES` names, ``role``, and more."""
+
+
 class StatusPort:
     """Serves ``host``:``port`` (0: any free port).
 
-    - ``watched``: the engine.
+    - ``watched``: the engine, or a copy.
     - ``registry``: has other metrics already.
     - ``more``: for the primary: status of HTTP, and what else is said, of a path; or None.
     """
@@ -44,7 +61,7 @@ class StatusPort:
         self,
         host: str,
         port: int,
-        watched: Watched,
+        watched: Told,
         *,
         registry: CollectorRegistry | None = None,
         more: Callable[[str], tuple[int, dict[str, Any]] | None] = lambda path: None,
@@ -81,10 +98,9 @@ class StatusPort:
     async def _health(self, request: web.Request) -> web.Response:
         """This process follows, or serves."""
         status, said = self._more(request.path) or (200, {})
-        role = self._watched.role
-        if role is Role.ENDED:
+        if not self._watched.alive:
             status = 503
-        return web.json_response({"status": role.value, **said}, status=status)
+        return web.json_response({"status": self._watched.said()["role"], **said}, status=status)
 
     async def _ready(self, request: web.Request) -> web.Response:
         """Clients should come here: it is the primary, and may answer."""
@@ -95,6 +111,8 @@ class StatusPort:
         return web.json_response({**more, "epoch": said["epoch"]}, status=status)
 
     async def _digest(self, request: web.Request) -> web.Response:
+        if not isinstance(self._watched, Watched):
+            return web.json_response({"error": self._watched.why_silent}, status=404)
         try:
             said = await asyncio.to_thread(digest, self._watched)
         except LogError as error:
@@ -110,6 +128,8 @@ class StatusPort:
         if not (levels.isascii() and levels.isdigit() and 0 < int(levels) <= LEVELS_MAX):
             what = f"levels must be a number from 1 to {LEVELS_MAX}"
             return web.json_response({"error": what}, status=400)
+        if not isinstance(self._watched, Watched):
+            return web.json_response({"error": self._watched.why_silent}, status=404)
         try:
             shown = look(self._watched, request.query.get("symbol", ""), int(levels))
         except UnknownInstrument as error:
@@ -120,19 +140,34 @@ class StatusPort:
 
 
 class _Collector:
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Told) -> None:
         self._watched = watched
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All metrics, with their values of now."""
         said = self._watched.said()
         roles = GaugeMetricFamily(PREFIX + "role", "1 for what this engine is", labels=["role"])
-        for role in Role:
-            roles.add_metric([role.value.replace(" ", "_")], float(said["role"] == role.value))
+        for role in ROLES:
+            roles.add_metric([role.replace(" ", "_")], float(said["role"] == role))
         yield roles
         for name, what in _GAUGES.items():
             yield GaugeMetricFamily(PREFIX + name, what, value=float(said[name]))
+        if "log_servers" in said:
+            yield from _servers(said)
         ready = not self._watched.why_silent
         yield GaugeMetricFamily(
             PREFIX + "ready", "1 while it is the primary and may answer", value=float(ready)
         )
+
+
+def _servers(said: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
+    servers = GaugeMetricFamily(
+        PREFIX + "log_servers", "Servers of the log, as their leader says", labels=["state"]
+    )
+    for state, count in said["log_servers"].items():
+        servers.add_metric([state], float(count))
+    yield servers
+    yield GaugeMetricFamily(
+        PREFIX + "log_asked_seconds", "Since the leader of the log's servers last said so",
+        value=float(said["log_asked_seconds"]),
+    )  # fmt: skip

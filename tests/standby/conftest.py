@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from standby_kit import EngineProcess
+from standby_kit import Command, EngineProcess
 
 from matchcore.journal.stream import Servers
 
@@ -25,6 +25,26 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def where(servers: Servers) -> str:
     """The address of a log that is not there yet."""
     return servers.address(f"test-{next(_names)}")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    """Starts gateways to engines."""
+    started: list[Command] = []
+
+    def start(*engines: EngineProcess) -> Command:
+        lines = [word for one in engines for word in ("--engine", f"unix:{one.line}")]
+        state = str(tmp_path / "gateway.d")
+        started.append(
+            Command(
+                tmp_path, "gateway", "gateway", *lines, "--web", "127.0.0.1:0", "--state", state
+            )
+        )
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
 
 
 @pytest.fixture

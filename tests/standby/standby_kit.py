@@ -25,19 +25,15 @@ def wait_until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-class EngineProcess:
-    """`matchcore standby` or `serve`, with a line at a Unix socket and a status port."""
+class Command:
+    """A command of matchcore that runs until it is ended."""
 
-    def __init__(self, folder: Path, where: str, name: str, command: str, *more: str) -> None:
-        self.name, self.line = name, folder / f"{name}.sock"
+    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+        self.name = name
         self._said = folder / f"{name}.err"
-        arguments = [
-            command, where, "--name", name, "--lines", f"unix:{self.line}", "--state",
-            str(folder / f"{name}.d"), "--status", "127.0.0.1:0", "--json", *more,
-        ]  # fmt: skip
         with self._said.open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "matchcore", *arguments], stdout=subprocess.PIPE,
+                [sys.executable, "-m", "matchcore", *arguments, "--json"], stdout=subprocess.PIPE,
                 stderr=said, env={**os.environ, "MATCHCORE_TRACEBACK": "1"}, text=True,
             )  # fmt: skip
 
@@ -45,10 +41,41 @@ class EngineProcess:
     def said(self) -> str:
         return self._said.read_text()
 
+    def at(self, what: str) -> str:
+        """Where it says that something is; empty before."""
+        lines = [line for line in self.said.splitlines() if f"{what} at " in line]
+        return lines[-1].rpartition(" ")[2] if lines else ""
+
+    def end(self) -> tuple[int, dict[str, Any]]:
+        """Stops it in good order; its exit code and what it printed."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.result()
+
+    def result(self) -> tuple[int, dict[str, Any]]:
+        """Exit code and output of one that ends."""
+        printed, _ = self.process.communicate(timeout=WAIT_SECONDS)
+        return self.process.returncode, json.loads(printed) if printed.strip() else {}
+
+    def kill(self) -> None:
+        """Also one that has ended."""
+        self.process.kill()
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.process.communicate()
+
+
+class EngineProcess(Command):
+    """`matchcore standby` or `serve`, with a line at a Unix socket and a status port."""
+
+    def __init__(self, folder: Path, where: str, name: str, command: str, *more: str) -> None:
+        self.line = folder / f"{name}.sock"
+        super().__init__(
+            folder, name, command, where, "--name", name, "--lines", f"unix:{self.line}",
+            "--state", str(folder / f"{name}.d"), "--status", "127.0.0.1:0", *more,
+        )  # fmt: skip
+
     @property
     def url(self) -> str:
-        lines = [line for line in self.said.splitlines() if "status at " in line]
-        return lines[-1].rpartition(" ")[2] if lines else ""
+        return self.at("status")
 
     def ask(self, path: str) -> dict[str, Any]:
         """What its status port answers; empty while it does not."""
@@ -74,19 +101,3 @@ class EngineProcess:
 
     def signal(self, which: signal.Signals) -> None:
         self.process.send_signal(which)
-
-    def end(self) -> tuple[int, dict[str, Any]]:
-        """Stops it in good order; its exit code and what it printed."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.result()
-
-    def result(self) -> tuple[int, dict[str, Any]]:
-        """Exit code and output of one that ends."""
-        printed, _ = self.process.communicate(timeout=WAIT_SECONDS)
-        return self.process.returncode, json.loads(printed) if printed.strip() else {}
-
-    def kill(self) -> None:
-        """Also one that has ended."""
-        self.process.kill()
-        if self.process.stdout is not None and not self.process.stdout.closed:
-            self.process.communicate()

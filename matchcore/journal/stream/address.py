@@ -55,6 +55,8 @@ class Address:
         """`InvalidArgument` for what is none; the message never has a password."""
         if isinstance(text, Address):
             return text
+        if any(one <= " " for one in text):  # which `urlsplit` would drop
+            raise _wrong("has a space or a control character")
         try:
             parts = urlsplit(text)
             options = dict(

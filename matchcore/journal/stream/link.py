@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._closing import Closing
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0  # an election of a new leader takes up to 9
-CONNECT_SECONDS = 2  # to one server
+CONNECT_SECONDS, CONNECTING_SECONDS = 2, 10.0  # to one server, and to any
 RECONNECT_SECONDS = 0.1
 PING_SECONDS, PINGS_MAX = 1, 2  # a server that does not answer so many is left for another
 REQUEST_SECONDS = 2.0
 RETRY_SECONDS = 0.1
 PENDING_BYTES = 64 << 20  # of what waits for the socket
 THREAD_SECONDS = 5.0
+FINAL = ("authorization", "authentication")  # in an error that trying again does not mend
 
 
 class Link(Closing):
@@ -48,7 +50,8 @@ class Link(Closing):
         self.address, self.patience = address, patience
         self.client: Client
         self.streams: JetStreamContext
-        self.on_change: Callable[[], object] = lambda: None  # connected again, or not any more
+        #: called in the loop when the connection is lost, or there again
+        self.bells: set[Callable[[], object]] = set()
         self.closed_because = ""
         self._said = ""  # the last error of the client
         self._process = os.getpid()
@@ -56,7 +59,7 @@ class Link(Closing):
         self._thread = threading.Thread(target=self._run, name="matchcore-stream", daemon=True)
         self._thread.start()
         try:
-            self.call(self._connect(), patience + CONNECT_SECONDS)
+            self.call(self._connect(), CONNECTING_SECONDS + CONNECT_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -107,27 +110,49 @@ class Link(Closing):
     # ------------------------------------------------------------------ in the loop
 
     async def _connect(self) -> None:
+        self._refused = self.loop.create_future()
+        await self._dial(CONNECTING_SECONDS)
+        self._check_version()
+        self._refused.cancel()
+
+    async def _dial(self, seconds: float | None) -> None:
+        """Connects a new client; forever without ``seconds``."""
         from nats.aio.client import Client
 
-        self.client = Client()
-        connecting = self.client.connect(
-            **self.address.connect_options(),
-            name=f"matchcore {self.address.name}",
-            error_cb=self._on_error, closed_cb=self._on_closed,
-            disconnected_cb=self._on_changed, reconnected_cb=self._on_reconnected,
-            connect_timeout=CONNECT_SECONDS,
-            reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # any number will do
-            max_reconnect_attempts=-1, ping_interval=PING_SECONDS,
-            max_outstanding_pings=PINGS_MAX, pending_size=PENDING_BYTES,
+        client = Client()
+        connecting = asyncio.ensure_future(
+            client.connect(
+                **self.address.connect_options(),
+                name=f"matchcore {self.address.name}",
+                error_cb=self._on_error, closed_cb=partial(self._on_closed, client),
+                disconnected_cb=self._on_changed, reconnected_cb=self._on_reconnected,
+                connect_timeout=CONNECT_SECONDS,
+                reconnect_time_wait=RECONNECT_SECONDS,  # type: ignore[arg-type]  # any number
+                max_reconnect_attempts=-1, ping_interval=PING_SECONDS,
+                max_outstanding_pings=PINGS_MAX, pending_size=PENDING_BYTES,
+            )
         )  # fmt: skip
-        try:
-            await asyncio.wait_for(connecting, self.patience)
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            raise self.failed("no server can be reached", error) from None
-        except Exception as error:
-            raise self.failed(f"cannot connect: {told(error)}", error) from error
-        self._check_version()
-        self.streams = self.client.jetstream(timeout=REQUEST_SECONDS)
+        first = {connecting, self._refused} if not self._refused.cancelled() else {connecting}
+        await asyncio.wait(first, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            refused = self._refused.done()
+            what = "the servers refuse this client" if refused else "no server can be reached"
+            raise self.failed(what)
+        connecting.result()
+        self.client, self.streams = client, client.jetstream(timeout=REQUEST_SECONDS)
+
+    async def _dial_again(self) -> None:
+        """After the client closed itself, which it does at errors that it does not know."""
+        while not self.closed_because:
+            try:
+                await self._dial(None)
+            except Exception as error:  # of the client: it is tried again
+                self._said = told(error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            await self._on_reconnected()
+            return
 
     def _check_version(self) -> None:
         version = self.client.connected_server_version
@@ -139,21 +164,29 @@ class Link(Closing):
             )
             raise LogFailed(f"{self.address}: {self.closed_because}")
 
+    def _ring(self) -> None:
+        for bell in list(self.bells):
+            bell()
+
     async def _on_error(self, error: Exception) -> None:
         self._said = told(error)
+        final = any(one in self._said.lower() for one in FINAL) or "CERTIFICATE" in self._said
+        if final and not self._refused.done():  # at the first connection: it will not pass
+            self._refused.set_result(None)
 
-    async def _on_closed(self) -> None:
-        self.closed_because = self.closed_because or self._said or "the connection was closed"
-        self.on_change()
+    async def _on_closed(self, client: Client) -> None:
+        self._ring()
+        if not self.closed_because and getattr(self, "client", None) is client:
+            self._dialing = asyncio.create_task(self._dial_again())
 
     async def _on_changed(self) -> None:
-        self.on_change()
+        self._ring()
 
     async def _on_reconnected(self) -> None:
         with suppress(LogFailed):
             self._check_version()
             self._said = ""
-        self.on_change()
+        self._ring()
 
     async def retried(
         self, ask: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None
@@ -192,7 +225,7 @@ class Link(Closing):
 
     async def _close(self) -> None:
         self.closed_because = self.closed_because or "closed"
-        self.on_change = lambda: None
+        self.bells.clear()
         client = getattr(self, "client", None)
         if client is not None:
             with suppress(Exception):  # it goes, whatever it says of that

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import LogDamaged, LogError, LogFailed, LogLocked
 from ...records.rules import first_rules
+from ..copies import check_open
 from ..crypto.hashes import HASHES, SHA256, hash_maker, hash_number
 from ..crypto.keys import Keys
 from ..format import NO_CHAIN, FrameHeader, SegmentHeader
@@ -40,7 +41,6 @@ class StreamLog:
     it takes nothing more (`LogFailed`): what the servers have is decided by opening it again.
     """
 
-    policy = "replicated"
     interval_ms = 0
     keys: Keys | None = None
     sync_due: float | None = None
@@ -48,6 +48,7 @@ class StreamLog:
     def __init__(self, link: Link, walk: StreamWalk) -> None:
         assert walk.header is not None
         self.address = link.address
+        self.policy = "replicated" if link.address.replicas > 1 else "sync"
         self.identity = walk.header.identity
         self.hash = walk.header.hash
         self.epoch = walk.epoch
@@ -75,22 +76,25 @@ class StreamLog:
         hash: str | None = None,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], int] = time.time_ns,
+        next_epoch: Callable[[int], int] = lambda before: before + 1,
     ) -> StreamLog:
         """Opens or makes the log at an address, for appending, and ends its writer before this.
 
         Each verified frame that holds a sequence beyond ``after`` is handed to ``on_frame``.  With
         ``chain``, the log must have that digest there.  ``patience``: seconds that the servers may
-        take for anything, as for the election of a leader.
+        take for anything, as for the election of a leader.  ``next_epoch``: of this writer, from
+        that of the one before it.
 
-        `LogDamaged` for a stream with anything in it that no writer of a log put there, `LogError`
-        for servers or a stream that promise less than a log needs, `LogLocked` when another writer
-        does not stop, `LogFailed` if the servers cannot be reached.
+        `LogClosed` for a log that was closed for ever, `LogDamaged` for a stream with anything in
+        it that no writer of a log put there, `LogError` for servers or a stream that promise less
+        than a log needs, `LogLocked` when another writer does not stop, `LogFailed` if the servers
+        cannot be reached.
         """
         number = SHA256 if hash is None else hash_number(hash)
         hash_maker(number)
         link = Link(Address.of(where), patience)
         try:
-            opening = _Opening(link, clock, number)
+            opening = _Opening(link, clock, number, next_epoch)
             walk = opening.run(after, chain, on_frame)
             if hash is not None and walk.header is not None and walk.header.hash != number:
                 raise LogError(
@@ -212,8 +216,10 @@ class StreamLog:
 class _Opening:
     """Reads a log to its end and begins there as its writer."""
 
-    def __init__(self, link: Link, clock: Callable[[], int], hash: int) -> None:
-        self._link, self._clock, self._hash = link, clock, hash
+    def __init__(
+        self, link: Link, clock: Callable[[], int], hash: int, next_epoch: Callable[[int], int]
+    ) -> None:
+        self._link, self._clock, self._hash, self._next = link, clock, hash, next_epoch
         self._place = str(link.address)
 
     def run(self, after: int, chain: bytes | None, on_frame: Callable[[Frame], None]) -> StreamWalk:
@@ -266,9 +272,11 @@ class _Opening:
                 on_frame(frame)
             walk = reader.walk
             assert walk.header is not None
+            check_open(walk.epoch, str(link.address))
             header = FrameHeader(
-                0, 0, 0, walk.epoch + 1, walk.sequence, walk.sequence - 1, self._clock(), NO_CHAIN
-            )
+                0, 0, 0, self._next(walk.epoch), walk.sequence, walk.sequence - 1, self._clock(),
+                NO_CHAIN,
+            )  # fmt: skip
             header.chain = header.chain_after(walk.chain, b"", walk.header.hash)
             data, note = next(split(frame_of(header, b""), header, walk.rules))
             first = Message(walk.at + 1, data, note)

@@ -175,7 +175,7 @@ class StreamReader(Closing):
         walk = StreamWalk(place)
         header = self._message(1)
         walk.take(header)
-        wanted = self._place_of(last)
+        wanted = self._place_of(last) if self._after else 1
         start = wanted - LEAD
         if start <= 1:
             return walk, Feed(self._link, 2)

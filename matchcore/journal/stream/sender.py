@@ -22,6 +22,7 @@ from .link import REQUEST_SECONDS, RETRY_SECONDS, Link, told
 from .messages import EXPECTED, HEADER, WINDOW, Message, head_of
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
     from nats.aio.msg import Msg
 
 WAITING_BYTES_MAX = 64 << 20  # not acknowledged: then `put` waits
@@ -73,15 +74,24 @@ class Sender:
         self._trouble = ""  # why what is under way is asked for one by one
         self._replies: dict[str, tuple[Sending, asyncio.Future[Answered] | None]] = {}
         self._number = 0
+        self._client: Client | None = None  # whose answers come in
         self._inbox = ""
         self._stir = asyncio.Event()
-        link.on_change = self._on_change
+        link.bells.add(self._on_change)
         link.call(self._begin())
 
     async def _begin(self) -> None:
-        self._inbox = f"{self._link.client.new_inbox()}."
-        await self._link.client.subscribe(self._inbox + "*", cb=self._answered)
+        await self._listen()
         self._task = asyncio.create_task(self._run())
+
+    async def _listen(self) -> None:
+        """Takes the answers of the client there is now."""
+        client = self._link.client
+        if client is self._client:
+            return
+        inbox = f"{client.new_inbox()}."
+        await client.subscribe(inbox + "*", cb=self._answered)
+        self._client, self._inbox = client, inbox
 
     # ------------------------------------------------------------------ for the log
 
@@ -172,6 +182,7 @@ class Sender:
         if not message.note:
             del headers[HEADER]
         try:
+            await self._listen()
             await self._link.client.publish(
                 self._link.address.name, message.data, reply=self._inbox + name, headers=headers
             )
@@ -180,7 +191,7 @@ class Sender:
         return name
 
     async def _answered(self, message: Msg) -> None:
-        sent, waiting = self._replies.pop(message.subject[len(self._inbox) :], (None, None))
+        sent, waiting = self._replies.pop(message.subject.rpartition(".")[2], (None, None))
         if sent is None or sent.done:
             return
         answer = _read(message)
