@@ -23,6 +23,7 @@ DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
 PAGES = (
     ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "reliability.md",
     ROOT / "docs" / "availability" / "sizing.md",
     *(ROOT / "docs" / "databases").glob("*.md"),
 )  # fmt: skip
@@ -114,6 +115,20 @@ def indexes() -> str:
     )
 
 
+def drills(name: str) -> str:
+    """Faults down; times in seconds across."""
+    columns = ["fault", "rounds", "lost", "RTO s, median", "p99", "max", "longest silence s",
+               "remote copy lacks", "for ms"]  # fmt: skip
+    rows = [
+        [row["fault"], row["rounds"], row["lost"],
+         *(f"{row[one] / 1e3:.2f}" for one in ("rto_ms_median", "rto_ms_p99", "rto_ms_max",
+                                              "silence_ms_max")),
+         *(f"{row[one]:.0f}" for one in ("copy_behind_max", "copy_ms_max"))]
+        for row in recorded(name)["table"]
+    ]  # fmt: skip
+    return table(columns, rows)
+
+
 _DATABASES = {"sqlite": "SQLite", "mysql": "MariaDB", "postgresql": "PostgreSQL"}
 
 
@@ -175,6 +190,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,
     "beside_database": beside_database,
+    "drills": lambda: drills("drills"),
     "sizes_machines": sizes_of_machines,
     "bytes_by_frame": bytes_by_frame,
     "sizes_sqlite": lambda: sizes("sqlite"),

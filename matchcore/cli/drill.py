@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..bench.suite import stamp
 from . import output
 from .options import json_option
 from .output import failing_kindly, out, progress_bar, show, show_rows
@@ -22,7 +23,7 @@ ROUNDS = 5
 COLUMNS = {
     "fault": "fault", "rounds": "rounds", "lost": "lost", "rpo_ms": "RPO ms",
     "rto_ms_median": "RTO ms, median", "rto_ms_p99": "p99", "rto_ms_max": "max",
-    "copy_behind_max": "copy behind", "copy_ms_max": "ms",
+    "silence_ms_max": "silence ms, max", "copy_behind_max": "copy behind", "copy_ms_max": "ms",
 }  # fmt: skip
 
 
@@ -52,6 +53,7 @@ def drill(
     It starts an exchange as `matchcore cluster up` does, sends orders, kills or freezes one part
     after the other, and prints RPO (what was answered and is lost) and RTO (until the next answer).
     Exit 0 if every promise was kept, 1 if one was broken; then the folder is kept.
+    Ctrl-C ends it with the results so far.
     """
     seed = secrets.randbits(64) if seed is None else seed
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -67,6 +69,8 @@ def drill(
             raise
         _keep_or_remove(made, place is not None or not report.good, as_json)
     _show(report, as_json)
+    if report.interrupted:
+        raise SystemExit(output.INTERRUPTED)
     raise SystemExit(output.GOOD if report.good else output.DAMAGED)
 
 
@@ -90,12 +94,14 @@ def _keep_or_remove(place: Path, keep: bool, as_json: bool) -> None:
 
 def _show(report: Report, as_json: bool) -> None:
     if as_json:
-        show(report.as_plain(), True)
+        show({**stamp(), **report.as_plain()}, True)
         return
     rows = [[row[name] for name in COLUMNS] for row in report.table()]
     show_rows(list(COLUMNS.values()), rows, f"Drill, seed {report.seed}")
     for what in report.left_out:
         out.print(f"  left out: {what}")
+    if report.interrupted:
+        out.print("  interrupted: results so far")
     if report.good:
         answered = report.rounds[-1].answered if report.rounds else 0
         out.print(f"  every promise was kept: {answered:,} answers, none lost and none done twice")

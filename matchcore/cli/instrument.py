@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..engine.engine import Engine
-from ..errors import InvalidCommand, UnknownInstrument
-from ..journal import Keys
+from ..errors import InvalidCommand
+from ..journal import Keys, Place
 from ..records.arguments import INT64_MAX
-from ..records.instruments import ORDERS_MAX, Instrument, price_text
-from .alone import alone
-from .operate import accepted
-from .options import directory_argument, json_option
+from ..records.instruments import ORDERS_MAX, Instrument
+from .alone import administered
+from .options import PlaceType, json_option, place_argument
 from .output import Commands, failing_kindly, show, show_rows
 
 _COLUMNS = ("symbol", "tick", "lot", "max_quantity", "max_orders")
@@ -42,71 +40,65 @@ def instrument() -> None:
 
 
 @instrument.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIRECTORY|ADDRESS", type=PlaceType(exists=False))
 @symbol_argument
 @click.option("--tick", required=True, metavar="PRICE", help="The smallest price step, as 0.05.")
 @lot_option
 @quantity_option
 @orders_option
 @json_option
-def add(directory: Path, symbol: str, tick: str, as_json: bool, **limits: int | None) -> None:
+def add(directory: Place, symbol: str, tick: str, as_json: bool, **limits: int | None) -> None:
     """Add an instrument; the first one makes the exchange.
 
     \b
     Example:  matchcore instrument add exchange.d ANA --tick 0.05
-    DIRECTORY is made if it is not there.  No engine may have the exchange open.
+    DIRECTORY is made if it is not there.
     """
     with failing_kindly(as_json):
         given = {name: value for name, value in limits.items() if value is not None}
-        wanted = Instrument(symbol, tick, **given)
-        with Engine.open(directory, keys=Keys.from_environment()) as engine:
-            made = not engine.sequence
-            number = engine.add_instrument(wanted)
-    said = {"number": number, **_plain(wanted), "new_exchange": made}
+        arguments = asdict(Instrument(symbol, tick, **given)) | {"tick": tick}
+        said = administered(directory, "instrument_add", make=True, **arguments)
     show(said, as_json, title=f"Added to {directory}")
 
 
 @instrument.command()
-@directory_argument
+@place_argument
 @symbol_argument
 @click.option("--tick", metavar="PRICE", help="The smallest price step; no order may rest.")
 @lot_option
 @quantity_option
 @orders_option
 @json_option
-def change(directory: Path, symbol: str, as_json: bool, **given: Any) -> None:
+def change(directory: Place, symbol: str, as_json: bool, **given: Any) -> None:
     """Change what is named of an instrument; the rest stays.
 
     \b
     Example:  matchcore instrument change exchange.d ANA --lot 10
-    Resting orders stay as they are.  No engine may have the exchange open.
+    Resting orders stay as they are.
     """
     with failing_kindly(as_json):
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
             raise InvalidCommand("nothing to change: name --tick, --lot or a limit")
-        with alone(directory) as engine:
-            known = engine.instruments.get(symbol)
-            if known is None:
-                raise UnknownInstrument(f"{directory} has no instrument {symbol!r}")
-            wanted = Instrument(**{**asdict(known), **changes})
-            accepted(engine.change_instrument(wanted).events)
-    show(_plain(wanted), as_json, title=f"Changed in {directory}")
+        said = administered(directory, "instrument_change", symbol=symbol, changes=changes)
+    show(said, as_json, title=f"Changed in {directory}")
 
 
 @instrument.command(name="list")
-@directory_argument
+@place_argument
 @json_option
-def list_command(directory: Path, as_json: bool) -> None:
+def list_command(directory: Place, as_json: bool) -> None:
     """List the instruments of an exchange, by number.
 
     \b
     Example:  matchcore instrument list exchange.d
     An engine may have the exchange open.
     """
+    from ..gateways.administration.acts import plain
+
     with failing_kindly(as_json):
         found = Engine.at(directory, keys=Keys.from_environment()).instruments
-        rows = [{"number": at, **_plain(one)} for at, one in enumerate(found, 1)]
+        rows = [{"number": at, **plain(one)} for at, one in enumerate(found, 1)]
     if as_json:
         show({"instruments": rows}, True)
         return
@@ -114,25 +106,17 @@ def list_command(directory: Path, as_json: bool) -> None:
     show_rows(columns, [[row[name] for name in columns] for row in rows], f"Of {directory}")
 
 
-def _plain(one: Instrument) -> dict[str, Any]:
-    return {**asdict(one), "tick": price_text(one.tick)}
-
-
 @click.command(name="end-day")
-@directory_argument
+@place_argument
 @click.option("--symbol", help="One instrument; without it, all.")
 @json_option
-def end_day_command(directory: Path, symbol: str | None, as_json: bool) -> None:
+def end_day_command(directory: Place, symbol: str | None, as_json: bool) -> None:
     """End the trading day: orders of the day are cancelled.
 
     \b
     Example:  matchcore end-day exchange.d
-    The numbers of execution reports begin anew.  No engine may have the exchange open.
+    The numbers of execution reports begin anew.
     """
     with failing_kindly(as_json):
-        with alone(directory) as engine:
-            answer = engine.end_day(symbol)
-            sequence = engine.sequence
-        accepted(answer.events)
-    said = {"cancelled": len(answer.events) - 1, "sequence": sequence}
+        said = administered(directory, "end_day", symbol=symbol)
     show(said, as_json, title=f"Day ended in {directory}")

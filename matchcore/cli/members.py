@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.lines import EngineService
     from ..gateways.warm import Warm
     from ..standby.status import StatusPort
+
+ASK_SECONDS = 2.0  # between two questions to the servers of the log
 
 
 def own_name() -> str:
@@ -91,12 +94,14 @@ class Stage:
         if self.status is not None:
             await self.status.start()
             err.print(f"matchcore: status at {self.status.url}")
+        asking = asyncio.ensure_future(self._ask_servers())
         try:
             while True:
                 member = await self._round(stop)
                 if not (member.handed_over and not self.must_lead and not stop.is_set()):
                     break
         finally:
+            asking.cancel()
             await self.service.close()
             if self.status is not None:
                 await self.status.close()
@@ -107,6 +112,14 @@ class Stage:
         return {"name": said["name"], "exchange": said["exchange"], "epoch": epoch,
                 "sequence": max(sequence, said["sequence"]),
                 "handed_over": member.handed_over}  # fmt: skip
+
+    async def _ask_servers(self) -> None:
+        """Notes again and again how the servers of a replicated log are."""
+        register = self.seated.register
+        while register is not None:
+            with suppress(LogError):
+                self.watched.heard(await asyncio.to_thread(register.servers, ASK_SECONDS))
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _round(self, stop: asyncio.Event) -> Member:
         """Once standby, and then perhaps primary."""

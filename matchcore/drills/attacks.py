@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from ..journal.stream import Address
+from ..journal.stream.register import Changed, Entry, Register
+from ..standby.lease import LEASE_KEY, Lease
+from ..standby.member import ANYBODY
 from .cluster import Cluster
 from .disks import Disks
 from .network import Network
@@ -24,9 +28,11 @@ class Attacks:
             "kill": (lambda names: cluster.kill(*names), self._start),
             "freeze": (lambda names: cluster.freeze(*names), lambda names: cluster.thaw(*names)),
             "power": (self._power, self._start),
+            "switch": (self._switch, lambda names: None),
             "deaf": (self._deaf, self._mend),
             "mute": (self._mute, self._mend),
             "alone": (self._alone, self._mend),
+            "apart": (self._apart, self._mend),
             "lossy": (self._lossy, self._mend),
             "slow": (self._slow, self._mend),
         }
@@ -54,27 +60,37 @@ class Attacks:
         self._cluster.kill(*servers)
         self._disks.restore(copies)
 
+    def _switch(self, names: Names) -> None:
+        """As `matchcore switch`."""
+        with Register(Address.of(self._cluster.address)) as register:
+            lease = Lease(Entry(register, LEASE_KEY), "drill")
+            while True:
+                with suppress(Changed):  # it was renewed meanwhile
+                    lease.ask_for(ANYBODY)
+                    return
+
     # ------------------------------------------------------------------ networks
 
-    def _others(self, name: str) -> Iterator[tuple[Network, str]]:
-        assert self._network is not None
-        for other in self._network.nodes:
-            if other != name:
-                yield self._network, other
-
     def _deaf(self, names: Names) -> None:
+        assert self._network is not None
         for name in names:
-            for network, other in self._others(name):
-                network.cut(other, name)
+            self._network.deaf(name)
 
     def _mute(self, names: Names) -> None:
+        assert self._network is not None
         for name in names:
-            for network, other in self._others(name):
-                network.cut(name, other)
+            self._network.mute(name)
 
     def _alone(self, names: Names) -> None:
-        self._deaf(names)
         self._mute(names)
+        self._deaf(names)
+
+    def _apart(self, names: Names) -> None:
+        """The first two, in both directions; everybody else reaches both."""
+        assert self._network is not None
+        first, second = names
+        self._network.cut(first, second)
+        self._network.cut(second, first)
 
     def _lossy(self, names: Names) -> None:
         assert self._network is not None

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ..engine.engine import Engine
 from ..errors import InvalidArgument, LogFailed
 from ..journal import published
 from ..journal.stream import Address, Servers, StreamReader
+from ..operations import replay
 from ..records.instruments import Instrument
 from .clients import register
 from .network import Network
@@ -153,7 +155,7 @@ class Cluster(Closing):
         """The same at each start, as far as they are free."""
         names = [f"{engine} {door}" for engine in ENGINES for door in ("lines", "status")]
         names += [f"{gateway} {door}" for gateway in GATEWAYS for door in ("web", "status")]
-        names.append("redis")
+        names += ["copy status", "redis"]
         file = self.place / "ports.json"
         with suppress(FileNotFoundError, ValueError):
             kept = json.loads(file.read_text())
@@ -169,8 +171,9 @@ class Cluster(Closing):
         if not followers:
             return
         copy, base = self.place / "copy", self.place / "exchange.db"
-        yield Part("copy", "copy of the log, as of another city",
-                   matchcore("copy", self.address, str(copy)), str(copy))  # fmt: skip
+        status = self._place("copy", "status")
+        command = matchcore("copy", self.address, str(copy), "--status", status)
+        yield Part("copy", "copy of the log, as of another city", command, str(copy), status)
         yield Part("sql", "SQL follower", matchcore("follow", self.address, "--to",
                    f"sqlite:///{base}", "--forever"), f"sqlite:///{base}")  # fmt: skip
         program = shutil.which(REDIS)
@@ -310,17 +313,13 @@ class Cluster(Closing):
         return found[0] if found else None
 
     def leader(self) -> str | None:
-        """The server that leads the log; None if none says so."""
-        for monitor in Address.of(self.address).monitors:
-            said = asked(monitor, "/jsz?accounts=true&streams=true")[1]
-            for account in said.get("account_details", ()):
-                for stream in account.get("stream_detail", ()):
-                    if stream["name"] == NAME and stream.get("cluster", {}).get("leader"):
-                        return f"server-{int(stream['cluster']['leader'].rpartition('-')[2]) + 1}"
-        return None
+        """The server that leads the log; None if most do not agree on one."""
+        votes = Counter(filter(None, map(_leader_at, Address.of(self.address).monitors)))
+        ((found, count),) = votes.most_common(1) or [("", 0)]
+        return f"server-{int(found.rpartition('-')[2]) + 1}" if count > SERVERS // 2 else None
 
     def digest(self, name: str) -> tuple[int, str]:
-        """Of the state of an engine, and the sequence that it is at."""
+        """Sequence and digest of the state of an engine; -1 if it says nothing."""
         said = asked(self.parts[name].status, "/digest", DIGEST_SECONDS_MAX)[1]
         return int(said.get("sequence", -1)), str(said.get("digest", ""))
 
@@ -344,15 +343,23 @@ class Cluster(Closing):
         """What the log has behind a sequence."""
         return StreamReader(self.address, after=after)
 
-    def wait_for_sequence(self, sequence: int, seconds: float = START_SECONDS_MAX) -> None:
-        """Returns when both engines and the copy have come that far."""
+    def digests_at(self, sequence: int, seconds: float = START_SECONDS_MAX) -> dict[str, str]:
+        """Of both engines and the copy, once all of them have come that far, and no further."""
+        found: dict[str, str] = {}
 
         def there() -> bool:
-            found = [int(self.state(name).get("sequence", -1)) for name in ENGINES]
-            found += [published(self.copy).durable] if self.copy else []
-            return min(found) >= sequence
+            self.start_parts(self.parts)  # one may have found out just now that it is no primary
+            for name in ENGINES:
+                at, digest = self.digest(name)
+                if at != sequence:
+                    return False
+                found[name] = digest
+            return self.copy is None or published(self.copy).durable >= sequence
 
         wait_until(f"engines and copy at sequence {sequence}", there, seconds)
+        if self.copy is not None:
+            found["copy"] = str(replay(self.copy)["digest"])
+        return found
 
     def status(self) -> list[dict[str, Any]]:
         """As `status_of`."""
@@ -378,6 +385,16 @@ class Cluster(Closing):
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps(said, indent=1))
         fresh.replace(file)
+
+
+def _leader_at(monitor: str) -> str:
+    """The name of the leading server, as one of them says."""
+    said = asked(monitor, "/jsz?accounts=true&streams=true")[1]
+    for account in said.get("account_details", ()):
+        for stream in account.get("stream_detail", ()):
+            if stream["name"] == NAME:
+                return str(stream.get("cluster", {}).get("leader", ""))
+    return ""
 
 
 def status_of(place: Path) -> list[dict[str, Any]]:

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .._children import environment
 from .._closing import Closing
 from ..errors import LogFailed
 from ..journal import batches, published
-from ..operations import replay
 from .attacks import Attacks
-from .cluster import ENGINES, SYMBOL, TICK, Cluster
+from .cluster import SYMBOL, TICK, Cluster
 from .faults import Fault, planned
 from .history import Answers, Broken, History, done_twice, lost
 from .processes import wait_until
@@ -26,6 +26,7 @@ from .processes import wait_until
 RATE = 200.0  # requests a second of all clients
 BATCH = 8192
 SECONDS_MAX = 90.0  # for the exchange to be well again
+HOLD_SECONDS = 0.5, 2.5  # what is frozen or cut stays so for so long behind the next answer
 REPAIR_SECONDS = 1.5  # before what stands still is repaired
 
 
@@ -86,17 +87,19 @@ class Round:
     """What was seen of one fault.  Times in milliseconds.
 
     ``rto``: from the fault, or the repair of one that stops everything, to the first answer of a
-    try that began behind it; ``lost``: answered commands that the log lacks; ``copy_behind`` and
+    try that began behind it; ``silence``: the longest time without any answer until all was well
+    again; ``lost``: answered commands that the log lacks; ``copy_behind`` and
     ``copy_ms``: what the remote copy would have lost with the city at that moment.
     """
 
     fault: str
     parts: list[str]
     rto: float = 0.0
+    silence: float = 0.0
     lost: int = 0
     rpo: float = 0.0
-    copy_behind: int = 0
-    copy_ms: float = 0.0
+    copy_behind: int | None = None
+    copy_ms: float | None = None
     answered: int = 0
     sequence: int = 0
     digest: str = ""
@@ -104,12 +107,17 @@ class Round:
 
 @dataclass
 class Report:
-    """Everything that a drill has seen; ``broken``: the promise that was not kept, and where."""
+    """Everything that a drill has seen.
+
+    ``broken``: the promise that was not kept, and where; ``interrupted``: by Ctrl-C, which ends it
+    with the rounds that were done.
+    """
 
     seed: int
     rounds: list[Round] = field(default_factory=list)
     broken: str = ""
     left_out: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def good(self) -> bool:
@@ -124,20 +132,40 @@ class Report:
 
     def as_plain(self) -> dict[str, Any]:
         return {"good": self.good, "seed": self.seed, "broken": self.broken,
-                "left_out": self.left_out, "table": self.table(),
+                "left_out": self.left_out, "interrupted": self.interrupted, "table": self.table(),
                 "rounds": [asdict(one) for one in self.rounds]}  # fmt: skip
+
+
+def _silence(rows: Sequence[dict[str, Any]], begin: int, end: int) -> float:
+    """The longest time without an answer, in ms."""
+    times: list[int] = sorted(row["answered"] for row in rows if begin <= row["answered"] <= end)
+    spans = [after - before for before, after in pairwise([begin, *times, end])]
+    return float(max(spans)) / 1e6
+
+
+def _behind(rows: Sequence[dict[str, Any]], moment: int, copied: int) -> tuple[int, float]:
+    """Of what was answered before a moment, what a copy did not have; for how long, in ms."""
+    late = [
+        row["answered"]
+        for row in rows
+        if row["answered"] <= moment
+        and row["exec_id"]
+        and int(row["exec_id"].partition("-")[0]) > copied
+    ]
+    return len(late), (moment - min(late)) / 1e6 if late else 0.0
 
 
 def _row(name: str, rounds: Sequence[Round]) -> dict[str, Any]:
     times = sorted(one.rto for one in rounds)
-    behind = sorted(one.copy_behind for one in rounds)
+    behind = sorted(one.copy_behind for one in rounds if one.copy_behind is not None)
+    waited = [one.copy_ms for one in rounds if one.copy_ms is not None]
     return {
         "fault": name, "rounds": len(rounds),
         "lost": sum(one.lost for one in rounds), "rpo_ms": max(one.rpo for one in rounds),
         "rto_ms_median": percentile(times, 50), "rto_ms_p99": percentile(times, 99),
-        "rto_ms_max": times[-1],
-        "copy_behind_median": percentile(behind, 50), "copy_behind_max": behind[-1],
-        "copy_ms_max": max(one.copy_ms for one in rounds),
+        "rto_ms_max": times[-1], "silence_ms_max": max(one.silence for one in rounds),
+        "copy_behind_median": percentile(behind, 50) if behind else None,
+        "copy_behind_max": max(behind, default=None), "copy_ms_max": max(waited, default=None),
     }  # fmt: skip
 
 
@@ -161,6 +189,7 @@ class Drill:
         self.report = Report(seed)
         self._history = History()
         self._checked = 0  # answers
+        self._done = 0  # rounds
 
     def run(self, faults: Sequence[Fault], rounds: int) -> Report:
         """Until so many rounds are done, or a promise is broken."""
@@ -171,6 +200,9 @@ class Drill:
                     self._round(flow, fault)
             except (Broken, LogFailed) as error:
                 self.report.broken = f"{type(error).__name__}: {error}"
+            except KeyboardInterrupt:
+                self.report.interrupted = True
+                del self.report.rounds[self._done :]
         return self.report
 
     def _round(self, flow: Flow, fault: Fault) -> None:
@@ -179,25 +211,32 @@ class Drill:
         time.sleep(self._dice.uniform(0.1, 0.6))
         done = Round(fault.name, fault.who(cluster, self._dice))
         self.report.rounds.append(done)
-        copied = published(cluster.copy).durable if cluster.copy else 0
+        copied = published(cluster.copy).durable if cluster.copy else None
         began = time.monotonic_ns()
         with self._attacks.under(fault.how, done.parts):
             if fault.stops:
                 time.sleep(REPAIR_SECONDS)
             else:
-                done.rto = (flow.first_answer(began) - began) / 1e6
+                struck = time.monotonic_ns()  # what was answered meanwhile does not count
+                done.rto = (flow.first_answer(struck) - began) / 1e6
+                if fault.how != "kill":
+                    time.sleep(self._dice.uniform(*HOLD_SECONDS))
+        since = began
         if fault.stops:
-            repaired = time.monotonic_ns()
-            done.rto = (flow.first_answer(repaired) - repaired) / 1e6
+            since = time.monotonic_ns()
+            done.rto = (flow.first_answer(since) - since) / 1e6
         cluster.wait_until_well(SECONDS_MAX)
+        ends = time.monotonic_ns()
         flow.pause()
+        flow.answers.read()
+        done.silence = _silence(flow.answers.rows, since, ends)
         self._check(flow, done, began, copied)
         flow.go()
+        self._done = len(self.report.rounds)
         self._progress(done)
 
-    def _check(self, flow: Flow, done: Round, began: int, copied: int) -> None:
+    def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
         cluster, history = self._cluster, self._history
-        flow.answers.read()
         history.take(batches(cluster.reader(history.sequence).read(), BATCH))
         rows = flow.answers.rows
         missing = set(lost(rows[self._checked :], history))
@@ -206,24 +245,14 @@ class Drill:
         done.lost, done.digest = len(missing), history.digest()
         gone = [row["answered"] for row in rows if row["name"] in missing]
         done.rpo = max(0.0, (began - min(gone)) / 1e6) if gone else 0.0
-        late = [row["answered"] for row in rows if row["answered"] <= began and row["exec_id"]
-                and int(row["exec_id"].partition("-")[0]) > copied]  # fmt: skip
-        done.copy_behind = len(late)
-        done.copy_ms = (began - min(late)) / 1e6 if late else 0.0
+        if copied is not None:
+            done.copy_behind, done.copy_ms = _behind(rows, began, copied)
         if missing:
             raise Broken(f"{len(missing)} answered requests are not in the log: "
                          f"{sorted(missing)[:5]}")  # fmt: skip
         if twice := done_twice(history):
             raise Broken(f"{len(twice)} requests were done twice: {twice[:5]}")
-        cluster.wait_for_sequence(history.sequence, SECONDS_MAX)
-        for name, digest in self._digests().items():
+        for name, digest in cluster.digests_at(history.sequence, SECONDS_MAX).items():
             if digest != done.digest:
                 raise Broken(f"{name} has the digest {digest} at sequence {done.sequence}, and the"
                              f" reference machine {done.digest}")  # fmt: skip
-
-    def _digests(self) -> dict[str, str]:
-        cluster = self._cluster
-        found = {name: cluster.digest(name)[1] for name in ENGINES}
-        if cluster.copy:
-            found["copy"] = str(replay(cluster.copy)["digest"])
-        return found

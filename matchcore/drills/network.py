@@ -17,7 +17,7 @@ from . import LeftOut
 from .programs import find, needs, run
 
 PROGRAMS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
-SUBNET = "10.213.77"
+SUBNETS = "10.213"  # the next number is of this process, so that two can be side by side
 _TABLE = "add table inet drill\nadd chain inet drill in { type filter hook input priority 0; }\n"
 
 
@@ -28,10 +28,10 @@ class Network(Closing):
     can not be made.
     """
 
-    here = f"{SUBNET}.1"
-
     def __init__(self, nodes: Sequence[str]) -> None:
-        self._nodes = {name: f"{SUBNET}.{number}" for number, name in enumerate(nodes, 2)}
+        subnet = f"{SUBNETS}.{os.getpid() % 255}"
+        self.here = f"{subnet}.1"
+        self._nodes = {name: f"{subnet}.{number}" for number, name in enumerate(nodes, 2)}
         self._bridge = f"mcb{os.getpid()}"
         needs("network namespaces", PROGRAMS)
         try:
@@ -44,10 +44,10 @@ class Network(Closing):
         run("ip", "link", "add", self._bridge, "type", "bridge")
         run("ip", "addr", "add", f"{self.here}/24", "dev", self._bridge)
         run("ip", "link", "set", self._bridge, "up")
+        run("nft", "-f", "-", said=f"add table netdev {self._bridge}\n")
         for name, address in self._nodes.items():
-            space, number = self._space(name), address.rpartition(".")[2]
+            space, outside = self._space(name), self._outside(name)
             run("ip", "netns", "add", space)
-            outside = f"mcv{os.getpid()}n{number}"
             run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0",
                  "netns", space)  # fmt: skip
             run("ip", "link", "set", outside, "master", self._bridge, "up")
@@ -55,6 +55,10 @@ class Network(Closing):
             run("ip", "-n", space, "link", "set", "eth0", "up")
             run("ip", "-n", space, "link", "set", "lo", "up")
             self._rule(name, _TABLE)
+
+    def _outside(self, name: str) -> str:
+        """The device at this side of a node's link."""
+        return f"mcv{os.getpid()}n{self.address(name).rpartition('.')[2]}"
 
     @property
     def nodes(self) -> list[str]:
@@ -75,13 +79,19 @@ class Network(Closing):
     def _rule(self, name: str, said: str) -> None:
         run(*self.inside(name), find("nft"), "-f", "-", said=said)
 
+    def deaf(self, name: str) -> None:
+        """A node hears nobody; what it says is heard."""
+        self._rule(name, 'add rule inet drill in iifname "eth0" drop\n')
+
+    def mute(self, name: str) -> None:
+        """Nobody hears a node; it hears everybody, and is not told."""
+        device = self._outside(name)
+        hook = f'{{ type filter hook ingress device "{device}" priority 0; policy drop; }}'
+        run("nft", "-f", "-", said=f"add chain netdev {self._bridge} {device} {hook}\n")
+
     def cut(self, source: str, target: str) -> None:
         """Nothing that ``source`` sends reaches ``target`` any more; the other way stays open."""
         self._rule(target, f"add rule inet drill in ip saddr {self.address(source)} drop\n")
-
-    def isolate(self, name: str) -> None:
-        """A node hears nobody and is heard by nobody, this side included."""
-        self._rule(name, 'add rule inet drill in iifname "eth0" drop\n')
 
     def lossy(self, name: str, percent: int) -> None:
         """A node does not hear so many of a hundred packets."""
@@ -95,6 +105,8 @@ class Network(Closing):
 
     def mend(self) -> None:
         """All is as it was."""
+        table = f"netdev {self._bridge}"
+        run("nft", "-f", "-", said=f"delete table {table}\nadd table {table}\n")
         for name in self._nodes:
             self._rule(name, "flush chain inet drill in\n")
             with suppress(LogFailed):  # it was not slow
@@ -105,5 +117,6 @@ class Network(Closing):
         for name in self._nodes:
             with suppress(LogFailed, OSError):
                 run("ip", "netns", "del", self._space(name))
-        with suppress(LogFailed, OSError):
-            run("ip", "link", "del", self._bridge)
+        for words in (("nft", "delete", "table", "netdev"), ("ip", "link", "del")):
+            with suppress(LogFailed, OSError):
+                run(*words, self._bridge)

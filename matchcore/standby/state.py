@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import Any
 
 from ..errors import LogError
@@ -15,6 +17,8 @@ class Watched:
     def __init__(self, name: str, seat: Seat) -> None:
         self.name, self._seat = name, seat
         self.member: Member | None = None  #: None before the log is read
+        self._servers: Counter[str] = Counter()
+        self._heard = time.monotonic()
 
     @property
     def role(self) -> Role:
@@ -35,6 +39,10 @@ class Watched:
             return ended or f"this engine is {role.value}"
         return self._seat.lost
 
+    def heard(self, servers: Counter[str]) -> None:
+        """Notes how many servers of the log are in which state."""
+        self._servers, self._heard = servers, time.monotonic()
+
     def said(self) -> dict[str, Any]:
         """All of it, for JSON."""
         member, lease = self.member, self._seat
@@ -42,7 +50,8 @@ class Watched:
             "name": self.name, "role": self.role.value, "primary": lease.holder,
             "exchange": "", "epoch": 0, "sequence": 0, "lag_commands": 0, "lag_ms": 0.0,
             "lease_left_ms": round(1000 * lease.left, 1) if isinstance(lease, Lease) else 0.0,
-            "trouble": "",
+            "trouble": "", "log_servers": dict(self._servers),
+            "log_asked_seconds": round(time.monotonic() - self._heard, 3) if self._servers else 0.0,
         }  # fmt: skip
         if member is None:
             return said

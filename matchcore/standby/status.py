@@ -152,7 +152,22 @@ class _Collector:
         yield roles
         for name, what in _GAUGES.items():
             yield GaugeMetricFamily(PREFIX + name, what, value=float(said[name]))
+        if "log_servers" in said:
+            yield from _servers(said)
         ready = not self._watched.why_silent
         yield GaugeMetricFamily(
             PREFIX + "ready", "1 while it is the primary and may answer", value=float(ready)
         )
+
+
+def _servers(said: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
+    servers = GaugeMetricFamily(
+        PREFIX + "log_servers", "Servers of the log, as their leader says", labels=["state"]
+    )
+    for state, count in said["log_servers"].items():
+        servers.add_metric([state], float(count))
+    yield servers
+    yield GaugeMetricFamily(
+        PREFIX + "log_asked_seconds", "Since the leader of the log's servers last said so",
+        value=float(said["log_asked_seconds"]),
+    )  # fmt: skip

@@ -58,7 +58,16 @@ def test_a_node_that_hears_nobody_is_not_reached_until_it_is_mended(
     network: Network, listening: str
 ) -> None:
     assert reaches(listening)
-    network.isolate("a")
+    network.deaf("a")
+    assert not reaches(listening)
+    network.mend()
+    assert reaches(listening)
+
+
+def test_a_node_that_nobody_hears_is_not_reached_until_it_is_mended(
+    network: Network, listening: str
+) -> None:
+    network.mute("a")
     assert not reaches(listening)
     network.mend()
     assert reaches(listening)

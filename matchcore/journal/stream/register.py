@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..._closing import Closing
@@ -91,6 +92,15 @@ class Register(Closing):
             return await self._bucket.keys()
         except NoKeysError:
             return []
+
+    def servers(self, seconds: float) -> Counter[str]:
+        """How many servers of the log are ``current``, ``behind`` or ``away``, as their leader
+        says."""
+        info = self._link.call(self._link.streams.stream_info(self.address.name), seconds)
+        found = Counter(current=1, behind=0, away=0)  # the leader itself
+        for peer in (info.cluster and info.cluster.replicas) or ():
+            found["away" if peer.offline else "current" if peer.current else "behind"] += 1
+        return found
 
     def close(self) -> None:
         """Ends the connection."""

@@ -27,6 +27,7 @@ OLDEST = (2, 14)  # earlier ones lack fixes that a log depends on
 HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 20.0, 20.0
 LOOK_SECONDS = 0.02
+PING_SECONDS, PINGS_MAX = 2, 2  # between servers; the default notices a silent one after a minute
 #: Ends a process when the one that started it has ended, in whatever way, before `release`.
 _GUARD = 'read -r told || kill -9 "$1"'
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -234,8 +235,10 @@ def configuration(
         lines.append(f"authorization {{ {known} }}")
     if routes:
         others = ", ".join(f'"nats://{one}"' for one in routes)
+        pings = f'ping_interval: "{PING_SECONDS}s", ping_max: {PINGS_MAX}'
         lines.append(
-            f'cluster {{ name: matchcore, listen: "{host}:{route_port}", routes: [{others}] }}'
+            f'cluster {{ name: matchcore, listen: "{host}:{route_port}", {pings},'
+            f" routes: [{others}] }}"
         )
     return "\n".join(lines) + "\n"
 
