@@ -8,7 +8,6 @@ A table stands between two comments, <!-- neutral --> and <!-- end -->, and is m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,24 +15,17 @@ from statistics import median
 from typing import Any
 
 from .databases import SIZED
+from .sizing import bytes_by_frame
+from .sizing import sizes as sizes_of_machines
+from .tables import recorded, table
 
 DAY_COMMANDS = 100_000_000
 ROOT = Path(__file__).parents[1]
-RECORDED = ROOT / "benchmarks" / "recorded"
 PAGES = (
     ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "availability" / "sizing.md",
     *(ROOT / "docs" / "databases").glob("*.md"),
 )  # fmt: skip
-
-
-def recorded(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
-    return found
-
-
-def table(columns: list[str], rows: list[list[Any]]) -> str:
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def by_scenario(name: str, value: Callable[[dict[str, Any]], Any]) -> str:
@@ -183,6 +175,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,
     "beside_database": beside_database,
+    "sizes_machines": sizes_of_machines,
+    "bytes_by_frame": bytes_by_frame,
     "sizes_sqlite": lambda: sizes("sqlite"),
     "sizes_mysql": lambda: sizes("mysql"),
     "sizes_postgresql": lambda: sizes("postgresql"),

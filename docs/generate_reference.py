@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import matchcore
-from matchcore import feeds, reports
+from matchcore import feeds, reports, shards
 from matchcore.feeds import itch
+from matchcore.sinks import cache
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# API reference
@@ -36,13 +37,17 @@ SECTIONS = {
 }  # fmt: skip
 #: of `matchcore.feeds.itch`; the rest is for the command line
 ITCH = ("Decoder", "Encoder")
+#: of `matchcore.sinks.cache`
+CACHE = ("Cache", "Shown")
 #: of `matchcore.reports`; the codes are among the others
 REPORTS = ("Reports", "ReportKind", "ReportFlag")
 
 
 def value_of(name: str) -> Any:
-    homes = {**dict.fromkeys(ITCH, itch), **dict.fromkeys(REPORTS, reports)}
-    home = feeds if name in feeds.__all__ else homes.get(name, matchcore)
+    homes = {**dict.fromkeys(ITCH, itch), **dict.fromkeys(REPORTS, reports),
+             **dict.fromkeys(CACHE, cache)}  # fmt: skip
+    rooms = [room for room in (feeds, shards) if name in room.__all__]
+    home = rooms[0] if rooms else homes.get(name, matchcore)
     return getattr(home, name)
 
 
@@ -62,6 +67,8 @@ def public_names() -> dict[str, list[str]]:
         found[section] = [name for name in left if belongs(value_of(name))]
         left = [name for name in left if name not in found[section]]
     found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
+    found["The cache: `matchcore.sinks.cache`"] = list(CACHE)
+    found["Shards: `matchcore.shards`"] = list(shards.__all__)
     found["ITCH: `matchcore.feeds.itch`"] = list(ITCH)
     found["Execution reports: `matchcore.reports`"] = list(REPORTS)
     return found

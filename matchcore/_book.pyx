@@ -8,7 +8,7 @@ from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahea
                       look_at_newest, look_at_orders)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
-from .machine.core.ids cimport ids_drop, ids_find, ids_hash, ids_hash_of, ids_init, ids_look_up, ids_ready
+from .machine.core.ids cimport ids_drop, ids_find, ids_has, ids_hash, ids_hash_of, ids_init, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
                        ladder_level_off)
 from .machine._dedup cimport once_heard, once_is_new, once_listen, once_tell
@@ -16,10 +16,10 @@ from .machine._limits cimport limits_admit, limits_allow
 from .machine.core.dedup cimport repeats_hash, repeats_ready
 from .machine.core.once cimport once_done
 from .machine.core.pages cimport arena_drop
-from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_init, pool_ready
+from .machine.core.pool cimport Leaf, Level, Order, pool_drop, pool_has, pool_init, pool_ready
 from .machine.core.records cimport *
 from .machine.core.resting cimport (book_forget, book_remove, book_rest, can_fill, crosses, level_at,
-                        level_join, level_leave, overflows, shrink, side_of)
+                        level_join, level_leave, next_id, overflows, shrink, side_of)
 
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
@@ -94,15 +94,6 @@ cdef inline i64 book_take(Core* core, Book* book, const mc_command* taker, u64 l
         if left == 0:
             return 0
     return left
-
-
-cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
-    """The next id that is not live in this book."""
-    cdef u64 order_id = core.next_order_id
-    while ids_look_up(&core.ids, book.instrument, order_id) != NULL:
-        order_id += 1
-    core.next_order_id = order_id + 1
-    return order_id
 
 
 cdef void take_and_rest(Core* core, Book* book, const mc_command* command, u32 hash, u16 flags,
@@ -347,14 +338,20 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     return True
 
 
-cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ahead,
-                          Events* events, bint told) noexcept nogil:
-    """The turn of a command of an order; FULL: it goes on in another buffer."""
+cdef bint make_room(Core* core, u32 commands) noexcept nogil:
+    """So that so many commands find all they may need; false without memory.  Out of line: it is rare."""
+    return pool_ready(&core.pool, commands) and ids_ready(&core.ids, commands)
+
+
+cdef inline bint is_ready(Core* core, u32 commands) noexcept nogil:
+    return (mc_likely(pool_has(&core.pool, commands) and ids_has(&core.ids, commands))
+            or make_room(core, commands))
+
+
+cdef inline Halt apply_new(Core* core, const mc_command* command, const Ahead* ahead,
+                           Events* events, bint told) noexcept nogil:
+    """The turn of a command that was not sent before; FULL: it goes on in another buffer."""
     cdef Book* book = ahead.book
-    cdef Halt halt = DONE
-    if mc_unlikely(command.client_order_id != 0):
-        if not once_is_new(core, command, ahead.again, events, &halt):
-            return halt
     core.sequence += 1
     if command.kind == NEW:
         do_new(core, book, command, ahead.hash, events, told)
@@ -367,6 +364,16 @@ cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ah
     return once_done(core, events) if mc_unlikely(core.pending.stage != IDLE) else DONE
 
 
+cdef inline Halt apply_to(Core* core, const mc_command* command, const Ahead* ahead,
+                          Events* events, bint told) noexcept nogil:
+    """The turn of a command of an order; FULL: it goes on in another buffer."""
+    cdef Halt halt = DONE
+    if mc_unlikely(command.client_order_id != 0):
+        if not once_is_new(core, command, ahead.again, events, &halt):
+            return halt
+    return apply_new(core, command, ahead, events, told)
+
+
 cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken, Events* events,
                              bint told) noexcept nogil:
     """The turn of a strip; counts in taken those that were begun."""
@@ -374,8 +381,7 @@ cdef inline Halt apply_strip(Core* core, const Strip* strip, size_t* taken, Even
     cdef const mc_command* command = strip.commands
     cdef const mc_command* end = command + strip.length
     cdef Halt halt = STOPPED if strip.stopped else DONE
-    if mc_unlikely(not pool_ready(&core.pool, strip.length)
-                   or not ids_ready(&core.ids, strip.length)):
+    if not is_ready(core, strip.length):
         return NO_MEMORY
     if strip.ids and mc_unlikely(not repeats_ready(core.repeats, strip.ids)):
         return NO_MEMORY
@@ -404,6 +410,22 @@ cdef Halt apply_and_tell(Core* core, const Strip* strip, size_t* taken, Events* 
     return apply_strip(core, strip, taken, events, True)
 
 
+cdef Halt run_aside(Core* core, const mc_command* command, const Ahead* ahead, size_t* taken,
+                    Events* events) noexcept nogil:
+    """`order_run` with a client order id, or while somebody wants the public changes."""
+    cdef Strip strip
+    cdef Apply apply = apply_quietly if core.changes == NULL else apply_and_tell
+    strip.commands = command
+    strip.length = 1
+    strip.ids = 0
+    strip.stopped = False
+    strip.ahead[0] = ahead[0]
+    if command.client_order_id != 0 and core.repeats != NULL:
+        strip.ids = 1
+        strip.ahead[0].again = repeats_hash(core.repeats, command.account, command.client_order_id)
+    return apply(core, &strip, taken, events)
+
+
 cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command* command,
                     size_t* taken, Events* events) noexcept nogil:
     """`orders_run` of a single command while none is pending: nothing is behind it to look at."""
@@ -415,15 +437,13 @@ cdef Halt order_run(Core* core, Book** books, u32 books_count, const mc_command*
         return STOPPED
     if mc_unlikely(events.at >= events.end):
         return FULL
-    if mc_unlikely(not pool_ready(&core.pool, 1) or not ids_ready(&core.ids, 1)):
-        return NO_MEMORY
     ahead.hash = ids_hash(&core.ids, command.instrument, command.order_id)
-    if mc_unlikely(command.client_order_id != 0) and core.repeats != NULL:
-        if not repeats_ready(core.repeats, 1):
-            return NO_MEMORY
-        ahead.again = repeats_hash(core.repeats, command.account, command.client_order_id)
+    if mc_unlikely(command.client_order_id != 0 or core.changes != NULL):
+        return run_aside(core, command, &ahead, taken, events)
+    if not is_ready(core, 1):
+        return NO_MEMORY
     taken[0] = 1
-    return apply_to(core, command, &ahead, events, core.changes != NULL)
+    return apply_new(core, command, &ahead, events, False)
 
 
 cdef bint go_on(Core* core, Events* events) noexcept nogil:

@@ -141,6 +141,10 @@ class ReportsError(MatchcoreError):
     """Reports cannot be derived or kept: events of other commands or unknown orders, or a file."""
 
 
+class ShardError(MatchcoreError):
+    """A plan of shards is wrong, an instrument is not where it says, or one cannot move."""
+
+
 class TooManyRows(MatchcoreError, ValueError):
     """A query has more rows than its limit."""
 

@@ -8,15 +8,18 @@ from .. import __version__
 from .archive import archive_command
 from .bench import bench
 from .book import book
+from .cluster import cluster
 from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
+from .drill import drill
 from .feed import feed
 from .feed_itch import feed_login
 from .feed_token import feed_token_command
 from .follow import follow
 from .import_ import import_
 from .info import info
+from .instrument import end_day_command, instrument
 from .lines import lines_command
 from .load import load
 from .operate import kill_command, limits_command, notice_command
@@ -27,9 +30,11 @@ from .reconcile import reconcile
 from .repair import repair_command
 from .replay import replay
 from .serve import gateway, serve
+from .shards import shards_command
 from .sign import check_signature, sign
 from .sm_front import sm_front
 from .snapshot import snapshot
+from .standby import standby, switch
 from .tail import tail
 from .torture import torture
 from .upgrade_rules import upgrade_rules_command
@@ -53,9 +58,10 @@ def app() -> None:
 
 
 for command in (
-    demo, import_, info, book, tail, verify, replay, snapshot, archive_command, repair_command,
-    upgrade_rules_command, serve, gateway, lines_command, user, notice_command, limits_command,
-    kill_command, follow, feed, feed_login, feed_token_command, reconcile, rebuild, query,
-    ddl_command, sm_front, sign, check_signature, draw_command, bench, load, torture,
+    demo, import_, instrument, end_day_command, info, book, tail, verify, replay, snapshot,
+    archive_command, repair_command, upgrade_rules_command, serve, standby, switch, gateway,
+    lines_command, user, notice_command, limits_command, kill_command, follow, feed, feed_login,
+    feed_token_command, reconcile, rebuild, query, ddl_command, shards_command, sm_front, sign,
+    check_signature, draw_command, bench, load, torture, cluster, drill,
 ):  # fmt: skip
     app.add_command(command)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..records.instruments import price_text
-from .options import Moment, directory_argument, json_option, moment
+from .options import Moment, json_option, moment, place_argument
 from .output import failing_kindly, out, show, show_rows
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.argument("symbol")
 @click.option(
     "--depth", type=click.IntRange(1), default=10, show_default=True, help="Levels per side."
@@ -24,7 +23,7 @@ from .output import failing_kindly, out, show, show_rows
     "--at", type=moment, metavar="SEQUENCE|TIME", help="Place in the log (default: its end)."
 )
 @json_option
-def book(directory: Path, symbol: str, depth: int, at: Moment | None, as_json: bool) -> None:
+def book(directory: Place, symbol: str, depth: int, at: Moment | None, as_json: bool) -> None:
     """Show an instrument's book at the end of the log or at an earlier place.
 
     \b

@@ -10,8 +10,7 @@ import click
 
 from ..analysis import LEVELS, draw
 from ..errors import InvalidCommand
-from ..journal import Keys
-from ..operations.tail import last_sequence
+from ..journal import Keys, last_sequence
 from ..records.times import parse, zone_of
 from .options import directory_argument, json_option, zone_name
 from .output import failing_kindly, progress_bar, show

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import InvalidArgument
-from ..journal import Keys
+from ..journal import Keys, Place
 from .feed_itch import itch_options, itch_outlets
 from .feed_lines import line_options, line_outlets, upstream_of
 from .feed_web import web_options, web_outlets
-from .options import json_option
+from .options import PlaceType, json_option
 from .output import err, failing_kindly, show
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
@@ -27,15 +27,14 @@ T = TypeVar("T")
 
 
 @click.command()
-@click.argument("directory", required=False,
-                type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
+@click.argument("directory", required=False, metavar="[DIRECTORY|ADDRESS]", type=PlaceType())
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for the feed's place, so that it starts quickly.")  # fmt: skip
 @web_options
 @line_options
 @itch_options
 @json_option
-def feed(directory: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
+def feed(directory: Place | None, state: Path | None, as_json: bool, **options: Any) -> None:
     """Serve an exchange's market data, beside the engine or without it, until Ctrl-C.
 
     \b
@@ -76,7 +75,7 @@ def loop_runner() -> Callable[[Coroutine[Any, Any, T]], T]:
 
 
 async def _serve(
-    directory: Path | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
+    directory: Place | None, state: Path | None, outlets: list[Outlet], options: dict[str, Any]
 ) -> dict[str, Any]:
     """Until Ctrl-C or SIGTERM; what it has served."""
     import asyncio

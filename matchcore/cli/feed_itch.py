@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import InvalidArgument
-from ..journal import Keys
+from ..journal import Keys, Place
 from .options import address, json_option
 from .output import failing_kindly, show
 
@@ -45,7 +45,7 @@ def itch_options(command: F) -> F:
 
 
 def itch_outlets(
-    directory: Path | None,
+    directory: Place | None,
     state: Path | None,
     *,
     mold: tuple[str, int] | None,

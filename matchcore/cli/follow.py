@@ -7,40 +7,40 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..engine.follower import Follower, Sink, set_back
 from ..errors import LogFailed
-from ..journal import Keys, Position, identity_of
+from ..journal import Keys, Place, Position, identity_of
 from ..records.arguments import SHARD_MAX
 from ..sinks import SinkAway, open_sink
 from ..sinks.opening import patiently
 from ..sinks.urls import shown
-from .options import directory_argument, json_option
+from .options import json_option, place_argument
 from .output import err, failing_kindly, progress_bar, show
 
 T = TypeVar("T")
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.option("--to", "url", required=True, envvar="MATCHCORE_SINK_URL",
               help="Database URL, e.g. sqlite:///exchange.db.")  # fmt: skip
 @click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
               help="Number of this log if several share the database.")  # fmt: skip
 @click.option("--forever", is_flag=True, help="Continue as the log grows, until Ctrl-C.")
 @json_option
-def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) -> None:
+def follow(directory: Place, url: str, shard: int, forever: bool, as_json: bool) -> None:
     """Write the log's orders and trades into a database, each row exactly once.
 
     \b
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
-    Other URLs: mysql://user@host/database and postgresql://user@host/database.  Put a URL with a
-    password into the environment variable MATCHCORE_SINK_URL, so that no list of processes shows
-    it.  Ctrl-C ends with exit 0 and prints the position; the next run continues there.
+    Other URLs: mysql://user@host/database, postgresql://user@host/database, redis://host.  Put a
+    URL with a password into the environment variable MATCHCORE_SINK_URL, so that no list of
+    processes shows it.  Ctrl-C ends with exit 0 and prints the position; the next run continues
+    there.
 
     Permanent errors end it with exit 2: a wrong password, missing rights, an unknown database,
     foreign tables, another exchange, damage, a bad certificate.  With --forever all other errors
@@ -53,7 +53,7 @@ def follow(directory: Path, url: str, shard: int, forever: bool, as_json: bool) 
 
 
 def _follow_into(
-    directory: Path, url: str, *, shard: int, forever: bool, progress: Callable[[int], None]
+    directory: Place, url: str, *, shard: int, forever: bool, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Runs a follower from a log into the sink of a URL, until the log's end or an interrupt."""
     started = time.perf_counter()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from ..journal import Keys
-from .options import directory_argument, json_option
+from ..journal import Keys, Place
+from .options import json_option, place_argument
 from .output import failing_kindly, show, show_rows
 
 
 @click.command()
-@directory_argument
+@place_argument
 @json_option
-def info(directory: Path, as_json: bool) -> None:
+def info(directory: Place, as_json: bool) -> None:
     """Show an exchange's identity, sequence, instruments, segments, snapshots and digest.
 
     \b

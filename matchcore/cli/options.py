@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
+from ..errors import InvalidArgument
+from ..journal.place import is_address, place_of
 from ..records.arguments import SHARD_MAX
 from ..records.times import parse, zone_of
 
@@ -49,9 +51,31 @@ def address(_: object, option: click.Parameter, text: str | None) -> tuple[str, 
     return host.strip("[]") or LOOPBACK, int(port)
 
 
-directory_argument = click.argument(
-    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+class PlaceType(click.Path):
+    """A directory, or with ``addresses`` also the address of a replicated log."""
+
+    def __init__(self, *, addresses: bool = True, exists: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=False, path_type=Path)
+        self._addresses = addresses
+
+    def convert(self, value: Any, option: click.Parameter | None, context: Any) -> Any:
+        if not is_address(value):
+            return super().convert(value, option, context)
+        if not self._addresses:
+            self.fail(
+                "this command works on a log in files, and this is the address of a replicated"
+                " one: give a directory, or send the command to the engine that writes the log",
+                option, context,
+            )  # fmt: skip
+        try:
+            return place_of(value)
+        except InvalidArgument as error:
+            self.fail(str(error), option, context)
+
+
+directory_argument = click.argument("directory", type=PlaceType(addresses=False))
+#: the same for a command that also reads replicated logs, nats://HOST:PORT,…/NAME
+place_argument = click.argument("directory", metavar="DIRECTORY|ADDRESS", type=PlaceType())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 shard_option = click.option(
     "--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..sinks.urls import shown
-from .options import archives_option, directory_argument, json_option, shard_option
+from .options import archives_option, json_option, place_argument, shard_option
 from .output import failing_kindly, progress_bar, show
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.argument("url")
 @shard_option
 @archives_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def rebuild(
-    directory: Path, url: str, shard: int, archives: tuple[Path, ...], yes: bool, as_json: bool
+    directory: Place, url: str, shard: int, archives: tuple[Path, ...], yes: bool, as_json: bool
 ) -> None:
     """Delete all rows of an exchange from a database and write them again from the log.
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..sinks.urls import shown
-from .options import archives_option, directory_argument, json_option, shard_option
+from .options import archives_option, json_option, place_argument, shard_option
 from .output import DAMAGED, GOOD, failing_kindly, out, progress_bar, show
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.argument("url")
 @shard_option
 @archives_option
 @click.option("--repair", is_flag=True, help="Rewrite the rows that differ from the log.")
 @json_option
 def reconcile(
-    directory: Path, url: str, shard: int, archives: tuple[Path, ...], repair: bool, as_json: bool
+    directory: Place, url: str, shard: int, archives: tuple[Path, ...], repair: bool, as_json: bool
 ) -> None:
     """Compare a database with the log, row by row, up to the database's position.
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..machine import MACHINES
-from .options import directory_argument, json_option
+from .options import json_option, place_argument
 from .output import DAMAGED, failing_kindly, out, progress_bar, show
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.option("--machine", type=click.Choice(list(MACHINES)), default="cython", show_default=True,
               help="Implementation of the rules.")  # fmt: skip
 @json_option
-def replay(directory: Path, machine: str, as_json: bool) -> None:
+def replay(directory: Place, machine: str, as_json: bool) -> None:
     """Replay a log from its first command and compare the state with its snapshots.
 
     \b

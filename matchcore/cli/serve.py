@@ -14,11 +14,13 @@ from ..engine.engine import Engine
 from ..engine.metrics import Meter
 from ..errors import InvalidArgument, LogFailed
 from ..journal import INTERVAL_MS_DEFAULT, POLICIES, Keys
+from ..journal.place import is_address
 from .feed import loop_runner
 from .options import json_option
 from .output import err, failing_kindly, show
 from .serve_doors import door_options, doors_of
-from .tls import tls_of
+from .serve_lines import ENGINE_TOKEN, lines_options, lines_service
+from .standby import member_options, run_member
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     import asyncio
@@ -27,8 +29,6 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.lines import EngineService
     from ..gateways.ways import Way
 
-#: Environment variable, which no list of processes shows.
-ENGINE_TOKEN = "MATCHCORE_ENGINE_TOKEN"
 LOOK_SECONDS = 0.5  # between two looks at the engine
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _state_option = click.option(
@@ -38,19 +38,17 @@ _state_option = click.option(
 
 
 @click.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--lines", multiple=True, metavar="ADDRESS",
-              help="Serve gateways at unix:PATH or [HOST:]PORT; can be repeated.")  # fmt: skip
-@click.option("--lines-cert", type=_FILE, help="Certificate chain (PEM) of the lines, for TLS.")
-@click.option("--lines-key", type=_FILE, help="Its private key (PEM).")
+@click.argument("where", metavar="DIRECTORY|ADDRESS")
+@lines_options
 @click.option("--policy", type=click.Choice(POLICIES), default="sync", show_default=True,
               help="What an answer means for a crash.")  # fmt: skip
 @click.option("--interval-ms", type=click.IntRange(1), default=INTERVAL_MS_DEFAULT,
               show_default=True, help="Of --policy interval.")  # fmt: skip
+@member_options
 @door_options
 @_state_option
 @json_option
-def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
+def serve(where: str, lines: tuple[str, ...], state: Path, as_json: bool, **options: Any
 ) -> None:  # fmt: skip
     """Run an exchange for clients and gateways, until Ctrl-C or SIGTERM.
 
@@ -58,11 +56,18 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
     Example:  matchcore serve exchange.d --lines unix:engine.sock
               matchcore gateway --engine unix:engine.sock
 
-    It opens or makes the exchange in DIRECTORY.  Without a door it serves gateways only.  The
-    environment variable MATCHCORE_ENGINE_TOKEN holds the token that gateways must send.
+    It opens or makes the exchange in DIRECTORY, or at the address of a replicated log, such as
+    nats://a,b,c/exchange; of that it must become the primary, and it ends after it has handed over.
+    Without a door it serves gateways only.  The environment variable MATCHCORE_ENGINE_TOKEN holds
+    the token that gateways must send.
     """
+    if is_address(where):
+        with failing_kindly(as_json):
+            result = run_member(where, True, {**options, "lines": lines, "state": state})
+        show(result, as_json)
+        return
     with failing_kindly(as_json):
-        meter = Meter()
+        meter, directory = Meter(), Path(where)
         doors = doors_of(state, {**options, "directory": directory, "meter": meter})
         if not (doors or lines):
             raise InvalidArgument("nothing to serve: name at least one door, or --lines")
@@ -71,18 +76,9 @@ def serve(directory: Path, lines: tuple[str, ...], state: Path, as_json: bool, *
             keys=Keys.from_environment(), metrics=meter,
         )  # fmt: skip
         with engine:
-            service = _service(engine, lines, options)
+            service = lines_service(engine, {**options, "lines": lines}, stands_in=not doors)
             result = loop_runner()(_serve(engine, service, doors))
     show(result, as_json)
-
-
-def _service(engine: Engine, lines: tuple[str, ...], options: dict[str, Any]) -> EngineService:
-    from ..gateways.lines import EngineService
-    from ..gateways.lines.address import Address
-
-    tls = tls_of(options["lines_cert"], options["lines_key"])
-    token = os.environ.get(ENGINE_TOKEN, "")
-    return EngineService(engine, [*map(Address.of, lines)], tls=tls, token=token)
 
 
 async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> dict[str, Any]:

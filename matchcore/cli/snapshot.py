@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..journal.snapshots import sequence_of
-from .options import directory_argument, json_option
+from .options import json_option, place_argument
 from .output import failing_kindly, progress_bar, show
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.option("--at", "sequence", type=click.IntRange(0), metavar="SEQUENCE",
               help="After the last batch up to this command (default: the end).")  # fmt: skip
 @json_option
-def snapshot(directory: Path, sequence: int | None, as_json: bool) -> None:
+def snapshot(directory: Place, sequence: int | None, as_json: bool) -> None:
     """Write a snapshot from the log.
 
     \b

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from pathlib import Path
 
 import click
 
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..operations.tail import lines
-from .options import directory_argument
+from .options import place_argument
 from .output import failing_kindly
 
 COUNT = 20
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.option("-n", "--count", type=click.IntRange(0), help=f"Commands to show [default: {COUNT}].")
 @click.option("--sequence", type=click.IntRange(1), help="Start at this command.")
 @click.option("--follow", is_flag=True, help="Continue as the log grows, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tail(
-    directory: Path, count: int | None, sequence: int | None, follow: bool, as_json: bool
+    directory: Place, count: int | None, sequence: int | None, follow: bool, as_json: bool
 ) -> None:
     """Print the last commands of a log, one a line.
 

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
-from ..journal import Keys, bytes_there
-from .options import directory_argument, json_option
+from ..errors import LogDamaged
+from ..journal import Keys, Place, bytes_there
+from .options import json_option, place_argument
 from .output import DAMAGED, GOOD, failing_kindly, out, progress_bar, show
 
 
 @click.command()
-@directory_argument
+@place_argument
 @click.option("--replay", "replaying", is_flag=True,
               help="Also replay the log and compare the state at each snapshot.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N",
               help="Processes to read with (default: one for every 128 MiB).")  # fmt: skip
 @json_option
-def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) -> None:
+def verify(directory: Place, replaying: bool, jobs: int | None, as_json: bool) -> None:
     """Check every byte of a log and its snapshots; change nothing.
 
     \b
@@ -32,7 +33,8 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
 
     with failing_kindly(as_json):
         keys = Keys.from_environment()
-        with progress_bar("verifying", bytes_there(directory.glob("journal-*"))) as progress:
+        there = bytes_there(directory.glob("journal-*")) if isinstance(directory, Path) else None
+        with progress_bar("verifying", there) as progress:
             result = verify_all(directory, jobs=jobs or 0, keys=keys, progress=progress)
         if replaying:
             with progress_bar("replaying", None) as progress:
@@ -50,6 +52,5 @@ def verify(directory: Path, replaying: bool, jobs: int | None, as_json: bool) ->
                 " a power cut lost them (policy os or interval)"
             )
         for finding in result["findings"]:
-            place = f"{finding['path']} at byte {finding['offset']}, sequence {finding['sequence']}"
-            out.print(f"  damaged: {finding['what']}: {place}")
+            out.print(f"  damaged: {LogDamaged(**finding)}")
     raise SystemExit(GOOD if result["good"] else DAMAGED)

@@ -53,6 +53,7 @@ from ..journal import (
     unencrypted,
     writer_alive,
 )
+from ..journal.copies import refuse_copy
 from ..journal.disk import make_directories, refusals
 from ..journal.position import GO_ON
 from ..machine import Machine, machine_class
@@ -327,15 +328,22 @@ def open_for_writing(
     accept_loss: bool = False,
     disk: Disk = DISK,
     reserve: int = 0,
+    start: Start | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
+    held: Callable[[], None] | None = None,
 ) -> tuple[FileLog | StreamLog, Machine, Recovery]:
     """The log at a place, open for appending, and a machine at its end.
 
+    ``start``: a machine that has followed this log already; None: from the newest snapshot.
+    ``on_frame``: applies each frame behind it to that machine; None: they are replayed.
+    ``held``: of a replicated log; see `LeasedLog`.
     With `accept_loss` a snapshot of another exchange is skipped like a bad one, and a log that
     ends before what `position` says was on disk is taken.  A snapshot beyond the log's end is
     refused always: the log was on disk before the snapshot was written.
     """
     began = time.perf_counter()
     if isinstance(place, Path):
+        refuse_copy(place, disk)
         if reserve and has_log(place, disk):  # who is in the way is told before memory is taken
             disk.close(take_lock(place, disk))
         opened: Callable[..., FileLog | StreamLog] = partial(
@@ -343,17 +351,19 @@ def open_for_writing(
             segment_bytes=segment_bytes, keys=keys, accept_loss=accept_loss, disk=disk,
         )  # fmt: skip
     else:
-        opened = _stream_log(place, policy, keys, disk)
-    accept = of_this_log(place, disk, accept_loss=accept_loss)
-    start = starts(place, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
+        opened = _stream_log(place, policy, keys, disk, held)
+    if start is None:
+        accept = of_this_log(place, disk, accept_loss=accept_loss)
+        start = starts(place, made, accept=accept, disk=disk, keys=keys, reserve=reserve)
     if isinstance(place, Path) and not has_log(place, disk) and snapshot_files(place, disk):
         raise LogDamaged("there are snapshots here, but no journal", str(place), 0, 1)
     log: FileLog | StreamLog | None = None
     try:
         with Replaying(start.machine, progress) as replaying:
             log = opened(
-                after=start.sequence, chain=start.chain, on_frame=replaying.take, hash=hash
-            )
+                after=start.sequence, chain=start.chain, on_frame=on_frame or replaying.take,
+                hash=hash,
+            )  # fmt: skip
     except BaseException:
         if log is not None:
             log.abandon("its replay failed")
@@ -375,7 +385,11 @@ def open_for_writing(
 
 
 def _stream_log(
-    place: Address, policy: str, keys: Keys | None, disk: Disk
+    place: Address,
+    policy: str,
+    keys: Keys | None,
+    disk: Disk,
+    held: Callable[[], None] | None,
 ) -> Callable[..., StreamLog]:
     """Opens a replicated log, which has one policy and is not encrypted here."""
     if policy not in ("sync", "replicated"):
@@ -385,10 +399,13 @@ def _stream_log(
     if keys is not None:
         raise unencrypted(place)
     from ..journal.stream import StreamLog
+    from ..journal.stream.leased import LeasedLog
 
     if place.state is not None:
         with refusals(place.state):
             make_directories(disk, place.state)
+    if held is not None:
+        return partial(LeasedLog.open_leased, place, held)
     return partial(StreamLog.open, place)
 
 

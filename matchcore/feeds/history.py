@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import FeedError
-from ..journal import Keys
+from ..journal import Keys, Place
 from ..records.changes import CHANGE
 from .stream import Changes, Mark, Stream
 
@@ -25,11 +24,11 @@ _FIRST = attrgetter("first")
 class History:
     """The changes of a stream by number.  `take` everything that it gives, and its marks.
 
-    ``directory``: of the log that older ones are derived from; None: there are no older ones.
+    ``directory``: or address, of the log that older ones are derived from; None: there are none.
     """
 
     def __init__(
-        self, directory: Path | None, *, keys: Keys | None = None, most: int = KEPT_CHANGES
+        self, directory: Place | None, *, keys: Keys | None = None, most: int = KEPT_CHANGES
     ) -> None:
         self._directory, self._keys, self._most = directory, keys, most
         self._kept: list[Changes] = []  # from `_from` on; what is before is forgotten

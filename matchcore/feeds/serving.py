@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from ..errors import LogFailed
-from ..journal import Keys
+from ..journal import Keys, Place, is_address, place_of
 from ..records.instruments import Directory
 from .books import Books
 from .history import History
@@ -66,28 +66,30 @@ class Outlet(Protocol):
 class Feed:
     """Follows a log and serves it through outlets.
 
-    ``source``: the log's directory, or what takes the place of its `Stream`, as a relay's
-    `Upstream`, which is closed at the end.  ``state``: a directory for the place that it has come
-    to and the statistics there, so that the next start need not derive everything again; None:
-    none is kept.
+    ``source``: the log's directory or address, or what takes the place of its `Stream`, as a
+    relay's `Upstream`, which is closed at the end.  ``state``: a directory for the place that it
+    has come to and the statistics there, so that the next start need not derive everything again;
+    None: none is kept.
 
     `FeedError` as `Stream`, and for a state whose files do not belong together.
     """
 
     def __init__(
         self,
-        source: Path | Source,
+        source: Place | Source,
         outlets: Sequence[Outlet],
         *,
         state: Path | None = None,
         keys: Keys | None = None,
     ) -> None:
         self._state, self._saved = state, load_mark(state)
-        directory = source if isinstance(source, Path) else None
+        place = place_of(source) if isinstance(source, Path) or is_address(source) else None
         self.stream: Source = (
-            Stream(source, mark=self._saved, keys=keys) if isinstance(source, Path) else source
+            Stream(place, mark=self._saved, keys=keys)
+            if place is not None
+            else cast("Source", source)
         )
-        self.history = History(directory, keys=keys)
+        self.history = History(place, keys=keys)
         self.history.last, self.history.epoch = self.stream.number - 1, self.stream.epoch
         #: What the changes so far make of the books, and of the day.
         self.books, before = self.stream.books(), self.stream.before()

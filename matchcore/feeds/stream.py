@@ -7,7 +7,6 @@ of one log, wherever it started, gives the same changes under the same numbers.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -20,7 +19,18 @@ from numpy.typing import NDArray
 from .._closing import Closing
 from ..engine.recovery import follow_rules, look, upgrade
 from ..errors import FeedError, LogDamaged
-from ..journal import Frame, Growth, Keys, LogReader, batches, check_past, identity_of, segments_of
+from ..journal import (
+    Frame,
+    Keys,
+    Reader,
+    Where,
+    batches,
+    check_past,
+    first_sequence,
+    identity_of,
+    open_reader,
+    place_of,
+)
 from ..machine import machine_class
 from ..records.changes import ChangeKind
 from ..records.commands import defines
@@ -110,16 +120,15 @@ class Stream(Closing):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: Where,
         *,
         mark: Mark | None = None,
         keys: Keys | None = None,
         machine: str = "cython",
     ) -> None:
-        self.directory = Path(path)
-        self.identity = identity_of(self.directory)
+        self.place = place_of(path)
+        self.identity = identity_of(self.place)
         self._chain = ""
-        self._growth = Growth(self.directory)
         self.epoch = 0  # of the last change; 0 at a mark
         if mark is None:
             self._reader, self.number = self._from_the_beginning(keys), 1
@@ -128,28 +137,29 @@ class Stream(Closing):
         else:
             self._reader, self.number = self._from_mark(mark, keys), mark.number
             self._chain = mark.chain
-            self.machine = look(self.directory, machine, sequence=mark.sequence, keys=keys).machine
+            self.machine = look(self.place, machine, sequence=mark.sequence, keys=keys).machine
+        self._growth = self._reader.growth()
 
-    def _from_the_beginning(self, keys: Keys | None) -> LogReader:
-        first = segments_of(self.directory)[0]
+    def _from_the_beginning(self, keys: Keys | None) -> Reader:
+        first = first_sequence(self.place)
         if first > 1:
             raise FeedError(
-                f"{self.directory}: the log begins with sequence {first}, and a feed counts its"
+                f"{self.place}: the log begins with sequence {first}, and a feed counts its"
                 " numbers from the first: restore the archived segments once, or copy the state of"
                 " a feed that has run"
             )
-        return LogReader(self.directory, keys=keys)
+        return open_reader(self.place, keys=keys)
 
-    def _from_mark(self, mark: Mark, keys: Keys | None) -> LogReader:
+    def _from_mark(self, mark: Mark, keys: Keys | None) -> Reader:
         if bytes.fromhex(mark.identity) != self.identity:
             raise FeedError(
-                f"the feed's state is of exchange {mark.identity}, and {self.directory} holds"
+                f"the feed's state is of exchange {mark.identity}, and {self.place} holds"
                 f" {self.identity.hex()}: start with a state of its own"
             )
         try:
             if mark.sequence:
-                check_past(self.directory, mark.sequence, bytes.fromhex(mark.chain), keys=keys)
-            return LogReader(self.directory, after=mark.sequence, keys=keys)
+                check_past(self.place, mark.sequence, bytes.fromhex(mark.chain), keys=keys)
+            return open_reader(self.place, after=mark.sequence, keys=keys)
         except LogDamaged as error:
             raise FeedError(
                 f"the feed's state, of sequence {mark.sequence}, does not fit the log: {error};"

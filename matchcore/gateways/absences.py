@@ -24,8 +24,9 @@ class Absences:
     """Who has left, and what is to be cancelled.
 
     ``send`` takes `COMMAND` arrays, and says whether they are on their way.  ``under_way``: how
-    many orders of a session are on theirs.  The cancels are nobody's: the session that comes back
-    finds reports of unsolicited cancels.
+    many orders of a session are on theirs.  ``done``: called with a session of which nothing is
+    left to cancel.  The cancels are nobody's: the session that comes back finds reports of
+    unsolicited cancels.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Absences:
         reports: Reports,
         send: Callable[[NDArray[np.void]], bool],
         under_way: Callable[[int], int],
+        done: Callable[[int], None] = lambda session: None,
     ) -> None:
-        self._reports, self._send, self._under_way = reports, send, under_way
+        self._reports, self._send, self._under_way, self._done = reports, send, under_way, done
         self._accounts: dict[int, set[int]] = {}  # by session, of its orders
         self._pairs: dict[int, tuple[int, int]] = {}  # key -> session, account; the oldest first
         self._factor = np.uint64(int.from_bytes(os.urandom(8), "little") | 1)  # nobody knows it
@@ -65,8 +67,12 @@ class Absences:
         self._left[login.session] = time.monotonic() + grace
         return grace
 
+    def overdue(self, session: int) -> None:
+        """Its grace is over, wherever it was connected: `look` cancels."""
+        self._left.setdefault(session, time.monotonic())
+
     def returns(self, session: int) -> None:
-        """The client is there again."""
+        """The client is there again, here or elsewhere."""
         self._left.pop(session, None)
 
     def look(self) -> None:
@@ -80,6 +86,7 @@ class Absences:
                 self._send(commands)
             elif not self._under_way(session):
                 del self._left[session]
+                self._done(session)
 
     def _cancels(self, session: int) -> NDArray[np.void]:
         parts = [self._reports.open_orders(account)

@@ -17,7 +17,7 @@ from ..records.commands import COMMAND
 from ..records.instruments import Directory
 from ..records.schema import Kind
 from ..serving.logs import event
-from .absences import Absences
+from .attendance import Attendance
 from .logins import (
     Action,
     AlreadyThere,
@@ -90,7 +90,7 @@ class Desk:
         self.reports = Reports()
         self.watch = Watch()
         self._guards = Guards()
-        self._absences = Absences(self.reports, self._relieve, self._guards.under_way)
+        self._attendance = Attendance(self.reports, self._guards, self._relieve)
         self._sessions: dict[int, DoorSession] = {}
         self._brief: set[int] = set()  # those that are there for one request
         self._copies: dict[str, DoorSession] = {}
@@ -133,6 +133,7 @@ class Desk:
         incarnation = self._way.incarnation if given is None else given
         self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
         self._live = True
+        self._attendance.begin(incarnation)
         try:
             for door in doors:
                 await door.start(self)
@@ -148,11 +149,13 @@ class Desk:
         finally:
             for door in started:
                 await door.close()
+            self._attendance.end()
+            self._flush()
             await self._way.close()
 
     def _beat(self, doors: Sequence[Door]) -> None:
         self.watch.turned = time.monotonic()
-        self._absences.look()
+        self._attendance.beat()
         for door in doors:
             door.beat()
 
@@ -200,18 +203,28 @@ class Desk:
         return self._guards.waiting
 
     def attach(self, session: DoorSession, *, brief: bool = False) -> None:
-        """Hands a session its reports from now on; `AlreadyThere` if its login has another.
+        """Hands a session its reports from now on; `AlreadyThere` if its login has another, here or
+        at another gateway.
 
-        ``brief``: for one request, which is no event.
+        ``brief``: for one request, which is no event, and may be made at any gateway.
         """
         if session.login.session in self._sessions:
             raise AlreadyThere(f"{session.login.user} is connected")
-        self._sessions[session.login.session] = session
-        self._absences.returns(session.login.session)
         if brief:
             self._brief.add(session.login.session)
         else:
-            event(LOG, "connected", user=session.login.user, session=session.login.session)
+            self._comes(session)
+        self._sessions[session.login.session] = session
+
+    def stays(self, session: DoorSession) -> None:
+        """A session that was attached for one request goes on; `AlreadyThere` as `attach`."""
+        if session.login.session in self._brief:
+            self._comes(session)
+            self._brief.discard(session.login.session)
+
+    def _comes(self, session: DoorSession) -> None:
+        self._attendance.comes(session)
+        event(LOG, "connected", user=session.login.user, session=session.login.session)
 
     def copy(self, session: DoorSession, accounts: frozenset[int] | None) -> str:
         """Hands an attached session the reports of accounts, whoever's they are; None: of all.
@@ -230,11 +243,11 @@ class Desk:
             self._copies.pop(f"session {session.login.session}", None)
             if session.login.session in self._brief:
                 self._brief.discard(session.login.session)
-            else:
-                event(LOG, "disconnected", user=session.login.user, session=session.login.session)
-            grace = self._absences.leaves(session.login)
+                return
+            event(LOG, "disconnected", user=session.login.user, session=session.login.session)
+            grace = self._attendance.leaves(session.login)
             if grace is not None:
-                self._loop.call_later(grace, self._absences.look)
+                self._loop.call_later(grace, self._attendance.absences.look)
 
     # ------------------------------------------------------------------ commands
 
@@ -323,7 +336,8 @@ class Desk:
         if len(events):
             # The first event is of the first command; those of a repeat may be older.
             self.sequence = int(events["sequence"][0]) + len(commands) - 1
-        self._absences.told(told)
+        self._attendance.absences.told(told)
+        self._attendance.follow(commands, events)
         if self._live:
             self.watch.took(commands, told)
         for session, rows in _by_session(told):
@@ -347,12 +361,19 @@ class Desk:
                 event(LOG, "revoked", user=session.login.user, session=session.login.session)
                 session.drop("the user or its secret was revoked")
             else:
-                session.login = login
+                before, session.login = session.login, login
+                if _absence(before) != _absence(login) and number not in self._brief:
+                    self._attendance.says(login)
 
     def _is_down(self, why: str) -> None:
         if not self._down:
             self._down = why
             LOG.error("engine_down", extra={"fields": {"why": why}})
+
+
+def _absence(login: Login) -> tuple[bool, int]:
+    """What happens when it is away."""
+    return login.cancel_on_disconnect, login.grace_ns
 
 
 def _no_right(login: Login, command: np.void) -> str:

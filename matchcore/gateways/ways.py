@@ -49,6 +49,7 @@ class Way(Protocol):
         """Lets go of the engine, which stays open."""
 
 
+AGAIN_SECONDS = 0.02  # until an engine that may tell nothing is asked again
 INCARNATIONS_MAX = 1 << 10  # of one epoch
 EPOCHS = 1 << 16  # until incarnations begin again
 
@@ -59,10 +60,14 @@ def incarnation_of(epoch: int, number: int) -> int:
 
 
 class Direct:
-    """An engine in this process.  Without a log it is followed from now on."""
+    """An engine in this process.  Without a log it is followed from now on.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    ``after``: the last command that was taken elsewhere.  ``lost``: says why the engine must tell
+    nothing now, or "".
+    """
+
+    def __init__(self, engine: Engine, after: int = 0, lost: Callable[[], str] = str) -> None:
+        self._engine, self._after, self._lost = engine, after, lost
         self._instruments = engine.instruments
         self._woken = threading.Event()  # the loop will look
         self._reading: asyncio.Task[None] | None = None  # old parts of the log
@@ -80,7 +85,7 @@ class Direct:
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._take, self._down = take, down
-        after = self._engine.sequence if self._engine.log is None else 0
+        after = self._engine.sequence if self._engine.log is None else self._after
         self._stream = Stream(self._engine, after, self._ring)
         await self._catch_up()
 
@@ -95,6 +100,9 @@ class Direct:
                 self._loop.call_soon_threadsafe(self._look)
 
     def _look(self) -> None:
+        if self._lost():
+            self._loop.call_later(AGAIN_SECONDS, self._look)
+            return
         self._woken.clear()
         if self._reading is not None:
             self._rung = True

@@ -5,8 +5,8 @@ is, and of each 8-byte column the differences, cut into planes of one byte each;
 zeros is left out.  docs/journal.md has the layout.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint64_t
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "journal/_columns.h" nogil:
@@ -54,6 +54,23 @@ def pack(const uint64_t[:, ::1] words not None, uint64_t now=0, int lanes=_lanes
         return _written(&sheet, rows, now)
     finally:
         pl_free(&sheet)
+
+
+def timed(bytes rows not None, int64_t now):
+    """The bytes of records, each with a time: `now` where it was 0.  ValueError for half a record."""
+    cdef size_t size = PyBytes_GET_SIZE(rows), at
+    cdef bytes made = rows
+    cdef uint64_t time
+    if size % PL_ROW_BYTES:
+        raise ValueError(f"{size} bytes of records of {PL_ROW_BYTES}")
+    for at in range(0, size, PL_ROW_BYTES):
+        memcpy(&time, PyBytes_AS_STRING(rows) + at, sizeof(time))
+        if time != 0:
+            continue
+        if made is rows:
+            made = PyBytes_FromStringAndSize(PyBytes_AS_STRING(rows), size)
+        memcpy(PyBytes_AS_STRING(made) + at, &now, sizeof(now))
+    return made
 
 
 def has_zeros(const uint8_t[::1] data not None, size_t length):

@@ -17,9 +17,8 @@ from .segments import Frame
 class Batch:
     """Commands of neighbouring frames, as a fresh `COMMAND` array.
 
-    ``epoch``: of the last frame.  ``rules`` and ``under``: as of a `Frame`; one with ``rules`` is a
-    batch of its own.
-    ``path`` and ``offset``: of the first frame.
+    ``epoch`` and ``chain``: of the last frame.  ``rules`` and ``under``: as of a `Frame`; one with
+    ``rules`` is a batch of its own.  ``path`` and ``offset``: of the first frame.
     """
 
     epoch: int
@@ -29,6 +28,7 @@ class Batch:
     path: str
     offset: int
     under: int = 1
+    chain: bytes = b""
 
 
 def batches(frames: Iterable[Frame], most: int) -> Iterator[Batch]:
@@ -61,7 +61,7 @@ def _together(frames: list[Frame]) -> Batch:
     for frame in frames:
         frame.unpack(commands[at : at + frame.count])
         at += frame.count
-    epoch = frames[-1].epoch
     return Batch(
-        epoch, first.first_sequence, commands, first.rules, first.path, first.offset, first.under
-    )
+        frames[-1].epoch, first.first_sequence, commands, first.rules, first.path, first.offset,
+        first.under, frames[-1].chain,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ import lz4.block
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.commands import COMMAND, stamped
+from ..records.commands import COMMAND
 from . import _columns as _columns
 from .crypto.hashes import HASHES, SHA256, Bytes, hash_maker
 from .crypto.keys import DERIVED_OFFSET, ENCRYPTED_BYTES, PLAIN, Encryption
@@ -199,7 +199,7 @@ def pack_commands(commands: NDArray[np.void], now: int = 0) -> tuple[int, bytes]
     if len(commands) > RAW_COMMANDS_MAX:
         packed = _columns.pack(_words(commands), now)
     if not 0 < len(packed) < commands.nbytes:
-        codec, packed = CODEC_RAW, stamped(commands, now).tobytes()
+        codec, packed = CODEC_RAW, _columns.timed(commands.tobytes(), now)
     last = len(packed) % ALIGNMENT == ALIGNMENT - 1 and packed.endswith(_TAIL)
     if last or _columns.has_zeros(packed, _ZEROS):
         packed = lz4.block.compress(_columns.pack(_words(commands), now), store_size=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, Union
 
 from ..errors import InvalidArgument, LogError
 from ..records.arguments import UINT64_MAX
@@ -46,7 +46,7 @@ class Growing(Protocol):
     def close(self) -> None: ...
 
 
-def is_address(where: object) -> bool:
+def is_address(where: object) -> TypeGuard[str | Address]:
     """Whether this is the address of a replicated log, and not a directory."""
     if isinstance(where, str):
         return where.startswith(SCHEMES)
@@ -59,7 +59,7 @@ def place_of(where: Where) -> Place:
         return Path(where)  # type: ignore[arg-type]  # no address, then
     from .stream.address import Address  # with asyncio, which readers of files do without
 
-    return Address.of(where)  # type: ignore[arg-type]  # an address
+    return Address.of(where)
 
 
 def stated(where: Where, state: str | os.PathLike[str] | None) -> Place:

@@ -5,11 +5,12 @@ The library behind the command line; functions take a directory, and `Keys` if i
 
 from __future__ import annotations
 
+from ..journal import last_sequence
 from .archive import Archived, archive
 from .describe import book, describe
 from .repair import Plan, plan, repair
 from .replay import replay
-from .tail import Line, last_sequence, lines
+from .tail import Line, lines
 from .verify import verify, verify_states
 
 __all__ = [

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..engine.answers import BookView
-from ..engine.recovery import look, sequence_at
-from ..journal import Keys, bytes_there, first_sequence, identity_of, snapshots
+from ..engine.recovery import look, sequence_at, snapshot_files
+from ..journal import Keys, Where, bytes_there, first_sequence, identity_of, place_of
 from ..records.instruments import price_text
 
 
-def describe(path: str | os.PathLike[str], *, keys: Keys | None = None) -> dict[str, Any]:
-    """What an exchange directory holds, from its newest state: JSON-ready values.
+def describe(path: Where, *, keys: Keys | None = None) -> dict[str, Any]:
+    """What an exchange holds, from its newest state: JSON-ready values.
+
+    ``segments`` and ``bytes`` are those of the files; a replicated log has none here.
 
     `LogDamaged` as recovery raises it, `KeyRefused` for an encrypted log without its key.
     """
-    directory = Path(path)
-    found = look(directory, keys=keys)
+    place = place_of(path)
+    found = look(place, keys=keys)
     machine, opening = found.machine, asdict(found.recovery)
     instruments = []
     for number, one in enumerate(machine.instruments, 1):
@@ -35,17 +36,17 @@ def describe(path: str | os.PathLike[str], *, keys: Keys | None = None) -> dict[
                 "best_ask": str(best.ask or "-"),
             }
         )
-    segments = list(directory.glob("journal-*.mcj"))
+    segments = list(place.glob("journal-*.mcj")) if isinstance(place, Path) else []
     return {
-        "exchange": identity_of(directory).hex(),
+        "exchange": identity_of(place).hex(),
         "epoch": found.position.epoch,
-        "first_sequence": first_sequence(directory),
+        "first_sequence": first_sequence(place),
         "last_sequence": found.position.sequence,
         "next_order_id": machine.next_order_id,
         "next_trade_id": machine.next_trade_id,
         "segments": len(segments),
         "bytes": bytes_there(segments),
-        "snapshots": len(snapshots.listing(directory)),
+        "snapshots": len(snapshot_files(place)),
         "digest": machine.digest(),
         "rules": opening.pop("rules"),
         "rules_possible": opening.pop("rules_possible"),
@@ -55,7 +56,7 @@ def describe(path: str | os.PathLike[str], *, keys: Keys | None = None) -> dict[
 
 
 def book(
-    path: str | os.PathLike[str],
+    path: Where,
     symbol: str,
     *,
     sequence: int | None = None,
@@ -67,8 +68,8 @@ def book(
     ``time``: nanoseconds; stands for the last command at or before it.  Without both, the end of
     the log.  `UnknownInstrument`, `NotInTheLog`, and `LogDamaged` as recovery raises it.
     """
-    directory = Path(path)
+    place = place_of(path)
     if time is not None:
-        sequence = sequence_at(directory, time, keys=keys)
-    machine = look(directory, sequence=sequence, keys=keys).machine
+        sequence = sequence_at(place, time, keys=keys)
+    machine = look(place, sequence=sequence, keys=keys).machine
     return BookView(lambda: machine, machine.instruments.number(symbol)), machine.sequence

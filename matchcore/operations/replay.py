@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ..engine import recovery
 from ..errors import LogDamaged, SnapshotDamaged
 from ..journal import (
     Keys,
-    LogReader,
+    Place,
+    Where,
     despite_archiving,
     first_sequence,
     identity_of,
+    open_reader,
+    place_of,
     snapshots,
 )
 from ..machine import machine_class
@@ -24,7 +25,7 @@ from .snapshots import check_if_there, is_on_log
 
 
 def replay(
-    path: str | os.PathLike[str],
+    path: Where,
     machine: str = "cython",
     *,
     late: bool = False,
@@ -38,27 +39,27 @@ def replay(
     number of commands of each frame.  `LogDamaged` also for a snapshot that is damaged, or of
     another log or a longer one; `KeyRefused` for an encrypted log without its key.
     """
-    directory = Path(path)
-    return despite_archiving(directory, lambda: _replay(directory, machine, late, keys, progress))
+    place = place_of(path)
+    return despite_archiving(place, lambda: _replay(place, machine, late, keys, progress))
 
 
 def _replay(
-    directory: Path,
+    place: Place,
     machine: str,
     late: bool,
     keys: Keys | None,
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
     driven = machine_class(machine)()
-    waiting = _snapshots(directory, keys)
+    waiting = _snapshots(place, keys)
     base, chain = 0, None
-    if late and waiting and first_sequence(directory) > 1:
+    if late and waiting and first_sequence(place) > 1:
         taken = waiting.pop(base := min(waiting))
         driven, chain = driven.from_state(State.from_bytes(taken.payload)), taken.chain
     differ: list[str] = []
     compared = events = frames = 0
     started = time.perf_counter()
-    with LogReader(directory, after=base, chain=chain, keys=keys) as reader:
+    with open_reader(place, after=base, chain=chain, keys=keys) as reader:
         for frame in reader.read():
             events += recovery.replay(driven, frame)
             frames += 1
@@ -82,14 +83,14 @@ def _replay(
     }
 
 
-def _snapshots(directory: Path, keys: Keys | None) -> dict[int, snapshots.Snapshot]:
+def _snapshots(place: Place, keys: Keys | None) -> dict[int, snapshots.Snapshot]:
     good: dict[int, snapshots.Snapshot] = {}
-    identity = identity_of(directory)
-    for file in snapshots.listing(directory):
+    identity = identity_of(place)
+    for file in recovery.snapshot_files(place):
         try:
             snapshot = check_if_there(file, identity, keys)
         except SnapshotDamaged as error:
             raise LogDamaged(str(error), str(file), 0, 0) from None
-        if snapshot is not None and is_on_log(directory, snapshot, keys):
+        if snapshot is not None and is_on_log(place, snapshot, keys):
             good[snapshot.sequence] = snapshot
     return good

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from ..engine.recovery import state_in
 from ..errors import SnapshotDamaged
-from ..journal import DISK, Disk, Keys, check_past, despite_archiving, first_sequence, snapshots
+from ..journal import (
+    DISK,
+    Disk,
+    Keys,
+    Place,
+    check_past,
+    despite_archiving,
+    first_sequence,
+    snapshots,
+)
 
 
 def check(
@@ -36,17 +45,17 @@ def check_if_there(file: Path, identity: bytes, keys: Keys | None) -> snapshots.
         raise
 
 
-def is_on_log(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
+def is_on_log(place: Place, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
     """True if the log reaches as far as a snapshot and had the same past there, else `LogDamaged`.
 
     False for a snapshot from before the log's beginning: what it stood on is archived, and it is
     of no use until that is put back.
     """
-    return despite_archiving(directory, lambda: _is_on_log(directory, snapshot, keys))
+    return despite_archiving(place, lambda: _is_on_log(place, snapshot, keys))
 
 
-def _is_on_log(directory: Path, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
-    if snapshot.sequence + 1 < first_sequence(directory):
+def _is_on_log(place: Place, snapshot: snapshots.Snapshot, keys: Keys | None) -> bool:
+    if snapshot.sequence + 1 < first_sequence(place):
         return False
-    check_past(directory, snapshot.sequence, snapshot.chain, keys=keys, structure=keys is None)
+    check_past(place, snapshot.sequence, snapshot.chain, keys=keys, structure=keys is None)
     return True

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..engine.recovery import look, replay
 from ..errors import InvalidCommand, LogDamaged, NotInTheLog
-from ..journal import Frame, Growth, Keys, LogReader, despite_archiving, segments_of
+from ..journal import (
+    Frame,
+    Keys,
+    Place,
+    Reader,
+    Where,
+    despite_archiving,
+    first_sequence,
+    last_sequence,
+    open_reader,
+    place_of,
+)
 from ..machine import Machine
 from ..records.commands import defines
 from ..records.instruments import Instrument
@@ -44,17 +54,8 @@ class Line:
         return start + _text(self.command)
 
 
-def last_sequence(path: str | os.PathLike[str]) -> int:
-    """Of the last durable command, found without a replay and without keys."""
-    end = segments_of(path)[-1] - 1
-    with LogReader(path, after=end, structure=True) as reader:
-        for frame in reader.read():
-            end = frame.first_sequence + frame.count - 1
-    return end
-
-
 def lines(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     count: int | None = None,
     sequence: int | None = None,
@@ -67,23 +68,23 @@ def lines(
     `LogDamaged` behind the last good command, `KeyRefused` for an encrypted segment without
     its key.
     """
-    directory = Path(path)
+    place = place_of(path)
     left = None if sequence is None else count
 
-    def begin() -> tuple[int, Machine | None, LogReader]:
-        first = segments_of(directory)[0]
+    def begin() -> tuple[int, Machine | None, Reader]:
+        first = first_sequence(place)
         if sequence is None:
-            after = max(first - 1, last_sequence(directory) - (count or 0))
+            after = max(first - 1, last_sequence(place) - (count or 0))
         else:
             after = sequence - 1
         if after < first - 1:
-            raise NotInTheLog(f"sequence {after + 1}: the log in {path} begins with {first}")
+            raise NotInTheLog(f"sequence {after + 1}: the log in {place} begins with {first}")
         try:
-            machine = _machine_at(directory, after, keys)
+            machine = _machine_at(place, after, keys)
         except NotInTheLog:
-            end = last_sequence(directory)
-            raise NotInTheLog(f"sequence {sequence}: the log in {path} ends with {end}") from None
-        return after, machine, LogReader(directory, after=after, keys=keys)
+            end = last_sequence(place)
+            raise NotInTheLog(f"sequence {sequence}: the log in {place} ends with {end}") from None
+        return after, machine, open_reader(place, after=after, keys=keys)
 
     def begin_whole() -> tuple[int, Machine | None, list[Frame]]:
         after, machine, found = begin()
@@ -92,15 +93,15 @@ def lines(
 
     if count is not None and not follow:
         # all of them at once, so that none is archived before its turn
-        after, machine, frames = despite_archiving(directory, begin_whole)
+        after, machine, frames = despite_archiving(place, begin_whole)
         for frame in frames:
             for line in _lines(frame, after, machine):
                 if line.sequence > after + count:
                     return
                 yield line
         return
-    after, machine, found = despite_archiving(directory, begin)
-    with found as reader, Growth(directory) as growth:
+    after, machine, found = despite_archiving(place, begin)
+    with found as reader, closing(reader.growth()) as growth:
         while True:
             for frame in reader.read():
                 for line in _lines(frame, after, machine):
@@ -113,7 +114,7 @@ def lines(
             growth.wait()
 
 
-def _frames(reader: LogReader, last: int) -> list[Frame]:
+def _frames(reader: Reader, last: int) -> list[Frame]:
     """Those that hold sequences up to `last`."""
     frames: list[Frame] = []
     for frame in reader.read():
@@ -123,12 +124,12 @@ def _frames(reader: LogReader, last: int) -> list[Frame]:
     return frames
 
 
-def _machine_at(directory: Path, sequence: int, keys: Keys | None) -> Machine | None:
+def _machine_at(place: Place, sequence: int, keys: Keys | None) -> Machine | None:
     """Knows the instruments there; None when what led there is archived."""
     try:
-        return look(directory, sequence=sequence, keys=keys).machine
+        return look(place, sequence=sequence, keys=keys).machine
     except LogDamaged:
-        if segments_of(directory)[0] > 1:
+        if first_sequence(place) > 1:
             return None
         raise
 

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..engine.recovery import snapshot_files
 from ..errors import LogDamaged, SnapshotDamaged, UnknownRules
 from ..journal import (
     Keys,
+    Place,
     Report,
+    Where,
     first_sequence,
     late_beginning,
     missed,
+    place_of,
     published,
     snapshots,
+    unencrypted,
 )
 from ..journal import verify as verify_log
 from ..records.rules import checked_rules
 from .replay import replay
 from .snapshots import check_if_there, is_on_log
 
+if TYPE_CHECKING:
+    from ..journal.stream import Address
+
 
 def verify(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     jobs: int = 0,
     keys: Keys | None = None,
@@ -39,7 +46,9 @@ def verify(
     encrypted files without ``keys``, structure and chain are checked.  ``progress`` receives the
     number of bytes read.
     """
-    directory = Path(path)
+    directory = place_of(path)
+    if not isinstance(directory, Path):
+        return _verify_replicated(directory, keys, progress)
     hint = published(directory)  # first: an engine at work goes on
     report = verify_log(directory, progress, keys=keys, jobs=jobs)
     _check_rules(directory, report)
@@ -76,7 +85,35 @@ def verify(
     }
 
 
-def _check_rules(directory: Path, report: Report) -> None:
+def _verify_replicated(
+    place: Address, keys: Keys | None, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """The same of a replicated log, and of its snapshots on this machine."""
+    from ..journal.stream.verifying import verify as verify_stream
+
+    if keys is not None:
+        raise unencrypted(place)
+    report = verify_stream(place, progress)
+    _check_rules(place, report)
+    checked, _, findings = _snapshots_found(place, report, keys)
+    findings = [*(asdict(finding) for finding in report.findings), *findings]
+    return {
+        "good": not findings,
+        "segments": report.segments,
+        "structure_only": 0,
+        "gone_meanwhile": 0,
+        "frames": report.frames,
+        "commands": report.commands,
+        "bytes": report.bytes,
+        "torn_bytes": report.torn_bytes,
+        "last_sequence": report.last_sequence,
+        "not_there": 0,
+        "snapshots": checked,
+        "findings": findings,
+    }
+
+
+def _check_rules(directory: Place, report: Report) -> None:
     """`UnknownRules` for a log that this matchcore cannot open."""
     try:
         checked_rules(report.rules)
@@ -85,7 +122,7 @@ def _check_rules(directory: Path, report: Report) -> None:
 
 
 def verify_states(
-    path: str | os.PathLike[str],
+    path: Where,
     result: dict[str, Any],
     *,
     keys: Keys | None = None,
@@ -99,7 +136,7 @@ def verify_states(
         return result
     told = replay(path, late=True, keys=keys, progress=progress)
     findings = [
-        {"what": f"differs from the replay: {one}", "path": str(path), "offset": 0,
+        {"what": f"differs from the replay: {one}", "path": str(place_of(path)), "offset": 0,
          "sequence": int(one.rsplit(" ", 1)[1])}
         for one in told["snapshots_that_differ"]
     ]  # fmt: skip
@@ -109,13 +146,13 @@ def verify_states(
 
 
 def _snapshots_found(
-    directory: Path, report: Report, keys: Keys | None
+    directory: Place, report: Report, keys: Keys | None
 ) -> tuple[int, int, list[dict[str, Any]]]:
     """How many snapshots there are, the newest that stands on the log, and what is wrong."""
     findings: list[dict[str, Any]] = []
     identity = bytes.fromhex(report.identity)  # empty if not one segment can be read
     checked = reached = 0
-    for file in snapshots.listing(directory):
+    for file in snapshot_files(directory):
         try:
             snapshot = check_if_there(file, identity, keys)
             checked += snapshot is not None

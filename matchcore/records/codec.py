@@ -5,7 +5,6 @@ The rules of the exchange are the machine's, and its refusals are in the log.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidCommand
+from ._quick import quick
 from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, flag, integer, shown
 from .commands import COMMAND, INSTRUMENT
 from .instruments import Directory, Instrument, write_instrument
 from .operating import Notice, Register, SetLimits, operating_record
-from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, Side, TimeInForce
+from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, TimeInForce
 from .typed import (
     AddInstrument,
     Amend,
@@ -36,13 +36,6 @@ _pack_order = COMMAND_RECORD.packer(
     "time", "order_id", "client_order_id", "account", "price", "quantity", "instrument", "kind",
     "side", "order_type", "time_in_force", "flags", "session", "client_order_tail",
 ).pack  # fmt: skip
-_pack_cancel = COMMAND_RECORD.packer(
-    "time", "order_id", "client_order_id", "account", "instrument", "kind", "session",
-    "client_order_tail",
-).pack  # fmt: skip
-_NEW, _CANCEL = int(Kind.NEW), int(Kind.CANCEL)
-_LIMIT, _MARKET = int(OrderType.LIMIT), int(OrderType.MARKET)
-_GTC, _IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
 
 
 def encode(command: Command, directory: Directory) -> NDArray[np.void]:
@@ -57,66 +50,8 @@ def encode(command: Command, directory: Directory) -> NDArray[np.void]:
 
 def pack(command: Command, directory: Directory, now: int = 0) -> bytes:
     """The bytes of `encode`, with ``now`` as the time of a command with time 0."""
-    kind = type(command)
-    if kind is NewOrder:
-        record = _quick_new(command, directory, now)  # type: ignore[arg-type]
-    elif kind is Cancel:
-        record = _quick_cancel(command, directory, now)  # type: ignore[arg-type]
-    else:
-        record = None
-    return record or _pack(command, directory, now)
-
-
-def _quick_new(command: NewOrder, directory: Directory, now: int) -> bytes | None:
-    """The record of an order whose fields are plain integers and ours; None for any other.
-
-    None as well when one does not fit: `_pack` finds out which and says so.
-    """
-    symbol, price, side, tif = command.symbol, command.price, command.side, command.time_in_force
-    quantity, account, time = command.quantity, command.account, command.time
-    order_id, client_order_id = command.order_id, command.client_order_id
-    session, tail = command.session, command.client_order_tail
-    if not (
-        type(symbol) is str
-        and type(side) is Side
-        and (tif is None or type(tif) is TimeInForce)
-        and type(quantity) is type(account) is type(time) is int
-        and type(order_id) is type(client_order_id) is type(session) is type(tail) is int
-        and type(command.post_only) is bool
-    ):
-        return None
-    number = directory.number(symbol)
-    if price is None:
-        ticks, order_type, usual = 0, _MARKET, _IOC
-    else:
-        ticks, order_type, usual = directory.ticks_at(number - 1, price), _LIMIT, _GTC
-    try:
-        return _pack_order(
-            time or now, order_id, client_order_id, account, ticks, quantity, number, _NEW, side,
-            order_type, tif or usual, command.post_only, session, tail,
-        )  # fmt: skip
-    except struct.error:
-        return None
-
-
-def _quick_cancel(command: Cancel, directory: Directory, now: int) -> bytes | None:
-    """As `_quick_new`."""
-    symbol, account, time = command.symbol, command.account, command.time
-    order_id, client_order_id = command.order_id, command.client_order_id
-    session, tail = command.session, command.client_order_tail
-    if not (
-        type(symbol) is str
-        and type(account) is type(time) is int
-        and type(order_id) is type(client_order_id) is type(session) is type(tail) is int
-    ):
-        return None
-    try:
-        return _pack_cancel(
-            time or now, order_id, client_order_id, account, directory.number(symbol), _CANCEL,
-            session, tail,
-        )  # fmt: skip
-    except struct.error:
-        return None
+    # `quick` gives None where it may not be right: `_pack` finds out, and says what is wrong
+    return quick(command, directory, now) or _pack(command, directory, now)
 
 
 def _pack(command: Command, directory: Directory, now: int) -> bytes:

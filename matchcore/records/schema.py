@@ -354,6 +354,8 @@ class Topic(IntEnum):
     GRANT = 3
     GATEWAY = 4
     DAY = 5
+    PRESENCE = 6
+    SHARD = 7
 
 
 class Status(str, Enum):

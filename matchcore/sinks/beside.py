@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..engine.follower import Follower, set_back
 from ..errors import LogFailed, MatchcoreError
-from ..journal import Keys, Position, identity_of
+from ..journal import Keys, Position, identity_of, place_of
 from .interface import SinkAway
 from .opening import RowSink, open_store, patiently
 from .process import CATCH_UP_SECONDS, REFUSED
@@ -65,16 +64,16 @@ def say(**what: object) -> None:
 
 def main(arguments: list[str]) -> int:
     name, number = arguments
-    directory, shard = Path(name), int(number)
+    place, shard = place_of(name), int(number)
     url: str = json.loads(sys.stdin.readline() or '""')
     ended = threading.Event()
     threading.Thread(target=_until_the_end, args=(ended,), daemon=True).start()
     try:
-        identity, keys = _read_log(lambda: identity_of(directory)), Keys.from_environment()
+        identity, keys = _read_log(lambda: identity_of(place)), Keys.from_environment()
         store = patiently(lambda: open_store(url, identity, shard), math.inf, _say_away)
         sink = TellingSink(store, shard, patience=math.inf, waiting=_say_away)
         with _read_log(
-            lambda: Follower(directory, sink, keys=keys, went_back=_say_set_back)
+            lambda: Follower(place, sink, keys=keys, went_back=_say_set_back)
         ) as follower:
             while True:
                 last = ended.is_set()  # before the step: what came until then is delivered

@@ -18,6 +18,7 @@ from ..errors import LogFailed, MissingExtra, SinkError
 from ..journal import Position
 from ..records.arguments import shard_number
 from ..records.events import fresh
+from .cache.keys import SCHEMES as CACHES
 from .interface import SinkAway, Store
 from .rows.rows import RowMaker
 from .urls import check, shown
@@ -50,9 +51,17 @@ def open_store(url: str, identity: bytes, shard: int = 0) -> Store:
     if scheme in plugins:
         made: Store = plugins[scheme].load()(url, identity, shard)
         return made
-    store = built_in(url, shard)
+    store: Store
+    if scheme in CACHES:
+        from .cache.store import RedisStore
+
+        store = cache = RedisStore(url, identity, shard)
+        prepare = cache.prepare
+    else:
+        store = database = built_in(url, shard)
+        prepare = partial(database.prepare, identity)
     try:
-        store.prepare(identity)
+        prepare()
     except BaseException:
         store.close()
         raise
@@ -65,8 +74,10 @@ def built_in(url: str, shard: int = 0) -> SqlStore:
     scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme in _plugins():
         raise SinkError(f"{shown(url)!r} belongs to a plug-in, which supports followers only")
+    if scheme in CACHES:
+        raise SinkError(f"{shown(url)!r} is a cache, which supports followers only")
     if scheme not in BUILT_IN:
-        known = ", ".join(f"{name}://" for name in (*BUILT_IN, *_plugins()))
+        known = ", ".join(f"{name}://" for name in (*BUILT_IN, *sorted(CACHES), *_plugins()))
         raise SinkError(f"{shown(url)!r}: the scheme must be one of these: {known}")
     if scheme != "sqlite":  # whose own class says what its URLs are like
         check(url)

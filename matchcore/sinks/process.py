@@ -7,7 +7,6 @@ one goes on from there.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from pathlib import Path
 from .._children import environment
 from ..engine.lifetime import Living
 from ..errors import InvalidArgument
-from ..journal import identity_of, published
+from ..journal import Where, hint_of, identity_of, place_of
 from ..journal.position import NO_HINT
 from ..records.arguments import shard_number
 
@@ -36,14 +35,14 @@ class FollowerProcess(Living):
     `InvalidArgument` for a wrong URL or shard; `LogError` without a log in the directory.
     """
 
-    def __init__(self, path: str | os.PathLike[str], url: str, shard: int = 0) -> None:
+    def __init__(self, path: Where, url: str, shard: int = 0) -> None:
         """``url`` may hold a password: it is in no list of processes; ``shard``: the number of
         this log, where several share the database."""
         if not isinstance(url, str):
             raise InvalidArgument(f"url: the URL of a database is text, not {type(url).__name__}")
         self._url, self.shard = url, shard_number(shard)
-        self._directory = Path(path).absolute()
-        identity_of(self._directory)
+        self._place = place_of(path)
+        identity_of(self._place)
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
         #: of the last command that the database is known to have
@@ -64,10 +63,10 @@ class FollowerProcess(Living):
     def lag(self) -> int | None:
         """How many durable commands the database has not got yet; waits for nothing.
 
-        None until the database has said where it stands, and while the log's directory has no
-        file ``position``, which an engine writes there.
+        None until the database has said where it stands, while the log's directory has no file
+        ``position``, which an engine writes there, and of a replicated log.
         """
-        hint = published(self._directory)
+        hint = hint_of(self._place)
         if not self._known or hint == NO_HINT:
             return None
         return max(0, hint.durable - self.sequence)
@@ -79,10 +78,14 @@ class FollowerProcess(Living):
         return child.pid if child is not None and child.returncode is None else None
 
     def _start(self) -> None:
+        if isinstance(self._place, Path):
+            where, secrets = str(self._place.absolute()), {}
+        else:
+            where, secrets = self._place.url, self._place.environment()
         child = subprocess.Popen(
-            [sys.executable, "-m", FOLLOWER, str(self._directory), str(self.shard)],
+            [sys.executable, "-m", FOLLOWER, where, str(self.shard)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env=environment(),
+            env=environment(**secrets),
         )  # fmt: skip
         self._child = child
         _say(child, self._url)  # not as an argument, which all users of the machine can read

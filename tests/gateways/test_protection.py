@@ -78,12 +78,11 @@ def test_other_limits_hold_at_once_and_to_connect_again_gives_nothing() -> None:
 
 
 def test_cancels_move_when_orders_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "PENDING_MAX", 3)
-
     async def test() -> None:
         frozen = Desk(Frozen(full=True), FixedUsers({}))
         async with Served(frozen):
-            await until(lambda: frozen.live)
+            await until(lambda: frozen.waiting == 1)  # that the gateway is there
+            monkeypatch.setattr(desk_module, "PENDING_MAX", 4)
             heard = Heard(login(1))
             for number in range(1, 4):
                 frozen.send(heard, order(number, Side.SELL, 30, 1914, account=1))
@@ -91,9 +90,10 @@ def test_cancels_move_when_orders_are_held_back(monkeypatch: pytest.MonkeyPatch)
                 frozen.send(heard, order(4, Side.SELL, 30, 1914, account=1))
             for number, kind in enumerate(sorted(RELIEVING_KINDS), 10):
                 frozen.send(heard, order(number, 0, 1, 0, account=1, order_id=1, kind=kind))
+            frozen.send(heard, order(13, 0, 1, 0, account=1, order_id=1, kind=Kind.CANCEL))
             with pytest.raises(Throttled):
                 frozen.send(heard, order(20, 0, 1, 0, account=1, order_id=1, kind=Kind.CANCEL))
-            assert frozen.waiting == 6
+            assert frozen.waiting == 8
 
     asyncio.run(test())
 
@@ -124,7 +124,7 @@ def test_orders_are_cancelled_once_after_the_grace() -> None:
             assert sorted(gone["client_order_id"].tolist()) == [7, 8, 10]
             assert (gone["flags"] & int(ReportFlag.UNSOLICITED)).all()
             assert served.reports.open_orders(1)["client_order_id"].tolist() == [9]
-            await until(lambda: not served._absences._left)
+            await until(lambda: not served._attendance.absences._left)
             served.attach(heard)
             enter(served, heard, 11)
             await until(lambda: served.reports.last(1) == 7)
@@ -143,11 +143,11 @@ def test_who_comes_back_in_time_keeps_his_orders(monkeypatch: pytest.MonkeyPatch
             await until(lambda: len(heard.reports) == len(stays.reports) == 1)
             served.detach(heard)
             served.detach(stays)  # does not cancel on disconnect
-            served._absences.look()
+            served._attendance.absences.look()
             served.attach(heard)
             moment = time.monotonic() + 7200
             monkeypatch.setattr("matchcore.gateways.absences.time.monotonic", lambda: moment)
-            served._absences.look()
+            served._attendance.absences.look()
             monkeypatch.undo()
             enter(served, heard, 9)
             await until(lambda: len(heard.reports) == 2)
@@ -164,7 +164,7 @@ def test_two_gateways_cancel_an_order_once() -> None:
             served.attach(heard)
             enter(served, heard, 7)
             await until(lambda: len(heard.reports) == 1)
-            twice = served._absences
+            twice = served._attendance.absences
             first, second = twice._cancels(1), twice._cancels(1)
             assert (first == second).all() and len(first) == 1
             for commands in (first, second):

@@ -22,8 +22,8 @@ FLOORS = {
     2: {"_book", "machine", "capi"},
     4: {"journal", "reports"},
     5: {"engine", "operations", "serving"},
-    6: {"sinks", "importers", "analysis", "feeds", "gateways"},
-    7: {"bench", "torture"},
+    6: {"sinks", "importers", "analysis", "feeds", "gateways", "shards", "standby"},
+    7: {"bench", "drills", "torture"},
     8: {"cli"},
     9: {"__init__", "__main__"},
 }

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchcore import (
+    Amend,
     Cancel,
     Directory,
     Instrument,
@@ -22,6 +23,7 @@ from matchcore import (
 )
 from matchcore.records import codec as encoding
 from matchcore.records import instruments
+from matchcore.records._quick import NAMES, quick
 
 DIRECTORY = Directory([Instrument("ANA", "0.05"), Instrument("BOB", "1")])
 NOW = 1_700_000_000_000_000_000
@@ -42,9 +44,9 @@ sides = st.one_of(st.sampled_from([*Side]), integers)
 tifs = st.one_of(st.none(), st.sampled_from([*TimeInForce]), integers)
 orders = st.builds(
     NewOrder, symbols, sides, integers, prices, tifs, integers, integers, integers, st.booleans(),
-    integers,
+    integers, integers, integers,
 )  # fmt: skip
-cancels = st.builds(Cancel, symbols, integers, integers, integers, integers)
+cancels = st.builds(Cancel, symbols, *[integers] * 6)
 
 
 @given(st.one_of(orders, cancels))
@@ -59,10 +61,26 @@ def test_both_ways_give_the_same_record_or_refuse(command: Any) -> None:
 
 
 def test_the_short_way_is_taken() -> None:
+    order = NewOrder("ANA", Side.BUY, 1, "95.70", session=3, client_order_tail=4)
+    assert quick(order, DIRECTORY, NOW) == encoding._pack(order, DIRECTORY, NOW)
+    cancel = Cancel("ANA", 1, client_order_id=6, session=3, client_order_tail=4)
+    assert quick(cancel, DIRECTORY, NOW) == encoding._pack(cancel, DIRECTORY, NOW)
+
+
+def test_the_short_way_is_not_for_other_classes() -> None:
+    class Mine(Cancel):
+        pass
+
+    for command in (Mine("ANA", 1), Amend("ANA", 1, 2), Instrument("EVE", 1), None):
+        assert quick(command, DIRECTORY, NOW) is None  # type: ignore[arg-type]  # what is not one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_field_that_was_deleted_is_named(name: str) -> None:
     order = NewOrder("ANA", Side.BUY, 1, "95.70")
-    assert encoding._quick_new(order, DIRECTORY, NOW) == encoding._pack(order, DIRECTORY, NOW)
-    cancel = Cancel("ANA", 1, client_order_id=6)
-    assert encoding._quick_cancel(cancel, DIRECTORY, NOW) == encoding._pack(cancel, DIRECTORY, NOW)
+    delattr(order, name)
+    with pytest.raises(AttributeError, match=name):
+        encoding.pack(order, DIRECTORY)
 
 
 ALIKE: list[tuple[Any, Any]] = [

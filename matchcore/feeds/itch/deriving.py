@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...journal import Keys
+from ...journal import Place as LogPlace
 from ..files import replacing
 from ..stream import Changes, Mark, Stream
 from ._frames import cut
@@ -60,7 +61,7 @@ class Place(NamedTuple):
 class Log(NamedTuple):
     """The log of an exchange, which messages are derived from."""
 
-    directory: Path
+    directory: LogPlace
     keys: Keys | None = None
 
     def messages(self, place: Place) -> Generator[tuple[Encoder, Changes], None, None]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import FeedError
 from ...journal import Keys
+from ...journal import Place as LogPlace
 from ..serving import LOG, Feed
 from ..stream import Changes
 from ._messages import Encoder
@@ -34,7 +35,7 @@ class ItchOutlet:
 
     def __init__(
         self,
-        directory: Path | None,
+        directory: LogPlace | None,
         *faces: Face,
         state: Path | None = None,
         keys: Keys | None = None,

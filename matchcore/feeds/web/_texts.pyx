@@ -6,30 +6,12 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strlen
 
 from ...machine.core.records cimport BUY, C_ADDED, C_EXECUTED, C_REDUCED, mc_change
+from ...serving._digits cimport digits
 
 from ...records.changes import CHANGE
 
 cdef extern from *:
     """
-    /* A product of two 64-bit numbers, in digits, `decimals` of them behind the point. */
-    static char *mc_put_digits(char *at, unsigned __int128 value, int decimals)
-    {
-        char digits[64];
-        int count = 0;
-        while (value >> 64) {
-            digits[count++] = (char)('0' + (int)(value % 10));
-            value /= 10;
-        }
-        for (uint64_t rest = (uint64_t)value; rest || count <= decimals; rest /= 10)
-            digits[count++] = (char)('0' + rest % 10);
-        while (count) {
-            *at++ = digits[--count];
-            if (count == decimals && decimals)
-                *at++ = '.';
-        }
-        return at;
-    }
-
     static char *mc_put_price(char *at, int64_t ticks, int64_t mantissa, int decimals)
     {
         uint64_t size = ticks < 0 ? 0 - (uint64_t)ticks : (uint64_t)ticks;
@@ -41,7 +23,6 @@ cdef extern from *:
         return at;
     }
     """
-    char* mc_put_digits(char* at, uint64_t value, int decimals) noexcept nogil
     char* mc_put_price(char* at, int64_t ticks, int64_t mantissa, int decimals) noexcept nogil
 
 cdef enum:
@@ -61,9 +42,9 @@ cdef inline char* put(char* at, const char* text) noexcept nogil:
 cdef inline char* put_whole(char* at, uint64_t value) noexcept nogil:
     """A string where a reader might round."""
     if value <= <uint64_t>1 << SAFE_BITS:
-        return mc_put_digits(at, value, 0)
+        return digits(at, value, 0)
     at[0] = c'"'
-    at = mc_put_digits(at + 1, value, 0)
+    at = digits(at + 1, value, 0)
     at[0] = c'"'
     return at + 1
 
@@ -137,7 +118,7 @@ cdef char* put_levels(char* at, const mc_change* rows, Py_ssize_t count, const c
         at = put(at, b",")
         at = put_whole(at, <uint64_t>rows[row].level_quantity)
         at = put(at, b",")
-        at = mc_put_digits(at, rows[row].level_orders, 0)
+        at = digits(at, rows[row].level_orders, 0)
         at = put(at, b"]")
     return at
 
@@ -237,10 +218,10 @@ def framed(bytes begin, uint64_t number, uint64_t prev, bint update, int64_t tim
     cdef char* at = start
     memcpy(at, <const char*>begin, <size_t>len(begin))
     at = put(at + len(begin), b'"number":')
-    at = mc_put_digits(at, number, 0)
+    at = digits(at, number, 0)
     if update:
         at = put(at, b',"prev":')
-        at = mc_put_digits(at, prev, 0)
+        at = digits(at, prev, 0)
     at = put(at, b',"time":')
     at = mc_put_price(at, time, 1, 0)
     at = put(at, b",")

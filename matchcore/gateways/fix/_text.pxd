@@ -2,28 +2,10 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
+from ...serving._digits cimport digits, mc_wide
+
 cdef extern from *:
     """
-    typedef __int128 mc_wide;
-
-    static inline char *mc_fix_digits(char *at, unsigned __int128 value, int decimals)
-    {
-        char digits[64];
-        int count = 0;
-        while (value >> 64) {
-            digits[count++] = (char)('0' + (int)(value % 10));
-            value /= 10;
-        }
-        for (uint64_t rest = (uint64_t)value; rest || count <= decimals; rest /= 10)
-            digits[count++] = (char)('0' + rest % 10);
-        while (count) {
-            *at++ = digits[--count];
-            if (count == decimals && decimals)
-                *at++ = '.';
-        }
-        return at;
-    }
-
     /* Days since 1970 of a date of the Gregorian calendar. */
     static inline int64_t mc_fix_days(int year, int month, int day)
     {
@@ -71,8 +53,6 @@ cdef extern from *:
         return at;
     }
     """
-    ctypedef long long mc_wide  # 128 bits
-    char* digits "mc_fix_digits"(char* at, mc_wide value, int decimals) noexcept nogil
     int64_t days_of "mc_fix_days"(int year, int month, int day) noexcept nogil
     char* put_time "mc_fix_time"(char* at, int64_t time, int digits) noexcept nogil
 

@@ -12,9 +12,11 @@ from ...engine._queue import Submission
 from ...engine.engine import Engine
 from ...engine.streaming import Stream
 from ...errors import LogError, NotInTheLog, QueueFull
+from ...journal import Log
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
+from .roll import Roll
 from .wire import (
     ANY,
     Frame,
@@ -39,24 +41,30 @@ CLOSE_SECONDS = 5.0
 class EngineService:
     """Serves ``engine`` to gateways at ``addresses``.  One service has all lines of an engine.
 
+    ``engine``: None while this is a standby, which refuses gateways until `serve`.
     ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
     another line or the same, is dropped by its number.  Everything runs in one event loop.
     """
 
+    engine: Engine
+    log: Log
+
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | None,
         addresses: Sequence[Address],
         *,
         tls: ssl.SSLContext | None = None,
         token: str = "",
         connections_max: int = CONNECTIONS_MAX,
+        stands_in: bool = True,
     ) -> None:
-        assert engine.log is not None, "gateways follow a log"
-        self.engine, self.log = engine, engine.log
         self.token = token.encode()
+        self.why_not = "this engine has not started yet"  #: it is not served; empty while it is
+        self._lost: Callable[[], str] = str
         self._addresses = addresses
         self._servers: list[asyncio.Server] = []
+        self.listens = False
         self.listening: list[Address] = []  #: with the ports that the system chose for 0
         self._tls, self._most = tls, connections_max
         self.gateways: dict[int, Gateway] = {}
@@ -64,6 +72,57 @@ class EngineService:
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._rolling: asyncio.Task[None] | None = None
+        if engine is not None:
+            self.serve(engine, stands_in=stands_in)
+
+    def serve(
+        self, engine: Engine, lost: Callable[[], str] = str, *, stands_in: bool = True
+    ) -> None:
+        """Gateways may join from now on.
+
+        ``lost``: says why the engine must tell nothing now, or "": it is asked before anything is
+        told.  ``stands_in``: this process sees to sessions that no gateway sees to.
+        """
+        assert engine.log is not None, "gateways follow a log"
+        self.engine, self.log, self._lost = engine, engine.log, lost
+        self.gateways.clear()
+        self._settled.clear()
+        self.why_not = ""
+        self._roll = Roll(engine, self._is_here, stands_in=stands_in)
+        if self.listens:
+            self._call_roll()
+
+    def _call_roll(self) -> None:
+        self._rolling = asyncio.ensure_future(self._roll.run())
+        self.begin(self._rolling)
+
+    def stand_by(self, why: str) -> None:
+        """The engine takes nothing more: lines end, gateways are refused until `serve`.
+
+        Both are told ``why``.
+        """
+        self.why_not = why
+        if self._rolling is not None:
+            self._rolling.cancel()
+        self._end_lines(why)
+
+    def _end_lines(self, why: str) -> None:
+        for link in [link for link in self.links if link.gateway is not None]:
+            link.send(end(why))
+            link.end(why, politely=True)
+
+    def may_not_tell(self) -> str:
+        """Why nothing may be told now, and then the lines are ended; empty if it may."""
+        why = self.why_not or self._lost()
+        if why:
+            self._end_lines(why)
+        return why
+
+    @property
+    def durable(self) -> int:
+        """The engine's, 0 on a standby."""
+        return 0 if self.why_not else self.log.durable
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,7 +132,7 @@ class EngineService:
             "lines": len(self.links),
             "gateways": len(self.gateways),
             "unsettled_bytes": unsettled,
-            "durable": self.log.durable,
+            "durable": self.durable,
         }
 
     async def start(self) -> None:
@@ -85,20 +144,26 @@ class EngineService:
             if not address.port:
                 address = Address(address.host, server.sockets[0].getsockname()[1])
             self.listening.append(address)
+        self.listens = True
+        if not self.why_not:
+            self._call_roll()
 
     async def close(self) -> None:
         """Takes no more, answers what was taken, and ends the lines."""
         self._closing = True
+        if self._rolling is not None:
+            self._rolling.cancel()
+            await asyncio.wait({self._rolling})
         for server in self._servers:
             server.close()
         until = self._loop.time() + CLOSE_SECONDS
-        while self._loop.time() < until and not all(
-            gateway.settled == gateway.taken for gateway in self.gateways.values()
+        while self._loop.time() < until and not (
+            self.why_not
+            or all(gateway.settled == gateway.taken for gateway in self.gateways.values())
         ):
             await asyncio.sleep(0.005)
         while self._loop.time() < until and any(
-            link.stream is not None and link.stream.sequence < self.log.durable
-            for link in self.links
+            link.stream is not None and link.stream.sequence < self.durable for link in self.links
         ):
             await asyncio.sleep(0.005)
         for link in list(self.links):
@@ -119,11 +184,24 @@ class EngineService:
         """True if this gateway has been here, or there is room for it."""
         return number in self.gateways or len(self.gateways) + 1 < INCARNATIONS_MAX
 
-    def gateway(self, number: int) -> Gateway:
-        """What is known of a gateway, as long as the engine runs."""
+    def gateway(self, number: int, before: int) -> Gateway:
+        """What is known of a gateway, as long as the engine runs.
+
+        ``before``: the incarnation that it has of an engine before this one; 0: none.
+        """
         if number not in self.gateways:
-            self.gateways[number] = Gateway(len(self.gateways) + 1)
+            given = incarnation_of(self.log.epoch, len(self.gateways) + 1)
+            known = {gateway.incarnation for gateway in self.gateways.values()}
+            self.gateways[number] = Gateway(given if before in known | {0} else before)
         return self.gateways[number]
+
+    def _is_here(self, incarnation: int) -> bool:
+        return any(link.gateway and link.gateway.incarnation == incarnation for link in self.links)
+
+    def left(self, gateway: Gateway) -> None:
+        """A gateway has lost a line."""
+        if not (self._closing or self.why_not or self._is_here(gateway.incarnation)):
+            self._roll.left(gateway.incarnation)
 
     def begin(self, work: asyncio.Future[None] | asyncio.Task[None]) -> None:
         """Keeps a task until it has ended."""
@@ -149,29 +227,25 @@ class EngineService:
             gateway = sent.gateway
             gateway.unsettled_bytes -= sent.size
             if sent.error is not None:
-                self.fail(str(sent.error))
+                self.stand_by(str(sent.error))
                 return
             gateway.settled, gateway.sequence = sent.number, int(sent.result["sequence"].max())
             told[gateway] = sent
+        if self.may_not_tell():  # gateways hear it when they come again
+            return
         for link in self.links:
             if link.gateway in told:
                 link.settled()
-
-    def fail(self, why: str) -> None:
-        """The engine takes nothing more."""
-        for link in list(self.links):
-            link.send(end(why))
-            link.end(why, politely=True)
 
 
 class Gateway:
     """What the engine knows of one gateway: numbers of its batches, the last of each kind.
 
-    ``order``: it was the first, second … to come since the engine was started.
+    ``incarnation``: no other gateway of this exchange has it.
     """
 
-    def __init__(self, order: int) -> None:
-        self.order = order
+    def __init__(self, incarnation: int) -> None:
+        self.incarnation = incarnation
         self.taken = 0  # by the engine
         self.settled = 0  # durable
         self.sequence = 0  # of the last command that is settled
@@ -214,9 +288,11 @@ class Connection(Link):
         self._joins.cancel()
         self._service.links.discard(self)
         self._rung.set()
+        if self.gateway is not None:
+            self._service.left(self.gateway)
 
     def beat(self) -> Frame:
-        return Frame(Type.ALIVE, self._service.log.durable)
+        return Frame(Type.ALIVE, self._service.durable)
 
     def _must_have_joined(self) -> None:
         if self.gateway is None:
@@ -245,12 +321,17 @@ class Connection(Link):
             raise LineError(f"a frame of type {frame.type}, which is not expected here")
 
     def _join(self, frame: Frame) -> None:
-        service, log = self._service, self._service.log
+        service = self._service
         identity, token = read_join(frame)
-        rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
         if not hmac.compare_digest(token, service.token):
             self.refuse(Refusal.TOKEN, "another token is needed")
-        elif identity not in (ANY, log.identity):
+            return
+        if why := service.may_not_tell():
+            self.refuse(Refusal.STANDBY, why)
+            return
+        log = service.log
+        rules = service.engine._machine.rules  # not `engine.rules`, which waits for the disk
+        if identity not in (ANY, log.identity):
             what = f"this is exchange {log.identity.hex()}, not {identity.hex()}"
             self.refuse(Refusal.IDENTITY, what)
         elif frame.code < rules:
@@ -259,9 +340,9 @@ class Connection(Link):
         elif not service.knows(frame.number):
             self.refuse(Refusal.FULL, "too many gateways have come since the engine was started")
         else:
-            self.gateway = service.gateway(frame.number)
+            self.gateway = service.gateway(frame.number, frame.rows)
             self.joined()
-            incarnation = incarnation_of(log.epoch, self.gateway.order)
+            incarnation = self.gateway.incarnation
             self.send(welcome(log.identity, log.epoch, log.durable, rules, incarnation))
             self.settled()
 
@@ -296,7 +377,7 @@ class Connection(Link):
                     self.refused(str(error))
                     return
                 except LogError as error:
-                    service.fail(str(error))
+                    service.stand_by(str(error))
                     return
                 gateway.taken = frame.number
                 gateway.unsettled_bytes += sent.size
@@ -315,7 +396,7 @@ class Connection(Link):
             self.refuse(Refusal.PLACE, str(error))
             return
         except LogError as error:
-            self._service.fail(str(error))
+            self._service.stand_by(str(error))
             return
         self._service.begin(self._loop.create_task(self._give(self.stream)))
 
@@ -333,6 +414,8 @@ class Connection(Link):
                 else:
                     parts = stream.poll()
                 for part in parts:
+                    if self._service.may_not_tell():
+                        return
                     for data in log_frames(part):
                         self.send(data)
                         await self.room()

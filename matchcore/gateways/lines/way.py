@@ -27,6 +27,7 @@ from .wire import (
     LASTING,
     Frame,
     LineError,
+    Refusal,
     Type,
     batch,
     join,
@@ -36,6 +37,7 @@ from .wire import (
 
 WINDOW_BYTES = 8 << 20  # of batches that are not settled
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 1.0  # between two attempts
+STANDBY_SECONDS = 0.1  # until a standby is asked again whether it has taken over
 CONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 
@@ -43,6 +45,7 @@ CLOSE_SECONDS = 2.0
 class Lines:
     """A `Way` to the engine that listens at ``addresses``: the same engine, by several networks.
 
+    Some may be of its standby, which refuses until it has taken over.
     Commands go over one line; when it is lost, what is not settled goes over the next.  With
     ``both`` everything goes over all lines, and the first to come counts.  ``token``: what the
     engine wants to hear; ``tls``: a client's context.  ``machine`` as for `Engine.open`.
@@ -275,7 +278,10 @@ class Line:
                 self.why = link.why
             except (OSError, asyncio.TimeoutError) as error:
                 self.why = str(error) or f"no connection within {CONNECT_SECONDS} s"
-            pause = PAUSE_SECONDS if link.welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
+            if link.stands_by:
+                pause = STANDBY_SECONDS
+            else:
+                pause = PAUSE_SECONDS if link.welcomed else min(2 * pause, PAUSE_SECONDS_MAX)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
 
@@ -285,12 +291,13 @@ class GatewayLink(Link):
     def __init__(self, way: Lines, line: Line) -> None:
         super().__init__(way.dead_seconds)
         self._way, self.line = way, line
-        self.welcomed = False
+        self.welcomed = self.stands_by = False
         self.ended = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.send(join(self._way.number, self._way._identity, self._way.token))
+        way = self._way
+        self.send(join(way.number, way._identity, way.token, way.incarnation))
 
     def lost(self) -> None:
         self.ended.set()
@@ -304,6 +311,7 @@ class GatewayLink(Link):
         if frame.type == Type.REFUSED:
             if frame.code in LASTING:
                 self._way.fail(f"{self.line.address}: {frame.said()}")
+            self.stands_by = frame.code == Refusal.STANDBY
             self.end(frame.said())
         elif not self.welcomed:
             identity = read_welcome(frame)

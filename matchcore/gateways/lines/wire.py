@@ -62,6 +62,7 @@ class Refusal(IntEnum):
     RULES = 4
     PLACE = 5
     FULL = 6
+    STANDBY = 7
 
 
 #: Refusals that the same gateway gets again.
@@ -123,10 +124,11 @@ class Frames:
             yield Frame(kind, number, at, rows, code, payload, codec)
 
 
-def join(gateway: int, identity: bytes, token: bytes) -> bytes:
-    """A gateway's first frame.  ``gateway``: a number that no other has."""
+def join(gateway: int, identity: bytes, token: bytes, incarnation: int = 0) -> bytes:
+    """A gateway's first frame.  ``gateway``: a number that no other has; ``incarnation``: the one
+    that an engine has given it before."""
     said = _JOIN.pack(MAGIC, VERSION, identity) + token
-    return Frame(Type.JOIN, gateway, code=RULES_LATEST, payload=said).to_bytes()
+    return Frame(Type.JOIN, gateway, rows=incarnation, code=RULES_LATEST, payload=said).to_bytes()
 
 
 def read_join(frame: Frame) -> tuple[bytes, bytes]:

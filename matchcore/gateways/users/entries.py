@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
@@ -164,10 +164,12 @@ def _user(session: int, data: bytes) -> User:
                 connections)  # fmt: skip
 
 
-def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Entry]:
-    """The entries about users among a log's commands that were not refused, in their order.
+def entries_in(
+    commands: NDArray[np.void], events: NDArray[np.void], topics: Sequence[int] = TOPICS
+) -> list[Entry]:
+    """The entries of some topics among a log's commands that were not refused, in their order.
 
-    ``commands``: a `COMMAND` array without gaps; ``events``: theirs.
+    ``commands``: a `COMMAND` array without gaps; ``events``: theirs; ``topics``: those of users.
     """
     places = np.flatnonzero(commands["kind"] == Kind.REGISTER)
     if not len(places):
@@ -175,7 +177,7 @@ def entries_in(commands: NDArray[np.void], events: NDArray[np.void]) -> list[Ent
     refused = events["sequence"][events["kind"] == EventKind.REJECTED]
     places = places[~np.isin(events["sequence"][0] + places.astype(np.uint64), refused)]
     rows = commands[places].view(TEXT)
-    rows = rows[np.isin(rows["topic"], TOPICS) & (rows["part"] == 0)]
+    rows = rows[np.isin(rows["topic"], topics) & (rows["part"] == 0)]
     return [Entry(int(row["topic"]), int(row["key"]), row["data"].tobytes()) for row in rows]
 
 

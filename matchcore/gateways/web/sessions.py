@@ -138,6 +138,7 @@ class Sessions:
             self._desk.attach(session, brief=listener is None)
             self._known[login.session] = session
         if listener is not None:
+            self._desk.stays(session)
             session.listeners.add(listener)
         try:
             yield session

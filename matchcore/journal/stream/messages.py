@@ -6,7 +6,7 @@ docs/availability/log.md has the format and the reasons.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -124,7 +124,9 @@ class StreamWalk:
     chain: bytes = b""
     rules: int = 1  # in force for the next command
     frames: int = 0
+    size: int = 0  # bytes of what was taken
     void: int = 0  # messages passed over
+    raw: Callable[[bytes], object] | None = None  # is given each frame that is good, as it is
     _parts: list[bytes] = field(default_factory=list)
     _begun: int = 0  # message of the first of them
 
@@ -137,6 +139,7 @@ class StreamWalk:
     def _take(self, message: Message) -> Frame | None:
         if message.at != self.at + 1:
             raise BadBytes(f"messages {self.at + 1} to {message.at - 1} are missing: removed")
+        self.size += len(message.data)
         if message.at == 1:
             self._begin(SegmentHeader.from_bytes(message.data))
             self.at = 1
@@ -150,6 +153,8 @@ class StreamWalk:
         data = self._joined(message, head)
         frame = self._frame(data, head.note) if data else None
         self.at = message.at
+        if data and self.raw is not None:
+            self.raw(data)
         return frame
 
     def _begin(self, header: SegmentHeader) -> None:

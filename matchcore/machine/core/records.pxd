@@ -352,6 +352,8 @@ cdef enum Topic:
     T_GRANT = 3
     T_GATEWAY = 4
     T_DAY = 5
+    T_PRESENCE = 6
+    T_SHARD = 7
 
 cdef enum LimitFlag:
     L_BLOCKED = 1

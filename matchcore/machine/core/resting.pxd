@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from ..._book cimport Book, Core
 from .emit cimport emit_change
-from .ids cimport ids_put, ids_remove
+from .ids cimport ids_look_up, ids_put, ids_remove
 from .limits cimport COUNTED, limits_count
 from .ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off,
                        ladder_make, leaf_wake)
@@ -16,6 +16,15 @@ from .records cimport (AMEND, C_ADDED, C_DELETED, C_REDUCED, C_REPLACING, i64, m
 
 cdef inline Ladder* side_of(Book* book, u8 side) noexcept nogil:
     return &book.sides[side - 1]
+
+
+cdef inline u64 next_id(Core* core, Book* book) noexcept nogil:
+    """The next id that is not live in this book."""
+    cdef u64 order_id = core.next_order_id
+    while ids_look_up(&core.ids, book.instrument, order_id) != NULL:
+        order_id += 1
+    core.next_order_id = order_id + 1
+    return order_id
 
 
 cdef inline void level_join(Core* core, Ladder* ladder, u64 key, Order* order, u16 flags,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from ...engine.follower import Follower
-from ...journal import Keys, LogReader, Position, identity_of
+from ...journal import Keys, Position, Where, identity_of, open_reader, place_of
 from ..opening import built_in, open_sink, open_store
 from .access import empty, open_existing
 from .whole import whole_log
 
 
 def rebuild(
-    path: str | os.PathLike[str],
+    path: Where,
     url: str,
     *,
     shard: int = 0,
@@ -30,10 +29,10 @@ def rebuild(
     archived segments are; ``expect`` receives the number of commands once, ``progress`` how many
     more were written.  `LogDamaged`, `LogError` for segments that are nowhere, `SinkError`.
     """
-    directory = Path(path)
-    identity = identity_of(directory)
-    with whole_log(directory, archives) as whole:
-        with closing(LogReader(whole, keys=keys)) as reader:
+    place = place_of(path)
+    identity = identity_of(place)
+    with whole_log(place, archives) as whole:
+        with closing(open_reader(whole, keys=keys)) as reader:
             expect(sum(frame.count for frame in reader.read()))
         built_in(url, shard).close()  # a plug-in's is refused before it is opened
         open_store(url, identity, shard).close()  # whose it is, and the tables

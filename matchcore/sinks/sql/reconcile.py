@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from ...engine.recovery import apply
 from ...errors import SinkError
-from ...journal import Frame, Keys, LogReader, Position, batches, identity_of
+from ...journal import (
+    Frame,
+    Keys,
+    Place,
+    Position,
+    Where,
+    batches,
+    identity_of,
+    open_reader,
+    place_of,
+)
 from ...machine import machine_class
 from ..rows.rows import Array, RowMaker
 from ..rows.tables import TABLES
@@ -79,7 +89,7 @@ class Report:
 
 
 def reconcile(
-    directory: str | os.PathLike[str],
+    directory: Where,
     url: str,
     *,
     shard: int = 0,
@@ -96,9 +106,9 @@ def reconcile(
     `SinkError` as opening a sink does, and when the database is written to during a repair;
     `LogDamaged` as recovery does, and `LogError` when the log's first segments are nowhere.
     """
-    path = Path(directory)
+    path = place_of(directory)
     with whole_log(path, [Path(place) for place in archives]) as whole:
-        LogReader(whole, keys=keys).close()  # before the database is asked anything
+        open_reader(whole, keys=keys).close()  # before the database is asked anything
         with closing(open_existing(url, identity_of(path), shard)) as store:
             return _Comparison(whole, store, shard, repair, keys, progress).run()
 
@@ -106,7 +116,7 @@ def reconcile(
 class _Comparison:
     def __init__(
         self,
-        path: Path,
+        path: Place,
         store: SqlStore,
         shard: int,
         repair: bool,
@@ -202,7 +212,7 @@ class _Comparison:
                     epoch = frame.epoch
                 yield frame
 
-        with LogReader(self._path, keys=self._keys) as reader:
+        with open_reader(self._path, keys=self._keys) as reader:
             for batch in batches(noted(reader.read()), BUNDLE_COMMANDS):
                 first = batch.first_sequence
                 end = first + len(batch.commands) - 1

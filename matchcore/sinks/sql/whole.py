@@ -8,17 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import LogDamaged, LogError
+from ...journal import Place
 from ...journal.notes import DROPPED, read_note
 from ...journal.segments import named_sequence, segment_files
 
 
 @contextmanager
-def whole_log(path: Path, archives: Sequence[Path] = ()) -> Iterator[Path]:
-    """A directory with every segment: `path` itself, or one of links to its and archived files.
+def whole_log(path: Place, archives: Sequence[Path] = ()) -> Iterator[Place]:
+    """A log with every segment: `path` itself, or one of links to its and archived files.
 
     Segments that a writer begins later are not in the latter.  `LogError` when segments
     before the first one are in none of them; the reader sees holes, and what is not of this log.
     """
+    if not isinstance(path, Path):  # a replicated log keeps everything
+        yield path
+        return
     files = segment_files(path)
     if not files or named_sequence(files[0]) == 1:
         yield path

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
-import feed_kit as kit
 import redis
 from missing import missing
+
+SECONDS_MAX = 30.0
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 class RedisServer:
@@ -19,13 +28,13 @@ class RedisServer:
         self._binary = shutil.which("redis-server") or missing("Redis", "redis-server")
         self._place, self._password = place, password
         place.mkdir()
-        self.port = kit.free_port()
+        self.port = _free_port()
         self.url = f"redis://:{password}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> redis.Redis:
+    def start(self, **more: object) -> redis.Redis:
         """A client of it, once it answers."""
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "dir": self._place,
+        options = {**more, "port": self.port, "bind": "127.0.0.1", "save": "", "dir": self._place,
                    "requirepass": self._password}  # fmt: skip
         words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
@@ -33,7 +42,10 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         client = redis.Redis.from_url(self.url, decode_responses=True)
-        kit.until(lambda: self._answers(client))
+        end = time.monotonic() + SECONDS_MAX
+        while not self._answers(client):
+            assert time.monotonic() < end, "Redis does not answer"
+            time.sleep(0.01)
         return client
 
     def kill(self) -> None:

@@ -1,0 +1,102 @@
+"""What a drill does to a cluster, from a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from .cluster import ENGINES, SERVERS, Cluster
+
+ALL_SERVERS = [f"server-{number}" for number in range(1, SERVERS + 1)]
+Who = Callable[[Cluster, random.Random], list[str]]
+
+
+class Fault(NamedTuple):
+    """``how``: kill, freeze, power or an attack of `Network`; ``who``: names the parts.
+
+    ``stops``: nothing can be answered until it is repaired.
+    """
+
+    name: str
+    how: str
+    who: Who
+    stops: bool = False
+
+
+def primary(cluster: Cluster, dice: random.Random) -> list[str]:
+    """The engine that takes commands."""
+    found = cluster.primary()
+    return [found or ENGINES[0]]
+
+
+def standby(cluster: Cluster, dice: random.Random) -> list[str]:
+    """The other engine."""
+    first = cluster.primary() or ENGINES[0]
+    return [name for name in ENGINES if name != first]
+
+
+def leader(cluster: Cluster, dice: random.Random) -> list[str]:
+    """The server that leads the log."""
+    return [cluster.leader() or dice.choice(ALL_SERVERS)]
+
+
+def one_server(number: int) -> Who:
+    """The server of this number, from 1 on."""
+    return lambda cluster, dice: [f"server-{number}"]
+
+
+def two_servers(cluster: Cluster, dice: random.Random) -> list[str]:
+    """Two of the three."""
+    return dice.sample(ALL_SERVERS, 2)
+
+
+def all_servers(cluster: Cluster, dice: random.Random) -> list[str]:
+    """Each server."""
+    return ALL_SERVERS
+
+
+def primary_and_leader(cluster: Cluster, dice: random.Random) -> list[str]:
+    """The engine that takes commands, and the server that leads."""
+    return primary(cluster, dice) + leader(cluster, dice)
+
+
+def everything(cluster: Cluster, dice: random.Random) -> list[str]:
+    """Servers and engines."""
+    return [*ALL_SERVERS, *ENGINES]
+
+
+#: The first ones are those that a short drill does.
+PROCESSES: Sequence[Fault] = (
+    Fault("primary killed", "kill", primary),
+    Fault("primary and leading server killed", "kill", primary_and_leader),
+    Fault("primary frozen", "freeze", primary),
+    Fault("all servers killed", "kill", all_servers, stops=True),
+    Fault("standby killed", "kill", standby),
+    Fault("leading server killed", "kill", leader),
+    Fault("two servers killed", "kill", two_servers, stops=True),
+    *(Fault(f"server {number} killed", "kill", one_server(number)) for number in range(1, 4)),
+    *(Fault(f"server {number} frozen", "freeze", one_server(number)) for number in range(1, 4)),
+    Fault("standby frozen", "freeze", standby),
+    Fault("two servers frozen", "freeze", two_servers, stops=True),
+    Fault("all servers frozen", "freeze", all_servers, stops=True),
+    Fault("servers and engines killed", "kill", everything, stops=True),
+)
+NETWORK: Sequence[Fault] = (
+    Fault("primary cut off", "alone", primary),
+    Fault("primary hears nothing", "deaf", primary),
+    Fault("primary is not heard", "mute", primary),
+    Fault("standby cut off", "alone", standby),
+    Fault("leading server cut off", "alone", leader),
+    Fault("leading server hears nothing", "deaf", leader),
+    Fault("leading server is not heard", "mute", leader),
+    Fault("all servers lose packets", "lossy", all_servers),
+    Fault("leading server slow", "slow", leader),
+)
+POWER = Fault("power cut of all servers", "power", everything, stops=True)
+
+
+def planned(faults: Sequence[Fault], rounds: int, dice: random.Random) -> Iterator[Fault]:
+    """``rounds`` faults: each of them once, as far as that goes, and then any."""
+    for number in range(rounds):
+        yield faults[number] if number < len(faults) else dice.choice(faults)

@@ -1,0 +1,6 @@
+from .instruments import Directory
+from .typed import Command
+
+NAMES: tuple[str, ...]
+
+def quick(command: Command, directory: Directory, now: int) -> bytes | None: ...

@@ -1,0 +1,90 @@
+"""A standby takes over whatever became of the primary; each order has one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from lines_kit import Taken, orders, send, until
+from numpy.typing import NDArray
+from standby_kit import EngineProcess, wait_until
+
+import matchcore as mc
+from matchcore.gateways.lines import Lines
+from matchcore.gateways.lines.address import Address
+from matchcore.journal.stream import StreamReader
+from matchcore.records.codec import pack
+from matchcore.records.instruments import Directory
+
+Start = Callable[..., EngineProcess]
+ANA = mc.Instrument("ANA", tick="0.05")
+
+
+def pair(engine: Start, where: str) -> tuple[EngineProcess, EngineProcess]:
+    """A primary and its standby."""
+    one = engine(where, "one", "serve")
+    wait_until(lambda: one.role == "primary")
+    two = engine(where, "two", "standby")
+    wait_until(two.follows)
+    return one, two
+
+
+def way_to(*engines: EngineProcess) -> Lines:
+    return Lines([Address(str(one.line), -1) for one in engines])
+
+
+def defined() -> NDArray[np.void]:
+    return np.frombuffer(pack(mc.AddInstrument(ANA), Directory(), 0), mc.COMMAND).copy()
+
+
+def run(work: Any) -> None:
+    asyncio.run(asyncio.wait_for(work, 90))
+
+
+def logged(where: str) -> list[int]:
+    """Client order ids of the log."""
+    with StreamReader(where) as reader:
+        rows = [frame.commands for frame in reader.read()]
+    return [int(n) for part in rows for n in part["client_order_id"][part["kind"] == mc.Kind.NEW]]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_every_order_is_answered_once_when_the_primary_dies(
+    engine: Start, where: str, how: signal.Signals
+) -> None:
+    one, two = pair(engine, where)
+
+    async def work() -> None:
+        way, taken = way_to(one, two), Taken()
+        await way.start(taken.take, taken.is_down)
+        await send(way, defined())
+        sent = 0
+
+        async def flow(upto: int) -> None:
+            nonlocal sent
+            while sent < upto:
+                await send(way, orders(sent + 1, 20))
+                sent += 20
+                await asyncio.sleep(0.001)
+
+        await flow(400)
+        going = asyncio.ensure_future(flow(4000))
+        await until(lambda: taken.count > 300)
+        one.signal(how)
+        await going
+        await until(lambda: taken.count == sent + 1)
+        assert taken.ids() == [*range(1, sent + 1)] and not taken.down
+        assert logged(where) == taken.ids()
+        await way.close()
+
+    run(work())
+    assert two.role == "primary" and two.ask("/standby")["epoch"] > 1
+    if how is signal.SIGSTOP:
+        one.signal(signal.SIGCONT)
+        code, said = one.result()
+        assert code == 3 and "not primary any more: two has taken the lease" in said["error"]
+    assert two.end()[0] == 0
