@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import click
 
 from ..engine.engine import Engine
 from ..errors import InvalidCommand, UnknownInstrument
-from ..journal import Keys
+from ..journal import Keys, Place, has_log
 from ..records.arguments import INT64_MAX
 from ..records.instruments import ORDERS_MAX, Instrument, price_text
 from .alone import alone
 from .operate import accepted
-from .options import directory_argument, json_option
+from .options import PlaceType, json_option, place_argument
 from .output import Commands, failing_kindly, show, show_rows
 
 _COLUMNS = ("symbol", "tick", "lot", "max_quantity", "max_orders")
@@ -42,39 +43,51 @@ def instrument() -> None:
 
 
 @instrument.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIRECTORY|ADDRESS", type=PlaceType(exists=False))
 @symbol_argument
 @click.option("--tick", required=True, metavar="PRICE", help="The smallest price step, as 0.05.")
 @lot_option
 @quantity_option
 @orders_option
 @json_option
-def add(directory: Path, symbol: str, tick: str, as_json: bool, **limits: int | None) -> None:
+def add(directory: Place, symbol: str, tick: str, as_json: bool, **limits: int | None) -> None:
     """Add an instrument; the first one makes the exchange.
 
     \b
     Example:  matchcore instrument add exchange.d ANA --tick 0.05
-    DIRECTORY is made if it is not there.  No engine may have the exchange open.
+    DIRECTORY, or the log at ADDRESS, is made if it is not there.  No engine may have the exchange
+    open.
     """
     with failing_kindly(as_json):
         given = {name: value for name, value in limits.items() if value is not None}
         wanted = Instrument(symbol, tick, **given)
-        with Engine.open(directory, keys=Keys.from_environment()) as engine:
+        with _opened(directory) as engine:
             made = not engine.sequence
             number = engine.add_instrument(wanted)
     said = {"number": number, **_plain(wanted), "new_exchange": made}
     show(said, as_json, title=f"Added to {directory}")
 
 
+def _opened(place: Place) -> AbstractContextManager[Engine]:
+    """An engine of the exchange there, or of a new one."""
+    if isinstance(place, Path):
+        there = has_log(place)
+    else:
+        from .members import missing_log
+
+        there = not missing_log(place)
+    return alone(place) if there else Engine.open(place, keys=Keys.from_environment())
+
+
 @instrument.command()
-@directory_argument
+@place_argument
 @symbol_argument
 @click.option("--tick", metavar="PRICE", help="The smallest price step; no order may rest.")
 @lot_option
 @quantity_option
 @orders_option
 @json_option
-def change(directory: Path, symbol: str, as_json: bool, **given: Any) -> None:
+def change(directory: Place, symbol: str, as_json: bool, **given: Any) -> None:
     """Change what is named of an instrument; the rest stays.
 
     \b
@@ -95,9 +108,9 @@ def change(directory: Path, symbol: str, as_json: bool, **given: Any) -> None:
 
 
 @instrument.command(name="list")
-@directory_argument
+@place_argument
 @json_option
-def list_command(directory: Path, as_json: bool) -> None:
+def list_command(directory: Place, as_json: bool) -> None:
     """List the instruments of an exchange, by number.
 
     \b
@@ -119,10 +132,10 @@ def _plain(one: Instrument) -> dict[str, Any]:
 
 
 @click.command(name="end-day")
-@directory_argument
+@place_argument
 @click.option("--symbol", help="One instrument; without it, all.")
 @json_option
-def end_day_command(directory: Path, symbol: str | None, as_json: bool) -> None:
+def end_day_command(directory: Place, symbol: str | None, as_json: bool) -> None:
     """End the trading day: orders of the day are cancelled.
 
     \b
