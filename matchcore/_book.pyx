@@ -3,8 +3,8 @@
 The rules are those of docs/commands-and-events.md.  `reference.py` says the same in plain
 Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has the rest.
 """
-from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahead, Strip, Wanted, ask_for,
-                      book_for, look_at_accounts, look_at_ids, look_at_last, look_at_levels,
+from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahead, Strip, book_for,
+                       look_at_accounts, look_at_ids, look_at_last, look_at_levels,
                       look_at_newest, look_at_orders)
 from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
@@ -465,7 +465,6 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
                      size_t count, size_t* taken, Events* events) noexcept nogil:
     """Applies commands as long as they are of orders, for one of these books."""
     cdef Strip strips[STRIPS]
-    cdef Wanted wanted
     cdef size_t seen = 0
     cdef u32 turn
     cdef bint large = core.ids.count > LARGE
@@ -473,7 +472,6 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     # Asked once, not at each change: no exchange pays for changes that nobody wants.
     cdef Apply apply = apply_quietly if core.changes == NULL else apply_and_tell
     cdef Halt halt
-    wanted.count = 0
     taken[0] = 0
     if mc_unlikely(core.pending.stage != IDLE) and not go_on(core, events):
         return FULL
@@ -484,16 +482,15 @@ cdef Halt orders_run(Core* core, Book** books, u32 books_count, const mc_command
     turn = STRIPS
     while True:
         look_at_ids(&core.ids, books, books_count, commands + seen, count - seen, core.repeats, large,
-                    &strips[turn % STRIPS], &wanted)
+                    &strips[turn % STRIPS])
         seen += strips[turn % STRIPS].length
         if many:
             look_at_newest(core.repeats, &strips[(turn - 2) % STRIPS])
             look_at_accounts(core.repeats, &strips[(turn - 1) % STRIPS])
         if large:
-            look_at_last(&strips[(turn - 3) % STRIPS], &wanted)
-            look_at_levels(&strips[(turn - 2) % STRIPS], &wanted)
-            look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS], &wanted)
-            ask_for(&wanted)
+            look_at_last(&strips[(turn - 3) % STRIPS])
+            look_at_levels(&strips[(turn - 2) % STRIPS])
+            look_at_orders(&core.ids, &strips[(turn - 1) % STRIPS])
         halt = apply(core, &strips[(turn - STAGES) % STRIPS], taken, events)
         if halt != DONE or taken[0] == count:
             return halt

@@ -29,6 +29,7 @@ class Certificates:
         self.ca, self.server, self.key, self.locked_key = (place / name for name in names_of)
         ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         ca_name, name = _name(f"authority {place.name}"), _name("server")
+        self._ca_name, self._ca_key = ca_name, ca_key
         ca = _certificate(ca_name, ca_name, ca_key, ca_key, x509.BasicConstraints(True, None))
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         names = x509.SubjectAlternativeName([address])
@@ -41,6 +42,17 @@ class Certificates:
         for file, how in ((self.key, plain), (self.locked_key, locked)):
             file.write_bytes(key.private_bytes(_PEM, traditional, how))
             file.chmod(0o600)
+
+    def client(self, name: str) -> tuple[Path, Path]:
+        """A certificate of the authority for a client, and its key."""
+        key, files = ec.generate_private_key(ec.SECP256R1()), self.ca.parent
+        limits = x509.BasicConstraints(False, None)
+        made = _certificate(_name(name), self._ca_name, key, self._ca_key, limits)
+        certificate, file = files / f"{name}.pem", files / f"{name}.key"
+        certificate.write_bytes(made.public_bytes(_PEM))
+        form, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        file.write_bytes(key.private_bytes(_PEM, form, plain))
+        return certificate, file
 
     def give_key_to(self, user: str) -> None:
         """PostgreSQL, which does not run as root, wants to own its key."""

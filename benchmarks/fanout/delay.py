@@ -24,13 +24,23 @@ from numpy.typing import NDArray
 
 import matchcore as mc
 
-from .market import CHECKOUT, CLIENT_CORE, HANDSHAKE, INSTRUMENTS, SERVER_CORE, subscription
+from .market import (
+    ALIVE,
+    CHECKOUT,
+    CLIENT_CORE,
+    HANDSHAKE,
+    INSTRUMENTS,
+    SERVER_CORE,
+    subscription,
+)
 
 RATE, SECONDS, WARM_SECONDS = 10_000, 5.0, 1.0
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 4.0  # for what is on its way, also on a busy machine
 PROBES = 5  # subscribers whose messages are looked at
 READ_BYTES = 1 << 18
-PAIRS, SLICE_SECONDS = 4, 4.0  # without and with bad neighbours
+BESIDE_RATE = 2_000  # so that no core is ever busy for long: what is asked for are the delays
+PAIRS, SLICE_SECONDS = 60, 0.65  # without and with bad neighbours
+ALIVE_SECONDS = 5.0  # between two signs of life: a feed drops who is silent
 UPDATE = re.compile(rb'"update","channel":"[^"]*","symbol":"SYM(\d+)","number":(\d+),"prev":(\d+)')
 
 
@@ -45,12 +55,19 @@ class Clients:
         places = np.linspace(0, count - 1, PROBES).astype(int)
         numbers = [*self.known]
         self.heard: dict[int, list[tuple[int, bytes]]] = {numbers[at]: [] for at in places}
-        self._room = bytearray(READ_BYTES)
+        self._room, self._alive = bytearray(READ_BYTES), time.monotonic()
 
     def open(self) -> socket.socket:
         one = socket.create_connection(("127.0.0.1", self.port))
         one.sendall(HANDSHAKE + subscription(["book.l2"]))
         return one
+
+    def stay(self) -> None:
+        """A sign of life of each, now and then."""
+        if time.monotonic() - self._alive > ALIVE_SECONDS:
+            self._alive = time.monotonic()
+            for one in self.known.values():
+                one.sendall(ALIVE)
 
     def read(self, seconds: float) -> None:
         for number, _ in self.poll.poll(seconds):
@@ -62,6 +79,7 @@ class Clients:
         """Until the engine has ended and everything has come."""
         while trading.poll() is None:
             self.read(0.05)
+            self.stay()
         trading.communicate()
         assert trading.returncode == 0
         end = time.monotonic() + DRAIN_SECONDS
@@ -80,29 +98,29 @@ def nanoseconds(path: Path, count: int) -> NDArray[np.int64]:
     return np.concatenate([delays(path, one)[1] for one in heard])
 
 
-class Beside(NamedTuple):
-    """``nanoseconds`` of every change and probe; ``core``: how much of one the feed took."""
+class Slice(NamedTuple):
+    """``there``: bad neighbours; ``nanoseconds`` of every change and probe; ``core``: how much of
+    one the feed took."""
 
+    there: bool
     nanoseconds: NDArray[np.int64]
     core: float
 
 
-def beside(path: Path, count: int) -> tuple[Beside, Beside]:
-    """The same without and with bad neighbours, in turns."""
+def beside(path: Path, count: int) -> list[Slice]:
+    """The same in short slices, a pair without and with bad neighbours after the other."""
     with fed(path) as (pid, port):
         clients = Clients(port, count)
-        trading = trader(path, 2 * (PAIRS * SLICE_SECONDS + WARM_SECONDS))
+        trading = trader(path, 2 * (PAIRS * SLICE_SECONDS + WARM_SECONDS), BESIDE_RATE)
         others = module("neighbours", port, pid, 2 * WARM_SECONDS, PAIRS, SLICE_SECONDS)
         heard = clients.read_while(trading)
         slices = json.loads(others.communicate(timeout=60)[0])
     times, taken = (np.concatenate(one) for one in zip(*(delays(path, one) for one in heard),
                                                        strict=True))  # fmt: skip
-    parts = [(taken[(times >= begin) & (times < end)], core) for begin, end, core in slices]
-    without, with_them = (
-        Beside(np.concatenate([one for one, _ in some]), float(np.mean([core for _, core in some])))
-        for some in (parts[0::2], parts[1::2])
-    )
-    return without, with_them
+    return [
+        Slice(there, taken[(times >= begin) & (times < end)], core)
+        for there, begin, end, core in slices
+    ]
 
 
 @contextmanager
@@ -129,9 +147,9 @@ def fed(path: Path) -> Iterator[tuple[int, int]]:
             served.terminate()
 
 
-def trader(path: Path, seconds: float) -> subprocess.Popen[bytes]:
+def trader(path: Path, seconds: float, rate: int = RATE) -> subprocess.Popen[bytes]:
     """An engine that takes orders for so long, and to warm up before."""
-    return module("trader", path, RATE, seconds + WARM_SECONDS)
+    return module("trader", path, rate, seconds + WARM_SECONDS)
 
 
 def module(name: str, *arguments: object) -> subprocess.Popen[bytes]:

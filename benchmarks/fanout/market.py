@@ -25,6 +25,8 @@ HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+#: A frame of a subscriber that has nothing to ask.
+ALIVE = b'\x81\x8d\0\0\0\0{"op":"ping"}'
 
 
 def flow(seed: int, count: int) -> NDArray[np.void]:

@@ -1,10 +1,11 @@
 """Bad neighbours of good subscribers.
 
-`python -m benchmarks.fanout.neighbours PORT PID WAIT PAIRS SECONDS`: after WAIT seconds, so many
-times there is nobody for some seconds, and then for as long a subscriber that never reads, one that
-reads little, and one that breaks the protocol and comes again, 50 times a second.  At the end the
-slices are printed: begin and end in monotonic nanoseconds, and how much of a core the feed of this
-PID took.
+`python -m benchmarks.fanout.neighbours PORT PID WAIT PAIRS SECONDS`: after WAIT seconds come pairs
+of slices.  In one of a pair there are a subscriber that never reads, one that reads little, and one
+that breaks the protocol and comes again, 50 times a second.  In the other one they go to a server
+that is nobody's: what they take from the core of the good subscribers is no work of the feed.
+Which one is first changes from pair to pair.  At the end the slices are printed: whether the feed
+had them, begin and end in monotonic nanoseconds, and how much of a core the feed of this PID took.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 from .market import CLIENT_CORE, HANDSHAKE, subscription
 
 HOSTILE_SECONDS = 0.02  # between two of its connections
-SETTLE_SECONDS = 0.25  # at the begin of a slice that belong to neither
+SETTLE_SECONDS = 0.15  # at the begin of a slice that belong to neither
 RECEIVE_BYTES = 4096  # of the system for one who does not read: the server notices it soon
 GARBAGE = b"\x81\xfe\xff\xff" + os.urandom(500)
 
@@ -39,10 +41,30 @@ def disturb(port: int, until: float) -> None:
     asking = subscription(["book.l2"])
     dead, slow = (connected(port, asking, RECEIVE_BYTES) for _ in range(2))
     with dead, slow:
+        slow.setblocking(False)
         while time.monotonic() < until:
             with connected(port, GARBAGE):
                 time.sleep(HOSTILE_SECONDS)
-            slow.recv(1024)
+            try:
+                slow.recv(1024)
+            except BlockingIOError:
+                continue
+
+
+def decoy() -> int:
+    """The port of a server that takes connections and says nothing."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+
+    def serve() -> None:
+        kept: list[socket.socket] = []
+        while True:
+            one, _ = listening.accept()
+            kept.append(one)
+            if len(kept) > 100:  # more than come in a slice
+                kept.pop(0).close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return int(listening.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:
@@ -53,17 +75,16 @@ def cpu_seconds(pid: int) -> float:
 
 def main(port: str, pid: str, wait: str, pairs: str, seconds: str) -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
+    nobody = decoy()
     time.sleep(float(wait))
     slices = []
     for at in range(2 * int(pairs)):
-        begin, there, before = time.monotonic(), at % 2 == 1, cpu_seconds(int(pid))
-        if there:
-            disturb(int(port), begin + float(seconds))
-        else:
-            time.sleep(float(seconds))
+        begin, before = time.monotonic(), cpu_seconds(int(pid))
+        there = at % 4 in (1, 2)
+        disturb(int(port) if there else nobody, begin + float(seconds))
         end = time.monotonic()
         used = (cpu_seconds(int(pid)) - before) / (end - begin)
-        slices.append([int((begin + SETTLE_SECONDS) * 1e9), int(end * 1e9), used])
+        slices.append([there, int((begin + SETTLE_SECONDS) * 1e9), int(end * 1e9), used])
     print(json.dumps(slices))
 
 

@@ -49,8 +49,9 @@ class Client(asyncio.Protocol):
             return
         if self._is_ouch:
             self._heard += data
-            size, letters, _ = heard(self._heard)
+            size, rows = heard(self._heard)
             del self._heard[:size]
+            letters = rows["letter"]
             self._answered += int(np.count_nonzero((letters == ord("A")) | (letters == ord("J"))))
         else:
             self._answered += data.count(b"\n")

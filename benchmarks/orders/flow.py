@@ -7,8 +7,8 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore.bench.load import ENTER, USUAL
 from matchcore.serving.soup import packet
+from matchcore.traffic.ouch import ENTER, USUAL
 
 HOST, SYMBOL, TICK = "127.0.0.1", "ANA", "0.01"
 LOW, STEPS, QUANTITY = 950_000, 20, 100  # prices of OUCH

@@ -103,10 +103,10 @@ def module(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def asked(watch: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the subscribers have seen."""
+def asked(watch: subprocess.Popen[str], file: str = "") -> dict[str, Any]:
+    """What the subscribers have seen; ``file``: where to write what one of them got when."""
     assert watch.stdin is not None and watch.stdout is not None
-    watch.stdin.write("\n")
+    watch.stdin.write(f"{file}\n")
     watch.stdin.flush()
     found: dict[str, Any] = json.loads(watch.stdout.readline())
     return found
@@ -182,7 +182,9 @@ def _report(
         last, books = stream.number - 1, stream.books().snapshot()
     behind = until(lambda: following.client.number >= last or bool(following.error))
     behind += until(lambda: _have(asked(watch), last))
-    seen, equal = asked(watch), not following.error
+    came = served.exchange.with_name("came.npy")
+    seen, equal = asked(watch, str(came)), not following.error
+    delays = milliseconds(np.load(f"{served.exchange}.npy"), np.load(came))
     equal = equal and _public(following.client.books.snapshot()) == _public(books)
     return {
         "commands": traded["commands"],
@@ -193,12 +195,30 @@ def _report(
         "connections_ended": seen["ends"],
         "seconds_until_all_were_back": seen["whole_seconds"] if seen["ends"] else None,
         "seconds_behind_at_the_end": round(behind, 3),
+        "delay_ms_p50": round(float(np.percentile(delays, 50)), 2),
+        "delay_ms_p99": round(float(np.percentile(delays, 99)), 2),
+        "delay_ms_most": round(float(delays.max()), 1),
+        "delay_ms_p99_by_tenths": by_tenths(delays, lambda part: np.percentile(part, 99)),
         "line_error": following.error or None,
         "line_books_equal": equal,
         "memory_mib_at_half": round(memory[len(memory) // 2], 1),
         "memory_mib_at_the_end": round(memory[-1], 1),
         "memory_mib_most": round(max(memory), 1),
-        "memory_mib_by_tenths": [
-            round(float(np.median(part)), 1) for part in np.array_split(memory, 10) if len(part)
-        ],
+        "memory_mib_by_tenths": by_tenths(np.array(memory), np.median),
     }
+
+
+def milliseconds(answered: NDArray[np.int64], came: NDArray[np.int64]) -> NDArray[np.float64]:
+    """From the answers, (sequence, time), to the messages at a subscriber, (number, time).
+
+    Each order makes one change, so a change's number is its command's sequence.  Below 0 where a
+    message came before the engine's process went on: the feed follows the log, not the answer.
+    """
+    numbers = np.maximum.accumulate(came[:, 0])  # a snapshot may repeat one
+    at = np.searchsorted(numbers, answered[:, 0])
+    return np.asarray((came[at, 1] - answered[:, 1]) / 1e6)
+
+
+def by_tenths(values: NDArray[Any], of: Callable[[Any], Any]) -> list[float]:
+    """A figure of each tenth of the run."""
+    return [round(float(of(part)), 2) for part in np.array_split(values, 10) if len(part)]

@@ -2,6 +2,8 @@
 
 Each takes book.l2 of everything and checks that no update is missing; one whose connection ends
 comes again at once.  It prints what they have seen at each line of its input, and ends with it.
+If the line names a file, that gets the numbers of one symbol's messages at the first of them, and
+when they came, in monotonic nanoseconds.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import select
 import socket
 import sys
 import time
+from array import array
 from contextlib import suppress
 
-from ..fanout.market import HANDSHAKE, subscription
+import numpy as np
+
+from ..fanout.market import ALIVE, HANDSHAKE, subscription
 
 READ_BYTES = 1 << 18
 #: Symbol and number, and of an update the number before it.
 SAID = re.compile(
     rb'"channel":"book.l2","symbol":"([^"]*)","number":(\d+),"(?:prev":(\d+),|time":)'
 )
+PROBE = b"SYM1"
 ALIVE_SECONDS = 5.0  # between two signs of life: a feed drops who is silent
-ALIVE = b'\x81\x8d\0\0\0\0{"op":"ping"}'
 HEAD_BYTES = 200  # that a match may be cut in
 
 
@@ -34,6 +39,7 @@ class Subscriber:
         self.numbers: dict[bytes, int] = {}  # of the last message, by symbol
         self.messages = self.gaps = self.snapshots = 0
         self.rest = b""
+        self.came: array[int] | None = None  # numbers of the probe's messages and times, in turn
 
     def connect(self, port: int) -> socket.socket:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -54,6 +60,8 @@ class Subscriber:
             elif self.numbers.get(symbol) != int(before):
                 self.gaps += 1
             self.numbers[symbol] = int(number)
+            if self.came is not None and symbol == PROBE:
+                self.came.extend((int(number), time.monotonic_ns()))
         self.rest = data[max(end, len(data) - HEAD_BYTES) :]
 
 
@@ -66,6 +74,7 @@ class Crowd:
         self.here: dict[int, Subscriber] = {}
         self.gone = [Subscriber() for _ in range(count)]
         self.everybody = [*self.gone]
+        self.everybody[0].came = array("q")
         self.ends, self.whole, self.began = 0, 0.0, time.monotonic()
         self._alive = 0.0
         self._room = bytearray(READ_BYTES)
@@ -132,8 +141,11 @@ def main(port: str, count: str, instruments: str) -> None:
         crowd.come()
         crowd.read()
         if select.select([sys.stdin], [], [], 0)[0]:
-            if not sys.stdin.readline():
+            line = sys.stdin.readline()
+            if not line:
                 return
+            if line.strip():
+                np.save(line.strip(), np.array(crowd.everybody[0].came, np.int64).reshape(-1, 2))
             print(json.dumps(crowd.said()), flush=True)
 
 

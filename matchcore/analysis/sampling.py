@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.recovery import Start, look, of_this_log, replay, starts
+from ..engine.recovery import look, replay
+from ..engine.starts import Start, of_this_log, starts
 from ..errors import NotInTheLog
 from ..journal import Keys, LogReader, batches, despite_archiving, first_sequence, snapshots
 from ..machine import Machine, machine_class

@@ -1,4 +1,4 @@
-"""An engine for one command of an operator, where no other one runs."""
+"""A command of an operator: by the server of an exchange, or by an engine for it alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
 from ..errors import LogLocked
@@ -19,13 +19,31 @@ LEASES_WAITED = 3  # for an engine that has just ended
 LOOK_SECONDS = 0.02
 
 
+def administered(
+    place: Place, name: str, /, *, make: bool = False, **arguments: Any
+) -> dict[str, Any]:
+    """Does an act on an exchange that is there, or with ``make`` on a new one: what it returns.
+
+    In a directory that is served, or is the state of a member of a replicated log, its server does
+    it, and ``served`` is there.
+    """
+    from ..gateways.administration import asked, perform
+
+    said = asked(place, name, arguments) if isinstance(place, Path) and place.is_dir() else None
+    if said is not None:
+        return {**said, "served": True}
+    with alone(place, make=make) as engine:
+        return perform(engine, name, arguments)
+
+
 @contextmanager
-def alone(place: Place) -> Iterator[Engine]:
+def alone(place: Place, *, make: bool = False) -> Iterator[Engine]:
     """The engine of an exchange that is there; `LogLocked` while another one has it.
 
     Of a replicated log the lease is taken first: opening it would end an engine that runs.
     """
-    identity_of(place)  # an open would make what is not there
+    if not make:
+        identity_of(place)  # an open would make what is not there
     if isinstance(place, Path):
         with Engine.open(place, keys=Keys.from_environment()) as engine:
             yield engine

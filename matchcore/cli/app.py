@@ -14,6 +14,7 @@ from .ddl import ddl_command
 from .demo import demo
 from .draw import draw_command
 from .drill import drill
+from .drill_gateways import drill_gateways
 from .feed import feed
 from .feed_itch import feed_login
 from .feed_token import feed_token_command
@@ -64,5 +65,6 @@ for command in (
     gateway, lines_command, user, notice_command, limits_command, kill_command, follow, feed,
     feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, shards_command,
     sm_front, sign, check_signature, draw_command, bench, load, torture, cluster, drill,
+    drill_gateways,
 ):  # fmt: skip
     app.add_command(command)

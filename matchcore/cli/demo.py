@@ -77,7 +77,9 @@ def demo(
     
     Example:  matchcore demo --serve
     Starts an engine, two gateways and haproxy, if that is installed.  Clients send orders of the
-    day over HTTP, while the serving gateway and then the engine are killed.
+    day over OUCH, FIX, HTTP and WebSocket, while the serving gateway, a line and the engine are
+    killed.  Then the log is replayed on both machines, and compared with the same orders given to
+    an engine without gateways.
     """
     with failing_kindly(as_json):
         if serves:

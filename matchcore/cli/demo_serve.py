@@ -1,187 +1,180 @@
-"""`matchcore demo --serve`: the sample day's orders, through gateways that are killed meanwhile."""
+"""`matchcore demo --serve`: the sample day's orders over all protocols, while processes die."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..drills.clients import AGAIN_SECONDS, Client, Request, register
-from ..drills.processes import (
-    HOST,
-    START_SECONDS_MAX,
-    Child,
-    free_ports,
-    matchcore,
-    ready,
-    wait_until,
-)
 from ..engine.engine import Engine
 from ..engine.recovery import apply
-from ..errors import FeedError
 from ..importers import sample_day, source_of
 from ..journal import LogReader, batches
 from ..machine import machine_class
 from ..records.instruments import Instrument
-from ..records.reports import ReportKind
-from ..records.schema import Kind, OrderType, Side
+from ..records.schema import Kind, OrderType, ReportKind, Side
 
-USERS = 3
-#: A program that it uses if it is there, in front of the gateways.
-BALANCER = "haproxy"
+#: The sessions: user, protocol.
+SESSIONS = (("c1", "ouch"), ("c2", "fix44"), ("c3", "web"), ("c4", "ouch"), ("c5", "fix50"),
+            ("c6", "web"))  # fmt: skip
+NAMES = {"ouch": "OUCH", "fix44": "FIX 4.4", "fix50": "FIX 5.0 SP2", "web": "HTTP and WebSocket"}
+RATE = 400.0  # orders a second
+UNITS = 10_000  # in a price of 1
+TAG = "day-"  # that client order ids begin with, where they are texts
+PASSWORD = "demo-day"  # of an exchange that nobody else reaches
+
+
+class Steps:
+    """What is done to the exchange when so many orders have been answered."""
+
+    def __init__(self, steps: list[tuple[int, str, Callable[[], None]]],
+                 say: Callable[[str], None]) -> None:  # fmt: skip
+        self._steps, self._say = steps, say
+        self.done = 0
+
+    def look(self, answered: int) -> None:
+        """Does what is due."""
+        while self._steps and answered >= self._steps[0][0]:
+            _, what, act = self._steps.pop(0)
+            self._say(what)
+            act()
+            self.done += 1
 
 
 def run_serve(place: Path, count: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything; ``count``: of orders.  Every claim in the result is computed from the log."""
-    from ..gateways.lines.address import Address
+    from ..drills.processes import HOST
+    from ..traffic.flow import Script
+    from ..traffic.processes import BALANCER, Exchange, User
+    from ..traffic.running import run_load
+    from ..traffic.session import Account, Target
 
-    exchange, source = place / "exchange.d", source_of("bme", sample_day())
-    orders = _orders(source.instruments, count)
-    tokens = _made(exchange, source.instruments)
-    say(f"1. an exchange with {USERS} users; an engine, two gateways with two lines each")
-    lines = [str(Address.of(f"unix:{place}/line{n}")) for n in (1, 2)]
-    with ExitStack() as stack:
-        engine = Child(matchcore("serve", str(exchange), "--lines", lines[0], "--lines", lines[1]))
-        stack.callback(engine.end)
-        ports, status = free_ports(2), free_ports(2)
-        gateways = [
-            Child(matchcore("gateway", "--engine", lines[0], "--engine", lines[1],
-                            "--web", f"{HOST}:{web}", "--status", f"{HOST}:{look}"))
-            for web, look in zip(ports, status, strict=True)
-        ]  # fmt: skip
-        for gateway in gateways:
-            stack.callback(gateway.end)
-        for port in status:
-            wait_until(f"a gateway at port {port}", partial(ready, f"{HOST}:{port}"))
-        front = stack.enter_context(_balancer(place, ports, status))
-        say(
-            f"2. {count:,} orders of the sample day over HTTP, "
-            + (f"through {BALANCER}" if front else f"without {BALANCER}, which is not installed")
-        )
-        places = [(HOST, port) for port in ([front] if front else ports)]
-        clients = [Client(token, places, orders[n::USERS]) for n, token in enumerate(tokens)]
-        for client in clients:
-            client.start()
-        _wait_for(clients, count // 3)
-        say("3. SIGKILL to the gateway that serves; clients come back at the other one")
-        gateways[0].kill()
-        _wait_for(clients, 2 * count // 3)
-        say("4. SIGKILL to the engine; gateways wait, and send again what its log does not have")
-        engine.kill()
-        engine.start()
-        _wait_for(clients, count)
-        for client in clients:
-            client.join()
-    return _checked(exchange, clients, orders, front is not None)
-
-
-def _orders(instruments: list[Instrument], count: int) -> list[Request]:
-    """The first limit orders of the day."""
     source = source_of("bme", sample_day())
-    rows = np.concatenate([rows for rows, _ in source.rows(source.instruments)])
-    rows = rows[(rows["kind"] == Kind.NEW) & (rows["order_type"] == OrderType.LIMIT)][:count]
-    found = []
-    for number, row in enumerate(rows, 1):
-        instrument = instruments[int(row["instrument"]) - 1]
-        found.append(Request(f"o{number}", "POST", "/orders", {
-            "client_order_id": f"o{number}", "symbol": instrument.symbol,
-            "side": Side(row["side"]).name.lower(), "quantity": int(row["quantity"]),
-            "price": str(instrument.tick * int(row["price"])),
-        }))  # fmt: skip
+    orders = _orders(source.instruments, count)
+    users = [User(name, PASSWORD, n, n) for n, (name, _) in enumerate(SESSIONS, 1)]
+    say(f"1. an exchange with {len(users)} users; an engine, two gateways with two lines each")
+    exchange = Exchange(place, source.instruments, users)
+    shares = [orders[at :: len(SESSIONS)] for at in range(len(SESSIONS))]
+    names = [one.symbol for one in source.instruments]
+    script = Script(tuple(names), [_scripted(share, source.instruments) for share in shares])
+    balanced = exchange.balancer is not None
+    try:
+        exchange.start()
+        say(
+            f"2. {count:,} orders of the sample day over {', '.join(NAMES.values())} at once, "
+            + (f"through {BALANCER}" if balanced else f"without {BALANCER}, which is not installed")
+        )
+        targets = {
+            protocol: Target(HOST, ports[0], also=tuple(ports[1:]), tag=TAG)
+            for protocol in NAMES
+            for ports in [exchange.ports["fix" if "fix" in protocol else protocol]]
+        }  # fmt: skip
+        steps = Steps(_steps(exchange, count), say)
+        result = run_load(
+            targets, [Account(name, PASSWORD, protocol) for name, protocol in SESSIONS], script,
+            rate=RATE, seconds=count / RATE, totals=[len(share) for share in shares],
+            watch=steps.look,
+        )  # fmt: skip
+    finally:
+        exchange.end()
+    counts = result.whole.counts
+    return {
+        "orders": count,
+        **{f"over {NAMES[name]}": part.counts["orders"]
+           for name, part in result.by_protocol.items()},
+        "answered": counts["accepted"] + counts["refused"],
+        "missing": counts["missing"], "answered_twice": counts["twice"],
+        "answers_that_do_not_fit": counts["wrong"],
+        "fills_told": counts["executions"],
+        "connected_again": counts["reconnects"],
+        "sent_again": counts["again"],
+        "balancer": BALANCER if balanced else None,
+        **_checked(exchange.path, shares, result.fine),
+    }  # fmt: skip
+
+
+def _steps(exchange: Any, count: int) -> list[tuple[int, str, Callable[[], None]]]:
+    """Kills, each with the number of answers before it."""
+    engine = exchange.engine
+    found = [(count // 4, "3. SIGKILL to the gateway that serves; clients come back at the other",
+              lambda: exchange.serving.kill_and_start())]  # fmt: skip
+    if exchange.lines:
+        line = exchange.lines[0]
+        found.append((count // 2, "4. SIGKILL to the first line of both gateways; they take the"
+                      " other one", line.kill_and_start))  # fmt: skip
+    found.append((3 * count // 4, f"{len(found) + 3}. SIGKILL to the engine; gateways wait, and"
+                  " send again what its log does not have", engine.kill_and_start))  # fmt: skip
     return found
 
 
-def _made(exchange: Path, instruments: list[Instrument]) -> list[str]:
-    """A new exchange with users; their tokens."""
-    with Engine.open(exchange, instruments=instruments) as engine:
-        return register(engine, USERS)
+def _orders(instruments: list[Instrument], count: int) -> NDArray[np.void]:
+    """The first limit orders of the day, as `COMMAND` rows."""
+    source = source_of("bme", sample_day())
+    rows = np.concatenate([rows for rows, _ in source.rows(source.instruments)])
+    limits = (rows["kind"] == Kind.NEW) & (rows["order_type"] == OrderType.LIMIT)
+    first: NDArray[np.void] = rows[limits][:count]
+    return first
 
 
-@contextmanager
-def _balancer(place: Path, ports: list[int], status: list[int]) -> Iterator[int | None]:
-    """The port of a balancer in front of the gateways; None without one."""
-    program = shutil.which(BALANCER, path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        yield None
-        return
-    (front,) = free_ports(1)
-    file = place / "haproxy.cfg"
-    file.write_text(CONFIGURATION.format(
-        front=front, a=ports[0], b=ports[1], status_a=status[0], status_b=status[1]
-    ))  # fmt: skip
-    with subprocess.Popen(
-        [program, "-db", "-f", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            until = time.monotonic() + START_SECONDS_MAX
-            while time.monotonic() < until:
-                with suppress(OSError):
-                    socket.create_connection((HOST, front), 1).close()
-                    break
-                time.sleep(AGAIN_SECONDS)
-            yield front
-        finally:
-            process.terminate()
+def _scripted(rows: NDArray[np.void], instruments: list[Instrument]) -> NDArray[np.void]:
+    """The same for clients."""
+    from ..traffic.flow import ORDER
+
+    ticks = np.array([int(one.tick * UNITS) for one in instruments])
+    orders = np.zeros(len(rows), ORDER)
+    orders["side"], orders["quantity"] = rows["side"], rows["quantity"]
+    orders["symbol"] = rows["instrument"] - 1
+    orders["price"] = rows["price"] * ticks[orders["symbol"]]
+    return orders
 
 
-#: examples/haproxy-gateways.cfg explains it.
-CONFIGURATION = """\
-defaults
-    mode tcp
-    timeout connect 1s
-    timeout client 1h
-    timeout server 1h
-    timeout check 500ms
-    option httpchk GET /ready
-    retries 3
-    option redispatch 1
-    default-server check inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
-
-listen web
-    bind 127.0.0.1:{front}
-    server a 127.0.0.1:{a} port {status_a}
-    server b 127.0.0.1:{b} port {status_b} backup
-"""
-
-
-def _wait_for(clients: list[Client], count: int) -> None:
-    while sum(client.answered for client in clients) < count:
-        if not any(client.is_alive() for client in clients):
-            raise FeedError("the clients ended before their orders were answered")
-        time.sleep(AGAIN_SECONDS)
-
-
-def _checked(
-    exchange: Path, clients: list[Client], orders: list[Request], balanced: bool
-) -> dict[str, Any]:
+def _checked(path: Path, shares: list[NDArray[np.void]], fine: bool) -> dict[str, Any]:
+    """The log, replayed on both machines, and beside the same orders without gateways."""
     from ..gateways.reports import Reports
+    from ..traffic.told import places_of
 
-    machine, told = machine_class("cython")(), []
-    reports = Reports()
-    with LogReader(exchange) as reader:
+    compiled, plain = machine_class("cython")(), machine_class("reference")()
+    reports, told, commands = Reports(), [], []
+    with LogReader(path) as reader:
         for batch in batches(reader.read(), 8192):
-            told.append(reports.apply(batch.commands, apply(machine, batch)))
+            told.append(reports.apply(batch.commands, apply(compiled, batch)))
+            apply(plain, batch)
+            commands.append(batch.commands)
     rows = np.concatenate(told)
-    answers = rows[np.isin(rows["kind"], (ReportKind.NEW, ReportKind.REJECTED))]
-    names = np.stack([answers["client_order_id"], answers["client_order_tail"]], axis=1)
-    once = len(answers) == len(np.unique(names, axis=0)) == len(orders)
+    news = rows[np.isin(rows["kind"], (ReportKind.NEW, ReportKind.REJECTED))]
+    arrived = [
+        (session, int(places_of(row, SESSIONS[session - 1][1], TAG)[0]))
+        for row in np.split(news, len(news))
+        for session in row["session"].tolist()
+    ]
+    expected = {(n, place) for n, share in enumerate(shares, 1) for place in range(len(share))}
+    once = len(arrived) == len(expected) and set(arrived) == expected
+    digests = compiled.digest() == plain.digest()
+    books = once and _books_equal(compiled, shares, arrived)
     return {
-        "orders": len(orders),
-        "answered": sum(client.answered for client in clients),
-        "sent_again": sum(client.again for client in clients),
-        "fills_told": int(np.count_nonzero(rows["kind"] == ReportKind.TRADE)),
-        "repeats_in_the_log": int(np.count_nonzero(rows["kind"] == ReportKind.REPEATED)),
-        "balancer": BALANCER if balanced else None,
-        "sequence": machine.sequence,
-        "digest": machine.digest(),
-        "nothing_lost_or_doubled": once and sum(c.answered for c in clients) == len(orders),
+        "sequence": compiled.sequence,
+        "digest": compiled.digest(),
+        "each_order_answered_once_in_the_log": once,
+        "digests_of_both_machines_equal": digests,
+        "books_without_gateways_equal": books,
+        "nothing_lost_or_doubled": fine and once and digests and books,
     }
+
+
+def _books_equal(
+    machine: Any, shares: list[NDArray[np.void]], arrived: list[tuple[int, int]]
+) -> bool:
+    """Whether the day's orders, given to an engine as they arrived, make the same books."""
+    source = source_of("bme", sample_day())
+    rows = np.concatenate([shares[session - 1][place : place + 1] for session, place in arrived])
+    with Engine.memory(instruments=source.instruments) as straight:
+        straight.submit_batch(rows)
+        return all(
+            straight.book(one.symbol).levels(side).tobytes()
+            == machine.levels(number, side, None).tobytes()
+            for number, one in enumerate(source.instruments, 1)
+            for side in Side
+        )

@@ -28,6 +28,9 @@ _OPTIONS = (
     click.option("--tls-key", type=_FILE, help="Its private key (PEM)."),
     click.option("--redis", envvar="MATCHCORE_REDIS_URL", metavar="URL",
                  help="Keep a Redis filled with books, trades and levels (extra [redis])."),
+    click.option("--nats", envvar="MATCHCORE_FEED_NATS", metavar="URL",
+                 help="Publish to subjects of a NATS server: nats://HOST:PORT/PREFIX (extra"
+                 " [nats])."),
     click.option("--upstream", multiple=True, metavar="HOST:PORT",
                  help="Relay the line of another feed, in place of DIRECTORY; can be repeated."),
     click.option("--upstream-ca", type=_FILE,
@@ -43,16 +46,25 @@ def line_options(command: F) -> F:
 
 
 def line_outlets(
-    *, line: str | None, tls_cert: Path | None, tls_key: Path | None, redis: str | None, **_: object
-) -> list[Outlet]:
+    *, line: str | None, tls_cert: Path | None, tls_key: Path | None, redis: str | None,
+    nats: str | None, **_: object,
+) -> list[Outlet]:  # fmt: skip
     """The outlets that the options ask for."""
     found: list[Outlet] = []
+
+    def say(what: str) -> None:
+        err.print(f"matchcore: {what}")
+
     if line is not None:
         found.append(_line(line, tls_cert, tls_key))
     if redis is not None:
         from ..feeds.cache import RedisOutlet
 
-        found.append(RedisOutlet(redis, lambda said: err.print(f"matchcore: {said}")))
+        found.append(RedisOutlet(redis, say))
+    if nats is not None:
+        from ..feeds.subjects import NatsOutlet
+
+        found.append(NatsOutlet(nats, say))
     return found
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..engine.engine import Engine
-from ..errors import InvalidCommand, UnknownInstrument
-from ..journal import Keys, Place, has_log
+from ..errors import InvalidCommand
+from ..journal import Keys, Place
 from ..records.arguments import INT64_MAX
-from ..records.instruments import ORDERS_MAX, Instrument, price_text
-from .alone import alone
-from .operate import accepted
+from ..records.instruments import ORDERS_MAX, Instrument
+from .alone import administered
 from .options import PlaceType, json_option, place_argument
 from .output import Commands, failing_kindly, show, show_rows
 
@@ -55,28 +52,13 @@ def add(directory: Place, symbol: str, tick: str, as_json: bool, **limits: int |
 
     \b
     Example:  matchcore instrument add exchange.d ANA --tick 0.05
-    DIRECTORY, or the log at ADDRESS, is made if it is not there.  No engine may have the exchange
-    open.
+    DIRECTORY is made if it is not there.
     """
     with failing_kindly(as_json):
         given = {name: value for name, value in limits.items() if value is not None}
-        wanted = Instrument(symbol, tick, **given)
-        with _opened(directory) as engine:
-            made = not engine.sequence
-            number = engine.add_instrument(wanted)
-    said = {"number": number, **_plain(wanted), "new_exchange": made}
+        arguments = asdict(Instrument(symbol, tick, **given)) | {"tick": tick}
+        said = administered(directory, "instrument_add", make=True, **arguments)
     show(said, as_json, title=f"Added to {directory}")
-
-
-def _opened(place: Place) -> AbstractContextManager[Engine]:
-    """An engine of the exchange there, or of a new one."""
-    if isinstance(place, Path):
-        there = has_log(place)
-    else:
-        from .members import missing_log
-
-        there = not missing_log(place)
-    return alone(place) if there else Engine.open(place, keys=Keys.from_environment())
 
 
 @instrument.command()
@@ -92,19 +74,14 @@ def change(directory: Place, symbol: str, as_json: bool, **given: Any) -> None:
 
     \b
     Example:  matchcore instrument change exchange.d ANA --lot 10
-    Resting orders stay as they are.  No engine may have the exchange open.
+    Resting orders stay as they are.
     """
     with failing_kindly(as_json):
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
             raise InvalidCommand("nothing to change: name --tick, --lot or a limit")
-        with alone(directory) as engine:
-            known = engine.instruments.get(symbol)
-            if known is None:
-                raise UnknownInstrument(f"{directory} has no instrument {symbol!r}")
-            wanted = Instrument(**{**asdict(known), **changes})
-            accepted(engine.change_instrument(wanted).events)
-    show(_plain(wanted), as_json, title=f"Changed in {directory}")
+        said = administered(directory, "instrument_change", symbol=symbol, changes=changes)
+    show(said, as_json, title=f"Changed in {directory}")
 
 
 @instrument.command(name="list")
@@ -117,18 +94,16 @@ def list_command(directory: Place, as_json: bool) -> None:
     Example:  matchcore instrument list exchange.d
     An engine may have the exchange open.
     """
+    from ..gateways.administration.acts import plain
+
     with failing_kindly(as_json):
         found = Engine.at(directory, keys=Keys.from_environment()).instruments
-        rows = [{"number": at, **_plain(one)} for at, one in enumerate(found, 1)]
+        rows = [{"number": at, **plain(one)} for at, one in enumerate(found, 1)]
     if as_json:
         show({"instruments": rows}, True)
         return
     columns = ("number", *_COLUMNS)
     show_rows(columns, [[row[name] for name in columns] for row in rows], f"Of {directory}")
-
-
-def _plain(one: Instrument) -> dict[str, Any]:
-    return {**asdict(one), "tick": price_text(one.tick)}
 
 
 @click.command(name="end-day")
@@ -140,12 +115,8 @@ def end_day_command(directory: Place, symbol: str | None, as_json: bool) -> None
 
     \b
     Example:  matchcore end-day exchange.d
-    The numbers of execution reports begin anew.  No engine may have the exchange open.
+    The numbers of execution reports begin anew.
     """
     with failing_kindly(as_json):
-        with alone(directory) as engine:
-            answer = engine.end_day(symbol)
-            sequence = engine.sequence
-        accepted(answer.events)
-    said = {"cancelled": len(answer.events) - 1, "sequence": sequence}
+        said = administered(directory, "end_day", symbol=symbol)
     show(said, as_json, title=f"Day ended in {directory}")

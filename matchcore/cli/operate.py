@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from ..engine.engine import Engine
-from ..errors import LogError
 from ..journal import Keys, Place
 from ..records.arguments import INT64_MAX, UINT64_MAX
-from ..records.limits import VALUES
-from ..records.operating import SetLimits
-from ..records.schema import EventKind, Field, Reason
-from ..records.typed import as_plain
-from .alone import alone
+from .alone import administered
 from .options import json_option, place_argument
 from .output import failing_kindly, show
 
@@ -29,29 +20,17 @@ account_option = click.option(
 symbol_option = click.option("--symbol", help="One instrument; without it, all.")
 
 
-def accepted(events: NDArray[np.void]) -> None:
-    """LogError for a refusal."""
-    for event in events[events["kind"] == EventKind.REJECTED]:
-        reason, field = Reason(int(event["reason"])), Field(int(event["field"]))
-        hint = ": run `matchcore upgrade-rules`" if reason == Reason.UNKNOWN_KIND else ""
-        raise LogError(f"refused: {reason.name}, {field.name}{hint}")
-
-
-def shown(limits: Iterable[SetLimits]) -> list[dict[str, Any]]:
-    """Limits for `--json`."""
-    wanted = ("account", "symbol", *VALUES, "blocked")
-    return [{name: as_plain(one)[name] for name in wanted} for one in limits]
-
-
-def show_limits(limits: list[SetLimits], as_json: bool, title: str, **more: Any) -> None:
+def show_limits(limits: list[dict[str, Any]], as_json: bool, title: str, **more: Any) -> None:
     if as_json:
-        show({**more, "limits": shown(limits)}, True)
+        show({**more, "limits": limits}, True)
         return
     said = {
-        f"account {one['account']}, {one.pop('symbol') or 'all'}": ", ".join(
-            f"{name} {value}" for name, value in one.items() if value and name != "account"
+        f"account {one['account']}, {one['symbol'] or 'all'}": ", ".join(
+            f"{name} {value}"
+            for name, value in one.items()
+            if value and name not in ("account", "symbol")
         )
-        for one in shown(limits)
+        for one in limits
     }
     show({**more, **(said or {"limits": "none"})}, False, title=title)
 
@@ -66,14 +45,11 @@ def notice_command(directory: Place, text: str, symbol: str | None, as_json: boo
 
     \b
     Example:  matchcore notice exchange.d "Trading in ANA is halted" --symbol ANA
-    No engine may have it open.  TEXT has up to 1,024 bytes in UTF-8, without control characters.
+    TEXT has up to 1,024 bytes in UTF-8, without control characters.
     """
     with failing_kindly(as_json):
-        with alone(directory) as engine:
-            events = engine.notify(text, symbol)
-            sequence = engine.sequence
-        accepted(events)
-    show({"parts": len(events), "sequence": sequence}, as_json, title=f"Notice in {directory}")
+        result = administered(directory, "notice", text=text, symbol=symbol)
+    show(result, as_json, title=f"Notice in {directory}")
 
 
 @click.command(name="limits")
@@ -93,20 +69,21 @@ def limits_command(
 
     \b
     Example:  matchcore limits exchange.d --account 7 --max-quantity 1000 --collar 50
-    0 removes a limit.  No engine may have the exchange open while limits are changed.
+    0 removes a limit.  Its server changes an exchange that is being served.
     """
     changes: dict[str, Any] = {name: n for name, n in given.items() if n is not None}
     if "max_messages" in changes:
         changes["window_ns"] = SECOND_NS if changes["max_messages"] else 0
     with failing_kindly(as_json):
         if changes:
-            with alone(directory) as engine:
-                answer = engine.submit(replace(_now(engine, account, symbol), **changes))
-                accepted(answer.events)
-                limits = engine.limits(account)
+            result = administered(directory, "limits", account=account, symbol=symbol,
+                                  changes=changes)  # fmt: skip
         else:
+            from ..gateways.administration.acts import said
+
             limits = Engine.at(directory, keys=Keys.from_environment()).limits(account)
-    show_limits(limits, as_json, f"Limits in {directory}")
+            result = {"limits": said(limits)}
+    show_limits(as_json=as_json, title=f"Limits in {directory}", **result)
 
 
 @click.command(name="kill")
@@ -129,19 +106,9 @@ def kill_command(
     \b
     Example:  matchcore kill exchange.d --account 7
     New orders and amendments of a blocked account are refused, cancels are not.  Other limits stay.
-    No engine may have the exchange open.
+    Its server changes an exchange that is being served.
     """
     with failing_kindly(as_json):
-        with alone(directory) as engine:
-            before, cancel = _now(engine, account, symbol), not (undo or keep_orders)
-            answer = engine.submit(replace(before, blocked=not undo, cancel=cancel))
-            accepted(answer.events)
-            limits = engine.limits(account)
-        cancelled = int((answer.events["kind"] == EventKind.CANCELLED).sum())
-    show_limits(limits, as_json, f"Limits in {directory}", cancelled=cancelled)
-
-
-def _now(engine: Engine, account: int, symbol: str | None) -> SetLimits:
-    """What an account has there."""
-    found = [one for one in engine.limits(account) if one.symbol == symbol]
-    return found[0] if found else SetLimits(account, symbol)
+        result = administered(directory, "kill", account=account, symbol=symbol,
+                              keep_orders=keep_orders, undo=undo)  # fmt: skip
+    show_limits(as_json=as_json, title=f"Limits in {directory}", **result)

@@ -75,7 +75,8 @@ def serve(where: Place, lines: tuple[str, ...], state: Path, as_json: bool, **op
             keys=Keys.from_environment(), metrics=meter,
         )  # fmt: skip
         with engine:
-            service = lines_service(engine, {**options, "lines": lines}, stands_in=not doors)
+            of_lines = {**options, "lines": lines}
+            service = lines_service(engine, of_lines, where, stands_in=not doors)
             result = loop_runner()(_serve(engine, service, doors))
     show(result, as_json)
 

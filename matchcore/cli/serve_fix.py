@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .options import address
-from .tls import tls_of
+from .tls import door_tls, tls_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OPTIONS = (
     click.option("--fix", metavar="[HOST:]PORT", callback=address,
                  help="Take orders over FIX 4.4, and FIX 5.0 SP2 over FIXT 1.1."),
@@ -23,8 +22,7 @@ _OPTIONS = (
                  help="TargetCompID that clients send."),
     click.option("--fix-reset", is_flag=True,
                  help="Let clients begin again at 1 within a day (141=Y)."),
-    click.option("--fix-cert", type=_FILE, help="Certificate chain (PEM) of --fix, for TLS."),
-    click.option("--fix-key", type=_FILE, help="Its private key (PEM)."),
+    *tls_options("fix"),
 )  # fmt: skip
 
 
@@ -41,9 +39,7 @@ def fix_doors(
     fix: tuple[str, int] | None,
     fix_comp_id: str,
     fix_reset: bool,
-    fix_cert: Path | None,
-    fix_key: Path | None,
-    **_: object,
+    **options: Any,
 ) -> list[Door]:
     """The door that the options ask for; it keeps message numbers in ``state``."""
     if fix is None:
@@ -51,4 +47,4 @@ def fix_doors(
     from ..gateways.fix import FixDoor, Settings
 
     settings = Settings(comp_id=fix_comp_id, reset=fix_reset)
-    return [FixDoor(*fix, state / "fix", settings, tls=tls_of(fix_cert, fix_key))]
+    return [FixDoor(*fix, state / "fix", settings, tls=door_tls("fix", options))]

@@ -35,11 +35,11 @@ def lines_options(command: F) -> F:
 
 
 def lines_service(
-    engine: Engine | None, options: dict[str, Any], *, stands_in: bool = True
+    engine: Engine | None, options: dict[str, Any], directory: Path, *, stands_in: bool = True
 ) -> EngineService:
     """What serves gateways as the options say; ``engine``: None while there is none.
 
-    ``stands_in``: as for `EngineService.serve`.
+    ``directory``: for the socket of administration.  ``stands_in``: as for `EngineService.serve`.
     """
     from ..gateways.lines import EngineService
     from ..gateways.lines.address import Address
@@ -47,4 +47,6 @@ def lines_service(
     tls = tls_of(options["lines_cert"], options["lines_key"])
     token = os.environ.get(ENGINE_TOKEN, "")
     addresses = [*map(Address.of, options["lines"])]
-    return EngineService(engine, addresses, tls=tls, token=token, stands_in=stands_in)
+    return EngineService(
+        engine, addresses, tls=tls, token=token, stands_in=stands_in, directory=directory
+    )

@@ -12,21 +12,19 @@ import click
 from .feed_web import allow_files
 from .options import address
 from .serve_status import opened, without_extra
-from .tls import tls_of
+from .tls import door_tls, tls_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.desk import Door
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _HERE = "[HOST:]PORT"
 
 _OPTIONS = (
     click.option("--web", metavar=_HERE, callback=address,
                  help="Take orders over HTTP and WebSocket; port 0: a free one."),
-    click.option("--web-cert", type=_FILE, help="Certificate chain (PEM) for TLS of the web door."),
-    click.option("--web-key", type=_FILE, help="Its private key (PEM)."),
+    *tls_options("web"),
     click.option("--web-origin", "web_origins", multiple=True, metavar="ORIGIN",
                  help="Let pages of this origin connect, as https://example.com; can be repeated."),
     click.option("--web-connections", type=click.IntRange(min=1), default=4096, show_default=True,
@@ -47,12 +45,10 @@ def web_doors(
     _state: Path,
     *,
     web: tuple[str, int] | None,
-    web_cert: Path | None,
-    web_key: Path | None,
     web_origins: tuple[str, ...],
     web_connections: int,
     web_per_address: int,
-    **_: object,
+    **options: Any,
 ) -> list[Door]:
     """The web door, if the options ask for it."""
     if web is None:
@@ -63,7 +59,7 @@ def web_doors(
     except ImportError as error:
         raise without_extra("--web", error) from None
     limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
-    tls = tls_of(web_cert, web_key)
+    tls = door_tls("web", options)
     door = WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
                    started=partial(opened, "web door"))  # fmt: skip
     allow_files(web_connections)

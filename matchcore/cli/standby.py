@@ -94,6 +94,7 @@ def standby(where: Place, as_json: bool, **options: Any) -> None:
 
 def run_member(place: Place, must_lead: bool, options: dict[str, Any]) -> dict[str, Any]:
     """What it was in the end; ``must_lead``: it begins as the primary, or not at all."""
+    options["state"].mkdir(parents=True, exist_ok=True)
     if not isinstance(place, Path):
         if must_lead and missing_log(place):
             _make(place)
@@ -133,7 +134,7 @@ async def _run(seated: Seated, must_lead: bool, options: dict[str, Any]) -> dict
     of_doors = {**options, "status": None, "events": None}
     doors = partial(doors_of, of_doors.pop("state"), of_doors)
     stage = Stage(
-        seated, lines_service(None, options), doors, None, watched, meter,
+        seated, lines_service(None, options, options["state"]), doors, None, watched, meter,
         options["snapshots_every"], engine_options, Keys.from_environment(), must_lead,
     )  # fmt: skip
     stage.status = _status(options["status"], watched, meter, stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..journal import Place
-from .alone import alone
+from .alone import administered
 from .options import json_option, place_argument
 from .output import failing_kindly, out, show
 
@@ -18,13 +18,11 @@ def upgrade_rules_command(directory: Place, as_json: bool) -> None:
 
     \b
     Example:  matchcore upgrade-rules exchange.d
-    No engine may have it open.  `info` shows whether a newer version exists; without one nothing
-    is written.
+    `info` shows whether a newer version exists; without one nothing is written.  Gateways that do
+    not know it are refused from then on.
     """
-    with failing_kindly(as_json), alone(directory) as engine:
-        before, answer = engine.rules, engine.upgrade_rules()
-        result = {"rules_before": before, "rules": engine.rules, "changed": answer is not None,
-                  "sequence": engine.sequence}  # fmt: skip
+    with failing_kindly(as_json):
+        result = administered(directory, "upgrade_rules")
     show(result, as_json, title=f"Rules of {directory}")
-    if not as_json and answer is None:
+    if not as_json and not result["changed"]:
         out.print("  nothing was written: this matchcore knows no newer version")

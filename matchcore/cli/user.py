@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from ..engine.engine import Engine
-from ..errors import LogError
 from ..journal import Keys, Place, identity_of
-from ..records.codec import encode
-from ..records.operating import Register
-from ..records.schema import EventKind, Field, Reason
 from ..records.times import parse
-from .alone import alone
+from .alone import administered
 from .options import json_option, place_argument
 from .output import failing_kindly, show, show_rows
 
 if TYPE_CHECKING:  # it takes its time, and other commands do without
-    from ..gateways.logins import Grant
     from ..gateways.users import Entry, RegisteredUsers
 
 ACCOUNT_MAX = 2**64 - 1
@@ -39,26 +33,12 @@ def user() -> None:
     Example:  matchcore user add exchange.d alice --account 7
               matchcore user password exchange.d alice
     Users are a part of the log: gateways know of a change as soon as it is in there, and drop
-    sessions that have no right any more.  No engine may have the exchange open meanwhile.
+    sessions that have no right any more.  Its server changes an exchange that is being served.
     """
 
 
-def _edited(directory: Place, edit: Edit) -> None:
-    """Writes what ``edit`` returns to the log, all or nothing."""
-    from ..gateways.users import RegisteredUsers, entries_of
-
-    with alone(directory) as engine:
-        entries = edit(RegisteredUsers(entries_of(engine.register())), engine)
-        if not entries:
-            return
-        known = engine.instruments
-        made = [encode(Register(one.topic, one.key, one.data), known) for one in entries]
-        events = engine.submit_batch(np.concatenate(made))
-    wrong = events[events["kind"] != EventKind.REGISTERED]
-    if len(wrong):
-        reason, field = Reason(int(wrong[0]["reason"])), Field(int(wrong[0]["field"]))
-        hint = "; run upgrade-rules" if reason == Reason.UNKNOWN_KIND else ""
-        raise LogError(f"refused: {reason.name}, {field.name}{hint}")
+def _done(directory: Place, name: str, /, **arguments: Any) -> dict[str, Any]:
+    return administered(directory, name, **arguments)
 
 
 def _accounts(_: object, __: object, text: str | None) -> tuple[int, int] | None:
@@ -95,15 +75,6 @@ overlap_option = click.option(
     "--overlap", type=click.FloatRange(min=0), metavar="SECONDS",
     help="How long the ones before stay good.",
 )  # fmt: skip
-
-
-def _grant(actions: tuple[str, ...], accounts: tuple[int, int], instrument: int = 0) -> Grant:
-    from ..gateways.logins import Action, Grant
-
-    may = Action(0)
-    for word in actions:
-        may |= Action[word.upper()]
-    return Grant(may, *accounts, instrument)
 
 
 @user.command()
@@ -143,24 +114,14 @@ def add(
     \b
     Example:  matchcore user add exchange.d alice --account 7 --cancel-on-disconnect
     """
-    from ..gateways.users import editing
-
-    def edit(users: RegisteredUsers, _: Engine) -> list[Entry]:
-        entries = editing.add(
-            users, name, cancel_on_disconnect=cancel_on_disconnect, grace_ms=round(grace * 1000),
-            messages_per_second=rate, burst=burst, under_way=under_way, account=account or 0,
-            connections=connections,
-        )  # fmt: skip
-        users.take(entries[0])
-        found["session"] = entries[0].key
-        if account is not None:
-            entries += editing.grant(users, name, _grant(may, (account, account)))
-        return entries
-
-    found: dict[str, Any] = {"user": name}
+    options = {
+        "cancel_on_disconnect": cancel_on_disconnect, "grace_ms": round(grace * 1000),
+        "messages_per_second": rate, "burst": burst, "under_way": under_way,
+        "connections": connections,
+    }  # fmt: skip
     with failing_kindly(as_json):
-        _edited(directory, edit)
-    show(found, as_json, title=f"Added to {directory}")
+        result = _done(directory, "user_add", name=name, account=account, may=may, options=options)
+    show(result, as_json, title=f"Added to {directory}")
 
 
 @user.command()
@@ -179,13 +140,11 @@ def password(
     Example:  matchcore user password exchange.d alice --overlap 3600
     Without --overlap, sessions that came with the password before end at once.
     """
-    from ..gateways.users import editing
-
     nanoseconds = round((overlap or 0) * 1e9)
     with failing_kindly(as_json):
-        _edited(directory, lambda users, _: editing.password(
-            users, name, password, time.time_ns(), nanoseconds))  # fmt: skip
-    show({"user": name}, as_json, title="Has a new password")
+        result = _done(directory, "user_password", name=name, password=password,
+                       overlap_ns=nanoseconds)  # fmt: skip
+    show(result, as_json, title="Has a new password")
 
 
 @user.command()
@@ -203,20 +162,39 @@ def token(directory: Place, name: str, expires: int, overlap: float | None, as_j
     The log has a hash of it only.  Tokens before stay as they are, unless --overlap says how long
     they are good; 0 deletes them.
     """
-    from ..gateways.users import editing
-
-    def edit(users: RegisteredUsers, _: Engine) -> list[Entry]:
-        nanoseconds = None if overlap is None else round(overlap * 1e9)
-        made["token"], entries = editing.token(users, name, time.time_ns(), expires, nanoseconds)
-        return entries
-
-    made: dict[str, Any] = {"user": name}
+    nanoseconds = None if overlap is None else round(overlap * 1e9)
     with failing_kindly(as_json):
-        _edited(directory, edit)
+        result = _done(directory, "user_token", name=name, expires=expires, overlap_ns=nanoseconds)
     if as_json:
-        show(made, as_json)
+        show(result, as_json)
     else:
-        click.echo(made["token"])
+        click.echo(result["token"])
+
+
+@user.command()
+@place_argument
+@name_argument
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@overlap_option
+@json_option
+def certificate(
+    directory: Place, name: str, file: Path, overlap: float | None, as_json: bool
+) -> None:
+    """Let a user log in with the certificate in a file (PEM).
+
+    \b
+    Example:  matchcore user certificate exchange.d alice alice.pem
+    Doors ask for it with --fix-client-ca, --ouch-client-ca and --web-client-ca.  Certificates
+    before stay as they are, unless --overlap says how long they are good; 0 deletes them.
+    """
+    from ..serving.certificates import fingerprint_of
+
+    nanoseconds = None if overlap is None else round(overlap * 1e9)
+    with failing_kindly(as_json):
+        fingerprint = fingerprint_of(file.read_text("ascii", "replace")).hex()
+        result = _done(directory, "user_certificate", name=name, fingerprint=fingerprint,
+                       overlap_ns=nanoseconds)  # fmt: skip
+    show(result, as_json, title="May log in with")
 
 
 @user.command()
@@ -240,15 +218,10 @@ def grant(
     \b
     Example:  matchcore user grant exchange.d alice --account 7-9 --symbol ANA --may trade,read
     """
-    from ..gateways.users import editing
-
-    def edit(users: RegisteredUsers, engine: Engine) -> list[Entry]:
-        number = engine.instruments.number(symbol) if symbol else 0
-        return editing.grant(users, name, _grant(may, accounts, number))
-
     with failing_kindly(as_json):
-        _edited(directory, edit)
-    show({"user": name, "may": ",".join(may)}, as_json, title="Granted")
+        result = _done(directory, "user_grant", name=name, accounts=accounts, symbol=symbol,
+                       may=may)  # fmt: skip
+    show(result, as_json, title="Granted")
 
 
 @user.command()
@@ -265,12 +238,9 @@ def revoke(
     \b
     Example:  matchcore user revoke exchange.d alice
     """
-    from ..gateways.users import editing
-
     with failing_kindly(as_json):
-        _edited(directory, lambda users, _: editing.revoke(
-            users, name, secret=secret, grant=grant))  # fmt: skip
-    show({"user": name}, as_json, title="Revoked")
+        result = _done(directory, "user_revoke", name=name, secret=secret, grant=grant)
+    show(result, as_json, title="Revoked")
 
 
 @user.command("list")
@@ -282,13 +252,15 @@ def list_(directory: Place, as_json: bool) -> None:
     \b
     Example:  matchcore user list exchange.d --json
     """
-    from ..gateways.users import RegisteredUsers, entries_of, listed
+    from ..gateways.administration import asked, perform
 
     with failing_kindly(as_json):
-        identity_of(directory)
-        with Engine.at(directory, keys=Keys.from_environment()) as engine:
-            users = RegisteredUsers(entries_of(engine.register()))
-            found = listed(users, engine.instruments)
+        result = asked(directory, "user_list", {}) if isinstance(directory, Path) else None
+        if result is None:
+            identity_of(directory)
+            with Engine.at(directory, keys=Keys.from_environment()) as engine:
+                result = perform(engine, "user_list", {})
+    found = result["users"]
     if as_json:
         show({"users": found}, as_json)
         return

@@ -30,7 +30,7 @@ cdef class Waiter(Submission):
 
 cdef class Queue:
     cdef PyThread_type_lock lock
-    cdef unsigned long owner            # thread that has the lock; 0: none
+    cdef readonly unsigned long owner   # thread that has the lock; 0: none
     cdef int held                       # times
     cdef bint placing                   # its holder is between matching and queueing
     cdef list lookers                   # threads that wait for the log; no other submits meanwhile
@@ -48,6 +48,7 @@ cdef class Queue:
     cdef readonly object safe           # in it, or never; not answered yet
     cdef object blocked                 # waiters for room
     cdef Py_ssize_t depth, size
+    cdef int64_t newest                 # nanoseconds; time of what was placed last
     # written under the lock and by the leader: two counters each, so that neither waits
     cdef readonly Py_ssize_t taken, taken_bytes, answered, answered_bytes
     cdef Waiter first                   # answered, to be rung, and the others behind it

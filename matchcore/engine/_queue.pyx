@@ -245,7 +245,7 @@ cdef class Queue:
         cdef mc_command* command
         self.admit(block)
         try:
-            way.now = PyNumber_Index(clock())
+            self.newest = way.now = PyNumber_Index(clock())
             if machine.instruments.then is not then:
                 return False
             stamped = PyBytes_FromStringAndSize(PyBytes_AS_STRING(record), PyBytes_GET_SIZE(record))
@@ -267,21 +267,27 @@ cdef class Queue:
         self.after(way)
         return True
 
-    def place_batch(self, machine, Submission way not None, commands, pack, bint first, bint block):
-        """Matches a `COMMAND` array and queues `way.records`; with `first`, which is for a `Waiter`,
-        it is queued before it is matched, and written meanwhile.
+    def place_batch(self, machine, Submission way not None, commands, pack, clock, bint first,
+                    bint block):
+        """Matches a `COMMAND` array and queues `way.records`, with the clock's time; with `first`,
+        which is for a `Waiter`, it is queued before it is matched, and written meanwhile.
 
-        `pack` makes the records anew, if not None: callbacks may write to the array while this waits.
+        What `pack` has made with an earlier time it makes anew if others came first.
         """
         cdef bint waited = self.admit(block), is_queued = False
         try:
-            if waited and pack is not None:
-                way.records = pack()
+            if pack is None or waited or way.now < self.newest:
+                way.now = PyNumber_Index(clock())
+                if pack is not None:
+                    way.records = pack(way.now)
+            self.newest = way.now
             self.placing = True
             if first:
                 self.put(way)
                 is_queued = way.count > 0 and self.log is not None
                 self.wake(way)
+                with nogil:     # who writes goes first: its sync leaves the processor to the match
+                    sched_yield()
                 way.result = machine.apply(commands, None, way.now)
                 is_queued = False
             else:

@@ -271,11 +271,7 @@ class _Box:
     def ring_soon(self, ring: Callable[[], None]) -> None:
         """Submissions of one iteration of the loop form one group, without waking it between."""
         self.rings = True
-        self.loop.call_soon(self._ring_now, ring)
-
-    def _ring_now(self, ring: Callable[[], None]) -> None:
-        self.rings = False
-        ring()
+        self.loop.call_soon(_Later(self, ring))
 
     def _wake(self) -> None:
         try:
@@ -298,6 +294,26 @@ class _Box:
         if self._next is None:
             self._next = self.loop.create_future()
         await asyncio.shield(self._next)
+
+
+class _Later:
+    """Rings when the loop calls it, or lets go of it uncalled: a loop may be closed before."""
+
+    __slots__ = ("_box", "_ring")
+
+    def __init__(self, box: _Box, ring: Callable[[], None]) -> None:
+        self._box = box
+        self._ring: Callable[[], None] | None = ring
+
+    def __call__(self) -> None:
+        ring, self._ring = self._ring, None
+        self._box.rings = False
+        if ring is not None:
+            ring()
+
+    def __del__(self) -> None:
+        if self._ring is not None:
+            self()
 
 
 class _Letter(Submission):

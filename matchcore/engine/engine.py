@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from operator import index
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -31,7 +30,6 @@ from ..journal import (
     Packed,
     Place,
     Where,
-    snapshots,
     snapshots_of,
     stated,
 )
@@ -51,12 +49,13 @@ from .orders import Named
 from .pipeline import QUEUE_BYTES, QUEUE_DEPTH, Pipeline
 from .reads import Reads
 from .recovery import Recovery, at_durable, look, open_for_writing, recorded, replay, sequence_at
-from .snapshotting import SNAPSHOTS_KEPT, Aside
+from .snapshotting import Aside
+from .storing import Stored
 from .submissions import Commit, Promise
 from .upgrading import upgraded
 
 
-class Engine(Reads, Named, Calls, Living):
+class Engine(Reads, Named, Calls, Stored, Living):
     """One exchange: instruments, books and their log.
 
     All methods may be called from any thread.  Answers are given in log order, each when its
@@ -364,20 +363,21 @@ class Engine(Reads, Named, Calls, Living):
         pipeline, waits = self._pipeline, isinstance(way, Waiter)
         pipeline.start()
         large = len(commands) >= LARGE_COMMANDS
-        way.count, way.now = len(commands), index(self._clock())
+        way.count = len(commands)
         if commands.dtype is not COMMAND or type(commands) is not np.ndarray:
             commands = np.asarray(commands).view(COMMAND)  # which the machine knows at once
-        again: Callable[[], Packed] | None = None
+        again: Callable[[int], Packed] | None = None
         # a caller who does not wait may write to his array before the log has it
         if not commands.flags.c_contiguous or not (waits or large):
             way.records = commands = joined([commands])
         elif waits:
             way.records, way.is_borrowed = commands, True
         else:
-            again = partial(Packed, commands, way.now)
-            way.records = again()
+            again, way.now = partial(Packed, commands), index(self._clock())
+            way.records = again(way.now)
         way.size = way.records.nbytes
-        pipeline.place_batch(self._machine, way, commands, again, waits and large, block)
+        first = waits and large
+        pipeline.place_batch(self._machine, way, commands, again, self._clock, first, block)
 
     # ------------------------------------------------------------------ looking
 
@@ -416,56 +416,6 @@ class Engine(Reads, Named, Calls, Living):
             state = machine.state()
         return Fork(type(machine), state, frames)
 
-    def snapshot(self) -> Path:
-        """Writes a snapshot beside the log, deletes the oldest ones, and returns the new file.
-
-        No command is matched meanwhile; use `start_snapshot` while trading goes on.  `LogError` in
-        memory, `LogFailed` if the system refuses the file.
-        """
-        with self._lock:
-            self._usable()
-            if self.path is None or self._log is None:
-                raise LogError(
-                    "this engine has no directory for a snapshot: use state(), or open a replicated"
-                    " log with state=DIRECTORY"
-                )
-            self._all_to_disk(self._log)  # else a power cut could leave the log behind its snapshot
-            with snapshots.turn(self.path, self._disk):
-                log, data = self._log, self._machine.state().to_bytes()
-                written = snapshots.write(
-                    self.path, sequence=self.sequence, epoch=log.epoch, chain=log.chain,
-                    identity=log.identity, payload=data, hash=log.hash, keys=log.keys,
-                    disk=self._disk,
-                )  # fmt: skip
-                snapshots.prune(self.path, keep=SNAPSHOTS_KEPT, disk=self._disk)
-                return written
-
-    def _all_to_disk(self, log: Log) -> None:
-        """Under the lock."""
-        self._pipeline.settle(to_disk=True)
-        while self._machine.sequence > log.on_disk:  # see `_seen`
-            self._usable()
-            self._pipeline.settle(to_disk=True)
-        self._usable()
-
-    def start_snapshot(self) -> Future[Path]:
-        """Starts another process that writes a snapshot of this moment, while trading goes on.
-
-        The process replays the log from the newest snapshot.  The future has the file, or
-        `LogFailed`, which does not affect this engine.  `LogError` in memory, and while another
-        snapshot is being written.  `KeyRefused` unless the keys are those of `Keys.from_file`.
-        """
-        with self._lock:
-            self._usable()
-            if self.place is None or self.path is None or self._log is None:
-                raise LogError("this engine has no directory, or no log, to take a snapshot from")
-            if self._aside is not None and not self._aside.result.done():
-                raise LogError(f"a snapshot at {self._aside.sequence} is still being written")
-            self._pipeline.settle()
-            self._usable()
-            self._aside = Aside(self.place, self._log.durable, self._log.keys)
-            return self._aside.result
-
     def _check(self) -> None:
         """Asserts every invariant of the machine."""
         with self._lock:
@@ -502,15 +452,8 @@ class Engine(Reads, Named, Calls, Living):
         return self._pipeline.has_thread
 
     def _forked(self) -> None:
-        """Called in a forked child: gives up the log, which belongs to the parent."""
+        """Called in a forked child."""
         self._pipeline.renew()
-        abandon = getattr(self._log, "abandon", None)
-        if abandon is not None:
-            why = "this process is a fork, and the engine belongs to its parent"
-            self._pipeline.fail(LogFailed(why))
-            self._pipeline.has_ended = True
-            self._pipeline.has_diverged = True  # another thread may have been inside the machine
-            abandon(why)
 
     def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
         try:

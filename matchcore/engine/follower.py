@@ -18,7 +18,8 @@ from .._closing import Closing
 from ..errors import LogFailed, SinkError
 from ..journal import Growing, Keys, Position, Where, batches, open_reader, place_of
 from ..machine import machine_class
-from .recovery import apply, of_this_log, replay, starts
+from .recovery import apply, replay
+from .starts import of_this_log, starts
 
 GATHER_SECONDS = 0.01  # after the log has grown: what comes meanwhile shares the transaction
 SINK_LOOK_SECONDS = 1.0  # between two looks at where an idle sink stands

@@ -23,6 +23,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from threading import get_ident
 
 from ..errors import LogFailed, ReadOnly
 from ._queue import Queue, Submission
@@ -32,6 +33,7 @@ from .taps import Tap, logged, own_copies
 GROUP_COMMANDS = 32_768  # for one sync: more would only make the first of them wait
 QUEUE_DEPTH = 16_384  # submissions
 QUEUE_BYTES = 64 << 20  # of their commands and events
+FORKED = "this process is a fork, and the engine belongs to its parent"
 
 
 class Pipeline(Queue):
@@ -62,10 +64,21 @@ class Pipeline(Queue):
         self._roles = [self._help, self._lead]
 
     def renew(self) -> None:
-        """As in a process that was just forked: no lock is held, and no thread runs."""
+        """As in a process that was just forked: no lock is held, and no thread runs.
+
+        Takes nothing any more if the log is the parent's, or if threads that are not
+        here were inside the machine or had commands in their hands.
+        """
+        was_busy = self.unanswered > 0 or self.owner not in (0, get_ident())
+        abandon: Callable[[str], None] | None = getattr(self.log, "abandon", None)
         super().renew()
         self._no_threads()
         self._taps = ()
+        if self.log is not None and (was_busy or abandon is not None):
+            self.fail(LogFailed(FORKED))
+            self.has_ended = self.has_diverged = True
+            if abandon is not None:
+                abandon(FORKED)
 
     # ------------------------------------------------------------------ followers
 

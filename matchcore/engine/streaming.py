@@ -31,7 +31,8 @@ from ..journal.memory import Unwritten
 from ..machine import Machine
 from ..records.arguments import UINT64_MAX, integer
 from .pipeline import Pipeline
-from .recovery import Start, apply, of_this_log, recorded, replay, starts
+from .recovery import apply, recorded, replay
+from .starts import Start, of_this_log, starts
 from .submissions import reason
 from .taps import NO_EVENTS, WAITING_BYTES_MAX, Logged, Tap
 

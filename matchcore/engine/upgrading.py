@@ -22,8 +22,12 @@ class Upgrading:
     def __init__(self, machine: Machine, version: int, now: int) -> None:
         self._machine, self._version = machine, version
         self.way = way = Waiter()
-        way.records = upgrade_record(version, now)
+        way.records = self.record(now)
         way.count, way.size, way.now, way.rules = 1, way.records.nbytes, now, version
+
+    def record(self, now: int) -> NDArray[np.void]:
+        """The command, at a time."""
+        return upgrade_record(self._version, now)
 
     def apply(self, commands: NDArray[np.void], out: None, now: int) -> NDArray[np.void]:
         """Under the queue's lock: the event, or none if another thread was quicker."""
@@ -42,6 +46,6 @@ def upgraded(machine: Machine, pipeline: Pipeline, clock: Callable[[], int]) -> 
         return machine.upgrade(version).tobytes()
     pipeline.start()
     step = Upgrading(machine, version, operator.index(clock()))
-    pipeline.place_batch(step, step.way, step.way.records, None, False, True)
+    pipeline.place_batch(step, step.way, step.way.records, step.record, clock, False, True)
     result: NDArray[np.void] = step.way.result
     return result.tobytes() if step.way.count else None

@@ -100,6 +100,7 @@ class Desk:
         self._live = False  # it has come to the log's end
         self.sequence = 0  # of the last command that was taken from the log
         self._heard = self._asked = 0.0  # when the log said something, when a command found it idle
+        self._mark = 0, 0.0  # a durable sequence, and when it was durable
         self._flushing = False
         self._incarnation = incarnation
         self._down = ""
@@ -157,16 +158,18 @@ class Desk:
 
     def _beat(self, doors: Sequence[Door]) -> None:
         self.watch.turned = time.monotonic()
+        if self.sequence >= self._mark[0]:
+            self._mark = self._way.durable, self.watch.turned
         self._attendance.beat()
         for door in doors:
             door.beat()
 
     # ------------------------------------------------------------------ sessions
 
-    async def login(self, user: str, secret: str, host: str) -> Login:
-        """The login of a user; `LoginRefused` if the secret is not his."""
+    async def login(self, user: str, secret: str, host: str, certificate: bytes = b"") -> Login:
+        """The login of a user; `LoginRefused` if the secret, or the certificate, is not his."""
         try:
-            login = await self._users.login(user, secret, host)
+            login = await self._users.login(user, secret, host, certificate)
         except LoginRefused as refused:
             self.watch.logins["busy" if isinstance(refused, Busy) else "refused"] += 1
             raise
@@ -181,6 +184,11 @@ class Desk:
     def connected(self) -> int:
         """How many sessions are connected."""
         return len(self._sessions)
+
+    @property
+    def orphans(self) -> int:
+        """How many sessions of gateways that have gone are not seen to yet."""
+        return sum(1 for _ in self._attendance.presences.orphans())
 
     def counts(self) -> dict[str, dict[str, float]]:
         """Figures of the doors, and of the way to the engine, that have some; by their names."""
@@ -198,6 +206,10 @@ class Desk:
         if not self.under_way:
             return 0.0
         return time.monotonic() - max(self._heard, self._asked)
+
+    def behind_seconds(self) -> float:
+        """How long ago the log had something that has not come here; 0: it has come."""
+        return time.monotonic() - self._mark[1] if self.sequence < self._mark[0] else 0.0
 
     @property
     def under_way(self) -> int:

@@ -183,8 +183,11 @@ def _among(numbers: NDArray[np.integer], allowed: frozenset[int]) -> NDArray[np.
 class Users(Protocol):
     """Knows who may log in."""
 
-    async def login(self, user: str, secret: str, host: str) -> Login:
-        """`LoginRefused` for a wrong secret, after as long as for a right one."""
+    async def login(self, user: str, secret: str, host: str, certificate: bytes = b"") -> Login:
+        """`LoginRefused` for a wrong secret, after as long as for a right one.
+
+        ``certificate``: fingerprint of the one that the client has shown.
+        """
 
     def follow(self, commands: NDArray[np.void], events: NDArray[np.void]) -> Iterable[int]:
         """Notes what the log says of users; the sessions that it is about."""
@@ -199,7 +202,7 @@ class FixedUsers:
     def __init__(self, known: dict[tuple[str, str], Login]) -> None:
         self._known = known
 
-    async def login(self, user: str, secret: str, host: str) -> Login:
+    async def login(self, user: str, secret: str, host: str, certificate: bytes = b"") -> Login:
         """`LoginRefused` unless it is in the mapping."""
         try:
             return self._known[user, secret]

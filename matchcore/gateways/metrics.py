@@ -32,6 +32,14 @@ _GAUGES: dict[str, tuple[str, Callable[[Desk], float]]] = {
         "How long commands have waited while no command was answered",
         lambda desk: desk.silent_seconds(),
     ),
+    "behind_seconds": (
+        "How long ago the log had something that has not come here",
+        lambda desk: desk.behind_seconds(),
+    ),
+    "orphans": (
+        "Sessions of gateways that have gone, which are not seen to yet",
+        lambda desk: desk.orphans,
+    ),
     "day": ("Number of the trading day", lambda desk: desk.day),
     "sequence": ("Of the last command of the log that was taken", lambda desk: desk.sequence),
     "loop_late_seconds": (

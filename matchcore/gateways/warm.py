@@ -43,6 +43,10 @@ class Warm:
         return self._direct.incarnation
 
     @property
+    def durable(self) -> int:
+        return self._direct.durable if self._engine.done() else self._sequence
+
+    @property
     def _direct(self) -> Direct:
         if not self._engine.done():
             raise LogError("this engine is a standby")

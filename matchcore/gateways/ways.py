@@ -32,6 +32,10 @@ class Way(Protocol):
     def incarnation(self) -> int:
         """A number that no other gateway of this engine has; once it has started."""
 
+    @property
+    def durable(self) -> int:
+        """Sequence of the last durable command, as far as it is known here."""
+
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         """Hands all durable commands and their events to ``take``, from the log's first on.
 
@@ -81,6 +85,10 @@ class Direct:
     def incarnation(self) -> int:
         log = self._engine.log
         return incarnation_of(log.epoch if log is not None else 1, 0)
+
+    @property
+    def durable(self) -> int:
+        return self._engine.durable
 
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()

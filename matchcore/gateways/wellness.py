@@ -9,14 +9,15 @@ from .desk import Desk
 
 HEALTH_PATHS = ("/health", "/ready")
 TURN_SECONDS_MAX = 3.0  # three beats
+BEHIND_SECONDS_MAX = 3.0  # of the log that has not come
 SILENT_SECONDS_MAX = 3.0  # an engine that answers no command
 
 
 def answer_of(path: str, desk: Desk, draining: bool = False) -> tuple[int, dict[str, Any]]:
     """Status of HTTP, and what is said.
 
-    /health: the event loop turns.  /ready: commands are taken and answered, too, so that new
-    clients should come here.
+    /health: the event loop turns.  /ready: commands are taken and answered, too, and the log comes:
+    new clients should come here.
     """
     late = time.monotonic() - desk.watch.turned
     said: dict[str, Any] = {"status": "ok", "day": desk.day, "sessions": desk.connected}
@@ -29,4 +30,7 @@ def answer_of(path: str, desk: Desk, draining: bool = False) -> tuple[int, dict[
     silent = desk.silent_seconds()
     if path == "/ready" and silent > SILENT_SECONDS_MAX:
         return 503, {**said, "status": "engine silent", "seconds": round(silent, 3)}
+    behind = desk.behind_seconds()
+    if path == "/ready" and behind > BEHIND_SECONDS_MAX:
+        return 503, {**said, "status": "behind", "seconds": round(behind, 3)}
     return 200, said

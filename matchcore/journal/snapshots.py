@@ -33,6 +33,7 @@ from .disk import (
     PIECE_BYTES,
     READ,
     Disk,
+    NotAFile,
     give_birth,
     read_all,
     refusals,
@@ -138,7 +139,8 @@ def read(
     """Reads and checks a snapshot; `SnapshotDamaged` when it is not what was written.
 
     `KeyRefused` for an encrypted one without its key; with `structure` its stored bytes are
-    checked instead, and the payload is empty.
+    checked instead, and the payload is empty.  `LogFailed` if the system does not give the bytes:
+    they may be good.
     """
     try:
         fd = disk.open(file, READ)
@@ -146,8 +148,10 @@ def read(
             return _read(file, disk, fd, keys, structure)
         finally:
             disk.close(fd)
-    except OSError as error:
+    except (FileNotFoundError, NotAFile) as error:
         raise SnapshotDamaged(f"{file}: {error}") from None
+    except OSError as error:
+        raise LogFailed(f"{file}: {error}") from error
 
 
 def _read(file: Path, disk: Disk, fd: int, keys: Keys | None, structure: bool) -> Snapshot:

@@ -95,8 +95,7 @@ class FileLog:
         keys: Keys | None = None,
     ) -> None:
         self.directory = directory
-        self.policy = policy
-        self.interval_ms = interval_ms
+        self.policy, self.interval_ms = policy, interval_ms
         self.segment_bytes = segment_bytes
         self.identity = b""
         self.epoch = 1
@@ -142,6 +141,7 @@ class FileLog:
         hash: str | None = None,
         keys: Keys | None = None,
         accept_loss: bool = False,
+        rules: int | None = None,
         disk: Disk = DISK,
     ) -> FileLog:
         """Opens or makes the log of a directory, for appending.
@@ -156,9 +156,9 @@ class FileLog:
         So does a log that ends before a sequence that was on disk, unless `accept_loss`.
         `LogFailed` if the system refuses a file.
 
-        A log that is made has ``hash`` ("sha256" or "sm3") for ever, another raises LogError.
-        With ``keys`` whatever is written from now on is encrypted; `KeyRefused` when one that is
-        needed is missing or wrong.
+        A log that is made has ``hash`` ("sha256" or "sm3") for ever, another raises LogError, and
+        begins under version ``rules``, None: the newest.  With ``keys`` all that is written from
+        now on is encrypted; `KeyRefused` when one that is needed is missing or wrong.
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: must be one of {', '.join(POLICIES)}")
@@ -177,7 +177,7 @@ class FileLog:
             lock = take_lock(directory, disk)
             log = cls(directory, policy, segment_bytes, lock, disk, interval_ms, wanted, keys)
             try:
-                log._accept_loss = accept_loss
+                log._accept_loss, log.rules = accept_loss, first_rules(rules)
                 log._check_hash(hash)
                 log._recover(after, chain, on_frame)
                 log._publish()

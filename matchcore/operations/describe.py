@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.answers import BookView
-from ..engine.recovery import look, sequence_at, snapshot_files
+from ..engine.recovery import look, sequence_at
+from ..engine.starts import snapshot_files
 from ..journal import Keys, Where, bytes_there, first_sequence, identity_of, place_of
 from ..records.instruments import price_text
 

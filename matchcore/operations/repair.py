@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engine.recovery import of_this_log, starts
+from ..engine.starts import of_this_log, starts
 from ..errors import LogDamaged, LogError
 from ..journal import DISK, Disk, Keys, check_past, missed, published, snapshots
 from ..journal.disk import PIECE_BYTES, READ, WRITE, give_birth, refusals, take_lock

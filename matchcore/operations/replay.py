@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine import recovery
+from ..engine.starts import snapshot_files
 from ..errors import LogDamaged, SnapshotDamaged
 from ..journal import (
     Keys,
@@ -86,7 +87,7 @@ def _replay(
 def _snapshots(place: Place, keys: Keys | None) -> dict[int, snapshots.Snapshot]:
     good: dict[int, snapshots.Snapshot] = {}
     identity = identity_of(place)
-    for file in recovery.snapshot_files(place):
+    for file in snapshot_files(place):
         try:
             snapshot = check_if_there(file, identity, keys)
         except SnapshotDamaged as error:

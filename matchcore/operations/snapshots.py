@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..engine.recovery import state_in
+from ..engine.starts import state_in
 from ..errors import SnapshotDamaged
 from ..journal import (
     DISK,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.recovery import snapshot_files
+from ..engine.starts import snapshot_files
 from ..errors import LogDamaged, SnapshotDamaged, UnknownRules
 from ..journal import (
     Keys,

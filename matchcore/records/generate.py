@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-if __package__:
-    from . import layouts, schema
-else:  # run as a file
-    import layouts  # type: ignore[import-not-found, no-redef]
-    import schema  # type: ignore[import-not-found, no-redef]
+PACKAGE = __package__ or "records"
+if not __package__:  # run as a file: without the package's own imports, which may not be compiled
+    sys.modules[PACKAGE] = ModuleType(PACKAGE)
+    sys.modules[PACKAGE].__path__ = [str(Path(__file__).parent)]
+layouts: Any = import_module(".layouts", PACKAGE)
+schema: Any = import_module(".schema", PACKAGE)
 
 ROOT = Path(__file__).parents[2]
 PLAIN = (schema.Kind.NEW,), tuple(schema.Side), (schema.OrderType.LIMIT,), tuple(schema.TimeInForce)

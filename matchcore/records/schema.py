@@ -12,12 +12,22 @@ A new field is one line in its record.
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum, IntFlag
+from enum import IntEnum, IntFlag
 
-if __package__:
-    from .layouts import Record
-else:  # for the generator, which is run as a file
-    from layouts import Record  # type: ignore[import-not-found, no-redef]
+from .follower_codes import (
+    BOOK_CHANGES as BOOK_CHANGES,
+    MARKET_CHANGES as MARKET_CHANGES,
+    OPEN_STATUSES as OPEN_STATUSES,
+    ChangeFlag as ChangeFlag,
+    ChangeKind as ChangeKind,
+    OrderStatus as OrderStatus,
+    Phase as Phase,
+    ReportFlag as ReportFlag,
+    ReportKind as ReportKind,
+    Status as Status,
+    Topic as Topic,
+)
+from .layouts import Record
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
@@ -245,131 +255,6 @@ class Field(IntEnum):
     COLLAR = 28
     MAX_MESSAGES = 29
     WINDOW = 30
-
-
-class ChangeKind(IntEnum):
-    """What a public change reports: of an order in the book, of its instrument, or a notice.
-
-    PHASE, HALT, REFERENCE and INDICATIVE are of a later version of the rules: no machine says them
-    yet, and every face of a feed carries them.
-    """
-
-    ADDED = 1
-    EXECUTED = 2
-    REDUCED = 3
-    DELETED = 4
-    DEFINED = 5
-    DAY_ENDED = 6
-    NOTICE = 7
-    PHASE = 8
-    HALT = 9
-    REFERENCE = 10
-    INDICATIVE = 11
-
-
-#: Changes of one order, which say what is left of it and of its level.
-BOOK_CHANGES = frozenset(
-    {ChangeKind.ADDED, ChangeKind.EXECUTED, ChangeKind.REDUCED, ChangeKind.DELETED}
-)
-
-#: Changes in the layout `MARKET`, which say what the market in an instrument is from now on.
-MARKET_CHANGES = frozenset(
-    {ChangeKind.PHASE, ChangeKind.HALT, ChangeKind.REFERENCE, ChangeKind.INDICATIVE}
-)
-
-
-class Phase(IntEnum):
-    """The phase of a day that an instrument is in; of a later version of the rules."""
-
-    PRE_OPEN = 1
-    OPENING_CALL = 2
-    OPENING_CALL_LOCKED = 3
-    QUIET = 4
-    CONTINUOUS = 5
-    BREAK = 6
-    CLOSING_CALL = 7
-    AT_CLOSING_PRICE = 8
-    CLOSED = 9
-    VOLATILITY_CALL = 10
-    CANCEL_ONLY = 11
-
-
-class ChangeFlag(IntFlag):
-    """Bits of a change's ``flags``: REPLACING for an amend that loses its place; LARGE, in a
-    snapshot, for an order whose quantity was above 4,294,967,295 when it was added."""
-
-    REPLACING = 1
-    LARGE = 2
-
-
-class ReportKind(IntEnum):
-    """What an execution report tells a session (docs/gateways/reports.md)."""
-
-    NEW = 1
-    TRADE = 2
-    CANCELLED = 3
-    REPLACED = 4
-    REJECTED = 5
-    CANCEL_REJECTED = 6
-    REPLACE_REJECTED = 7
-    MASS_CANCELLED = 8
-    MASS_CANCEL_REJECTED = 9
-    REPEATED = 10
-
-
-class OrderStatus(IntEnum):
-    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
-
-    NONE = 0
-    NEW = 1
-    PARTLY_FILLED = 2
-    FILLED = 3
-    CANCELLED = 4
-    REJECTED = 5
-    EXPIRED = 6
-
-
-#: Statuses of orders that may still trade.
-OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
-
-
-class ReportFlag(IntFlag):
-    """Bits of a report's ``flags``.
-
-    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
-    for the session that asked, of an order of another session.
-    """
-
-    MAKER = 1
-    POST_ONLY = 2
-    UNSOLICITED = 4
-    COPY = 8
-
-
-class Topic(IntEnum):
-    """What an entry of the register is about; the machine takes any topic from 1 to 255."""
-
-    USER = 1
-    SECRET = 2
-    GRANT = 3
-    GATEWAY = 4
-    DAY = 5
-    PRESENCE = 6
-    SHARD = 7
-
-
-class Status(str, Enum):
-    """Status of an order after a command; DONE: the command was not about one order."""
-
-    OPEN = "open"
-    PARTLY_FILLED = "partly filled"
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-    DONE = "done"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 # ---------------------------------------------------------------------- records

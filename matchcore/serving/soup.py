@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Coroutine
@@ -211,8 +212,10 @@ class SoupServer:
         host: str,
         port: int,
         enter: Callable[[Session, LoginRequest], Coroutine[Any, Any, None]],
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._host, self._port, self._enter = host, port, enter
+        self._host, self._port, self._enter, self._tls = host, port, enter, tls
         self._sessions: set[Session] = set()
         self._addresses = Addresses(CONNECTIONS_MAX)
         self._checks: set[asyncio.Task[None]] = set()
@@ -222,7 +225,7 @@ class SoupServer:
         """`FeedError` if the system refuses the port."""
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                lambda: Session(self), self._host, self._port, backlog=1024
+                lambda: Session(self), self._host, self._port, backlog=1024, ssl=self._tls
             )
         except OSError as error:
             raise FeedError(f"SoupBinTCP on {self._host}:{self._port}: {error}") from error

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..engine.reads import Reads
-from ..engine.recovery import Start, apply, of_this_log, replay, starts
+from ..engine.recovery import apply, replay
 from ..engine.snapshotting import SNAPSHOTS_KEPT
+from ..engine.starts import Start, of_this_log, starts
 from ..errors import LogError
 from ..journal import (
     DISK,

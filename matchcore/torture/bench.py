@@ -19,7 +19,7 @@ from .disk import SimulatedDisk
 from .flips import Target, encrypted, large, small
 from .flow import Broken
 from .kills import Aside, Chain, LeftOut, Together, digests, file_limit, full_disk, stopped
-from .plans import MakeDisk, Plan, Run, any_faults, every_operation, shrunk
+from .plans import MakeDisk, Plan, Run, any_faults, crossing, every_operation, shrunk
 from .secrecy import lacking
 
 FLIPS_A_CASE = 500  # so that a case is worth a line
@@ -207,6 +207,11 @@ class Bench:
         seed = self._dice("faults", number).getrandbits(63)
         self.plan(any_faults(seed), f"faults-{number}", tally)
 
+    def rules(self, tally: Tally, number: int) -> None:
+        """A log that begins under the first rules and is upgraded half-way."""
+        seed = self._dice("rules", number).getrandbits(63)
+        self.plan(crossing(seed), f"rules-{number}", tally)
+
     def plan(self, plan: Plan, case: str, tally: Tally | None = None) -> None:
         """Runs a plan; one that breaks a promise is made smaller, and kept with its disk."""
         tally = tally or self._tallies["faults"]
@@ -315,7 +320,8 @@ KINDS: dict[str, tuple[float, Case]] = {
     "full": (0.04, Bench.full),
     "limits": (0.03, Bench.limit),
     "large": (0.12, Bench.flip_large),
-    "faults": (0.14, Bench.faults),
+    "faults": (0.08, Bench.faults),
+    "rules": (0.06, Bench.rules),
 }
 
 

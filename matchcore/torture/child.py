@@ -22,7 +22,7 @@ from ..engine.recovery import read
 from ..errors import LogFailed
 from ..journal import LogReader
 from ..records.commands import COMMAND, joined
-from .flow import Rows, commands, digest_of
+from .flow import Rows, applied, commands, digest_of, fresh_machine
 from .plans import one_by_one
 
 #: What a child says of a call that was answered: sequence before, after, CRC-32 of the events.
@@ -217,7 +217,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["digest", path]:
             machine, position = read(path)
-            events = digest_events(logged(Path(path)))
+            with LogReader(path) as reader:
+                events = digest_events(logged(Path(path)), reader.rules)
             print(json.dumps([machine.digest(), position.sequence, events]))
         case ["full", place, seed, policy, limit]:
             print(json.dumps(full(place, int(seed), policy, int(limit))))
@@ -225,11 +226,9 @@ def main() -> None:
             sys.exit(2)
 
 
-def digest_events(stream: Rows) -> int:
+def digest_events(stream: Rows, begins: int) -> int:
     """CRC-32 of the events of a stream on a machine of its own."""
-    from ..machine import machine_class
-
-    return zlib.crc32(machine_class("cython")().apply(stream).tobytes())
+    return zlib.crc32(applied(fresh_machine("cython", begins), stream).tobytes())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..records.instruments import Instrument, write_instrument
 from ..records.schema import (
     OPENING_EVENTS,
     ORDER_KINDS,
+    RULES_LATEST,
     SWEEP_KINDS,
     UNPRICED_TYPES,
     EventKind,
@@ -68,7 +69,8 @@ def promise(kept: bool, what: str) -> None:
 def commands(seed: int, count: int) -> Rows:
     """`COMMAND` array: the instruments, then orders on few ids, accounts and prices.
 
-    Most trade, rest or change something; some are refused.  Each has a time of its own.
+    Most trade, rest or change something; some are refused.  Each has a time of its own.  One of
+    ten has a session or a long client order id, which version 1 of the rules refuses.
     """
     dice = np.random.default_rng(seed)
     rows = np.zeros(count, COMMAND)
@@ -90,6 +92,9 @@ def commands(seed: int, count: int) -> Rows:
     amend = rows["kind"] == Kind.AMEND
     keeps = [0, Flag.KEEP_PRICE, Flag.KEEP_QUANTITY]
     rows["flags"][amend] = dice.choice(keeps, count)[amend]
+    long = dice.random(count) < 0.1
+    rows["session"][long] = dice.integers(0, 3, count)[long]
+    rows["client_order_tail"][long] = dice.integers(0, 3, count)[long]
     defined = np.zeros(len(WORLD), INSTRUMENT)
     for row, instrument in zip(defined, WORLD, strict=True):
         write_instrument(row, instrument)
@@ -173,21 +178,56 @@ class Ledger:
         promise(machine.next_trade_id == self.trades + 1, "trade ids without a gap")
 
 
-def digest_of(stream: Rows) -> str:
-    """Of a compiled machine that no disk is under, after a stream."""
-    machine = machine_class("cython")()
-    machine.replay(stream)
+def sent(stream: Rows) -> Rows:
+    """What clients sent: all of a log but the changes of the rules, which the engine makes."""
+    mine: Rows = stream[stream["kind"] != Kind.UPGRADE_RULES]
+    return mine
+
+
+def _cut(stream: Rows) -> Iterator[tuple[Rows, int]]:
+    """A stream in parts: commands with 0, or one change of the rules with its version."""
+    at = 0
+    for change in np.flatnonzero(stream["kind"] == Kind.UPGRADE_RULES).tolist():
+        if change > at:
+            yield stream[at:change], 0
+        yield stream[change : change + 1], int(stream["quantity"][change])
+        at = change + 1
+    if at < len(stream):
+        yield stream[at:], 0
+
+
+def fresh_machine(which: str, begins: int) -> Machine:
+    """A machine that has seen nothing, under a version of the rules."""
+    machine = machine_class(which)()
+    machine.begin_under(begins)
+    return machine
+
+
+def applied(machine: Machine, stream: Rows) -> Rows:
+    """The events of a stream as a log has it: `Machine.apply` refuses a change of the rules."""
+    parts = [machine.upgrade(to) if to else machine.apply(part) for part, to in _cut(stream)]
+    return joined([np.empty(0, EVENT), *parts])
+
+
+def digest_of(stream: Rows, begins: int = RULES_LATEST) -> str:
+    """Of a compiled machine that no disk is under, after a stream.
+
+    ``begins``: the version of the rules before its first command.
+    """
+    machine = fresh_machine("cython", begins)
+    for part, to in _cut(stream):
+        _ = machine.upgrade(to) if to else machine.replay(part)
     return machine.digest()
 
 
-def reference(stream: Rows) -> tuple[Machine, Rows, NDArray[np.int64]]:
+def reference(stream: Rows, begins: int = RULES_LATEST) -> tuple[Machine, Rows, NDArray[np.int64]]:
     """The plain-Python machine after a stream, its events, and where those of each command begin.
 
     Checked against the ledger of the events.
     """
-    machine = machine_class("reference")()
+    machine = fresh_machine("reference", begins)
     parts = [np.empty(0, EVENT)]
-    parts += [machine.apply(stream[at : at + 1]) for at in range(len(stream))]
+    parts += [applied(machine, stream[at : at + 1]) for at in range(len(stream))]
     events = joined(parts)
     starts = np.cumsum([len(part) for part in parts])
     ledger = Ledger()

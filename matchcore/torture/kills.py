@@ -29,8 +29,18 @@ from ..journal import snapshots
 from ..machine import Machine, machine_class
 from ..machine.state import State
 from ..records.commands import joined
+from ..records.schema import RULES_LATEST
 from .child import ANSWER, FLOW, in_turn, load, load_together, logged
-from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
+from .flow import (
+    Broken,
+    Rows,
+    check_books,
+    commands,
+    digest_of,
+    promise,
+    reference,
+    sent,
+)
 
 KILLS_A_DIRECTORY = 20
 FIRST_SNAPSHOT_SECONDS_MAX = 60.0
@@ -272,23 +282,28 @@ def _filled(command: list[str], made: Path, seed: int, limit: int) -> int:
 
 
 def digests(seed: int) -> tuple[int, list[str]]:
-    """One history, and every way to its state; number of ways, and which were not there."""
-    given = commands(seed, 2000)
+    """One history, and every way to its state; number of ways, and which were not there.
+
+    Every other one begins under the first rules and is upgraded in the middle.
+    """
+    given, begins = commands(seed, 2000), RULES_LATEST if seed % 2 else 1
     left_out: list[str] = []
     parts = []
     with place() as made:
         path = made / "exchange"
-        with Engine.open(path, segment_bytes=1 << 14) as engine:
+        with Engine._open(path, segment_bytes=1 << 14, rules=begins) as engine:
             for at in range(0, len(given), 97):
                 parts.append(engine.submit_batch(given[at : at + 97]))
                 if at == 97 * 10:
                     engine.snapshot()
+                    answer = engine.upgrade_rules()
+                    parts += [] if answer is None else [answer.events]
             live = engine.digest()
-        stream = logged(path)
-        events = joined([machine_class("cython")().apply(stream[: -len(given)]), *parts])
-        whole = stream.tobytes() == given.tobytes()
+        stream, events = logged(path), joined(parts)
+        whole = sent(stream).tobytes() == given.tobytes()
         promise(whole, "the log is not what was given, once, in order")
-        machine, expected, _ = reference(stream)
+        promise(len(stream) == len(given) + (begins != RULES_LATEST), "no change of the rules")
+        machine, expected, _ = reference(stream, begins)
         promise(events.tobytes() == expected.tobytes(), "live events are not the reference's")
         with Engine.open(path) as engine:
             promise(engine.recovery.snapshot_sequence > 0, "no snapshot was used")

@@ -22,8 +22,10 @@ from ..errors import InvalidCommand, LogDamaged, LogError, MatchcoreError
 from ..journal import Frame, LogReader, snapshots, verify
 from ..journal.segments import Walk, named_sequence, segment_files
 from ..operations.archive import archive
-from ..records.codec import pack
+from ..records.codec import pack, upgrade_record
 from ..records.commands import COMMAND, joined
+from ..records.rules import newer_rules
+from ..records.schema import RULES_LATEST
 from ..records.typed import decode
 from .disk import CRASHES, KINDS, LIE, POWER_BEFORE, Crash, Fault, SimulatedDisk
 from .flow import Broken, Rows, check_books, commands, digest_of, promise, reference
@@ -38,7 +40,7 @@ INTERVAL_MS = 10
 
 class Step(NamedTuple):
     """``what``: "batch" or "single" of `size` commands, a "group" of `size` submissions that share
-    syncs, "wait" so many ms, "snapshot", "reopen", "archive", "drop"."""
+    syncs, "wait" so many ms, "snapshot", "reopen", "archive", "drop", "upgrade" of the rules."""
 
     what: str
     size: int = 0
@@ -46,7 +48,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a case is made of; the same plan goes the same way."""
+    """Everything a case is made of; the same plan goes the same way.
+
+    ``rules``: the version that its exchange begins under.
+    """
 
     seed: int
     steps: tuple[Step, ...]
@@ -57,6 +62,7 @@ class Plan:
     room: int = 0
     hash: str = "sha256"
     cipher: str = ""
+    rules: int = RULES_LATEST
 
     def as_plain(self) -> dict[str, Any]:
         return {**self.__dict__, "steps": [*self.steps], "faults": [*self.faults]}
@@ -102,6 +108,7 @@ class Run:
         self.answers: dict[int, tuple[int, bytes]] = {}
         self.retained: set[str] = set()  # what may have shortened the log
         self.life = self._forgotten = 0
+        self._time = 0  # of a change of the rules that is under way
 
     def go(self) -> Outcome:
         """Runs the plan; `Broken` when a promise is not kept."""
@@ -143,6 +150,8 @@ class Run:
                     engine.snapshot()
                 elif step.what in ("archive", "drop"):
                     self._retain(engine, step.what)
+                elif step.what == "upgrade":
+                    self._upgrade(engine)
                 elif step.what == "group":
                     self._group(engine, step.size)
                 elif step.what == "wait":
@@ -169,9 +178,10 @@ class Run:
         plan = self.plan
         self.stages = Stages(None)
         engine = Engine._open(
-            PLACE, disk=self.disk, pipeline=self.stages, clock=self.disk.clock,
+            PLACE, disk=self.disk, pipeline=self.stages,
+            clock=lambda: self._time or self.disk.clock(),
             policy=plan.policy, interval_ms=INTERVAL_MS, segment_bytes=plan.segment_bytes,
-            hash=plan.hash, keys=self.keys,
+            hash=plan.hash, keys=self.keys, rules=plan.rules,
         )  # fmt: skip
         self.outcome.opened += 1
         self.disk.said.append(f"-- opened at {engine.sequence}")
@@ -187,7 +197,7 @@ class Run:
         self.stream = self.stream[:found]
         first = self._is_given(engine.log.frames(), "the log")
         promise(first == 1 or bool(self.retained), f"the log begins with command {first}")
-        promise(engine.digest() == digest_of(self.stream), "the state is not that of its commands")
+        promise(engine.digest() == self._digest(found), "the state is not that of its commands")
         check_books(engine._machine)
         self.acknowledged = self.synced = found  # an opening syncs what it accepts
         self.told.clear()
@@ -195,6 +205,9 @@ class Run:
         self.answers = {
             at: answer for at, answer in self.answers.items() if at + answer[0] <= found
         }
+
+    def _digest(self, upto: int) -> str:
+        return digest_of(self.stream[:upto], self.plan.rules)
 
     def _is_given(self, frames: Iterator[Frame], what: str) -> int:
         """Frames without a gap, up to the stream's end, as it was given; the first sequence."""
@@ -229,6 +242,21 @@ class Run:
             span = 1e3 * (lost[-1] - lost[0]) if lost else 0
             promise(span <= INTERVAL_MS, f"answers of {span:.0f} ms are lost, not {INTERVAL_MS}")
 
+    def _upgrade(self, engine: Engine) -> None:
+        """To the newest rules; nothing if a life before came so far."""
+        version = newer_rules(engine.rules)
+        if version is None:
+            return
+        at, self._time = len(self.stream), self.disk.clock()
+        self.stream = joined([self.stream, upgrade_record(version, self._time)])
+        try:
+            answer = engine.upgrade_rules()
+        finally:
+            self._time = 0
+        promise(answer is not None, "a newer version of the rules, and no change to it")
+        assert answer is not None
+        self._answered(at, 1, answer.events.tobytes())
+
     def _note(self, engine: Engine) -> None:
         """How far the engine says it has synced, and what could not be said where it was seen."""
         self.synced = max(self.synced, engine.on_disk)
@@ -245,7 +273,7 @@ class Run:
             excused = self.plan.policy != "sync" or self.disk.lied
             promise(excused, f"after an error nothing is shown: {error}")
             return
-        shown = digest_of(self.stream[:durable])
+        shown = self._digest(durable)
         promise(digest == shown, "after an error another state is shown than the durable one")
 
     def _group(self, engine: Engine, count: int) -> None:
@@ -308,8 +336,8 @@ class Run:
         self.disk.faults.clear()  # those that the script was too short for
         if not self.disk.lied:
             self._reads_as_is()
-        machine, events, starts = reference(self.stream)
-        promise(machine.digest() == digest_of(self.stream), "the two machines differ")
+        machine, events, starts = reference(self.stream, self.plan.rules)
+        promise(machine.digest() == self._digest(len(self.stream)), "the two machines differ")
         for at, (count, answer) in self.answers.items():
             end = min(at + count, len(self.stream))
             there = events[starts[at] : starts[end]].tobytes()
@@ -405,6 +433,14 @@ def any_faults(seed: int) -> Plan:
         (("sha256", ""), ("sha256", ""), ("sm3", ""), ("sm3", "sm4-gcm"), ("sha256", "aes-256-gcm"))
     )
     return Plan(seed, tuple(steps), tuple(faults), policy, sector, segment, room, hash, cipher)
+
+
+def crossing(seed: int) -> Plan:
+    """As `any_faults`, of an exchange that begins under version 1 and is upgraded half-way."""
+    plan = any_faults(seed)
+    half = len(plan.steps) // 2
+    steps = (*plan.steps[:half], Step("upgrade"), *plan.steps[half:])
+    return replace(plan, steps=steps, rules=1)
 
 
 def shrunk(plan: Plan, fails: Callable[[Plan], bool], tries: int = 300) -> Plan:

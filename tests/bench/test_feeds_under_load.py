@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -33,6 +34,16 @@ def test_a_soak_misses_nothing() -> None:
     assert found["commands"] == 1200 and found["gaps"] == found["connections_ended"] == 0
     assert found["messages"] > found["snapshots"] == 30
     assert found["line_books_equal"] and found["memory_mib_at_half"] > 0
+    assert found["delay_ms_p50"] <= found["delay_ms_p99"] <= found["delay_ms_most"]
+    assert len(found["delay_ms_p99_by_tenths"]) == 10
+
+
+def test_a_delay_ends_with_the_first_message_that_has_the_change() -> None:
+    from benchmarks.soak.running import milliseconds
+
+    answered = np.array([(3, 1_000_000), (5, 2_000_000), (8, 3_000_000)])
+    came = np.array([(3, 4_000_000), (6, 5_000_000), (4, 6_000_000), (9, 7_000_000)])
+    assert milliseconds(answered, came).tolist() == [3, 3, 4]
 
 
 def test_a_feed_that_is_killed_in_a_soak_has_all_its_subscribers_again() -> None:
@@ -60,9 +71,10 @@ def test_a_subscriber_notices_what_is_missing() -> None:
 def test_bad_neighbours_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from benchmarks.fanout import delay
 
-    monkeypatch.setattr(delay, "RATE", 500)
-    monkeypatch.setattr(delay, "PAIRS", 1)
-    monkeypatch.setattr(delay, "SLICE_SECONDS", 1.0)
+    monkeypatch.setattr(delay, "BESIDE_RATE", 500)
+    monkeypatch.setattr(delay, "PAIRS", 2)
+    monkeypatch.setattr(delay, "SLICE_SECONDS", 0.5)
     monkeypatch.setattr(delay, "DRAIN_SECONDS", 0.5)
-    for found in delay.beside(tmp_path / "exchange", 5):
-        assert len(found.nanoseconds) and found.core >= 0
+    found = delay.beside(tmp_path / "exchange", 5)
+    assert [one.there for one in found] == [False, True, True, False]
+    assert all(len(one.nanoseconds) and one.core >= 0 for one in found)

@@ -52,7 +52,7 @@ def test_a_change_leaves_what_is_not_named(tmp_path: Path) -> None:
         (("add", "TEF", "--tick", "half"), "half"),
         (("add", "TEF", "--tick", "1", "--lot", "9", "--max-quantity", "8"), "max_quantity"),
         (("change", "ANA"), "nothing to change"),
-        (("change", "SAN", "--lot", "2"), "no instrument 'SAN'"),
+        (("change", "SAN", "--lot", "2"), "unknown instrument 'SAN'"),
     ],
 )
 def test_what_cannot_be_traded_is_refused(

@@ -407,30 +407,6 @@ def test_a_signal_handler_during_a_look_may_look_but_not_submit(tmp_path: Path) 
     engine.close()
 
 
-def test_a_fork_during_a_sync_can_look_in_the_child(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = opened(tmp_path)
-    entered, free, real = threading.Event(), threading.Event(), os.fdatasync
-
-    def held(fd: int) -> None:
-        entered.set()
-        free.wait(20)
-        real(fd)
-
-    monkeypatch.setattr(os, "fdatasync", held)
-    future = engine.submit_async(order())
-    assert entered.wait(20)
-    child = os.fork()
-    if child == 0:
-        signal.alarm(15)
-        os._exit(7 if engine.sequence == 2 else 1)
-    free.set()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert future.result(20).sequence == 3
-    engine.close()
-
-
 def test_a_sync_after_an_interrupted_one_proves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

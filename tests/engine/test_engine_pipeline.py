@@ -442,3 +442,27 @@ def test_whatever_ends_a_sync_leaves_nobody_waiting(error: BaseException) -> Non
         engine.submit(order())
     assert engine.sequence == 2
     engine.close()
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_an_order_of_a_loop_that_is_closed_before_its_next_round_is_written(count: int) -> None:
+    log = mc.MemoryLog()
+    engine = mc.Engine.memory(instruments=WORLD, log=log)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # its tasks are destroyed while they wait
+
+    async def last_round() -> None:
+        task = loop.create_task(mc.AsyncEngine(engine).submit_batch(flow(0, count)))
+        loop.call_soon(loop.stop)
+        await task
+
+    task = loop.create_task(last_round())
+    loop.run_forever()
+    assert log.sequence == 2 and not task.done()
+    loop.close()
+    for _ in range(2000):
+        if log.sequence == 2 + count:
+            break
+        threading.Event().wait(0.005)
+    assert log.sequence == 2 + count
+    engine.close()

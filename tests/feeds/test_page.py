@@ -352,8 +352,17 @@ def test_phase_halt_and_prices_of_an_auction_are_there_when_they_are_said(browse
         source.say(kit.market(mc.ChangeKind.HALT, halted=1), kit.market(mc.ChangeKind.INDICATIVE))
         until(lambda: browser.run(TEXTS)["phase"] == "Halted")
         assert "Indicative" not in browser.run(TEXTS)["statistics"]
+        browser.size(360, 740)
         browser.open(ADDRESS.format(port).replace("lang=en", "lang=zh"))
         until(lambda: browser.run(TEXTS)["phase"] == "停牌")
+        source.say(
+            kit.market(mc.ChangeKind.HALT),
+            kit.market(mc.ChangeKind.PHASE, phase=mc.Phase.OPENING_CALL_LOCKED),
+            kit.market(mc.ChangeKind.INDICATIVE, price=1911, quantity=70, phase=3),
+        )
+        until(lambda: browser.run(TEXTS)["phase"] == "开盘集合竞价（不可撤单）")
+        assert browser.run("return document.documentElement.scrollWidth") <= 360
+        browser.shot("auction-phone")
         assert browser.complaints() == []
 
 

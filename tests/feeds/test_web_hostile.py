@@ -310,3 +310,19 @@ def test_who_never_reads_is_dropped(tmp_path: Path) -> None:
                 slow.socket.transport.abort()
 
     run(test())
+
+
+def test_too_many_gets_are_answered_so_and_websockets_go_on(tmp_path: Path) -> None:
+    limits = Limits(gets_per_second=0.001, gets_burst=2)
+
+    async def test() -> None:
+        with exchange(tmp_path / "e", ANA):
+            async with serving(tmp_path / "e", limits=limits) as served:
+                answers = [await served.get("/api/status/ANA") for _ in range(3)]
+                assert [one.status for one in answers] == [200, 200, 429]
+                assert answers[2].said["error"]["code"] == "busy"
+                async with client(served) as seen:
+                    await seen.subscribe(["status"], ["ANA"])
+                    await seen.until("snapshot")
+
+    run(test())

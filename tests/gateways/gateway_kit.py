@@ -94,6 +94,7 @@ class Frozen:
 
     instruments: Any = None
     incarnation = 1
+    durable = 0
 
     def __init__(self, *, full: bool = False) -> None:
         self._full = full

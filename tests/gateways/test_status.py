@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from matchcore import Engine, Side
 from matchcore.gateways.desk import Desk
-from matchcore.gateways.logins import Forbidden, Limits, Throttled
+from matchcore.gateways.logins import FixedUsers, Forbidden, Limits, Throttled
 from matchcore.gateways.status import StatusDoor
 from matchcore.gateways.web.door import WebDoor
 from matchcore.serving.logs import JsonLines, event
@@ -101,8 +101,6 @@ def test_health_is_of_the_loop_and_readiness_of_the_engine() -> None:
 
 def test_an_engine_that_answers_nothing_is_not_ready() -> None:
     async def test() -> None:
-        from matchcore.gateways.logins import FixedUsers
-
         ready = asyncio.Event()
         door = StatusDoor("127.0.0.1", 0, started=lambda _: ready.set())
         frozen = Desk(Frozen(), FixedUsers({}))
@@ -119,6 +117,27 @@ def test_an_engine_that_answers_nothing_is_not_ready() -> None:
             frozen._asked -= 4
             status, text = await get(door.url + "/ready")
             assert (status, json.loads(text)["status"]) == (503, "engine silent")
+
+    asyncio.run(test())
+
+
+def test_a_gateway_that_is_behind_the_log_is_not_ready() -> None:
+    async def test() -> None:
+        ready, way = asyncio.Event(), Frozen()
+        door = StatusDoor("127.0.0.1", 0, started=lambda _: ready.set())
+        behind = Desk(way, FixedUsers({}))
+        async with Served(behind, door):
+            await asyncio.wait_for(ready.wait(), 10)
+            way.durable = 5
+            behind._beat([])
+            assert behind.behind_seconds() < 3 and (await get(door.url + "/ready"))[0] == 200
+            behind._mark = behind._mark[0], behind._mark[1] - 4
+            behind._beat([])
+            status, text = await get(door.url + "/ready")
+            assert (status, json.loads(text)["status"]) == (503, "behind")
+            assert (await metrics(door))["matchcore_gateway_behind_seconds", ()] > 3
+            behind.sequence = 5
+            assert (await get(door.url + "/ready"))[0] == 200
 
     asyncio.run(test())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -17,6 +18,7 @@ from journal_kit import flip
 
 from matchcore import LogFailed, SnapshotDamaged
 from matchcore.journal import snapshots
+from matchcore.journal.disk import SystemDisk
 
 CHAIN, IDENTITY = bytes(range(32)), bytes(range(16))
 PAYLOAD = bytes(random.Random(1).randbytes(700)) + b"the same again " * 60
@@ -185,3 +187,38 @@ def test_a_snapshot_that_can_not_be_written_leaves_the_old_one(
         made(tmp_path, payload=b"new")
     assert snapshots.read(file) == GOOD
     assert [entry.name for entry in tmp_path.iterdir()] == [file.name]
+
+
+class Refusing(SystemDisk):
+    """Its reads fail, or its opens do."""
+
+    def __init__(self, code: int, *, opens: bool) -> None:
+        self.code, self.opens = code, opens
+
+    def open(self, path: Path, flags: int) -> int:
+        if not self.opens:
+            raise OSError(self.code, os.strerror(self.code), str(path))
+        return super().open(path, flags)
+
+    def pread(self, fd: int, count: int, offset: int) -> bytes:
+        raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize("opens", [True, False])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_a_snapshot_that_the_system_does_not_give_is_not_called_damaged(
+    tmp_path: Path, code: int, opens: bool
+) -> None:
+    file = made(tmp_path)
+    with pytest.raises(LogFailed, match=f"{file.name}: .*{os.strerror(code)}"):
+        snapshots.read(file, Refusing(code, opens=opens))
+    assert snapshots.read(file) == GOOD
+
+
+def test_a_snapshot_that_is_gone_or_no_file_is_passed_over(tmp_path: Path) -> None:
+    file = snapshots.path_of(tmp_path, 42)
+    with pytest.raises(SnapshotDamaged, match="No such file"):
+        snapshots.read(file)
+    file.mkdir()
+    with pytest.raises(SnapshotDamaged, match="a directory"):
+        snapshots.read(file)

@@ -23,13 +23,14 @@ FLOORS = {
     4: {"journal", "reports"},
     5: {"engine", "operations", "serving"},
     6: {"sinks", "importers", "analysis", "feeds", "gateways", "shards", "standby"},
-    7: {"bench", "drills", "torture"},
+    7: {"bench", "drills", "torture", "traffic"},
     8: {"cli"},
     9: {"__init__", "__main__"},
 }
 #: Rooms of one floor that may be imported all the same.
 BESIDE = {("operations", "engine"), ("_book", "machine"), ("machine", "_book"),
-          ("capi", "machine"), ("capi", "_book"), ("machine", "capi")}  # fmt: skip
+          ("capi", "machine"), ("capi", "_book"), ("machine", "capi"),
+          ("traffic", "drills")}  # fmt: skip
 BANNED = re.compile(r"\b(pickle|marshal|shelve|eval|exec|utils?)\b")
 PLACES = re.compile(r"/(home|root|work|opt|Users)/|file://|localhost|\bpypi-|\b(chatbot|LLM)\b")
 TEXT = {".py", ".sh", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".in", ".yml", ".cfg",

@@ -29,7 +29,8 @@ from ...journal import (
 from ...journal.crypto.keys import KEYS_VARIABLE
 from ...machine import machine_class
 from ...records.arguments import UINT64_MAX, integer
-from ..recovery import of_this_log, replay, starts
+from ..recovery import replay
+from ..starts import of_this_log, starts
 
 SNAPSHOTS_KEPT = 3
 

@@ -39,7 +39,7 @@ export class Depth {
   }
 
   sum(number) {
-    return short(Math.round(number), this.view?.language);
+    return Number.isInteger(number) ? short(number, this.view?.language) : "";
   }
 
   draw(market, view) {

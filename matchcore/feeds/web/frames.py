@@ -44,6 +44,11 @@ def frame(first: int, payload: bytes) -> bytes:
     return struct.pack(">BBQ", first, 127, size) + payload
 
 
+def payload(framed: bytes) -> bytes:
+    """What is in a `frame`."""
+    return framed[{126: 4, 127: 10}.get(framed[1], 2) :]
+
+
 def levels(found: list[tuple[int, int, int, int]]) -> bytes:
     """`LEVEL` records of (side, price, quantity, orders)."""
     rows = np.zeros(len(found), LEVEL)

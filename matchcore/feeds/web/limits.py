@@ -15,6 +15,8 @@ class Limits:
     message_bytes: int = 65_536  # from a client
     messages_per_second: float = 50.0
     messages_burst: int = 200
+    gets_per_second: float = 500.0  # of all clients: a plain GET has no address here
+    gets_burst: int = 2000
     tokens_tried: int = 3  # wrong ones
     first_message_seconds: float = 10.0
     ping_seconds: float = 20.0  # of silence; as long again for the answer

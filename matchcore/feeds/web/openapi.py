@@ -66,7 +66,15 @@ def _status() -> dict[str, Any]:
     maybe = {"oneOf": [PRICE, {"type": "null"}]}
     prices = dict.fromkeys(("open", "high", "low", "last", "vwap"), maybe)
     counts = {name: {"type": "integer"} for name in ("trades", "day")}
-    return {**prices, "volume": WHOLE, "turnover": PRICE, **counts}
+    text = {"type": "string"}
+    phase = {"oneOf": [text, {"type": "null"}]}
+    indicative = _object({"price": PRICE, "quantity": WHOLE, "imbalance": WHOLE, "side": phase,
+                          "phase": text})  # fmt: skip
+    return {
+        **prices, "volume": WHOLE, "turnover": PRICE, **counts, "phase": phase,
+        "halted": {"type": "boolean"}, "reference": maybe,
+        "indicative": {"oneOf": [indicative, {"type": "null"}]},
+    }  # fmt: skip
 
 
 def _health() -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _get(
         error = _object({"error": _object({"code": {"type": "string"},
                                            "message": {"type": "string"}})})  # fmt: skip
         refusals = {"400": "A wrong number", "401": "No token", "403": "No right to it",
-                    "404": "No such symbol"}  # fmt: skip
+                    "404": "No such symbol", "429": "Too many requests"}  # fmt: skip
         answers |= {status: _answer(what, error) for status, what in refusals.items()}
     parameters = [path, *query] if symbol else [*query]
     return {"get": {"summary": summary, "parameters": parameters, "responses": answers}}

@@ -21,6 +21,7 @@ from picows import (
 
 from ...errors import FeedError, UnknownInstrument
 from ...records.changes import CHANGE, ChangeKind
+from ...serving.rates import Bucket
 from ..rings import joined
 from ..serving import BEAT_SECONDS, Feed
 from ..stream import Changes
@@ -87,6 +88,7 @@ class WebOutlet:
 
     async def start(self, feed: Feed) -> None:
         self._feed, self._loop = feed, asyncio.get_running_loop()
+        self._gets = Bucket(self.limits.gets_per_second, self.limits.gets_burst, time.monotonic())
         self._known = Known(feed, texts.NoticeTexts(feed, self._sign), self.limits.orders)
         self._pages = Pages(feed, self.limits, self._page, self._sign)
         self._server = await ws_create_server(
@@ -402,6 +404,8 @@ class WebOutlet:
         digest = digest_of(token) if scheme.lower() == "bearer" else ""
         rights = self.rights_of(digest)
         if request.path.partition(b"?")[0] != WEBSOCKET_PATH.encode():
+            if not self._gets.take(1, time.monotonic()):
+                return refusal(429, "busy", "too many requests: try again in a second")
             return self._pages.answer(request, rights, len(self._subscribers))
         if not self._welcome(request):
             return refusal(403, "origin", "pages of this origin may not connect")

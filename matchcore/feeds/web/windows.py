@@ -39,6 +39,13 @@ class Window:
         at = last_executed(self.rows)
         return int(self.numbers[at]) if at >= 0 else 0
 
+    def parts(self, most: int) -> list[Window]:
+        """The same as windows of at most so many changes."""
+        if len(self.rows) <= most:
+            return [self]
+        places = range(0, len(self.rows), most)
+        return [Window(self.rows[at : at + most], self.numbers[at : at + most]) for at in places]
+
 
 def windows_of(rows: NDArray[np.void], numbers: NDArray[np.int64]) -> dict[int, Window]:
     """Of each instrument with a change.  The end of a day of all instruments is at 0."""

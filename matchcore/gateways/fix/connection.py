@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import MatchcoreError
 from ...records.schema import ReportKind
+from ...serving.certificates import shown
+from ...serving.logs import event
 from ..desk import room
 from ..logins import Login, LoginRefused
 from ._frames import GARBLED, PARTIAL, find
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
             self._desk.detach(self)
             self._store.close(self._safe())
             self._session = None
-            _log.info("FIX session of %s ended: %s", self.login.user, self.closing or "cut off")
+            event(_log, "fix_logout", user=self.login.user, why=self.closing or "cut off")
 
     def pause_writing(self) -> None:
         self._pause(True)
@@ -171,7 +173,7 @@ class Connection(asyncio.Protocol):
         try:
             self._session.receive(message, now)
         except Exception:
-            _log.exception("FIX session of %s: a message could not be handled", self.login.user)
+            _log.exception("fix_fault", extra={"fields": {"user": self.login.user}})
             self.drop("internal error")
         return end
 
@@ -180,7 +182,7 @@ class Connection(asyncio.Protocol):
         self._door.counts["garbled"] += 1
         self._garbled += 1
         if self._garbled == 1:
-            _log.warning("FIX session of %s: bytes that are no message", self.login.user)
+            event(_log, "fix_garbled", user=self.login.user, host=self.host)
         if self._garbled > GARBLED_MAX:
             self.drop("too many bytes that are no message")
 
@@ -204,13 +206,14 @@ class Connection(asyncio.Protocol):
     def _turn_away(self, why: str) -> None:
         """Closes without a word."""
         self._door.counts["logons_refused"] += 1
-        _log.warning("FIX logon from %s refused: %s", self.host, why)
+        event(_log, "fix_logon_refused", host=self.host, why=why)
         self.close(why)
 
     async def _log_in(self, logon: Logon) -> None:
         """Checks the password, and begins the session."""
         try:
-            self.login = await self._desk.login(logon.user, logon.password, self.host)
+            certificate = shown(self.transport)
+            self.login = await self._desk.login(logon.user, logon.password, self.host, certificate)
             self._desk.attach(self)
         except LoginRefused as error:
             self._turn_away(f"{logon.user}: {error}")
@@ -261,7 +264,7 @@ class Connection(asyncio.Protocol):
         session.logged_on(logon.number, ask=not logon.next_expected)
         telling.pump_soon()
         door.counts["logons"] += 1
-        _log.info("FIX session of %s from %s", self.login.user, self.host)
+        event(_log, "fix_logon", user=self.login.user, host=self.host)
 
     def close(self, why: str) -> None:
         """Closes once everything has gone."""

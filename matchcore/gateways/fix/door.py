@@ -55,6 +55,7 @@ class FixDoor:
                 "reports",
                 "garbled",
                 "rejected_by_clients",
+                "connections",
             ),
             0,
         )
@@ -100,11 +101,13 @@ class FixDoor:
         if len(self._connections) >= CONNECTIONS_MAX:
             return False
         self._connections.add(connection)
+        self.counts["connections"] = len(self._connections)
         return True
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        self.counts["connections"] = len(self._connections)
 
     def beat(self) -> None:
         """Called every second."""

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records.ids import id_of, text_of
-from ...records.reports import REPORT
 from ...records.schema import Flag, Kind, OrderStatus
 from ..desk import Desk, DoorSession, room
 from ..logins import Action, Forbidden, GatewayError, Unavailable
@@ -280,9 +279,8 @@ class Requests:
             known = id_of(id.decode("latin-1"))
         except ValueError:
             known = (0, 0)
-        may = self._session.login.allows_some(Action.READ, account)
-        row = self._desk.reports.status(account, *known) if may else None
-        if row is not None:
+        row = self._desk.reports.status(account, *known)
+        if row is not None and self._may_read(account, int(row[0]["instrument"])):
             self._answers.status(row, extra)
             return
         symbol, side = message.fields.get(55, b"[N/A]"), message.fields.get(54, b"7")
@@ -293,6 +291,9 @@ class Requests:
             fields.append((790, message.fields[790]))
         self._answers.send(b"8", fields)
 
+    def _may_read(self, account: int, instrument: int) -> bool:
+        return self._session.login.allows(Action.READ, account, instrument)
+
     def _mass_status(self, message: Message, *, check: bool = False) -> None:
         id, account = message.need(584), account_of(message, self._session.login.account)
         what = message.need(585)
@@ -302,9 +303,10 @@ class Requests:
             message.need(55)
         if check:
             return
-        rows = np.zeros(0, REPORT)
-        if self._session.login.allows_some(Action.READ, account):
-            rows = self._desk.reports.open_orders(account)
+        rows = self._desk.reports.open_orders(account)
+        numbers = np.unique(rows["instrument"]).tolist()
+        seen = [number for number in numbers if self._may_read(account, number)]
+        rows = rows[np.isin(rows["instrument"], seen)]
         if what == b"1":
             number = self._tables.by_symbol.get(message.need(55), (0, 0, 0))[0]
             rows = rows[rows["instrument"] == number]

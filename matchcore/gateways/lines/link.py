@@ -30,6 +30,9 @@ class Link(asyncio.Protocol):
         """The next frame that is no heartbeat; what it raises of `LineError` ends the line."""
         raise NotImplementedError  # each end has its own
 
+    def alive(self, frame: Frame) -> None:
+        """A heartbeat of the other end."""
+
     def lost(self) -> None:
         """It has ended, as ``why`` says; called once."""
 
@@ -52,8 +55,7 @@ class Link(asyncio.Protocol):
             for frame in self._frames.take(data):
                 if self.why:
                     return
-                if frame.type != Type.ALIVE:
-                    self.took(frame)
+                (self.alive if frame.type == Type.ALIVE else self.took)(frame)
         except LineError as error:
             self.refused(str(error))
 

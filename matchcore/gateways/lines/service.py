@@ -7,12 +7,14 @@ import hmac
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ...engine._queue import Submission
 from ...engine.engine import Engine
 from ...engine.streaming import Stream
 from ...errors import LogError, NotInTheLog, QueueFull
 from ...journal import Log
+from ..administration import Administration
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
 from .link import Link
@@ -44,6 +46,7 @@ class EngineService:
     ``engine``: None while this is a standby, which refuses gateways until `serve`.
     ``tls``: a server's context; ``token``: what a gateway must say.  A batch that comes again, over
     another line or the same, is dropped by its number.  Everything runs in one event loop.
+    ``directory``: with the socket for administration.
     """
 
     engine: Engine
@@ -58,6 +61,7 @@ class EngineService:
         token: str = "",
         connections_max: int = CONNECTIONS_MAX,
         stands_in: bool = True,
+        directory: Path | None = None,
     ) -> None:
         self.token = token.encode()
         self.why_not = "this engine has not started yet"  #: it is not served; empty while it is
@@ -73,6 +77,7 @@ class EngineService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._rolling: asyncio.Task[None] | None = None
+        self._administration = Administration(directory, self._administered) if directory else None
         if engine is not None:
             self.serve(engine, stands_in=stands_in)
 
@@ -92,6 +97,11 @@ class EngineService:
         self._roll = Roll(engine, self._is_here, stands_in=stands_in)
         if self.listens:
             self._call_roll()
+
+    def _administered(self) -> Engine:
+        if self.why_not:
+            raise LogError(f"{self.why_not}: ask the primary")
+        return self.engine
 
     def _call_roll(self) -> None:
         self._rolling = asyncio.ensure_future(self._roll.run())
@@ -145,12 +155,16 @@ class EngineService:
                 address = Address(address.host, server.sockets[0].getsockname()[1])
             self.listening.append(address)
         self.listens = True
+        if self._administration is not None:
+            await self._administration.start()
         if not self.why_not:
             self._call_roll()
 
     async def close(self) -> None:
         """Takes no more, answers what was taken, and ends the lines."""
         self._closing = True
+        if self._administration is not None:
+            await self._administration.close()
         if self._rolling is not None:
             self._rolling.cancel()
             await asyncio.wait({self._rolling})

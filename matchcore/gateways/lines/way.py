@@ -74,6 +74,7 @@ class Lines:
         self._settled = 0  # sequence of the last command that is
         self._recent: deque[tuple[int, NDArray[np.void]]] = deque()  # of the log, beyond that
         self._compares_to = 0  # sequence to come to before anything is sent again
+        self.durable = 0  # as the engine has said
         self._failure = ""
         self._at_end = asyncio.Event()
 
@@ -159,7 +160,7 @@ class Lines:
                     line.link.end("the engine was started again")
         if restarted and self._unsettled:
             self._compares_to = durable
-        self._reach = durable
+        self._reach = self.durable = durable
         if self.both or self.active is None:
             self._activate(link)
         self._look_at_end()
@@ -298,6 +299,9 @@ class GatewayLink(Link):
         super().connection_made(transport)
         way = self._way
         self.send(join(way.number, way._identity, way.token, way.incarnation))
+
+    def alive(self, frame: Frame) -> None:
+        self._way.durable = max(self._way.durable, frame.number)
 
     def lost(self) -> None:
         self.ended.set()

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 ENDED: int
 REFUSED: int
+SAID: np.dtype[Any]
 
-def heard(data: bytes | bytearray) -> tuple[int, NDArray[np.uint8], NDArray[np.uint32]]: ...
+def heard(data: bytes | bytearray) -> tuple[int, NDArray[np.void]]: ...

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ...records.instruments import Directory
+from ...serving.certificates import shown
 from ...serving.soup import NO_SESSION, NOT_AUTHORIZED, LoginRequest, Session, SoupServer
 from ..desk import Desk
 from ..logins import AlreadyThere, Login, LoginRefused
@@ -16,22 +19,23 @@ from .session import OuchSession, tell_a_past_day
 
 
 class OuchDoor:
-    """Serves OUCH 5.0 on ``host`` and ``port``; a `Door`.
+    """Serves OUCH 5.0 on ``host`` and ``port``; a `Door`.  ``tls``: a server's context.
 
     ``counts``: what has happened since the start, by name.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        self._host, self._port, self._tls = host, port, tls
         self._server: SoupServer | None = None
         self._sessions: set[OuchSession] = set()
-        self.counts = dict.fromkeys(("requests", "passed_over", "faults", "throttled"), 0)
+        names = ("requests", "passed_over", "faults", "throttled", "sessions")
+        self.counts = dict.fromkeys(names, 0)
 
     async def start(self, desk: Desk) -> None:
         """`FeedError` if the system refuses the port."""
         self.desk = desk
         self._listing = Listing(desk.instruments.in_order())
-        self._server = SoupServer(self._host, self._port, self._enter)
+        self._server = SoupServer(self._host, self._port, self._enter, tls=self._tls)
         await self._server.start()
 
     @property
@@ -65,13 +69,15 @@ class OuchDoor:
 
     def forget(self, session: OuchSession) -> None:
         self._sessions.discard(session)
+        self.counts["sessions"] = len(self._sessions)
 
     # ------------------------------------------------------------------ logins
 
     async def _enter(self, soup: Session, request: LoginRequest) -> None:
         """Checks a login, and answers it."""
         try:
-            login = await self.desk.login(request.user, request.password, soup.host)
+            certificate = shown(soup.transport)
+            login = await self.desk.login(request.user, request.password, soup.host, certificate)
         except LoginRefused as refused:
             soup.refuse(NOT_AUTHORIZED, str(refused))
             return
@@ -108,6 +114,7 @@ class OuchDoor:
             soup.refuse(NOT_AUTHORIZED, str(there))
             return
         self._sessions.add(session)
+        self.counts["sessions"] = len(self._sessions)
         soup.accept(session_name(self.desk.day), first)
         session.begin()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import InvalidArgument
 from ...records.schema import Topic
+from ...serving.certificates import FINGERPRINT_BYTES
 from ...serving.secrets import COST_LOG2, new_salt, new_token, password_hash, token_hash
 from ..logins import SESSION_MAX, Grant
 from .entries import (
@@ -75,6 +76,22 @@ def token(
     salt, digest = padded[:16], padded[16:]
     kind = SecretKind.TOKEN
     return made, _secret(users, name, kind, 0, salt, digest, now, expires, overlap_ns)
+
+
+def certificate(
+    users: RegisteredUsers, name: str, fingerprint: bytes, now: int, overlap_ns: int | None = None
+) -> list[Entry]:
+    """Lets a user in with a client's certificate; ``fingerprint``: SHA-256 of it.
+
+    ``overlap_ns``: as for `token`.
+    """
+    if len(fingerprint) != FINGERPRINT_BYTES:
+        raise InvalidArgument(f"fingerprint: {FINGERPRINT_BYTES} bytes, of SHA-256")
+    padded = bytes(8) + fingerprint
+    if users.has_certificate(fingerprint):
+        raise InvalidArgument("certificate: a user has it already; revoke it there first")
+    kind = SecretKind.CERTIFICATE
+    return _secret(users, name, kind, 0, padded[:16], padded[16:], now, 0, overlap_ns)
 
 
 def _secret(

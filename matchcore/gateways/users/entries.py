@@ -53,6 +53,7 @@ class SecretKind(IntEnum):
 
     PASSWORD = 1  # scrypt with a salt
     TOKEN = 2  # SHA-256
+    CERTIFICATE = 3  # SHA-256 of the whole of it (DER)
 
 
 class UserFlag(IntFlag):
@@ -99,8 +100,8 @@ class Secret:
     """A hash that a user proves to know the password or token of.
 
     ``expires``: nanoseconds since 1970 UTC; 0: never.  ``salt``, ``digest``: 16 and 24 bytes of a
-    password, scrypt with N = 2 ** ``cost_log2``; of a token, the 32 bytes of its hash behind 8
-    zeros.
+    password, scrypt with N = 2 ** ``cost_log2``; of a token or a client's certificate, the 32 bytes
+    of its hash behind 8 zeros.
     """
 
     session: int

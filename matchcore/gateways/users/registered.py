@@ -45,6 +45,7 @@ class RegisteredUsers:
         self.grants: dict[int, dict[int, Granted]] = {}
         self._names: dict[str, int] = {}
         self._tokens: dict[bytes, Secret] = {}
+        self._certificates: dict[bytes, Secret] = {}
         self._attempts = Attempts()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="matchcore-passwords")
         self._waiting = 0
@@ -93,21 +94,29 @@ class RegisteredUsers:
         kept = self.secrets.setdefault(session, {})
         before = kept.pop(slot, None)
         self._known.pop((session, slot), None)
-        if before is not None and before.kind == SecretKind.TOKEN:
-            self._tokens.pop(_token_digest(before), None)
+        kinds = {SecretKind.TOKEN: self._tokens, SecretKind.CERTIFICATE: self._certificates}
+        if before is not None and before.kind in kinds:
+            kinds[before.kind].pop(_whole_digest(before), None)
         if secret is not None:
             kept[slot] = secret
-            if secret.kind == SecretKind.TOKEN:
-                self._tokens[_token_digest(secret)] = secret
+            if secret.kind in kinds:
+                kinds[secret.kind].setdefault(_whole_digest(secret), secret)
 
     def named(self, name: str) -> User | None:
         """The user of a name."""
         return self.users.get(self._names.get(name, 0))
 
+    def has_certificate(self, fingerprint: bytes) -> bool:
+        """Whether some user has this one."""
+        return fingerprint in self._certificates
+
     # -- who somebody is
 
-    async def login(self, user: str, secret: str, host: str) -> Login:
+    async def login(self, user: str, secret: str, host: str, certificate: bytes = b"") -> Login:
         """The login of a user with this password or token; ``user`` may be empty with a token.
+
+        ``certificate``: fingerprint of the one that TLS has checked; it is asked for if ``secret``
+        is empty, and then ``user`` may be empty, too.
 
         `LoginRefused`, after as long for an unknown user as for a wrong password; `Busy` while this
         host has tried too often, or too many passwords are being hashed.
@@ -117,7 +126,11 @@ class RegisteredUsers:
         if pause > 0:
             event(LOG, "login_locked_out", host=host)
             raise Busy("too many wrong logins", int(pause * 1e9))
-        found = self._by_token(user, secret) or await self._by_password(user, secret)
+        if certificate and not secret:
+            found = self._of(self._certificates.get(certificate), user)
+        else:
+            token = self._tokens.get(token_hash(secret[: SECRET_CHARACTERS_MAX + 1]))
+            found = self._of(token, user) or await self._by_password(user, secret)
         login = None if found is None else self._login(found)
         if login is None:
             known = user if user in self._names else None  # else it may be a password
@@ -135,8 +148,8 @@ class RegisteredUsers:
         secret = self.secrets.get(session, {}).get(slot)
         return self._login(secret) if secret and secret.digest == digest else None
 
-    def _by_token(self, name: str, secret: str) -> Secret | None:
-        found = self._tokens.get(token_hash(secret[: SECRET_CHARACTERS_MAX + 1]))
+    def _of(self, found: Secret | None, name: str) -> Secret | None:
+        """A secret that is good, of the user of this name, or of any if there is none."""
         if found is None or _expired(found):
             return None
         user = self.users.get(found.session)
@@ -194,7 +207,7 @@ class RegisteredUsers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _token_digest(secret: Secret) -> bytes:
+def _whole_digest(secret: Secret) -> bytes:
     return secret.salt[8:] + secret.digest
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
+from ...serving.certificates import shown
 from ...serving.rates import Bucket
 from ...serving.secrets import token_hash
 from ..desk import Desk
@@ -189,14 +190,15 @@ class WebDoor:
 
     async def login(self, request: web.Request) -> Login:
         """Who asks, by the header Authorization: Basic with user and password, or Bearer with a
-        token."""
-        said = request.headers.get("Authorization", "")
-        known = token_hash(said)
+        token; without it, by the certificate that the client has shown."""
+        said, certificate = request.headers.get("Authorization", ""), shown(request.transport)
+        known = token_hash(said) if said else certificate
         _, kept = self._logins.get(known, (0.0, None))
         login = None if kept is None else self.desk.renew(kept)
         if login is None:
             self._logins.pop(known, None)
-            login = await self.desk.login(*credentials(said), host_of(request))
+            user, secret = ("", "") if certificate and not said else credentials(said)
+            login = await self.desk.login(user, secret, host_of(request), certificate)
             self._logins[known] = time.monotonic(), login
             if len(self._logins) > self.limits.logins_kept:
                 self._logins.popitem(last=False)
@@ -230,7 +232,8 @@ class WebDoor:
         return web.json_response(said, status=status)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        login = await self.login(request) if "Authorization" in request.headers else None
+        says = "Authorization" in request.headers or shown(request.transport)
+        login = await self.login(request) if says else None
         socket = web.WebSocketResponse(
             heartbeat=self.limits.ping_seconds, max_msg_size=self.limits.message_bytes,
             timeout=self.limits.close_seconds, compress=False,  # which takes memory for each

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,17 +38,19 @@ class Stream:
     """A client's WebSocket.
 
     Reports that it has not taken wait in memory up to `LIVE_MAX`; of what is beyond that only the
-    number is kept, and they are read again.
+    number is kept, and they are read again.  It has a task that writes only while something waits:
+    most streams are idle.
     """
 
     def __init__(self, door: WebDoor, socket: web.WebSocketResponse, host: str) -> None:
         self._door, self._socket, self._host = door, socket, host
         self._desk = door.desk
-        self._live: deque[NDArray[np.void] | int] = deque()
+        self._live: list[NDArray[np.void] | int] = []
         self._live_count = 0
+        self._session: WebSession | None = None  # while it may write
+        self._writing: asyncio.Task[None] | None = None
         self._day = self._sent = 0  # of the last report that was sent
         self._missing = False  # what follows it is to be read from the store
-        self._wake = asyncio.Event()
         self._dropped = ""
         self._rate = Bucket(OPS_PER_SECOND, OPS_BURST, time.monotonic())
         self._after: int | None = None
@@ -64,15 +65,15 @@ class Stream:
         if self._live_count > LIVE_MAX:
             self._live.clear()
             self._live_count, self._missing = 0, True
-        self._wake.set()
+        self._stir()
 
     def day_ended(self) -> None:
         self._live.append(self._desk.day)
-        self._wake.set()
+        self._stir()
 
     def drop(self, why: str) -> None:
         self._dropped = self._dropped or why
-        self._wake.set()
+        self._stir()
 
     # -- its life
 
@@ -92,11 +93,14 @@ class Stream:
         with self._door.sessions.using(login, self) as session:
             if len(session.listeners) > login.limits.connections:
                 raise Refused(429, "full", f"{login.limits.connections} streams are open")
-            writing = asyncio.ensure_future(self._write(session))
+            self._session = session
+            self._writing = asyncio.ensure_future(self._write(session, welcome=True))
             try:
                 await self._read(session)
             finally:
-                await end([writing])
+                self._session = None
+                if self._writing is not None:
+                    await end([self._writing])
 
     async def _first(self) -> Login:
         """The login that the first message says."""
@@ -164,29 +168,37 @@ class Stream:
             raise malformed("op", "one of order, cancel, amend, cancel_all, ping")
         Asked(body).done()
         self._live.append(PONG)
-        self._wake.set()
+        self._stir()
 
     # -- writing
 
-    async def _write(self, session: WebSession) -> None:
+    def _stir(self) -> None:
+        """There is something to write."""
+        if self._session is not None and self._writing is None:
+            self._writing = asyncio.ensure_future(self._write(self._session))
+
+    async def _write(self, session: WebSession, *, welcome: bool = False) -> None:
         """Sends what waits; the connection says when it can take more.  Its end is that of reading,
         because it closes the socket."""
         try:
-            await self._welcome(session)
-            while not self._dropped:
+            if welcome:
+                await self._welcome(session)
+            while not self._dropped and (self._missing or self._live):
                 if self._missing:
                     await self._again(session)
-                elif self._live:
-                    await self._next()
                 else:
-                    self._wake.clear()
-                    await self._wake.wait()
-            await self._bye("dropped", self._dropped)
+                    await self._waiting()
+            if self._dropped:
+                self._session = None
+                await self._bye("dropped", self._dropped)
         except (ConnectionError, RuntimeError):  # it is closed
-            return
+            self._session = None
         except Exception:
             LOG.exception("stream of %s", self._host)
+            self._session = None
             await self._bye(FAULT.code, str(FAULT))
+        finally:
+            self._writing = None
 
     async def _welcome(self, session: WebSession) -> None:
         """Says where the stream begins: behind ``after`` of today or of the day before."""
@@ -221,9 +233,15 @@ class Stream:
         else:
             self._missing = False
 
-    async def _next(self) -> None:
-        """The next of what waits."""
-        next_ = self._live.popleft()
+    async def _waiting(self) -> None:
+        """All that waits now; if it becomes too much meanwhile, the store has the rest."""
+        waiting, self._live = self._live, []
+        for next_ in waiting:
+            if self._dropped or self._missing:
+                return
+            await self._next(next_)
+
+    async def _next(self, next_: NDArray[np.void] | int) -> None:
         if not isinstance(next_, int):
             self._live_count -= len(next_)
             await self._send(next_)

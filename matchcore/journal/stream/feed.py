@@ -18,7 +18,8 @@ from .messages import HEADER, Message
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-BATCH = 64  # messages that are asked for in one request
+BATCH = 64  # messages that are asked for in one request, at most
+BATCH_BYTES_MAX = 32 << 20  # if all of them are as large as the servers allow
 WAITING_BYTES_MAX = 16 << 20  # that nobody has taken; then no more are asked for
 EXPIRES_SECONDS, HEARTBEAT_SECONDS = 60, 1
 SILENCE_SECONDS = 3.5 * HEARTBEAT_SECONDS  # then the consumer is gone
@@ -151,11 +152,12 @@ class Feed(Closing):
 
     def _ask(self) -> None:
         """Asks for more, unless enough is under way or waits."""
-        if self._asked > BATCH // 2 or self._bytes > WAITING_BYTES_MAX or not self._consumer:
+        batch = max(1, min(BATCH, BATCH_BYTES_MAX // self._link.client.max_payload))
+        if self._asked > batch // 2 or self._bytes > WAITING_BYTES_MAX or not self._consumer:
             return
-        asked = {"batch": BATCH, "expires": EXPIRES_SECONDS * 10**9,
+        asked = {"batch": batch, "expires": EXPIRES_SECONDS * 10**9,
                  "idle_heartbeat": HEARTBEAT_SECONDS * 10**9}  # fmt: skip
-        self._asked += BATCH
+        self._asked += batch
         self._heard = self._link.loop.time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         self._asking = asyncio.ensure_future(self._publish(subject, json.dumps(asked).encode()))

@@ -4,7 +4,7 @@
 # reads.  Nothing here changes anything or decides anything.
 from ..._book cimport Book
 from .dedup cimport Again, Repeats, repeats_hash
-from .ids cimport Ids, ids_bucket, ids_guess, ids_hash, ids_prefetch
+from .ids cimport Ids, ids_guess, ids_hash, ids_prefetch
 from .ladder cimport Ladder, ladder_key, ladder_peek, place_of
 from .pool cimport Leaf, Level, Node, Order
 from .records cimport (AMEND, NEW, ORDER_KINDS, in_set, mc_command, mc_likely, mc_prefetch, mc_unlikely,
@@ -24,10 +24,6 @@ cdef struct Ahead:          # what is known of a command before its turn
     Level* level            # where a new order seems to go, or NULL
     Again again             # of its client order id, in a machine that remembers answers
 
-cdef struct Wanted:         # lines to ask for, by all stages of a turn
-    size_t count
-    const void* at[13 * STRIP]  # of a command three in the first stage, three, six, one
-
 cdef struct Strip:
     u32 length              # 0: there are no more commands of orders
     bint stopped            # by a command that is not an order's, or for no book
@@ -43,26 +39,17 @@ cdef inline Book* book_for(Book** books, u32 books_count, const mc_command* comm
         return NULL
     return books[command.instrument - 1]
 
-cdef inline void want(Wanted* wanted, const void* at) noexcept nogil:
-    """Adds a line to those that `ask_for` asks for."""
-    wanted.at[wanted.count] = at
-    wanted.count += 1
+cdef inline Level* ladder_ask(const Ladder* ladder, u64 key) noexcept nogil:
+    """Asks for the level at a key, or where it would be, and its leaf; NULL: there is no leaf.
 
-cdef inline Level* ladder_want(const Ladder* ladder, u64 key, Wanted* wanted) noexcept nogil:
-    """The level at a key, or where it would be, and its leaf; NULL: there is no leaf.  Reads only nodes."""
+    Reads only nodes.
+    """
     cdef Leaf* leaf = ladder_peek(ladder, key)
     if leaf == NULL:
         return NULL
-    want(wanted, leaf)
-    want(wanted, &leaf.level[key & 63])
+    mc_prefetch(leaf)
+    mc_prefetch(&leaf.level[key & 63])
     return &leaf.level[key & 63]
-
-cdef inline void ask_for(Wanted* wanted) noexcept nogil:
-    """Each waits for the walk to its page; side by side they wait together."""
-    cdef size_t i
-    for i in range(wanted.count):
-        mc_prefetch(wanted.at[i])
-    wanted.count = 0
 
 cdef inline void look_at_repeats(const Repeats* repeats, Strip* strip,
                                  const mc_command* commands) noexcept nogil:
@@ -82,8 +69,7 @@ cdef inline void look_at_repeats(const Repeats* repeats, Strip* strip,
             mc_prefetch(&repeats.old.buckets[again.hash & repeats.old.mask])
 
 cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, const mc_command* commands,
-                             size_t count, const Repeats* repeats, bint large, Strip* strip,
-                             Wanted* wanted) noexcept nogil:
+                             size_t count, const Repeats* repeats, bint large, Strip* strip) noexcept nogil:
     """First stage: a strip's books and hashes, asking for the places of its ids in their table."""
     cdef const mc_command* command = commands
     cdef const mc_command* end
@@ -107,12 +93,10 @@ cdef inline void look_at_ids(const Ids* ids, Book** books, u32 books_count, cons
         ahead.book = book
         ahead.order = NULL
         ahead.hash = ids_hash(ids, command.instrument, command.order_id)
+        ids_prefetch(ids, ahead.hash)
         if large:
-            want(wanted, ids_bucket(ids, ahead.hash))
-            want(wanted, book)
-            want(wanted, <const char*>book + 64)
-        else:
-            ids_prefetch(ids, ahead.hash)
+            mc_prefetch(book)
+            mc_prefetch(<const char*>book + 64)
         command += 1
         ahead += 1
     if repeats != NULL and mc_unlikely(clients != 0):
@@ -132,58 +116,60 @@ cdef inline void look_at_newest(const Repeats* repeats, const Strip* strip) noex
         account = repeats.memory.heads[strip.ahead[strip.with_id[i]].again.head]
         mc_prefetch(&repeats.memory.answers[repeats.memory.accounts[account].newest])
 
-cdef inline void look_at_orders(const Ids* ids, Strip* strip, Wanted* wanted) noexcept nogil:
+cdef inline void look_at_orders(const Ids* ids, Strip* strip) noexcept nogil:
     """Second stage of a large machine: the orders, and where the way to a new one's level begins."""
-    cdef size_t i
-    cdef Ahead* ahead
+    cdef const mc_command* command = strip.commands
+    cdef const mc_command* end = command + strip.length
+    cdef Ahead* ahead = strip.ahead
     cdef const Ladder* ladder
-    cdef const mc_command* command
     cdef u64 key
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        ahead.order = ids_guess(ids, ahead.hash)
+    while command < end:
         ahead.level = NULL
-        want(wanted, ahead.order)
-        command = &strip.commands[i]
-        if command.kind == NEW:
+        if command.kind != NEW:
+            ahead.order = ids_guess(ids, ahead.hash)
+            mc_prefetch(ahead.order)
+        else:
             ladder = &ahead.book.sides[(command.side - 1) & 1]
             key = ladder_key(ladder, command.price)
             if key >> 6 == ladder.hot_block:
-                want(wanted, ladder.hot)
+                mc_prefetch(ladder.hot)
                 ahead.level = &ladder.hot.level[key & 63]
-                want(wanted, ahead.level)
+                mc_prefetch(ahead.level)
             elif ladder.height > 1:
-                want(wanted, &(<Node*>ladder.root).child[place_of(key, ladder.height)])
+                mc_prefetch(&(<Node*>ladder.root).child[place_of(key, ladder.height)])
+        command += 1
+        ahead += 1
 
-cdef inline void look_at_levels(Strip* strip, Wanted* wanted) noexcept nogil:
+cdef inline void look_at_levels(Strip* strip) noexcept nogil:
     """Third stage of a large machine: levels, and the neighbours of an order.
 
     What is seen here may be out of date, but is memory of the machine whatever comes.
     """
-    cdef size_t i
-    cdef Ladder* ladder
-    cdef Order* order
-    cdef Ahead* ahead
-    cdef const mc_command* command
-    for i in range(strip.length):
-        ahead = &strip.ahead[i]
-        command = &strip.commands[i]
+    cdef const mc_command* command = strip.commands
+    cdef const mc_command* end = command + strip.length
+    cdef Ahead* ahead = strip.ahead
+    cdef const Ladder* ladder
+    cdef const Order* order
+    while command < end:
         order = ahead.order
-        if command.kind == NEW:
-            if ahead.level == NULL:
-                ladder = &ahead.book.sides[(command.side - 1) & 1]
-                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
-        elif order != NULL:
-            want(wanted, order.prev)
-            want(wanted, order.next)
+        if order != NULL:
+            mc_prefetch(order.prev)
+            mc_prefetch(order.next)
             ladder = &ahead.book.sides[(order.side - 1) & 1]
-            ladder_want(ladder, ladder_key(ladder, order.price), wanted)
+            ladder_ask(ladder, ladder_key(ladder, order.price))
             if command.kind == AMEND:
-                ahead.level = ladder_want(ladder, ladder_key(ladder, command.price), wanted)
+                ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+        elif command.kind == NEW and ahead.level == NULL:
+            ladder = &ahead.book.sides[(command.side - 1) & 1]
+            ahead.level = ladder_ask(ladder, ladder_key(ladder, command.price))
+        command += 1
+        ahead += 1
 
-cdef inline void look_at_last(Strip* strip, Wanted* wanted) noexcept nogil:
+cdef inline void look_at_last(const Strip* strip) noexcept nogil:
     """Fourth stage of a large machine: the last order of the level that another one goes to."""
-    cdef size_t i
-    for i in range(strip.length):
-        if strip.ahead[i].level != NULL:
-            want(wanted, strip.ahead[i].level.tail)
+    cdef const Ahead* ahead = strip.ahead
+    cdef const Ahead* end = ahead + strip.length
+    while ahead < end:
+        if ahead.level != NULL:
+            mc_prefetch(ahead.level.tail)
+        ahead += 1

@@ -346,7 +346,8 @@ name_words = words | st.builds(
 reports = st.fixed_dictionaries(
     {
         "number": st.integers(0, 3), "time": signed, "trade_id": words, "flags": st.integers(0, 7),
-        "order_id": words | st.builds(names.order_id, st.just(scope), refs),
+        # of a UserRefNum from 1 on: no order is entered with 0, and what holds orders says so
+        "order_id": words | st.builds(names.order_id, st.just(scope), st.integers(1, 12)),
         "client_order_id": name_words, "original_id": name_words,
         "client_order_tail": words | st.sampled_from([1, 2000, names.code_of(b"0" * 14)]),
         "price": signed, "last_price": signed, "last_quantity": st.integers(0, 2**63 - 1),

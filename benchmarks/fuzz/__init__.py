@@ -1,0 +1,1 @@
+"""Every parser of the gateways under millions of mutated inputs: `python -m benchmarks.fuzz`."""

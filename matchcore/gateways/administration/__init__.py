@@ -1,0 +1,7 @@
+"""What those who operate an exchange do to it: the same whether it is closed or being served."""
+
+from .acts import perform
+from .asking import asked
+from .socket import Administration
+
+__all__ = ["Administration", "asked", "perform"]

@@ -1,0 +1,1 @@
+"""Clients that trade at a running exchange: load, drills and soaks."""
