@@ -16,8 +16,18 @@ from enum import Enum, IntEnum, IntFlag
 
 if __package__:
     from .layouts import Record
+    from .report_codes import OPEN_STATUSES as OPEN_STATUSES
+    from .report_codes import OrderStatus as OrderStatus
+    from .report_codes import ReportFlag as ReportFlag
+    from .report_codes import ReportKind as ReportKind
 else:  # for the generator, which is run as a file
     from layouts import Record  # type: ignore[import-not-found, no-redef]
+    from report_codes import (  # type: ignore[import-not-found, no-redef]
+        OPEN_STATUSES,
+        OrderStatus,
+        ReportFlag,
+        ReportKind,
+    )
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
@@ -300,50 +310,6 @@ class ChangeFlag(IntFlag):
 
     REPLACING = 1
     LARGE = 2
-
-
-class ReportKind(IntEnum):
-    """What an execution report tells a session (docs/gateways/reports.md)."""
-
-    NEW = 1
-    TRADE = 2
-    CANCELLED = 3
-    REPLACED = 4
-    REJECTED = 5
-    CANCEL_REJECTED = 6
-    REPLACE_REJECTED = 7
-    MASS_CANCELLED = 8
-    MASS_CANCEL_REJECTED = 9
-    REPEATED = 10
-
-
-class OrderStatus(IntEnum):
-    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
-
-    NONE = 0
-    NEW = 1
-    PARTLY_FILLED = 2
-    FILLED = 3
-    CANCELLED = 4
-    REJECTED = 5
-    EXPIRED = 6
-
-
-#: Statuses of orders that may still trade.
-OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
-
-
-class ReportFlag(IntFlag):
-    """Bits of a report's ``flags``.
-
-    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
-    for the session that asked, of an order of another session.
-    """
-
-    MAKER = 1
-    POST_ONLY = 2
-    UNSOLICITED = 4
-    COPY = 8
 
 
 class Topic(IntEnum):
