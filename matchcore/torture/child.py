@@ -9,6 +9,7 @@ import signal
 import struct
 import sys
 import threading
+import traceback
 import zlib
 from concurrent.futures import Future, wait
 from functools import partial
@@ -72,8 +73,12 @@ def load_together(path: str, policy: str, seed: int, out: int, *, aside: bool) -
         os.write(out, ANSWER.pack(engine.sequence, engine.sequence, 0))
         for thread in threads:
             thread.start()
-        while aside and any(thread.is_alive() for thread in threads):
-            engine.start_snapshot().result()
+        try:
+            while aside and any(thread.is_alive() for thread in threads):
+                engine.start_snapshot().result()
+        except Exception:  # said before closing the engine ends a thread, and that the process
+            traceback.print_exc()
+            raise
         for thread in threads:
             thread.join()
 

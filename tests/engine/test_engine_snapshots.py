@@ -13,9 +13,11 @@ from engine_kit import filled, opened, replayed, run, segment, spoil
 
 import matchcore as mc
 from matchcore.engine import recovery
+from matchcore.engine.snapshotting import take
 from matchcore.journal import identity_of, snapshots
 from matchcore.journal.segments import segment_files
 from matchcore.operations.repair import repair
+from matchcore.operations.verify import verify
 
 
 def with_snapshots(path: Path, count: int = 2) -> str:
@@ -253,3 +255,14 @@ def test_a_state_comes_back_from_its_bytes(tmp_path: Path) -> None:
         made = recovery.machine_class(machine).from_state(mc.State.from_bytes(data))
         assert made.digest() == digest
         made._check()
+
+
+def test_a_snapshot_before_the_first_command_of_a_log_that_goes_on_fits_the_log(
+    tmp_path: Path,
+) -> None:
+    digest = filled(tmp_path)
+    assert take(tmp_path, sequence=0).name.endswith("-00000000000000000000.mcs")
+    take(tmp_path)
+    with opened(tmp_path) as engine:
+        assert engine.digest() == digest
+    assert verify(tmp_path)["good"]

@@ -59,8 +59,8 @@ def take(
     with snapshots.turn(directory):
         bound = durable_end(place) if sequence is None else sequence
         start = starts(place, machine_class(machine), bound, of_this_log(place), keys=keys)
-        epoch, chain = 0, b""
         with open_reader(place, after=start.sequence, chain=start.chain, keys=keys) as reader:
+            epoch, chain = reader.epoch, reader.chain  # before it reads beyond what is taken
             for frame in reader.read():
                 if bound is not None and frame.first_sequence + frame.count - 1 > bound:
                     bound = start.machine.sequence  # the log goes on, so this is as far as asked
@@ -79,8 +79,8 @@ def take(
             written = snapshots.write(
                 directory,
                 sequence=start.machine.sequence,
-                epoch=epoch or reader.epoch,
-                chain=chain or reader.chain,
+                epoch=epoch,
+                chain=chain,
                 identity=reader.identity,
                 payload=start.machine.state().to_bytes(),
                 hash=reader.hash,
