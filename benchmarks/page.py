@@ -191,6 +191,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sql": sql,
     "beside_database": beside_database,
     "drills": lambda: drills("drills"),
+    "drills_primary": lambda: drills("drills_primary"),
     "sizes_machines": sizes_of_machines,
     "bytes_by_frame": bytes_by_frame,
     "sizes_sqlite": lambda: sizes("sqlite"),

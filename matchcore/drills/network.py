@@ -25,7 +25,7 @@ class Network(Closing):
     """Namespaces for nodes, by name, and a bridge that this process reaches them over.
 
     ``here``: the address of this side; `address` has those of nodes.  `LeftOut` says why it
-    can not be made.
+    cannot be made.
     """
 
     def __init__(self, nodes: Sequence[str]) -> None:

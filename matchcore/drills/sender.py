@@ -55,7 +55,7 @@ class Gate:
                 self._changed.wait_for(lambda: self._open)
                 self._waiting -= 1
             due = max(due + self._span, time.monotonic())
-            time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
+            time.sleep(max(0.0, due - time.monotonic()))
             yield request
 
     def pause(self) -> None:
@@ -107,8 +107,15 @@ def record(answer: Answer) -> bytes:
     }).encode() + b"\n"  # fmt: skip
 
 
+def _end(error: threading.ExceptHookArgs) -> None:
+    """Without one of its clients this process is not what it was told to be."""
+    threading.__excepthook__(error)
+    os._exit(1)
+
+
 def main() -> None:
     """Until the end of input."""
+    threading.excepthook = _end
     told = Sending(**json.loads(sys.stdin.readline()))
     places = [(host, port) for host, port in told.places]
     gate = Gate(len(told.tokens), told.rate)

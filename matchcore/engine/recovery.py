@@ -301,8 +301,13 @@ def open_for_writing(
         raise
     if not log.sequence:
         start.machine.begin_under(log.rules)
+    return log, start.machine, _found(log, start, began)
+
+
+def _found(log: FileLog | StreamLog, start: Start, began: float) -> Recovery:
+    """What opening a log has found, behind a start."""
     found = log.recovered
-    recovery = Recovery(
+    return Recovery(
         segments=found.segments,
         frames=found.frames,
         commands=log.sequence - start.sequence,
@@ -312,7 +317,6 @@ def open_for_writing(
         not_there=found.not_there,
         seconds=time.perf_counter() - began,
     )
-    return log, start.machine, recovery
 
 
 def _stream_log(

@@ -25,6 +25,7 @@ from ..journal.stream.register import Changed
 LEASE_KEY = "lease"  # of its record
 LEASE_SECONDS = 1.0
 LEASE_SECONDS_MAX = 3600.0
+PATIENCE_SECONDS = 30.0  # as a replicated log has: for the servers to change their leader
 NAME_MAX = 64
 RECORD_BYTES_MAX = 4096
 _RENEWALS, _LOOKS = 4, 8  # in the time of a lease
@@ -96,9 +97,11 @@ class Lease(Closing):
         name: str,
         *,
         seconds: float = LEASE_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = awake_seconds,
     ) -> None:
         self.name, self.seconds, self._clock = name, seconds, clock
+        self._patience = patience
         self._register = register
         self._mine = Record(name, secrets.token_hex(8), seconds, free=False)
         self._asking = threading.Lock()  # one question to the register at a time
@@ -165,9 +168,13 @@ class Lease(Closing):
     def held(self) -> None:
         """Returns when it is known that the lease is held; `LogFailed` once it is lost.
 
-        It waits while the register cannot be reached: nobody else can take it then either.
+        It waits while the register cannot be reached, for nobody else can take it then either; but
+        not longer than its ``patience`` in seconds.
         """
-        while self.lost:
+        until = self._clock() + self._patience
+        while why := self.lost:
+            if self._clock() >= until:
+                self.lose(f"{why}; nothing came for {self._patience:g} s")
             with self._turn:
                 if self._lost or self._closing or not self._holds:
                     raise LogFailed(self._lost or f"{self.name} has given up its lease")

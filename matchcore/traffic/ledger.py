@@ -208,14 +208,22 @@ class Ledger:
             self._record = record
 
     def _not_told_yet(self, said: NDArray[np.void]) -> NDArray[np.void]:
-        """Without what was told before."""
-        news = []
+        """Without what was told before, or earlier in these rows."""
+        news, filled, heard = list[np.void](), dict[int, int](), set[tuple[int, int]]()
         for row in said:
-            place, again = int(row["place"]), bool(row["flags"] & PERHAPS)
+            place, kind, again = int(row["place"]), int(row["kind"]), bool(row["flags"] & PERHAPS)
             row = row.copy()
             row["flags"] &= ~PERHAPS & 0xFF
-            if again and 0 <= place < self.sent and self._was_told(row, self.states[place]):
-                continue
+            if again and 0 <= place < self.sent:
+                earlier = (place, kind) in heard and kind != ReportKind.TRADE
+                told = 0 <= int(row["filled"]) <= filled.get(place, 0)
+                if earlier or self._was_told(row, self.states[place]):
+                    continue
+                if kind == ReportKind.TRADE and told:
+                    continue
+            heard.add((place, kind))
+            if kind == ReportKind.TRADE:
+                filled[place] = max(filled.get(place, 0), int(row["filled"]))
             news.append(row)
         return np.array(news, HEARD)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .session import Account, Cut, Refused, Session, Target
 POST_EVERY = 10  # orders, one of which goes by HTTP
 POSTS_MAX = 8  # connections for them
 ANSWER_SECONDS = 10.0  # that HTTP has
+CLOSE_SECONDS = 0.2  # for the other side to answer the end of the stream
 WAITING_MAX = 10_000  # messages that wait for the connection
 LATER = frozenset({"throttled", "unavailable", "too_many", "busy"})
 _KINDS = {kind.name.lower(): int(kind) for kind in ReportKind}
@@ -106,8 +108,9 @@ class WebSession(Session):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._stream is not None and self.stop.is_set() and not self._stream.closed:
-            await self._stream.close()
+        if self._stream is not None and not self._stream.closed:
+            with suppress(asyncio.TimeoutError, ClientError, ConnectionError):
+                await asyncio.wait_for(self._stream.close(), CLOSE_SECONDS)
         self._hear_rows()
         if self._http is not None:
             await self._http.close()

@@ -69,6 +69,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def listening(port: int) -> bool:
+    """Whether one can connect to a port of this machine."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 def until(true: Callable[[], object], said: Callable[[], str] = str) -> None:
     end = time.monotonic() + SECONDS_MAX
     while not true():
@@ -95,8 +101,7 @@ class FeedProcess:
 
     def listens(self) -> bool:
         """Whether one can connect to its line."""
-        with socket.socket() as tried:
-            return tried.connect_ex(("127.0.0.1", self.port)) == 0
+        return listening(self.port)
 
     def kill(self) -> None:
         """As a crash."""

@@ -13,6 +13,7 @@ from typing import Any
 import feed_kit as kit
 import pytest
 from missing import missing
+from nats.errors import NoRespondersError
 from web_kit import TAKERS, exchange, flow
 
 import matchcore as mc
@@ -90,9 +91,15 @@ async def followed(servers: Servers) -> AsyncIterator[tuple[Any, Follower]]:
 
 
 async def asked(client: Any, what: str) -> dict[str, Any]:
-    answer = await client.request(f"md_snapshot{what}", b"", timeout=SECONDS_MAX)
-    found: dict[str, Any] = json.loads(answer.data)
-    return found
+    """The answer of a feed, once one is connected."""
+    while True:
+        try:
+            answer = await client.request(f"md_snapshot{what}", b"", timeout=SECONDS_MAX)
+        except NoRespondersError:
+            await asyncio.sleep(0.01)
+            continue
+        found: dict[str, Any] = json.loads(answer.data)
+        return found
 
 
 def subject(symbol: str, channel: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -90,6 +92,18 @@ def test_who_could_not_look_does_not_take_it() -> None:
     assert not two.is_free()  # it counts from now on
     one.beat()
     assert not one.lost
+
+
+def test_it_is_given_up_when_nobody_can_be_reached_for_long() -> None:
+    shared = Shared()
+    (one,) = held(shared, "one")
+    one._patience, one.seconds = 2.0, 0.01
+    shared.away, shared.now = True, shared.now + 1
+    clock = itertools.count(shared.now, 0.25)  # it moves whenever it is asked
+    one._clock = lambda: next(clock)
+    with pytest.raises(mc.LogFailed, match="nothing came for 2 s"):
+        one.held()
+    assert one.lost_for_good
 
 
 def test_a_renewal_that_was_taken_and_not_acknowledged_is_its_own() -> None:

@@ -35,3 +35,13 @@ def test_inputs_follow_from_the_seed() -> None:
     drawn = [one.next() for _ in range(200)]
     assert drawn == [same.next() for _ in range(200)] != [other.next() for _ in range(200)]
     assert len({*drawn}) > 100
+
+
+def test_a_replace_with_an_unknown_time_of_an_order_refused_for_one() -> None:
+    """Inputs that the fuzzer has found."""
+    from benchmarks.fuzz.parsers import _request, ouch_requests
+
+    for time in (b"Y", b"0", b"3"):
+        order, other = _request(b"O", time_in_force=time), _request(b"U", user_ref=4)
+        ouch_requests(order + other)
+        ouch_requests(order + _request(b"U", user_ref=4, time_in_force=b"Y"))

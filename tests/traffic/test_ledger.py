@@ -84,6 +84,20 @@ def test_what_may_have_been_told_before_counts_once() -> None:
     assert ledger.counts["executions"] == 3 and ledger.states["filled"][big] == 3
 
 
+def test_what_comes_again_among_what_it_repeats_counts_once() -> None:
+    ledger = Ledger(FLOW, 0, 3)
+    big = int(np.argmax(ledger.take(3)["quantity"]))
+    limit = int(ledger.orders["price"][big])
+    rows = [row(ReportKind.NEW, big)]
+    rows += [row(ReportKind.TRADE, big, filled=n, price=limit) for n in (1, 2)]
+    again = [one.copy() for one in rows]
+    for one in again:
+        one["flags"] = PERHAPS
+    ledger.hear(np.concatenate([*rows, *again]))
+    assert ledger.counts["executions"] == 2 and not ledger.counts["twice"]
+    assert ledger.states["filled"][big] == 2
+
+
 def test_an_order_that_is_found_needs_no_other_answer_and_may_have_it() -> None:
     ledger = Ledger(FLOW, 0, 2)
     ledger.take(2)

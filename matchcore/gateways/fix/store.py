@@ -117,8 +117,11 @@ class Store:
             here, at = at, at + _ENTRY.size
             text = data[at : at + count] if kind == TEXT else b""
             at += len(text)
-            # a run may have been made longer before the header was written
+            # A run may have been made longer before the header was written.  The file must not keep
+            # that: other messages get these numbers now, and at the next opening they all count.
             size = 1 if kind == TEXT else min(count, self.next - first)
+            if kind != TEXT and size != count:
+                os.pwrite(self._file, _ENTRY.pack(kind, max(size, 0), first, report), here)
             if size > 0:
                 self._add(Entry(kind, first, size, report, text), here)
         self._end = end

@@ -289,8 +289,8 @@ cdef class Codec:
             fine = True
         else:
             fine = said != MARKET_PRICE and self.priced(order, said, &command.price)
-        fine = (fine and is_coded and time == order.time_in_force and is_shown(message[22])
-                and not (items.wrong or items.has_instrument or items.has_smallest
+        fine = (fine and is_coded and time and time == order.time_in_force
+                and is_shown(message[22]) and not (items.wrong or items.has_instrument or items.has_smallest
                          or items.has_post_only))
         order_id = command.order_id = order.order_id
         command.instrument = order.instrument

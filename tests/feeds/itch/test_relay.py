@@ -48,7 +48,8 @@ def test_a_relay_says_what_the_log_says(tmp_path: Path, restarted: bool) -> None
             kit.FeedProcess("--upstream", source.address, "--web", web, "--soup", soup,
                             "--glimpse", glimpse, "--logins", logins) as relay,
         ):  # fmt: skip
-            kit.until(relay.listens, relay.said)
+            for port in (relay.port, soup, glimpse):  # they start one after the other
+                kit.until(lambda port=port: kit.listening(port), relay.said)
             before = every_message(path)
             number = asked(web, "status/ANA")["number"]
             kit.trade(engine, 1000, seed=2)
