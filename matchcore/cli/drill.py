@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..bench.suite import stamp
 from . import output
 from .options import json_option
 from .output import failing_kindly, out, progress_bar, show, show_rows
@@ -94,6 +93,8 @@ def _keep_or_remove(place: Path, keep: bool, as_json: bool) -> None:
 
 def _show(report: Report, as_json: bool) -> None:
     if as_json:
+        from ..bench.suite import stamp  # late: few commands measure
+
         show({**stamp(), **report.as_plain()}, True)
         return
     rows = [[row[name] for name in COLUMNS] for row in report.table()]

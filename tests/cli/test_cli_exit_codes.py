@@ -6,6 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_kit import ANA, apart, contents, flipped, run, run_json, segment, torn, traded
@@ -273,8 +274,8 @@ def test_a_snapshot_that_an_engine_prunes_meanwhile_is_no_damage(
             engine.snapshot()
     listing = snapshots.listing
 
-    def pruned(directory: Path) -> list[Path]:
-        files = listing(directory)
+    def pruned(directory: Path, *disk: Any) -> list[Path]:
+        files = listing(directory, *disk)
         for file in files[1:]:
             file.unlink()
         return files

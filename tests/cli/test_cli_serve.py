@@ -85,9 +85,3 @@ def test_the_estimate_grows_with_the_rate_and_packs_better() -> None:
     assert slow_line["up"] < engine["up"] and slow_line["up"] / 1000 > engine["up"] / 100_000
     assert 10 < engine["up"] / 100_000 < lines["OUCH client"]["up"] / 100_000
     assert lines["OUCH client"]["down"] < lines["FIX client"]["down"]
-
-
-def test_the_demo_kills_a_gateway_and_the_engine_and_loses_nothing(tmp_path: Path) -> None:
-    code, found = run_json("demo", "--serve", "--dir", tmp_path / "d", "--orders", 300)
-    assert (code, found["nothing_lost_or_doubled"]) == (0, True)
-    assert found["answered"] == found["orders"] == 300

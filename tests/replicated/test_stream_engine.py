@@ -241,7 +241,7 @@ def test_the_command_line_reads_it_and_never_shows_a_password(tmp_path: Path) ->
         assert told["epoch"] == 1
 
 
-@pytest.mark.parametrize("command", ["archive", "repair", "notice", "draw", "upgrade-rules"])
+@pytest.mark.parametrize("command", ["archive", "repair", "draw"])
 def test_commands_that_cannot_take_an_address_say_so(command: str) -> None:
     result = CliRunner().invoke(app, [command, "nats://a,b,c/day"])
     assert result.exit_code == 2
