@@ -9,16 +9,19 @@ from .wire import BATCH_BYTES_MAX, Frame, Frames, LineError, Type
 
 BEAT_SECONDS = 0.2
 DEAD_SECONDS = 0.8  # of silence
+LAST_WORD_SECONDS = 1.0  # for what was sent last
 WRITE_BYTES_MAX = 1 << 20  # that wait for the other end before more is read or made
 
 
 class Link(asyncio.Protocol):
     """A connection.  Ends override `took`, `lost` and what they need of `asyncio.Protocol`.
 
-    It beats every `BEAT_SECONDS` and is lost after ``dead_seconds`` of silence.
+    It beats every `BEAT_SECONDS` and is lost after ``dead_seconds`` of silence.  It is in ``open``
+    as long as it has a socket, which it has for a while after it was lost.
     """
 
-    def __init__(self, dead_seconds: float = DEAD_SECONDS) -> None:
+    def __init__(self, open: set[Link], dead_seconds: float = DEAD_SECONDS) -> None:
+        self._open = open
         self.why = ""  #: it is lost or closed; empty while it is not
         self._dead_seconds = dead_seconds
         self._listens = True
@@ -44,6 +47,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are of no such class
+        self._open.add(self)
         self._loop = asyncio.get_running_loop()
         self.transport.set_write_buffer_limits(high=WRITE_BYTES_MAX)
         self._heard = self._beats_at = self._loop.time()
@@ -66,6 +70,7 @@ class Link(asyncio.Protocol):
         self._room.set()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._open.discard(self)
         self.end(str(error) if error else "the connection was closed")
 
     # ------------------------------------------------------------------ what ends call
@@ -118,3 +123,14 @@ class Link(asyncio.Protocol):
         self.send(self.beat().to_bytes())
         self._beats_at = now + BEAT_SECONDS
         self._timer = self._loop.call_later(BEAT_SECONDS, self._beat)
+
+
+async def all_gone(open: set[Link]) -> None:
+    """Returns when these connections have no socket: what was sent last has gone, or is given up."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LAST_WORD_SECONDS
+    while open:
+        if loop.time() > until:
+            for link in open:
+                link.transport.abort()
+        await asyncio.sleep(0.001)

@@ -17,7 +17,7 @@ from ...journal import Log
 from ..administration import Administration
 from ..ways import INCARNATIONS_MAX, incarnation_of
 from .address import Address
-from .link import Link
+from .link import Link, all_gone
 from .roll import Roll
 from .wire import (
     ANY,
@@ -73,6 +73,7 @@ class EngineService:
         self._tls, self._most = tls, connections_max
         self.gateways: dict[int, Gateway] = {}
         self.links: set[Connection] = set()
+        self.open: set[Link] = set()  # those, and what was lost and still has a socket
         self._settled: deque[Sent] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -184,6 +185,7 @@ class EngineService:
             link.send(end("the engine is being stopped"))
             link.end("the engine is being stopped", politely=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await all_gone(self.open)
         for address, server in zip(self._addresses, self._servers, strict=True):
             await server.wait_closed()
             address.remove()
@@ -282,7 +284,7 @@ class Connection(Link):
     """One line, seen from the engine."""
 
     def __init__(self, service: EngineService) -> None:
-        super().__init__()
+        super().__init__(service.open)
         self._service = service
         self.gateway: Gateway | None = None
         self.stream: Stream | None = None

@@ -20,7 +20,7 @@ from ...records.commands import checked, joined, stamped
 from ...records.instruments import Directory
 from ..ways import Take
 from .address import Address
-from .link import DEAD_SECONDS, Link
+from .link import DEAD_SECONDS, Link, all_gone
 from .wire import (
     ANY,
     COMMANDS_MAX,
@@ -66,6 +66,7 @@ class Lines:
         self.number = secrets.randbits(63) | 1  # what tells its batches from those of others
         self.machine = machine_class(machine)()
         self.lines = [Line(self, address) for address in addresses]
+        self.open: set[Link] = set()  # connections that have a socket
         self.active: GatewayLink | None = None
         self.incarnation = 0  # as the first engine has said
         self._identity, self._epoch = ANY, 0
@@ -129,6 +130,7 @@ class Lines:
         for line in self.lines:
             if line.link is not None:
                 line.link.end("closed", politely=True)
+        await all_gone(self.open)
 
     def _transmit(self, data: bytes) -> None:
         if self.both:
@@ -290,7 +292,7 @@ class GatewayLink(Link):
     """One connection to the engine."""
 
     def __init__(self, way: Lines, line: Line) -> None:
-        super().__init__(way.dead_seconds)
+        super().__init__(way.open, way.dead_seconds)
         self._way, self.line = way, line
         self.welcomed = self.stands_by = False
         self.ended = asyncio.Event()
