@@ -126,7 +126,7 @@ class Link(asyncio.Protocol):
 
 
 async def all_gone(open: set[Link]) -> None:
-    """Returns when these connections have no socket: what was sent last has gone, or is given up."""
+    """Returns when none of these has a socket: what was sent last has gone, or is given up."""
     loop = asyncio.get_running_loop()
     until = loop.time() + LAST_WORD_SECONDS
     while open:
