@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find matchcore -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
+# Processes that share the tests, a file at a time.
+TESTERS ?= 2
+
 .PHONY: demo test test-debug bench bench-peers lint clean build servers
 
 build: $(VENV)/built
@@ -20,7 +23,7 @@ demo: build
 	$(BIN)/matchcore demo
 
 test: build lint servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 # MariaDB, PostgreSQL, Redis and haproxy for the tests; MATCHCORE_SKIP_SERVERS=1 does without them.
 servers:

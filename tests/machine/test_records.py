@@ -81,7 +81,8 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
     if not (generate.ROOT / "docs").exists():
         pytest.skip("no documentation beside an installed package")
     package = [
-        f"matchcore/records/{name}.py" for name in ("__init__", "generate", "layouts", "schema")
+        f"matchcore/records/{name}.py"
+        for name in ("__init__", "follower_codes", "generate", "layouts", "schema")
     ]
     for name in [*generate.FILES, *package]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,12 @@ from missing import missing
 PLUGINS = ("/usr/lib/mysql/plugin", "/usr/lib64/mysql/plugin", "/usr/lib64/mariadb/plugin")
 USER, PASSWORD = "matchcore", "secret word"
 STARTING_SECONDS_MAX = 60.0
+#: What a new server needs; again, if it was cut off in the middle.
+FIRST = (
+    "CREATE DATABASE IF NOT EXISTS exchange",
+    f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{PASSWORD}'",
+    f"GRANT ALL ON *.* TO {USER}@'%'",
+)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -98,19 +104,14 @@ class MariadbServer:
             try:
                 with socket.socket(socket.AF_UNIX) as probe:
                     probe.connect(f"{self.place}/s")
-                connection = pymysql.connect(unix_socket=f"{self.place}/s", user="root")
-                connection.query("SELECT 1")  # a node of a cluster is there before it is ready
-                break
+                # a node of a cluster answers before it is ready, and takes no statement then
+                self.sql("SELECT 1", *(FIRST if self._first else ()))
+                self._first = False
+                return
             except (OSError, pymysql.OperationalError):
                 assert self._process is not None and self._process.poll() is None, self.log()
                 assert time.monotonic() < until, self.log()
                 time.sleep(0.05)
-        with connection, connection.cursor() as cursor:
-            if self._first:
-                cursor.execute("CREATE DATABASE exchange")
-                cursor.execute(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
-                cursor.execute(f"GRANT ALL ON *.* TO {USER}@'%'")
-                self._first = False
 
     def url(self, database: str = "exchange", *, port: int = 0) -> str:
         """``mysql://…``; `port` is that of a proxy."""
