@@ -28,11 +28,12 @@ if TYPE_CHECKING:  # they take their time, and other commands do without
     from ..gateways.lines import EngineService
     from ..gateways.ways import Way
 
+DESK = "desk"  # directory in that of --state
 LOOK_SECONDS = 0.5  # between two looks at the engine
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _state_option = click.option(
     "--state", type=click.Path(file_okay=False, path_type=Path), default=Path("gateway.d"),
-    show_default=True, help="Directory for what doors keep, such as FIX message numbers.",
+    show_default=True, help="Directory for what is kept, such as FIX message numbers and reports.",
 )  # fmt: skip
 
 
@@ -77,11 +78,13 @@ def serve(where: Place, lines: tuple[str, ...], state: Path, as_json: bool, **op
         with engine:
             of_lines = {**options, "lines": lines}
             service = lines_service(engine, of_lines, where, stands_in=not doors)
-            result = loop_runner()(_serve(engine, service, doors))
+            result = loop_runner()(_serve(engine, service, doors, state))
     show(result, as_json)
 
 
-async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> dict[str, Any]:
+async def _serve(
+    engine: Engine, service: EngineService, doors: list[Door], state: Path
+) -> dict[str, Any]:
     """Until it is stopped, or the engine fails; what it has done."""
     import asyncio
 
@@ -95,7 +98,7 @@ async def _serve(engine: Engine, service: EngineService, doors: list[Door]) -> d
     what = f"exchange {engine.identity.hex()} at sequence {engine.durable}, {where}"
     desk = None
     if doors:
-        desk = desk_over(Direct(engine))
+        desk = desk_over(Direct(engine), state)
         await serve_doors(desk, doors, stop, what)
     else:
         err.print(f"matchcore: {what}; Ctrl-C ends it")
@@ -131,12 +134,12 @@ def gateway(engines: tuple[str, ...], both: bool, engine_ca: Path | None, state:
         doors = doors_of(state, options)
         if not doors:
             raise InvalidArgument("nothing to open: name at least one door")
-        result = loop_runner()(_gateway(engines, both, engine_ca, doors))
+        result = loop_runner()(_gateway(engines, both, engine_ca, doors, state))
     show(result, as_json)
 
 
 async def _gateway(
-    engines: tuple[str, ...], both: bool, engine_ca: Path | None, doors: list[Door]
+    engines: tuple[str, ...], both: bool, engine_ca: Path | None, doors: list[Door], state: Path
 ) -> dict[str, Any]:
     from ..gateways.lines import Lines
     from ..gateways.lines.address import Address
@@ -146,18 +149,18 @@ async def _gateway(
         [Address.of(engine) for engine in engines], both=both, tls=tls,
         token=os.environ.get(ENGINE_TOKEN, ""),
     )  # fmt: skip
-    desk, stop = desk_over(way), stopping()
+    desk, stop = desk_over(way, state), stopping()
     err.print(f"matchcore: waiting for the engine at {', '.join(engines)}")
     await serve_doors(desk, doors, stop, "gateway")
     return {**way.counts, **_counts(desk)}
 
 
-def desk_over(way: Way) -> Desk:
-    """A desk for the users that the log has."""
+def desk_over(way: Way, state: Path) -> Desk:
+    """A desk for the users that the log has; ``state``: the directory of what its server keeps."""
     from ..gateways.desk import Desk
     from ..gateways.users import RegisteredUsers
 
-    return Desk(way, RegisteredUsers())
+    return Desk(way, RegisteredUsers(), state=state / DESK)
 
 
 def stopping() -> asyncio.Event:

@@ -80,6 +80,18 @@ class Followed:
         return log, pipeline
 
 
+def first_followed(engine: Followed) -> int:
+    """Sequence of the first command that the engine's log has."""
+    log, _ = engine._to_follow()
+    return _first(log, engine.place, engine._disk, 1)
+
+
+def _first(log: Log, place: Place | None, disk: Disk, otherwise: int) -> int:
+    if isinstance(log, Unwritten):
+        return log.first
+    return otherwise if place is None else first_sequence(place, disk)
+
+
 class Stream(Closing):
     """The log of ``engine`` beyond the sequence ``after``, taken without waiting.
 
@@ -115,11 +127,7 @@ class Stream(Closing):
     def _check(self, after: int) -> None:
         if after > self._log.sequence:
             raise NotInTheLog(f"after {after}: the log ends with sequence {self._log.sequence}")
-        first = after + 1
-        if isinstance(self._log, Unwritten):
-            first = self._log.first
-        elif self._place is not None:
-            first = first_sequence(self._place, self._disk)
+        first = _first(self._log, self._place, self._disk, after + 1)
         if after + 1 < first:
             raise NotInTheLog(
                 f"after {after}: the log begins with sequence {first}: restore archived segments,"

@@ -59,6 +59,16 @@ class Absences:
             session, account = self._pairs.pop(next(iter(self._pairs)))
             self._accounts[session].discard(account)
 
+    def known(self) -> NDArray[np.uint64]:
+        """Whose orders are whose: pairs of session and account, for `know`."""
+        return np.array(list(self._pairs.values()), np.uint64).reshape(-1, 2)
+
+    def know(self, pairs: NDArray[np.uint64]) -> None:
+        """Takes over what another one has `known`."""
+        keys = pairs[:, 0] * self._factor ^ pairs[:, 1]
+        for key, (session, account) in zip(keys.tolist(), pairs.tolist(), strict=True):
+            self._know(key, session, account)
+
     def leaves(self, login: Login) -> float | None:
         """The client is gone: seconds until `look` is due, None if nothing is."""
         if not login.cancel_on_disconnect:

@@ -67,8 +67,9 @@ class Attendance:
 
     def end(self) -> None:
         """It serves no more."""
-        if self.gateway is not None:
-            self._say([gateway_entry(self.gateway, State.AWAY, time.time_ns())])
+        gateway, self.gateway = self.gateway, None  # it does not object when the log says so
+        if gateway is not None:
+            self._say([gateway_entry(gateway, State.AWAY, time.time_ns())])
 
     def beat(self) -> None:
         """Cancels what is due, here and in the place of gateways that have gone."""

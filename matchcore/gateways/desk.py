@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogError, QueueFull
+from ..errors import InvalidArgument, LogError, QueueFull
 from ..records.commands import COMMAND
 from ..records.instruments import Directory
 from ..records.schema import Kind
@@ -33,11 +34,13 @@ from .logins import (
 )
 from .protection import Guards, relieving
 from .reports import Reports
+from .resuming import Resuming
 from .watch import Watch
-from .ways import Way
+from .ways import Resumable, Way
 
 LOG = logging.getLogger("matchcore.gateways")
 BEAT_SECONDS = 1.0
+END_SECONDS = 1.0  # for the log to say that this gateway has gone
 PENDING_MAX = 65_536  # orders that wait for a way that is full; cancels, beside them
 AGAIN_SECONDS = 0.001  # until a full way is tried again
 AGAIN_NS = 100_000_000  # what a client is told to wait when they are too many
@@ -83,14 +86,19 @@ class Desk:
     - ``users``: who may log in.
     - ``incarnation``: tells the order ids of this gateway from those of all others; None: the
       way's, which an engine gives to each gateway.
+    - ``state``: a directory for what it has made of the log, from which its next start goes on; the
+      way must be `Resumable`.  None: each start reads the log from its first command on.
     """
 
-    def __init__(self, way: Way, users: Users, *, incarnation: int | None = None) -> None:
+    def __init__(
+        self, way: Way, users: Users, *, incarnation: int | None = None, state: Path | None = None
+    ) -> None:
         self._way, self._users = way, users
         self.reports = Reports()
         self.watch = Watch()
         self._guards = Guards()
         self._attendance = Attendance(self.reports, self._guards, self._relieve)
+        self._resuming = None if state is None else self._resuming_in(state)
         self._sessions: dict[int, DoorSession] = {}
         self._brief: set[int] = set()  # those that are there for one request
         self._copies: dict[str, DoorSession] = {}
@@ -131,7 +139,7 @@ class Desk:
         """Comes to the log's end, opens the doors, and serves until ``stop`` is set."""
         self._loop = asyncio.get_running_loop()
         started = self._doors
-        await self._way.start(self._take, self._is_down)
+        await self._start()
         given = self._incarnation
         incarnation = self._way.incarnation if given is None else given
         self._order_id = GATEWAY_IDS | incarnation << INCARNATION_SHIFT
@@ -154,13 +162,49 @@ class Desk:
                 await door.close()
             self._attendance.end()
             self._flush()
+            if self._resuming is not None:
+                await self._come_to_end(incarnation)
             await self._way.close()
+            if self._resuming is not None:
+                await self._resuming.end()
+
+    def _resuming_in(self, state: Path) -> Resuming:
+        if not isinstance(self._way, Resumable):
+            raise InvalidArgument(f"state: {type(self._way).__name__} always begins anew")
+        absences = self._attendance.absences
+        return Resuming(state, self._way, self.reports, absences, self._heed)
+
+    async def _start(self) -> None:
+        if self._resuming is None:
+            await self._way.start(self._take, self._is_down)
+            return
+        try:
+            await self._resuming.start(self._take, self._is_down)
+        except BaseException:
+            self.reports.close()
+            raise
+        self.sequence = self.reports.sequence
+
+    def _heed(self, commands: NDArray[np.void], events: NDArray[np.void]) -> None:
+        """What a former desk had of users and presences."""
+        self._users.follow(commands, events)
+        self._attendance.follow(commands, events)
+
+    async def _come_to_end(self, gateway: int) -> None:
+        """Waits a little until the log has what was sent last."""
+        until, presences = time.monotonic() + END_SECONDS, self._attendance.presences
+        while not self.why_down and time.monotonic() < until:
+            if not presences.is_up(gateway):
+                return
+            await asyncio.sleep(0.005)
 
     def _beat(self, doors: Sequence[Door]) -> None:
         self.watch.turned = time.monotonic()
         if self.sequence >= self._mark[0]:
             self._mark = self._way.durable, self.watch.turned
         self._attendance.beat()
+        if self._resuming is not None:
+            self._resuming.beat()
         for door in doors:
             door.beat()
 
@@ -352,6 +396,8 @@ class Desk:
             self.sequence = int(events["sequence"][0]) + len(commands) - 1
         self._attendance.absences.told(told)
         self._attendance.follow(commands, events)
+        if self._resuming is not None:
+            self._resuming.took(commands, events)
         if self._live:
             self.watch.took(commands, told)
         for session, rows in _by_session(told):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..reports import Reports
+from ..reports import InUse, Reports
 
-__all__ = ["Reports"]
+__all__ = ["InUse", "Reports"]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..records.reports import REPORT, OrderStatus, ReportFlag, ReportKind
-from .stored import Reports
+from .stored import InUse, Reports
 
-__all__ = ["REPORT", "OrderStatus", "ReportFlag", "ReportKind", "Reports"]
+__all__ = ["REPORT", "InUse", "OrderStatus", "ReportFlag", "ReportKind", "Reports"]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..errors import ReportsError
 
 NAME = "state"
+UNUSED = "unused"  # directory of a state that did not fit
 FORMAT = 1
 HEAD_MAX = 1 << 24  # bytes of the line
 
@@ -75,6 +76,21 @@ def read(directory: Path) -> Saved | str:
         parts[name] = body[at : at + size]
         at += size
     return Saved(head, parts)
+
+
+def put_aside(directory: Path, names: list[str]) -> None:
+    """Moves the file and others that it needs to `UNUSED`; without it, those are of no use."""
+    if not (directory / NAME).exists():
+        discard(directory, names)
+        return
+    unused = directory / UNUSED
+    try:
+        unused.mkdir(mode=0o700, exist_ok=True)
+        discard(unused, [path.name for path in unused.iterdir()])
+        for name in (NAME, *names):
+            os.replace(directory / name, unused / name)
+    except OSError as error:
+        raise ReportsError(f"{directory}: {error}") from error
 
 
 def discard(directory: Path, names: list[str]) -> None:

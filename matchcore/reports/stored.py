@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ from .copies import Copy, merged, wanted
 from .limits import REMEMBERED
 
 DAYS_KEPT = 2  # today and the day before
+
+
+class InUse(ReportsError):
+    """Another process has the directory."""
 
 
 class Reports(Derivation, Closing):
@@ -60,7 +65,7 @@ class Reports(Derivation, Closing):
         identity: bytes = b"",
         remembered: int = REMEMBERED,
     ) -> None:
-        self._directory = None if directory is None else Path(directory)
+        self._directory: Path | None = None
         self._identity, self._remembered = identity, remembered
         self._days: dict[int, Spool] = {}
         self._copies: dict[str, Copy] = {}
@@ -68,16 +73,25 @@ class Reports(Derivation, Closing):
         self._saved: set[int] = set()  # days that the saved state has
         #: What was added to each copy by the last `apply`.
         self.copied: dict[str, NDArray[np.void]] = {}
+        #: What was saved beside the reports, by name.
+        self.beside: dict[str, bytes] = {}
         self.epoch = 0
         self.rebuilt = ""
         self._lock = -1
-        if self._directory is not None:
-            with refusals(self._directory):
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._lock = locked(self._directory)
-                self.rebuilt = self._go_on(saved.read(self._directory))
-                if self.rebuilt:
-                    self.discard()
+        if directory is not None:
+            self.keep_in(directory, identity=identity)
+
+    def keep_in(self, directory: str | os.PathLike[str], *, identity: bytes) -> None:
+        """As ``directory`` and ``identity`` of the constructor, before the first `apply`: for who
+        hears the identity late.  `InUse`, and `ReportsError` as there: nothing is kept in it."""
+        place = Path(directory)
+        with refusals(place):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = locked(place)
+            self._directory, self._identity = place, identity
+            self.rebuilt = self._go_on(saved.read(place))
+            if self.rebuilt:
+                self.discard()
 
     # ------------------------------------------------------------------ in
 
@@ -194,28 +208,56 @@ class Reports(Derivation, Closing):
 
     # ------------------------------------------------------------------ restarts
 
-    def save(self, *, epoch: int = 0) -> None:
+    def save(self, *, epoch: int = 0, beside: Mapping[str, bytes] | None = None) -> None:
         """Keeps where the reports stand, for the next opening; waits for the disk.
 
-        ``epoch``: of the log at ``sequence``.  Without a directory or an identity: nothing.
+        - ``epoch``: of the log at ``sequence``.
+        - ``beside``: what else the next opening shall find in `beside`.
+
+        Without a directory or an identity: nothing.
         """
-        if self._directory is None or not self._identity:
-            return
+        write, done = self.saving(epoch=epoch, beside=beside)
+        write()
+        done()
+
+    def saving(
+        self, *, epoch: int = 0, beside: Mapping[str, bytes] | None = None
+    ) -> tuple[Callable[[], None], Callable[[], None]]:
+        """`save` in two steps: the first may run in another thread while reports go on.
+
+        The second follows it here, also if it failed.  What is saved is the state of this call;
+        not twice at once.  ``epoch`` and ``beside`` as of `save`.
+        """
+        directory = self._directory
+        if directory is None or not self._identity:
+            return (lambda: None), (lambda: None)
         self.epoch = epoch
-        parts = {"orders": self._image()}
-        with refusals(self._directory):
+        parts = {f"beside {name}": data for name, data in (beside or {}).items()}
+        parts["orders"] = self._image()
+        with refusals(directory):
             for day, spool in self._days.items():
-                spool.sync()
+                spool.flush()
                 parts[f"day {day}"] = spool.state().tobytes()
-            head = {
-                "identity": self._identity.hex(), "epoch": epoch, "sequence": self.sequence,
-                "remembered": self._remembered, "build": VERSION, "days": sorted(self._days),
-                "copies": {name: list(copy) for name, copy in self._copies.items()},
-                "streams": self._streams,
-            }  # fmt: skip
-            saved.write(self._directory, head, parts)
-        self._unlink(self._saved - set(self._days))
-        self._saved = set(self._days)
+        days, former = set(self._days), self._saved
+        head = {
+            "identity": self._identity.hex(), "epoch": epoch, "sequence": self.sequence,
+            "remembered": self._remembered, "build": VERSION, "days": sorted(days),
+            "copies": {name: list(copy) for name, copy in self._copies.items()},
+            "streams": self._streams,
+        }  # fmt: skip
+        self._saved = former | days  # their files stay until it is known which state counts
+        written = []
+
+        def write() -> None:
+            _write(directory, head, parts)
+            written.append(True)
+
+        def done() -> None:
+            if written:
+                self._saved = days
+                self._unlink(former - days - set(self._days))
+
+        return write, done
 
     def _go_on(self, found: saved.Saved | str) -> str:
         """Takes over what was saved; if it cannot be used, why."""
@@ -234,22 +276,30 @@ class Reports(Derivation, Closing):
         except (ReportsError, OSError) as error:
             return str(error)
         self.epoch, self._streams, self._saved = head["epoch"], head["streams"], set(head["days"])
+        self.beside = {
+            name.removeprefix("beside "): data
+            for name, data in parts.items()
+            if name.startswith("beside ")
+        }
         for name, (stream, accounts) in head["copies"].items():
             self._copies[name] = Copy(stream, None if accounts is None else tuple(accounts))
         return ""
 
     def discard(self) -> None:
-        """Forgets everything, also in the directory, to begin with the log's first command.
+        """Forgets everything, to begin with the log's first command.
 
-        For a log that is of another history than what was saved.
+        For a log that is of another history than what was saved.  The files of a saved state are
+        moved to the directory `unused` in that of the reports, in place of those that were there:
+        the log that they are of may have lost its beginning.
         """
         for spool in self._days.values():
             spool.close()
         self._days, self._copies, self._saved, self.epoch = {}, {}, set(), 0
+        self.beside = {}
         self._load(Derivation(remembered=self._remembered)._image())
         if self._directory is not None:
             old = [path.name for path in self._directory.glob("reports-*")]
-            saved.discard(self._directory, [saved.NAME, *old])
+            saved.put_aside(self._directory, old)
 
     def close(self) -> None:
         """Closes the files; does not `save`.  Again: nothing."""
@@ -267,6 +317,15 @@ def temporary() -> Spool:
         return Spool(os.dup(file.fileno()))
 
 
+def _write(directory: Path, head: dict[str, Any], parts: dict[str, bytes]) -> None:
+    """The spools reach the disk before the file that says how much of them counts."""
+    with refusals(directory):
+        for day in head["days"]:
+            with open(directory / file_name(day), "rb") as file:
+                os.fsync(file.fileno())
+        saved.write(directory, head, parts)
+
+
 def file_name(day: int) -> str:
     return f"reports-{day}"
 
@@ -278,7 +337,7 @@ def locked(directory: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise ReportsError(f"{directory}: another process has these reports open") from error
+        raise InUse(f"{directory}: another process has these reports open") from error
     return lock
 
 

@@ -66,7 +66,7 @@ def test_a_gateway_that_is_killed_or_frozen_is_replaced(tmp_path: Path) -> None:
         started(stack, *matchcore, "serve", str(tmp_path / "x"), "--lines", line)
         a, b = [
             started(stack, *matchcore, "gateway", "--engine", line, "--web", one, "--ouch", two,
-                    "--status", status)
+                    "--status", status, "--state", str(tmp_path / "state"))
             for one, two, status in ((web_a, ouch_a, status_a), (web_b, ouch_b, status_b))
         ]  # fmt: skip
         until(lambda: healthy(int(status_a), "/ready") and healthy(int(status_b), "/ready"))

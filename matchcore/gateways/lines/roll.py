@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ...engine._queue import Submission
 from ...engine.engine import Engine
-from ...errors import LogError, QueueFull
+from ...errors import LogError, NotInTheLog, QueueFull
 from ...records.register import Place
 from ...records.schema import Topic
 from ...serving.logs import event
@@ -85,7 +85,7 @@ class Roll:
         """A gateway without doors."""
         try:
             await Desk(Direct(self._engine), FixedUsers({})).run([], self._stop)
-        except LogError as error:
+        except (LogError, NotInTheLog) as error:
             LOG.error("stands_in_failed", extra={"fields": {"why": str(error)}})
             await self._stop.wait()
         finally:

@@ -14,11 +14,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import LogError, QueueFull, UnknownRules
+from ...errors import (
+    LogError,
+    MatchcoreError,
+    NotInTheLog,
+    QueueFull,
+    ReportsError,
+    SnapshotDamaged,
+    UnknownRules,
+)
 from ...machine import machine_class
+from ...machine.state import State
 from ...records.commands import checked, joined, stamped
 from ...records.instruments import Directory
-from ..ways import Take
+from ..ways import Past, Reached, Take
 from .address import Address
 from .link import DEAD_SECONDS, Link, all_gone
 from .wire import (
@@ -64,7 +73,8 @@ class Lines:
         self.both = both
         self.token, self.tls, self.dead_seconds = token.encode(), tls, dead_seconds
         self.number = secrets.randbits(63) | 1  # what tells its batches from those of others
-        self.machine = machine_class(machine)()
+        self._made = machine_class(machine)
+        self.machine = self._made()
         self.lines = [Line(self, address) for address in addresses]
         self.open: set[Link] = set()  # connections that have a socket
         self.active: GatewayLink | None = None
@@ -78,6 +88,15 @@ class Lines:
         self.durable = 0  # as the engine has said
         self._failure = ""
         self._at_end = asyncio.Event()
+        self._begun = False  # the log is asked for
+        self._reached = asyncio.Event()  # the engine is known, or refuses
+        self._past: Past | None = None  # which the log has not shown yet to have
+        self._resumed = False  # the machine is that of an image, and took nothing since
+        self._begins_later = False  # the log, than the machine
+        self._reach = -1  # sequence to come to before `start` returns; not known yet
+        self._wrong: MatchcoreError | None = None  # why it cannot go on behind that
+        self._tasks: list[asyncio.Future[None]] = []
+        self._down: Callable[[str], None] = lambda why: None
 
     @property
     def instruments(self) -> Directory:
@@ -98,10 +117,55 @@ class Lines:
     async def start(self, take: Take, down: Callable[[str], None]) -> None:
         """As `Way.start`; waits for a line.  LogError if the engine refuses this gateway."""
         self._take, self._down = take, down
-        self._tasks = [asyncio.ensure_future(line.run()) for line in self.lines]
+        self._begun = True
+        for line in self.lines:
+            if line.link is not None and (self.both or line.link is self.active):
+                self._activate(line.link)
+        self._open()
+        self._look_at_end()
         await self._at_end.wait()
+        if self._wrong is not None:
+            self._at_end.clear()
+            raise self._wrong
+        self._raise_failure()
+
+    def _open(self) -> None:
+        self._tasks = self._tasks or [asyncio.ensure_future(line.run()) for line in self.lines]
+
+    def _raise_failure(self) -> None:
         if self._failure:
-            raise LogError(self._failure)
+            raise (NotInTheLog if self._begins_later else LogError)(self._failure)
+
+    async def reach(self) -> Reached:
+        """As `Resumable.reach`; waits for a line."""
+        self._open()
+        await self._reached.wait()
+        self._raise_failure()
+        return Reached(self._identity, self._epoch, self.durable)
+
+    async def resume(self, past: Past | None) -> None:
+        """As `Resumable.resume`."""
+        self._past, self._wrong, self._resumed = past, None, past is not None
+        self.machine = self._made()
+        if past is None:
+            return
+        if not past.image:
+            raise ReportsError("it is of a server with doors, and has no machine for a gateway")
+        try:
+            self.machine = self._made.from_state(State.from_bytes(past.image))
+        except (SnapshotDamaged, UnknownRules) as error:
+            raise ReportsError(str(error)) from error
+        if self.machine.sequence != past.sequence:
+            raise ReportsError(f"its machine is at sequence {self.machine.sequence}")
+
+    @property
+    def epoch(self) -> int:
+        """The newest of the log that is known here."""
+        return self._epoch
+
+    def image(self) -> bytes:
+        """The machine."""
+        return self.machine.state().to_bytes()
 
     def send(self, commands: NDArray[np.void]) -> None:
         """As `Way.send`.  While no line is up they wait here, up to 8 MiB."""
@@ -165,12 +229,16 @@ class Lines:
         self._reach = self.durable = durable
         if self.both or self.active is None:
             self._activate(link)
+        self._reached.set()
         self._look_at_end()
 
     def _activate(self, link: GatewayLink) -> None:
         """Its log is taken, and it gets what is not settled."""
         self.active = link
-        link.send(Frame(Type.FOLLOW, self.machine.sequence).to_bytes())
+        if not self._begun:
+            return
+        after = self.machine.sequence if self._past is None else self._past.first - 1
+        link.send(Frame(Type.FOLLOW, after).to_bytes())
         if self._compares_to and self.machine.sequence >= self._compares_to:
             self._compare()
         elif not self._compares_to:
@@ -201,6 +269,8 @@ class Lines:
     def logged(self, frame: Frame) -> None:
         """Durable commands; `LineError` if they do not follow."""
         machine, commands = self.machine, frame.commands()
+        if self._past is not None and not self._compared(self._past, frame.number, commands):
+            return
         known = machine.sequence + 1 - frame.number
         if known >= len(commands):
             return  # over another line
@@ -218,6 +288,7 @@ class Lines:
             self._recent.append((machine.sequence, commands))
         else:
             self._recent.clear()
+        self._resumed = False
         self._take(commands, events)
         if self._compares_to and machine.sequence >= self._compares_to:
             self._compare()
@@ -237,14 +308,47 @@ class Lines:
         for number, rows in missing:
             self._transmit(batch(number, rows))
 
+    def _compared(self, past: Past, first: int, commands: NDArray[np.void]) -> bool:
+        """Whether the log has what was taken before, as far as it was told."""
+        try:
+            past.check(first, commands)
+        except ReportsError as error:
+            self._begin_again(error)
+            return False
+        if first + len(commands) > past.sequence:
+            self._past = None
+            self._look_at_end()
+        return True
+
+    def _begin_again(self, why: MatchcoreError) -> None:
+        """`start` ends with ``why``, and the next one follows on new lines."""
+        self._wrong, self._begun = why, False
+        for line in self.lines:
+            if line.link is not None:
+                line.link.end("the log is followed from another place")
+        self._at_end.set()
+
+    def begins_later(self, why: str) -> bool:
+        """The log begins behind what was asked for; whether another place is tried."""
+        if self._past is not None:
+            self._past = None  # what lies before it is archived; it may go on all the same
+        elif self._resumed:
+            self._begin_again(NotInTheLog(why))
+        else:
+            self._begins_later = True
+            return False
+        return True
+
     def _look_at_end(self) -> None:
-        if self.machine.sequence >= self._reach:
+        known = self._past is None and self._begun and self._reach >= 0
+        if known and self.machine.sequence >= self._reach:
             self._at_end.set()
 
     def fail(self, why: str) -> None:
         """For good: the engine is another one, or refuses this gateway."""
         if not self._failure:
             self._failure = why
+            self._reached.set()
             self._at_end.set()
             self._down(why)
             for line in self.lines:
@@ -315,7 +419,8 @@ class GatewayLink(Link):
 
     def took(self, frame: Frame) -> None:
         if frame.type == Type.REFUSED:
-            if frame.code in LASTING:
+            tries = frame.code == Refusal.PLACE and self._way.begins_later(frame.said())
+            if frame.code in LASTING and not tries:
                 self._way.fail(f"{self.line.address}: {frame.said()}")
             self.stands_by = frame.code == Refusal.STANDBY
             self.end(frame.said())
