@@ -28,6 +28,7 @@ TURN_SECONDS = 0.001  # the shortest pause of a session
 IDLE_SECONDS = 0.1  # the longest
 AT_ONCE = 4096  # orders in one write
 BUFFER_BYTES_MAX = 1 << 20  # that wait for the other side to read
+FIRST_TRIES = 5  # to log in where the server dies meanwhile
 AGAIN_SECONDS = 0.05  # between two attempts to come back, growing to
 AGAIN_SECONDS_MAX = 1.0
 TURNED_AWAY_NS = 100_000_000  # until what was turned away is sent again
@@ -211,7 +212,7 @@ class Session(ABC):
                 self.send_again()
                 await self._trade()
             except (Cut, Refused, OSError, asyncio.TimeoutError) as error:
-                if not self.ready.done() and not self.target.resume:
+                if self._gives_up(error):
                     self._failed(error)
                     return
                 _log.info("%s: %s", self.account.user, str(error) or type(error).__name__)
@@ -227,6 +228,12 @@ class Session(ABC):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.stop.wait(), pause)
                 pause = min(2 * pause, AGAIN_SECONDS_MAX)
+
+    def _gives_up(self, error: Exception) -> bool:
+        """Whether the first login has failed: at once, but for a server that died meanwhile."""
+        if self.ready.done() or self.target.resume:
+            return False
+        return not isinstance(error, Cut) or self._attempt >= FIRST_TRIES - 1
 
     def _failed(self, error: Exception) -> None:
         self.why = f"{self.account.user}: {str(error) or type(error).__name__}"

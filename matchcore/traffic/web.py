@@ -15,6 +15,7 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    ServerDisconnectedError,
     TCPConnector,
     WSMsgType,
 )
@@ -80,6 +81,11 @@ class WebSession(Session):
             stream = await self._http.ws_connect(where, max_msg_size=1 << 20)
             self._stream = stream
             welcome = await stream.receive_json()
+        except (
+            ServerDisconnectedError,
+            ConnectionResetError,
+        ) as error:  # it ended instead of an answer
+            raise Cut(f"no stream: {error}") from None
         except (ClientError, ValueError, TypeError) as error:
             raise Refused(f"no stream: {error}") from None
         if welcome.get("type") != "welcome":

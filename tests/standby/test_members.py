@@ -24,9 +24,11 @@ LEASE_SECONDS = 0.5
 class Running:
     """A member with its lease."""
 
-    def __init__(self, where: str, name: str, state: Path | None = None) -> None:
+    def __init__(
+        self, where: str, name: str, state: Path | None = None, seconds: float = LEASE_SECONDS
+    ) -> None:
         self.register = Register(Address.of(where))
-        self.lease = Lease(Entry(self.register, LEASE_KEY), name, seconds=LEASE_SECONDS).start()
+        self.lease = Lease(Entry(self.register, LEASE_KEY), name, seconds=seconds).start()
         self.told: list[str] = []
         self.led = threading.Event()
         self.member = Member(
@@ -58,8 +60,8 @@ def start(where: str) -> Iterator[Start]:
     mc.Engine.open(where, instruments=[ANA]).close()
     with ExitStack() as stack:
 
-        def started(name: str, *more: Path) -> Running:
-            one = Running(where, name, *more)
+        def started(name: str, *more: Path, **seconds: float) -> Running:
+            one = Running(where, name, *more, **seconds)
             stack.callback(one.close)
             return one
 
@@ -122,7 +124,8 @@ def test_an_engine_without_a_lease_ends_the_primary_at_its_next_command(
 def test_servers_without_a_majority_stop_the_primary_and_do_not_replace_it(
     start: Start, servers: Servers
 ) -> None:
-    one, two = start("one"), start("two")
+    # long enough for a machine that is slow between the look and the pause
+    one, two = start("one", seconds=3.0), start("two", seconds=3.0)
     first = wait_until(lambda: next((o for o in (one, two) if o.leads), None))
     engine, paused = first.engine, (0, 1)
     for at in paused:
