@@ -70,7 +70,7 @@ def test_recovery_begins_at_the_snapshot(day: tuple[str, Path, str]) -> None:
         (address, {"state": state}, 400), (f"{address}&state={state}", {}, 400),
         (address, {}, 1202),
     ):  # fmt: skip
-        with mc.Engine.at(place, **more) as engine:  # type: ignore[arg-type]
+        with mc.Engine.at(place, **more) as engine:  # type: ignore[arg-type]  # by name
             assert (engine.recovery.commands, engine.digest()) == (replayed, digest)
 
 

@@ -46,7 +46,7 @@ def engine(*instruments: Instrument, machine: str = "cython") -> Engine:
 
 def order(price: str, quantity: int, account: int = 7, **more: object) -> NewOrder:
     side = Side.BUY if quantity > 0 else Side.SELL
-    return NewOrder("ANA", side, abs(quantity), price, account=account, **more)  # type: ignore[arg-type]
+    return NewOrder("ANA", side, abs(quantity), price, account=account, **more)  # type: ignore[arg-type]  # by name
 
 
 def written(place: Path, text: str = PLAN) -> Path:
@@ -221,7 +221,7 @@ def test_a_move_that_is_cut_off_is_finished(at: int, monkeypatch: pytest.MonkeyP
         calls.append(1)
         if len(calls) > at:
             raise Cut
-        return real(self, commands)  # type: ignore[arg-type]
+        return real(self, commands)  # type: ignore[arg-type]  # as it was called
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "submit_batch", cut)
