@@ -211,7 +211,10 @@ class _Round:
     async def _now_primary(self, engine: Engine) -> None:
         stage = self._stage
         assert engine.log is not None
-        lost = lambda: stage.seated.seat.lost  # noqa: E731  the lease is asked each time
+
+        def lost() -> str:
+            return stage.seated.seat.lost
+
         stage.service.serve(engine, lost, stands_in=self._warm is None)
         if self._warm is not None and stage.desk is not None:
             stage.desk.muted = lost

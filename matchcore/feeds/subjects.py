@@ -15,19 +15,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-import numpy as np
-
 from ..errors import FeedError, InvalidArgument, MissingExtra, UnknownInstrument
 from ..journal.stream import Address
 from ..records.changes import ChangeKind
 from ..serving.rates import Bucket
 from ..serving.tasks import end
-from .rings import joined
 from .serving import Feed
 from .stream import Changes
 from .web import frames, texts
 from .web.topics import NOTICES, Key, Known, Topic, topic_of
-from .web.windows import NOTHING, Window, windows_of
+from .web.windows import NOTHING, Window, windows_since
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -216,14 +213,7 @@ class NatsOutlet:
             yield self._heartbeat()
 
     def _updates(self, pending: list[Changes]) -> Iterator[Message]:
-        rows = joined([changes.rows for changes in pending])
-        windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
-        everybody = windows.pop(0, NOTHING).status
-        if everybody:
-            for number in self._topics:
-                window = windows.setdefault(number, Window(NOTHING.rows, NOTHING.numbers))
-                window.status = max(window.status, everybody)
-        for number, window in windows.items():
+        for number, window in windows_since(pending, self._topics).items():
             for topic in self._topics.get(number, ()):
                 yield from self._update(topic, window)
         for topic in self._topics.get(0, ()):

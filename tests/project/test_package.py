@@ -26,7 +26,7 @@ else:
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WHEELS: dict[str, Any] = PYPROJECT["tool"]["cibuildwheel"]
-WHEEL_BYTES_MAX = 2_400_000
+WHEEL_BYTES_MAX = 2_350_000
 GENERATED = re.compile(r"PKG-INFO|setup\.cfg|matchcore\.egg-info/.*")
 
 

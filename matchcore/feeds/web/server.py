@@ -33,7 +33,7 @@ from .requests import Refused, Request
 from .subscriber import HIGH_WATER, LOG, Due, Subscriber
 from .tokens import EVERYTHING, Rights, Tokens, digest_of
 from .topics import NOTICES, Key, Known, TooLarge, Topic, topic_of
-from .windows import NOTHING, Window, windows_of
+from .windows import NOTHING, Window, windows_of, windows_since
 
 VERSION = 1
 HELLO_INSTRUMENTS = 1000  # more are asked for over HTTP
@@ -176,14 +176,7 @@ class WebOutlet:
 
     def _concerned(self, pending: list[Changes]) -> Iterable[tuple[Topic, Window]]:
         """The topics of the instruments that have changed, with their changes."""
-        rows = joined([changes.rows for changes in pending])
-        windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
-        everybody = windows.pop(0, NOTHING).status
-        if everybody:
-            for number in self._topics:
-                window = windows.setdefault(number, Window(NOTHING.rows, NOTHING.numbers))
-                window.status = max(window.status, everybody)
-        for number, window in windows.items():
+        for number, window in windows_since(pending, self._topics).items():
             for topic in self._topics.get(number, {}).values():
                 yield topic, window
         for topic in self._topics.get(0, {}).values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 
 from ...records.changes import CHANGE
 from ...records.schema import BOOK_CHANGES, ChangeKind
+from ..rings import joined
 from ..states import KINDS
+from ..stream import Changes
 from ._texts import last_executed
 
 _LAST_BOOK_CHANGE = int(max(BOOK_CHANGES))  # an enumeration compares slowly
@@ -73,3 +76,15 @@ def windows_of(rows: NDArray[np.void], numbers: NDArray[np.int64]) -> dict[int, 
 
 _NOTHING = np.empty(0, CHANGE), np.empty(0, np.int64)
 NOTHING = Window(*_NOTHING)
+
+
+def windows_since(pending: Sequence[Changes], followed: Iterable[int]) -> dict[int, Window]:
+    """Those of several parts in a row.  What concerns all instruments is in each ``followed``."""
+    rows = joined([changes.rows for changes in pending])
+    windows = windows_of(rows, np.arange(pending[0].first, pending[0].first + len(rows)))
+    everybody = windows.pop(0, NOTHING).status
+    if everybody:
+        for number in followed:
+            window = windows.setdefault(number, Window(*_NOTHING))
+            window.status = max(window.status, everybody)
+    return windows
