@@ -101,6 +101,65 @@ typedef struct {
     uint64_t traded;
 } mc_last;
 static_assert(sizeof(mc_last) == 16, "LAST");
+
+typedef struct {
+    int64_t time, value1, value2, value3, value4, value5, value6, value7, value8;
+    uint32_t instrument;
+    uint8_t kind, parameter, index, reserved;
+    uint32_t reserved_long, session;
+    uint64_t reserved_last;
+} mc_parameter;
+static_assert(sizeof(mc_parameter) == 96, "PARAMETER");
+
+typedef struct {
+    int64_t time, until, reserved1, reserved2, reserved3, reserved4, reserved5, reserved6, reserved7;
+    uint32_t instrument;
+    uint8_t kind, phase;
+    uint16_t reserved_short, reserved_next, flags;
+    uint32_t session, group, reserved_last;
+} mc_phase;
+static_assert(sizeof(mc_phase) == 96, "PHASE");
+
+typedef struct {
+    int64_t time, max_quantity, max_fills;
+    uint64_t account, group;
+    int64_t reserved1, reserved2, window_ns, reserved3;
+    uint32_t instrument;
+    uint8_t kind, reserved;
+    uint16_t reserved_short;
+    uint32_t reserved_long, session;
+    uint64_t reserved_last;
+} mc_protection;
+static_assert(sizeof(mc_protection) == 96, "PROTECTION");
+
+typedef struct {
+    int64_t until;
+    uint64_t entries;
+    int64_t open_price, auction_price, closing_price;
+    uint64_t close_turnover;
+    int64_t close_turnover_high, close_volume, indicative_price, indicative_quantity, indicative_imbalance, indicative_time;
+    uint32_t instrument;
+    uint8_t phase, known, halts, reserved;
+} mc_market_state;
+static_assert(sizeof(mc_market_state) == 104, "MARKET_STATE");
+
+typedef struct {
+    uint64_t entry;
+    int64_t filled, shown, display, stop_price, limit, expiry;
+    uint64_t link;
+    uint32_t session, instrument;
+    uint16_t flags;
+    uint8_t order_type, self_trade, place, reserved;
+    uint16_t reserved_short;
+} mc_market_order;
+static_assert(sizeof(mc_market_order) == 80, "MARKET_ORDER");
+
+typedef struct {
+    uint64_t account, group;
+    int64_t max_quantity, max_fills, window_ns, window_start, quantity, fills;
+    uint32_t instrument, reserved;
+} mc_protection_state;
+static_assert(sizeof(mc_protection_state) == 72, "PROTECTION_STATE");
 /* generated: end */
 
 /* What the compiled rooms need of the compiler. */

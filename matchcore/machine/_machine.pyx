@@ -62,7 +62,11 @@ cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
     exchange.core.unused = ~<u64>0 if rules < 2 else 0
     if exchange.count:          # what was before is not known to a state of the version before
         memset(exchange.core.lasts, 0, exchange.count * sizeof(mc_last))
-    exchange.aside = ASIDE_KINDS & ~KINDS_OF_2 if rules < 2 else ASIDE_KINDS
+    exchange.aside = ASIDE_KINDS
+    if rules < 3:
+        exchange.aside &= ~KINDS_OF_3
+    if rules < 2:
+        exchange.aside &= ~KINDS_OF_2
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:

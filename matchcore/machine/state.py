@@ -28,6 +28,15 @@ from ..records.instruments import (
     write_instrument,
 )
 from ..records.limits import ACCOUNT_LIMITS, LAST, check_last, check_limits
+from ..records.markets import (
+    MARKET_ORDER,
+    MARKET_STATE,
+    MARKET_VALUE,
+    PROTECTION_STATE,
+    check_markets,
+    check_protections,
+    check_values,
+)
 from ..records.register import ENTRY, check_entries
 from ..records.rules import checked_rules
 from . import dedup as repeats
@@ -36,6 +45,14 @@ MAGIC, MAGIC_RULES = b"MCSTATE2", b"MCSTATE3"  # under version 1 of the rules; u
 _HEAD = struct.Struct("<8sQQQQQQ")
 #: Behind the head, with MAGIC_RULES only: version, entries of the register, limits of accounts.
 _RULES = struct.Struct("<QQQ")
+#: Behind that, since version 3 of the rules: how many of each part of `Markets`.
+_MARKETS = struct.Struct("<QQQQ")
+
+
+_MARKET_PARTS = (
+    ("market_values", MARKET_VALUE), ("markets", MARKET_STATE), ("market_orders", MARKET_ORDER),
+    ("protections", PROTECTION_STATE),
+)  # fmt: skip
 
 
 def reserved(reserve: SupportsIndex) -> int:
@@ -55,6 +72,10 @@ class State:
     - ``register``: the entries of the register, an `ENTRY` array by topic, key and part.
     - ``last``: the last trade of each instrument, a `LAST` array; empty under version 1.
     - ``limits``: of accounts, an `ACCOUNT_LIMITS` array by account and instrument.
+    - ``market_values``: parameters that are not as at first, a `MARKET_VALUE` array by instrument,
+      parameter and index; ``markets``: a `MARKET_STATE` for each instrument with a market;
+      ``market_orders``: a `MARKET_ORDER` for each of their ``orders``, in the same order;
+      ``protections``: groups and protections, by account and instrument.  Empty before version 3.
     """
 
     sequence: int = 0
@@ -69,6 +90,10 @@ class State:
     register: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))
     last: NDArray[np.void] = field(default_factory=lambda: np.empty(0, LAST))
     limits: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ACCOUNT_LIMITS))
+    market_values: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_VALUE))
+    markets: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_STATE))
+    market_orders: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_ORDER))
+    protections: NDArray[np.void] = field(default_factory=lambda: np.empty(0, PROTECTION_STATE))
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, equal for equal states (docs/commands-and-events.md)."""
@@ -84,11 +109,17 @@ class State:
         )  # fmt: skip
         if self.rules != 1:
             head += _RULES.pack(self.rules, len(self.register), len(self.limits))
+        markets = self._market_parts()
+        if self.rules > 2:
+            head += _MARKETS.pack(*(len(part) for part in markets))
         counts = np.array([len(orders) for orders in self.orders], "<u8")
         books = [np.ascontiguousarray(orders, ORDER).tobytes() for orders in self.orders]
         parts = self.answers, self.answer_events, self.register, self.last, self.limits
-        told = [part.tobytes() for part in parts]
+        told = [part.tobytes() for part in (*parts, *markets)]
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
+
+    def _market_parts(self) -> tuple[NDArray[np.void], ...]:
+        return self.market_values, self.markets, self.market_orders, self.protections
 
     def _table(self) -> bytes:
         """The instruments as records, by number."""
@@ -116,7 +147,8 @@ class State:
             )
         if len({instrument.symbol for instrument in self.instruments}) < len(self.instruments):
             raise SnapshotDamaged("the same symbol twice")
-        repeats.check(self.answers, self.answer_events, self.sequence)
+        markets = len(self.markets) > 0
+        repeats.check(self.answers, self.answer_events, self.sequence, markets)
         self._check_former()
 
     def _check_rules(self) -> None:
@@ -128,6 +160,15 @@ class State:
         check_entries(self.register)
         check_last(self.last)
         check_limits(self.limits, len(self.instruments))
+        if self.rules < 3 and any(len(part) for part in self._market_parts()):
+            raise SnapshotDamaged("markets, which this version of the rules does not have")
+        check_values(self.market_values, len(self.instruments))
+        check_protections(self.protections, len(self.instruments))
+        check_markets(self.markets, self.market_values, len(self.instruments))
+        numbers = self.markets["instrument"].tolist()
+        orders = [number for number in numbers for _ in range(len(self.orders[number - 1]))]
+        if self.market_orders["instrument"].tolist() != orders:
+            raise SnapshotDamaged("orders of markets that are not those of their books")
 
     def _check_former(self) -> None:
         after = 0
@@ -162,6 +203,12 @@ class State:
             if rules <= 1:
                 raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
             checked_rules(rules)
+        counted = [0] * len(_MARKET_PARTS)
+        if rules > 2:
+            if len(data) < at + _MARKETS.size:
+                raise SnapshotDamaged("state ends inside its head")
+            counted = list(_MARKETS.unpack_from(data, at))
+            at += _MARKETS.size
         if len(data) < at + count * (INSTRUMENT.itemsize + 8):
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
@@ -171,6 +218,7 @@ class State:
         tail = answers * repeats.ANSWER.itemsize + told * EVENT.itemsize
         last = count if rules > 1 else 0
         tail += entries * ENTRY.itemsize + last * LAST.itemsize + limits * ACCOUNT_LIMITS.itemsize
+        tail += sum(n * one.itemsize for n, (_, one) in zip(counted, _MARKET_PARTS, strict=True))
         former, rest = divmod(
             len(data) - at - sum(counts) * ORDER.itemsize - tail, INSTRUMENT.itemsize
         )
@@ -190,7 +238,12 @@ class State:
         state.last = np.frombuffer(data, LAST, last, at)
         at += state.last.nbytes
         state.limits = np.frombuffer(data, ACCOUNT_LIMITS, limits, at)
-        changed = np.frombuffer(data, INSTRUMENT, former, at + state.limits.nbytes)
+        at += state.limits.nbytes
+        for number, (name, dtype) in zip(counted, _MARKET_PARTS, strict=True):
+            part = np.frombuffer(data, dtype, number, at)
+            setattr(state, name, part)
+            at += part.nbytes
+        changed = np.frombuffer(data, INSTRUMENT, former, at)
         state.former = [
             Former(int(row["time"].view("u8")), int(row["instrument"]), _instrument(row))
             for row in changed

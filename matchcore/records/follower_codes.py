@@ -11,8 +11,7 @@ from enum import Enum, IntEnum, IntFlag
 class ChangeKind(IntEnum):
     """What a public change reports: of an order in the book, of its instrument, or a notice.
 
-    PHASE, HALT, REFERENCE and INDICATIVE are of a later version of the rules: no machine says them
-    yet, and every face of a feed carries them.
+    PHASE, HALT, REFERENCE and INDICATIVE are of markets (docs/markets/index.md).
     """
 
     ADDED = 1
@@ -40,7 +39,7 @@ MARKET_CHANGES = frozenset(
 
 
 class Phase(IntEnum):
-    """The phase of a day that an instrument is in; of a later version of the rules."""
+    """The phase of a day that an instrument of a market is in (docs/markets/phases.md)."""
 
     PRE_OPEN = 1
     OPENING_CALL = 2
@@ -53,14 +52,21 @@ class Phase(IntEnum):
     CLOSED = 9
     VOLATILITY_CALL = 10
     CANCEL_ONLY = 11
+    HALTED = 12
 
 
 class ChangeFlag(IntFlag):
     """Bits of a change's ``flags``: REPLACING for an amend that loses its place; LARGE, in a
-    snapshot, for an order whose quantity was above 4,294,967,295 when it was added."""
+    snapshot, for an order whose quantity was above 4,294,967,295 when it was added.
+
+    CROSS: of EXECUTED, the other order of an auction's trade, which is told before it.  UNSEEN: of
+    EXECUTED, an order that the public book does not show.
+    """
 
     REPLACING = 1
     LARGE = 2
+    CROSS = 4
+    UNSEEN = 8
 
 
 class ReportKind(IntEnum):

@@ -26,7 +26,7 @@ layouts: Any = import_module(".layouts", PACKAGE)
 schema: Any = import_module(".schema", PACKAGE)
 
 ROOT = Path(__file__).parents[2]
-PLAIN = (schema.Kind.NEW,), tuple(schema.Side), (schema.OrderType.LIMIT,), tuple(schema.TimeInForce)
+PLAIN = (schema.Kind.NEW,), tuple(schema.Side), (schema.OrderType.LIMIT,), schema.PLAIN_TIFS
 
 
 def _c_structs() -> Iterator[str]:

@@ -27,11 +27,23 @@ from .follower_codes import (
     Status as Status,
     Topic as Topic,
 )
+from .market_codes import (
+    CALL_PHASES as CALL_PHASES,
+    MATCHING_PHASES as MATCHING_PHASES,
+    NEXT_PHASES as NEXT_PHASES,
+    TIMED_PHASES as TIMED_PHASES,
+    UNCROSS_PHASES as UNCROSS_PHASES,
+    AuctionRule as AuctionRule,
+    CageMode as CageMode,
+    ClosingRule as ClosingRule,
+    Parameter as Parameter,
+    Place as Place,
+)
 from .layouts import Record
 
 #: The newest version of the rules that this matchcore knows; 1 is the first.  New behaviour is a
 #: new version, and every version before it stays as it was (docs/compatibility.md).
-RULES_LATEST = 2
+RULES_LATEST = 3
 
 # ---------------------------------------------------------------------- codes of commands
 
@@ -50,13 +62,19 @@ class Kind(IntEnum):
     REGISTER = 9
     NOTICE = 10
     SET_LIMITS = 11
+    SET_MARKET = 12
+    SET_PHASE = 13
+    CLOCK = 14
+    QUOTE = 15
+    SET_PROTECTION = 16
+    BUST = 17
     UPGRADE_RULES = 31
 
 
 #: Kinds that concern one order of one instrument.
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
 #: Kinds that may be sent again under their client order id (docs/idempotence.md).
-REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL}
+REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL, Kind.QUOTE}
 #: Kinds whose client order id later requests may name their order by.
 NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
 #: Kinds that concern every order that matches, of one instrument or of all.
@@ -66,9 +84,15 @@ INSTRUMENT_KINDS = frozenset({Kind.ADD_INSTRUMENT, Kind.CHANGE_INSTRUMENT})
 #: Kinds in the layout `TEXT`.
 TEXT_KINDS = frozenset({Kind.REGISTER, Kind.NOTICE})
 #: Kinds that the compiled machine leaves to Python.
-ASIDE_KINDS = INSTRUMENT_KINDS | TEXT_KINDS
+ASIDE_KINDS = INSTRUMENT_KINDS | TEXT_KINDS | {Kind.SET_MARKET}
 #: Kinds that there are since version 2 of the rules; unknown under version 1.
 KINDS_OF_2 = TEXT_KINDS | {Kind.SET_LIMITS}
+#: Kinds that there are since version 3 of the rules: those of markets.
+KINDS_OF_3 = frozenset(
+    {Kind.SET_MARKET, Kind.SET_PHASE, Kind.CLOCK, Kind.QUOTE, Kind.SET_PROTECTION, Kind.BUST}
+)
+#: Kinds in a layout of their own, whose refusals name the instrument only.
+OWN_LAYOUT_KINDS = ASIDE_KINDS | {Kind.SET_LIMITS, Kind.SET_PHASE, Kind.SET_PROTECTION}
 #: Kinds that only the engine writes, in a frame of their own that is marked as such; sent like any
 #: other command they are unknown.
 ENGINE_KINDS = frozenset({Kind.UPGRADE_RULES})
@@ -82,39 +106,122 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
-    """Whether an order has a limit price."""
+    """What an order trades at, and what becomes of its rest (docs/markets/orders.md).
+
+    A plain instrument takes LIMIT and MARKET; those of a market take what their market allows.
+    """
 
     LIMIT = 1
     MARKET = 2
+    MARKET_TO_LIMIT = 3
+    STOP = 4
+    STOP_LIMIT = 5
+    TRAILING_STOP = 6
+    PEG_PRIMARY = 7
+    PEG_MARKET = 8
+    PEG_MIDPOINT = 9
+    BEST_FIVE = 10
+    BEST_FIVE_LIMIT = 11
+    OWN_BEST = 12
+    COUNTERPARTY_BEST = 13
 
 
+#: Types that an instrument without a market takes.
+PLAIN_TYPES = frozenset({OrderType.LIMIT, OrderType.MARKET})
 #: Types whose remainder may rest in the book.
 RESTING_TYPES = frozenset({OrderType.LIMIT})
-#: Types whose price must be 0.
-UNPRICED_TYPES = frozenset({OrderType.MARKET})
+#: Types whose price must be 0, unless it is a bound (`Flag.PROTECTED`).
+UNPRICED_TYPES = frozenset(OrderType) - {OrderType.LIMIT, OrderType.STOP_LIMIT}
+#: Types that wait for the last trade to reach a price.
+STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+#: Types whose price follows the best prices.
+PEG_TYPES = frozenset({OrderType.PEG_PRIMARY, OrderType.PEG_MARKET, OrderType.PEG_MIDPOINT})
 
 
 class TimeInForce(IntEnum):
-    """How long an order may rest: GTC until cancelled, DAY until END_DAY, IOC and FOK never."""
+    """How long an order may rest: GTC until cancelled, DAY until END_DAY, IOC and FOK never.
+
+    In a market also GTD until its expiry; AT_OPEN, AT_CLOSE and AUCTION until the end of the
+    opening, the closing or the next call.
+    """
 
     GTC = 1
     DAY = 2
     IOC = 3
     FOK = 4
+    GTD = 5
+    AT_OPEN = 6
+    AT_CLOSE = 7
+    AUCTION = 8
 
 
-#: Times in force with which an order may rest.
+#: Times in force that an instrument without a market takes.
+PLAIN_TIFS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC, TimeInForce.FOK})
+#: Times in force with which an order may rest in the book of an instrument without a market.
 RESTING_TIFS = frozenset({TimeInForce.GTC, TimeInForce.DAY})
+#: Times in force that end with the call that an order was in.
+AUCTION_TIFS = frozenset({TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE, TimeInForce.AUCTION})
+#: Times in force with which an order of a market may rest between calls.
+LASTING_TIFS = RESTING_TIFS | {TimeInForce.GTD}
 #: Times in force that END_DAY ends.
 DAY_TIFS = frozenset({TimeInForce.DAY})
+#: Times in force that END_DAY ends in a market, beside a GTD that has expired.
+MARKET_DAY_TIFS = DAY_TIFS | AUCTION_TIFS
 
 
 class Flag(IntFlag):
-    """Bits of ``flags``: POST_ONLY for NEW; KEEP_PRICE and KEEP_QUANTITY for AMEND."""
+    """Bits of ``flags``: POST_ONLY for NEW; KEEP_PRICE and KEEP_QUANTITY for AMEND.
+
+    In a market also, for NEW: PROTECTED (``price`` is a bound), HIDDEN, SLIDE (post-only at a price
+    that does not trade), MINIMUM (``stop_price`` is the least quantity that must trade at once),
+    PERCENT (the distance of a trailing stop is in hundredths of a percent), LINKED
+    (``display_quantity`` is the id of the order that this one cancels and is cancelled by).  For
+    AMEND: TOTAL (``quantity`` counts what is filled), NEW_STOP, NEW_DISPLAY.  For MASS_CANCEL:
+    RANGE (from ``price`` to ``stop_price``), OF_SESSION.  QUOTED marks orders that QUOTE made.
+    """
 
     POST_ONLY = 1
     KEEP_PRICE = 2
     KEEP_QUANTITY = 4
+    PROTECTED = 8
+    HIDDEN = 16
+    SLIDE = 32
+    MINIMUM = 64
+    PERCENT = 128
+    LINKED = 256
+    TOTAL = 512
+    NEW_STOP = 1024
+    NEW_DISPLAY = 2048
+    RANGE = 4096
+    OF_SESSION = 8192
+    QUOTED = 16384
+
+
+#: Flags that a NEW of a market may have.
+NEW_FLAGS = (
+    Flag.POST_ONLY | Flag.PROTECTED | Flag.HIDDEN | Flag.SLIDE | Flag.MINIMUM | Flag.PERCENT
+    | Flag.LINKED
+)  # fmt: skip
+#: Flags that an AMEND of a market may have.
+AMEND_FLAGS = (
+    Flag.KEEP_PRICE | Flag.KEEP_QUANTITY | Flag.TOTAL | Flag.NEW_STOP | Flag.NEW_DISPLAY
+)  # fmt: skip
+
+
+class SelfTrade(IntEnum):
+    """What happens when an order meets one of the same owner; the incoming order decides."""
+
+    ALLOWED = 0
+    CANCEL_NEWEST = 1
+    CANCEL_OLDEST = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
+
+
+class PhaseFlag(IntFlag):
+    """Bits of ``flags`` of SET_PHASE: CANCEL_ORDERS, every order of the instrument goes."""
+
+    CANCEL_ORDERS = 1
 
 
 class LimitFlag(IntFlag):
@@ -144,6 +251,16 @@ class EventKind(IntEnum):
     REGISTERED = 12
     NOTICED = 13
     LIMITS_SET = 14
+    MARKET_SET = 15
+    PHASE_CHANGED = 16
+    INDICATIVE = 17
+    CLOCKED = 18
+    TRIGGERED = 19
+    REPRICED = 20
+    DECREMENTED = 21
+    QUOTE_SET = 22
+    PROTECTION_SET = 23
+    BUSTED = 24
 
 
 #: Events about one order: `price` is a price and `left` is what stays open of the order.
@@ -154,18 +271,31 @@ ORDER_EVENTS = frozenset(
         EventKind.CANCELLED,
         EventKind.AMENDED,
         EventKind.REJECTED,
+        EventKind.TRIGGERED,
+        EventKind.REPRICED,
+        EventKind.DECREMENTED,
     }
 )
+#: Events whose price is one, though they are about no order.
+MARKET_EVENTS = frozenset({EventKind.PHASE_CHANGED, EventKind.INDICATIVE, EventKind.BUSTED})
 #: Events that always name an instrument of the exchange; a refusal may name one that is none.
 BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
 #: Events that say what an order is from now on: `left` is open at `price`.
-OPENING_EVENTS = frozenset({EventKind.ACCEPTED, EventKind.AMENDED})
+OPENING_EVENTS = frozenset(
+    {
+        EventKind.ACCEPTED,
+        EventKind.AMENDED,
+        EventKind.TRIGGERED,
+        EventKind.REPRICED,
+        EventKind.DECREMENTED,
+    }
+)
 #: Events about an instrument, whose parameters they carry.
 INSTRUMENT_EVENTS = frozenset({EventKind.INSTRUMENT_ADDED, EventKind.INSTRUMENT_CHANGED})
 
 
 class Reason(IntEnum):
-    """Why a command was refused (1 to 31) or an order cancelled (32 and up)."""
+    """Why a command was refused (1 to 31, 64 and up) or an order cancelled (32 to 63)."""
 
     NONE = 0
     UNKNOWN_KIND = 1
@@ -204,21 +334,43 @@ class Reason(IntEnum):
     MASS_CANCEL = 37
     END_OF_DAY = 38
     KILL_SWITCH = 39
+    EXPIRED = 40
+    SELF_TRADE = 41
+    ONE_CANCELS_OTHER = 42
+    QUOTE_REPLACED = 43
+    PROTECTION = 44
+    MINIMUM_NOT_MET = 45
+    REFERENCE_GONE = 46
+    AUCTION_OVER = 47
+    AMENDED_TO_FILLED = 48
+    LEVELS_TAKEN = 49
+    NO_OPPOSITE = 50
+    PHASE = 51
+    VOLATILITY = 52
+    BAD_PHASE = 64
+    PHASE_OUT_OF_ORDER = 65
+    NO_MARKET = 66
+    NO_REFERENCE = 67
+    BAD_DISPLAY = 68
+    BAD_STOP = 69
+    BAD_MINIMUM = 70
+    BAD_EXPIRY = 71
+    BAD_SELF_TRADE = 72
+    BAD_LINK = 73
+    BAD_PARAMETER = 74
+    OFF_TICK = 75
+    OUTSIDE_LIMITS = 76
+    OUTSIDE_CAGE = 77
+    QUANTITY_TOO_SMALL = 78
+    VALUE_TOO_LARGE = 79
+    ALREADY_TRIGGERED = 80
+    QUOTE_CROSSED = 81
+    UNKNOWN_TRADE = 82
+    NOTHING_TO_CHANGE = 83
 
 
 #: Why an order was cancelled; all others, but NONE, are why a command was refused.
-CANCEL_REASONS = frozenset(
-    {
-        Reason.REQUESTED,
-        Reason.IMMEDIATE_OR_CANCEL,
-        Reason.FILL_OR_KILL,
-        Reason.MARKET_REMAINDER,
-        Reason.REDUCED_TO_NOTHING,
-        Reason.MASS_CANCEL,
-        Reason.END_OF_DAY,
-        Reason.KILL_SWITCH,
-    }
-)
+CANCEL_REASONS = frozenset(reason for reason in Reason if 32 <= reason < 64)
 
 
 class Field(IntEnum):
@@ -255,6 +407,16 @@ class Field(IntEnum):
     COLLAR = 28
     MAX_MESSAGES = 29
     WINDOW = 30
+    MINIMUM = 31
+    LINK = 32
+    PHASE = 33
+    PARAMETER = 34
+    INDEX = 35
+    VALUE = 36
+    TRADE = 37
+    GROUP = 38
+    MAX_FILLS = 39
+    UNTIL = 40
 
 
 # ---------------------------------------------------------------------- records
@@ -299,6 +461,31 @@ LIMITS_RECORD = Record(
     "time:i64 max_quantity:i64 max_value:i64 account:u64 max_open_orders:i64 collar:i64"
     " max_messages:i64 window_ns:i64 reserved_long:u64 instrument:u32 kind:u8 reserved:u8"
     " reserved_short:u16 reserved_next:u16 flags:u16 session:u32 reserved_last:u64",
+)
+#: A command SET_MARKET: up to eight values of one parameter (`records/markets.py` names them).
+PARAMETER_RECORD = Record(
+    "PARAMETER",
+    "mc_parameter",
+    96,
+    "time:i64 value1:i64 value2:i64 value3:i64 value4:i64 value5:i64 value6:i64 value7:i64"
+    " value8:i64 instrument:u32 kind:u8 parameter:u8 index:u8 reserved:u8 reserved_long:u32"
+    " session:u32 reserved_last:u64",
+)
+PHASE_RECORD = Record(
+    "PHASE",
+    "mc_phase",
+    96,
+    "time:i64 until:i64 reserved1:i64 reserved2:i64 reserved3:i64 reserved4:i64 reserved5:i64"
+    " reserved6:i64 reserved7:i64 instrument:u32 kind:u8 phase:u8 reserved_short:u16"
+    " reserved_next:u16 flags:u16 session:u32 group:u32 reserved_last:u32",
+)
+PROTECTION_RECORD = Record(
+    "PROTECTION",
+    "mc_protection",
+    96,
+    "time:i64 max_quantity:i64 max_fills:i64 account:u64 group:u64 reserved1:i64 reserved2:i64"
+    " window_ns:i64 reserved3:i64 instrument:u32 kind:u8 reserved:u8 reserved_short:u16"
+    " reserved_long:u32 session:u32 reserved_last:u64",
 )
 EVENT_RECORD = Record(
     "EVENT",
@@ -361,11 +548,52 @@ ACCOUNT_LIMITS_RECORD = Record(
 )
 #: The last trade of an instrument under version 2, as a state has it.
 LAST_RECORD = Record("LAST", "mc_last", 16, "price:i64 traded:u64")
+#: A parameter of a market as a state has it.
+MARKET_VALUE_RECORD = Record(
+    "MARKET_VALUE",
+    "",
+    72,
+    "value1:i64 value2:i64 value3:i64 value4:i64 value5:i64 value6:i64 value7:i64 value8:i64"
+    " instrument:u32 parameter:u8 index:u8 -2",
+)
+#: What changes in a market beside its orders, as a state has it.  ``known``: bits, which of open
+#: (1), auction (2), closing (4) and indicative price (8) are known.  ``halts``: steps of `HALTS`
+#: that have happened today: 1 and 2 upwards, 4 and 8 downwards.
+MARKET_STATE_RECORD = Record(
+    "MARKET_STATE",
+    "mc_market_state",
+    104,
+    "until:i64 entries:u64 open_price:i64 auction_price:i64 closing_price:i64 close_turnover:u64"
+    " close_turnover_high:i64 close_volume:i64 indicative_price:i64 indicative_quantity:i64"
+    " indicative_imbalance:i64 indicative_time:i64 instrument:u32 phase:u8 known:u8 halts:u8"
+    " reserved:u8",
+)
+#: What an order of a market has beside an `ORDER`, in the same order as these.  ``entry``: place in
+#: time; ``shown``: the part of the open quantity that the public book shows; ``limit``: the price
+#: given, of an order whose price is made; ``link``: id of the other order of a pair.
+MARKET_ORDER_RECORD = Record(
+    "MARKET_ORDER",
+    "mc_market_order",
+    80,
+    "entry:u64 filled:i64 shown:i64 display:i64 stop_price:i64 limit:i64 expiry:i64 link:u64"
+    " session:u32 instrument:u32 flags:u16 order_type:u8 self_trade:u8 place:u8 reserved:u8"
+    " reserved_short:u16",
+)
+#: The group of an account, or its protection in an instrument, as a state has it.
+PROTECTION_STATE_RECORD = Record(
+    "PROTECTION_STATE",
+    "mc_protection_state",
+    72,
+    "account:u64 group:u64 max_quantity:i64 max_fills:i64 window_ns:i64 window_start:i64"
+    " quantity:i64 fills:i64 instrument:u32 reserved:u32",
+)
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
     COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, LIMITS_RECORD, EVENT_RECORD, CHANGE_RECORD,
     NOTICE_RECORD, MARKET_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
-    ENTRY_RECORD, ACCOUNT_LIMITS_RECORD, LAST_RECORD,
+    ENTRY_RECORD, ACCOUNT_LIMITS_RECORD, LAST_RECORD, PARAMETER_RECORD, PHASE_RECORD,
+    PROTECTION_RECORD, MARKET_VALUE_RECORD, MARKET_STATE_RECORD, MARKET_ORDER_RECORD,
+    PROTECTION_STATE_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.
@@ -386,6 +614,13 @@ CODES: dict[type[IntEnum] | type[IntFlag], str] = {
     ReportFlag: "REPORT_",
     Topic: "T_",
     LimitFlag: "L_",
+    SelfTrade: "SELF_",
+    PhaseFlag: "P_",
+    Parameter: "M_",
+    AuctionRule: "A_",
+    CageMode: "CAGE_",
+    ClosingRule: "CLOSE_",
+    Place: "PLACE_",
 }
 #: Sets of codes as the compiled modules have them: bit masks, by name.
 SETS = {
@@ -396,6 +631,18 @@ SETS = {
     "INSTRUMENT_KINDS": INSTRUMENT_KINDS,
     "ASIDE_KINDS": ASIDE_KINDS,
     "KINDS_OF_2": KINDS_OF_2,
+    "KINDS_OF_3": KINDS_OF_3,
+    "PLAIN_TYPES": PLAIN_TYPES,
+    "STOP_TYPES": STOP_TYPES,
+    "PEG_TYPES": PEG_TYPES,
+    "PLAIN_TIFS": PLAIN_TIFS,
+    "LASTING_TIFS": LASTING_TIFS,
+    "AUCTION_TIFS": AUCTION_TIFS,
+    "MARKET_DAY_TIFS": MARKET_DAY_TIFS,
+    "CALL_PHASES": CALL_PHASES,
+    "MATCHING_PHASES": MATCHING_PHASES,
+    "UNCROSS_PHASES": UNCROSS_PHASES,
+    "TIMED_PHASES": TIMED_PHASES,
     "RESTING_TYPES": RESTING_TYPES,
     "UNPRICED_TYPES": UNPRICED_TYPES,
     "RESTING_TIFS": RESTING_TIFS,

@@ -39,10 +39,10 @@ cdef inline Reason wrong_fields(const Core* core, const mc_command* command,
     if not in_set(EVERY_SIDE, command.side):
         field[0] = F_SIDE
         return R_BAD_SIDE
-    if not in_set(EVERY_ORDERTYPE, command.order_type):
+    if not in_set(PLAIN_TYPES, command.order_type):
         field[0] = F_ORDER_TYPE
         return R_BAD_ORDER_TYPE
-    if not in_set(EVERY_TIMEINFORCE, command.time_in_force):
+    if not in_set(PLAIN_TIFS, command.time_in_force):
         field[0] = F_TIME_IN_FORCE
         return R_BAD_TIME_IN_FORCE
     if command.flags != 0 and not (command.flags == POST_ONLY and is_resting(command)):

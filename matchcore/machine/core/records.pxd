@@ -148,6 +148,112 @@ cdef extern from "matchcore.h" nogil:
     ctypedef struct mc_last:
         i64 price
         u64 traded
+
+    ctypedef struct mc_parameter:
+        i64 time
+        i64 value1
+        i64 value2
+        i64 value3
+        i64 value4
+        i64 value5
+        i64 value6
+        i64 value7
+        i64 value8
+        u32 instrument
+        u8 kind
+        u8 parameter
+        u8 index
+        u8 reserved
+        u32 reserved_long
+        u32 session
+        u64 reserved_last
+
+    ctypedef struct mc_phase:
+        i64 time
+        i64 until
+        i64 reserved1
+        i64 reserved2
+        i64 reserved3
+        i64 reserved4
+        i64 reserved5
+        i64 reserved6
+        i64 reserved7
+        u32 instrument
+        u8 kind
+        u8 phase
+        u16 reserved_short
+        u16 reserved_next
+        u16 flags
+        u32 session
+        u32 group
+        u32 reserved_last
+
+    ctypedef struct mc_protection:
+        i64 time
+        i64 max_quantity
+        i64 max_fills
+        u64 account
+        u64 group
+        i64 reserved1
+        i64 reserved2
+        i64 window_ns
+        i64 reserved3
+        u32 instrument
+        u8 kind
+        u8 reserved
+        u16 reserved_short
+        u32 reserved_long
+        u32 session
+        u64 reserved_last
+
+    ctypedef struct mc_market_state:
+        i64 until
+        u64 entries
+        i64 open_price
+        i64 auction_price
+        i64 closing_price
+        u64 close_turnover
+        i64 close_turnover_high
+        i64 close_volume
+        i64 indicative_price
+        i64 indicative_quantity
+        i64 indicative_imbalance
+        i64 indicative_time
+        u32 instrument
+        u8 phase
+        u8 known
+        u8 halts
+        u8 reserved
+
+    ctypedef struct mc_market_order:
+        u64 entry
+        i64 filled
+        i64 shown
+        i64 display
+        i64 stop_price
+        i64 limit
+        i64 expiry
+        u64 link
+        u32 session
+        u32 instrument
+        u16 flags
+        u8 order_type
+        u8 self_trade
+        u8 place
+        u8 reserved
+        u16 reserved_short
+
+    ctypedef struct mc_protection_state:
+        u64 account
+        u64 group
+        i64 max_quantity
+        i64 max_fills
+        i64 window_ns
+        i64 window_start
+        i64 quantity
+        i64 fills
+        u32 instrument
+        u32 reserved
     # generated: end
 
     u32 mc_word32(const void* at)
@@ -166,7 +272,7 @@ cdef extern from "matchcore.h" nogil:
 
 # generated: codes from records/schema.py
 cdef enum:
-    RULES_LATEST = 2
+    RULES_LATEST = 3
 
 cdef enum:
     NEW = 1
@@ -180,6 +286,12 @@ cdef enum:
     REGISTER = 9
     NOTICE = 10
     SET_LIMITS = 11
+    SET_MARKET = 12
+    SET_PHASE = 13
+    CLOCK = 14
+    QUOTE = 15
+    SET_PROTECTION = 16
+    BUST = 17
     UPGRADE_RULES = 31
 
 cdef enum:
@@ -189,17 +301,44 @@ cdef enum:
 cdef enum:
     LIMIT = 1
     MARKET = 2
+    MARKET_TO_LIMIT = 3
+    STOP = 4
+    STOP_LIMIT = 5
+    TRAILING_STOP = 6
+    PEG_PRIMARY = 7
+    PEG_MARKET = 8
+    PEG_MIDPOINT = 9
+    BEST_FIVE = 10
+    BEST_FIVE_LIMIT = 11
+    OWN_BEST = 12
+    COUNTERPARTY_BEST = 13
 
 cdef enum:
     GTC = 1
     DAY = 2
     IOC = 3
     FOK = 4
+    GTD = 5
+    AT_OPEN = 6
+    AT_CLOSE = 7
+    AUCTION = 8
 
 cdef enum:
     POST_ONLY = 1
     KEEP_PRICE = 2
     KEEP_QUANTITY = 4
+    PROTECTED = 8
+    HIDDEN = 16
+    SLIDE = 32
+    MINIMUM = 64
+    PERCENT = 128
+    LINKED = 256
+    TOTAL = 512
+    NEW_STOP = 1024
+    NEW_DISPLAY = 2048
+    RANGE = 4096
+    OF_SESSION = 8192
+    QUOTED = 16384
 
 cdef enum:
     ACCEPTED = 1
@@ -216,6 +355,16 @@ cdef enum:
     REGISTERED = 12
     NOTICED = 13
     LIMITS_SET = 14
+    MARKET_SET = 15
+    PHASE_CHANGED = 16
+    INDICATIVE = 17
+    CLOCKED = 18
+    TRIGGERED = 19
+    REPRICED = 20
+    DECREMENTED = 21
+    QUOTE_SET = 22
+    PROTECTION_SET = 23
+    BUSTED = 24
 
 cdef enum Reason:
     R_NONE = 0
@@ -255,6 +404,39 @@ cdef enum Reason:
     R_MASS_CANCEL = 37
     R_END_OF_DAY = 38
     R_KILL_SWITCH = 39
+    R_EXPIRED = 40
+    R_SELF_TRADE = 41
+    R_ONE_CANCELS_OTHER = 42
+    R_QUOTE_REPLACED = 43
+    R_PROTECTION = 44
+    R_MINIMUM_NOT_MET = 45
+    R_REFERENCE_GONE = 46
+    R_AUCTION_OVER = 47
+    R_AMENDED_TO_FILLED = 48
+    R_LEVELS_TAKEN = 49
+    R_NO_OPPOSITE = 50
+    R_PHASE = 51
+    R_VOLATILITY = 52
+    R_BAD_PHASE = 64
+    R_PHASE_OUT_OF_ORDER = 65
+    R_NO_MARKET = 66
+    R_NO_REFERENCE = 67
+    R_BAD_DISPLAY = 68
+    R_BAD_STOP = 69
+    R_BAD_MINIMUM = 70
+    R_BAD_EXPIRY = 71
+    R_BAD_SELF_TRADE = 72
+    R_BAD_LINK = 73
+    R_BAD_PARAMETER = 74
+    R_OFF_TICK = 75
+    R_OUTSIDE_LIMITS = 76
+    R_OUTSIDE_CAGE = 77
+    R_QUANTITY_TOO_SMALL = 78
+    R_VALUE_TOO_LARGE = 79
+    R_ALREADY_TRIGGERED = 80
+    R_QUOTE_CROSSED = 81
+    R_UNKNOWN_TRADE = 82
+    R_NOTHING_TO_CHANGE = 83
 
 cdef enum Field:
     F_NONE = 0
@@ -288,6 +470,16 @@ cdef enum Field:
     F_COLLAR = 28
     F_MAX_MESSAGES = 29
     F_WINDOW = 30
+    F_MINIMUM = 31
+    F_LINK = 32
+    F_PHASE = 33
+    F_PARAMETER = 34
+    F_INDEX = 35
+    F_VALUE = 36
+    F_TRADE = 37
+    F_GROUP = 38
+    F_MAX_FILLS = 39
+    F_UNTIL = 40
 
 cdef enum ChangeKind:
     C_ADDED = 1
@@ -305,6 +497,8 @@ cdef enum ChangeKind:
 cdef enum ChangeFlag:
     C_REPLACING = 1
     C_LARGE = 2
+    C_CROSS = 4
+    C_UNSEEN = 8
 
 cdef enum Phase:
     PHASE_PRE_OPEN = 1
@@ -318,6 +512,7 @@ cdef enum Phase:
     PHASE_CLOSED = 9
     PHASE_VOLATILITY_CALL = 10
     PHASE_CANCEL_ONLY = 11
+    PHASE_HALTED = 12
 
 cdef enum ReportKind:
     REPORT_NEW = 1
@@ -359,24 +554,81 @@ cdef enum LimitFlag:
     L_BLOCKED = 1
     L_CANCEL = 2
 
+cdef enum SelfTrade:
+    SELF_ALLOWED = 0
+    SELF_CANCEL_NEWEST = 1
+    SELF_CANCEL_OLDEST = 2
+    SELF_CANCEL_BOTH = 3
+    SELF_DECREMENT = 4
+
+cdef enum PhaseFlag:
+    P_CANCEL_ORDERS = 1
+
+cdef enum Parameter:
+    M_TRADING = 1
+    M_ALLOCATION = 2
+    M_AUCTION = 3
+    M_QUANTITIES = 4
+    M_LIMITS = 5
+    M_CAGE = 6
+    M_VOLATILITY = 7
+    M_HALTS = 8
+    M_DAY = 9
+    M_TICKS = 10
+    M_CLOSING = 11
+
+cdef enum AuctionRule:
+    A_GENERIC = 0
+    A_SSE = 1
+    A_SZSE = 2
+
+cdef enum CageMode:
+    CAGE_OFF = 0
+    CAGE_REFUSE = 1
+    CAGE_PARK = 2
+
+cdef enum ClosingRule:
+    CLOSE_AUCTION = 0
+    CLOSE_AVERAGE = 1
+    CLOSE_LAST = 2
+
+cdef enum Place:
+    PLACE_BOOK = 0
+    PLACE_STOPS = 1
+    PLACE_TRAILING = 2
+    PLACE_WAITING = 3
+    PLACE_CAGED = 4
+
 # Sets of codes: bit n stands for code n.
 cdef enum:
     ORDER_KINDS = 0x1e
-    REPEATABLE_KINDS = 0x3e
+    REPEATABLE_KINDS = 0x803e
     NAMING_KINDS = 0x1a
     SWEEP_KINDS = 0x60
     INSTRUMENT_KINDS = 0x180
-    ASIDE_KINDS = 0x780
+    ASIDE_KINDS = 0x1780
     KINDS_OF_2 = 0xe00
+    KINDS_OF_3 = 0x3f000
+    PLAIN_TYPES = 0x6
+    STOP_TYPES = 0x70
+    PEG_TYPES = 0x380
+    PLAIN_TIFS = 0x1e
+    LASTING_TIFS = 0x26
+    AUCTION_TIFS = 0x1c0
+    MARKET_DAY_TIFS = 0x1c4
+    CALL_PHASES = 0x48c
+    MATCHING_PHASES = 0x120
+    UNCROSS_PHASES = 0x370
+    TIMED_PHASES = 0x1400
     RESTING_TYPES = 0x2
-    UNPRICED_TYPES = 0x4
+    UNPRICED_TYPES = 0x3fdc
     RESTING_TIFS = 0x6
     DAY_TIFS = 0x4
-    ORDER_EVENTS = 0x3e
+    ORDER_EVENTS = 0x38003e
     OPEN_STATUSES = 0x6
     EVERY_SIDE = 0x6
-    EVERY_ORDERTYPE = 0x6
-    EVERY_TIMEINFORCE = 0x1e
+    EVERY_ORDERTYPE = 0x3ffe
+    EVERY_TIMEINFORCE = 0x1fe
 
 # Of kind, side, order type and time in force as one word: a plain NEW limit order.
 cdef enum:

@@ -62,7 +62,8 @@ class Aside(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def _cancel(self, instrument: int, order: Order, reason: Reason) -> None: ...
+    def _kill(self, instrument: int, account: int, time: int) -> int:
+        """Cancels all orders of an account in one book; returns how many."""
 
     # ------------------------------------------------------------------ instruments
 
@@ -173,10 +174,7 @@ class Aside(ABC):
         count = 0
         cancels = range(1, len(self._books) + 1) if flags & LimitFlag.CANCEL else ()
         for number in cancels:
-            mine = instrument in (0, number)
-            for order in list(self._books[number - 1].orders()) if mine else ():
-                if order.account == account:
-                    self._cancel(number, order, Reason.KILL_SWITCH)
-                    count += 1
+            if instrument in (0, number):
+                count += self._kill(number, account, int(row["time"]))
         said = {"account": account, "quantity": count, "left": flags}
         self._say(EventKind.LIMITS_SET, instrument, **said)

@@ -79,11 +79,11 @@ class Window:
             at = end
         return window
 
-    def check(self, sequence: int) -> None:
+    def check(self, sequence: int, markets: bool = False) -> None:
         """Asserts every invariant."""
         by_account = {
             (account, client) for account, ids in self._accounts.items() for client in ids
         }
         assert by_account == set(self._answers), "answers and accounts differ"
         assert all(self._accounts.values()), "an account without answers"
-        check(*self.arrays(), sequence)
+        check(*self.arrays(), sequence, markets)

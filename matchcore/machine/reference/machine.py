@@ -6,6 +6,7 @@ overflow here.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -21,11 +22,15 @@ from ...records.limits import LAST
 from ...records.register import Register
 from ...records.rules import checked_rules, first_rules
 from ...records.schema import (
-    ASIDE_KINDS,
     DAY_TIFS,
     FOLLOWER_FIELDS,
     KINDS_OF_2,
+    KINDS_OF_3,
     LATER_FIELDS,
+    ORDER_KINDS,
+    OWN_LAYOUT_KINDS,
+    PLAIN_TIFS,
+    PLAIN_TYPES,
     REPEATABLE_KINDS,
     RESTING_TIFS,
     RESTING_TYPES,
@@ -36,23 +41,25 @@ from ...records.schema import (
     Field,
     Flag,
     Kind,
-    OrderType,
     Reason,
     Side,
     TimeInForce,
 )
 from ..state import State, reserved
-from .aside import Aside
 from .book import Book, Order, as_row, other
 from .dedup import Window
 from .limits import Limits, Place, admit, allow, of_rows, rows_of
+from .market.book import MarketBook, MarketOrder
+from .market.commands import Markets, Protection
+from .market.phases import ends_with_day
+from .market.states import check_market, restore_markets
 from .refusals import Refused, require
 
-SIDES, ORDER_TYPES, TIMES_IN_FORCE = frozenset(Side), frozenset(OrderType), frozenset(TimeInForce)
+SIDES = frozenset(Side)
 Row = dict[str, int]  # one COMMAND as field name -> Python int
 
 
-class Machine(Aside):
+class Machine(Markets):
     """All instruments: commands in, events out; the interface of the compiled one."""
 
     def __init__(self, reserve: int = 0, rules: int | None = None) -> None:
@@ -64,6 +71,7 @@ class Machine(Aside):
         self.register = self._register.view
         self._limits: dict[Place, Limits] = {}
         self._last: list[int | None] = []
+        self._protections: dict[Place, Protection] = {}
         self._books: list[Book] = []
         self._window = Window()
         self._events: list[bytes] = []
@@ -141,8 +149,14 @@ class Machine(Aside):
         return np.frombuffer(bytearray().join(self._events), EVENT)
 
     def _apply(self, row: Row, record: np.void) -> None:
-        known = self.rules > 1 or row["kind"] not in KINDS_OF_2
-        require(known, Reason.UNKNOWN_KIND, Field.KIND)
+        first = 3 if row["kind"] in KINDS_OF_3 else 2 if row["kind"] in KINDS_OF_2 else 1
+        require(self.rules >= first, Reason.UNKNOWN_KIND, Field.KIND)
+        if row["kind"] in KINDS_OF_3:
+            self._market_command(row, record)
+            return
+        if row["kind"] in ORDER_KINDS and self.has_market(row["instrument"]):
+            self._market_order(row)
+            return
         match row["kind"]:
             case Kind.NEW:
                 self._new(row)
@@ -211,8 +225,7 @@ class Machine(Aside):
 
     def _refuse(self, row: Row, refusal: Refused) -> None:
         more: dict[str, int] = {"reason": refusal.reason, "field": refusal.field}
-        own_layout = row["kind"] in ASIDE_KINDS or row["kind"] == Kind.SET_LIMITS
-        if not own_layout or refusal.reason == Reason.UNKNOWN_KIND:
+        if row["kind"] not in OWN_LAYOUT_KINDS or refusal.reason == Reason.UNKNOWN_KIND:
             echoed = ("order_id", "client_order_id", "account", "side", "price", "quantity")
             more |= {name: row[name] for name in echoed}
         self._say(EventKind.REJECTED, row["instrument"], **more)
@@ -227,8 +240,8 @@ class Machine(Aside):
         limits = self._limits_of(row["account"], instrument)
         admit(list(limits.values()), row["time"] or self._now)
         require(row["side"] in SIDES, Reason.BAD_SIDE, Field.SIDE)
-        require(kind in ORDER_TYPES, Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE)
-        require(tif in TIMES_IN_FORCE, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
+        require(kind in PLAIN_TYPES, Reason.BAD_ORDER_TYPE, Field.ORDER_TYPE)
+        require(tif in PLAIN_TIFS, Reason.BAD_TIME_IN_FORCE, Field.TIME_IN_FORCE)
         fine = row["flags"] == 0 or (row["flags"] == Flag.POST_ONLY and resting)
         require(fine, Reason.BAD_FLAGS, Field.FLAGS)
         self._check_later_fields(row)
@@ -360,20 +373,65 @@ class Machine(Aside):
         require(known, Reason.UNKNOWN_INSTRUMENT, Field.INSTRUMENT)
         mass = summary == EventKind.MASS_CANCELLED
         require(not mass or row["side"] in SIDES | {0}, Reason.BAD_SIDE, Field.SIDE)
+        if mass and self.rules > 2:
+            self._check_sweep_flags(row)
         count = 0
         for instrument in [one] if one else range(1, len(self._books) + 1):
-            for order in list(self._books[instrument - 1].orders()):
-                if mass:
-                    hit = row["account"] in (0, order.account) and row["side"] in (0, order.side)
-                else:
-                    hit = order.time_in_force in DAY_TIFS
-                if hit:
+            hits = partial(self._swept, row) if mass else partial(self._ends, row)
+            if not self.has_market(instrument):
+                mine = [order for order in self._books[instrument - 1].orders() if hits(order)]
+                for order in mine:
                     self._cancel(instrument, order, reason)
-                    count += 1
+                count += len(mine)
+            elif not mass or self._may_cancel(instrument, row):
+                count += self._sweep_market(instrument, row, hits, reason, not mass)
+            else:
+                require(one == 0, Reason.BAD_PHASE, Field.KIND)
         echoed = {"account": row["account"], "side": row["side"]} if mass else {}
         self._say(summary, one, quantity=count, **echoed)
         if not mass:
             self._change(ChangeKind.DAY_ENDED, one)
+
+    def _kill(self, instrument: int, account: int, time: int) -> int:
+        """The kill switch of an account, in one book."""
+        if self.has_market(instrument):
+            hits = partial(self._owned, account)
+            row = {"time": time}
+            return self._sweep_market(instrument, row, hits, Reason.KILL_SWITCH, False)
+        mine = [one for one in self._books[instrument - 1].orders() if self._owned(account, one)]
+        for order in mine:
+            self._cancel(instrument, order, Reason.KILL_SWITCH)
+        return len(mine)
+
+    def _owned(self, account: int, order: Order) -> bool:
+        return order.account == account
+
+    def _check_sweep_flags(self, row: Row) -> None:
+        fine = row["flags"] & ~(Flag.RANGE | Flag.OF_SESSION) == 0
+        require(fine, Reason.BAD_FLAGS, Field.FLAGS)
+        ranged = row["flags"] & Flag.RANGE
+        require(not ranged or row["price"] <= row["stop_price"], Reason.BAD_VALUE, Field.PRICE)
+
+    def _may_cancel(self, instrument: int, row: Row) -> bool:
+        """Whether the phase lets the orders of an account go; an operator's request always does."""
+        book = self.market_of(instrument)
+        return row["account"] == 0 or book.allows("cancel_phases", book.phase)
+
+    def _swept(self, row: Row, order: Order) -> bool:
+        """True if a MASS_CANCEL is about an order."""
+        hit = row["account"] in (0, order.account) and row["side"] in (0, order.side)
+        flags = row["flags"] if self.rules > 2 else 0
+        if flags & Flag.RANGE:
+            hit = hit and row["price"] <= order.price <= row["stop_price"]
+        if flags & Flag.OF_SESSION:  # an order of a plain instrument knows no session
+            hit = hit and row["session"] > 0 and getattr(order, "session", 0) == row["session"]
+        return hit
+
+    def _ends(self, row: Row, order: Order) -> bool:
+        """True if END_DAY ends an order."""
+        if isinstance(order, MarketOrder):
+            return ends_with_day(order, row["time"] or self._now)
+        return order.time_in_force in DAY_TIFS
 
     # ------------------------------------------------------------------ checks
 
@@ -414,6 +472,9 @@ class Machine(Aside):
     def levels(self, number: int, side: int, depth: int | None = None) -> NDArray[np.void]:
         """Up to `depth` price levels (all: None) of a side as a `LEVEL` array, best first."""
         book, side = self._known(number), side_code(side)
+        if isinstance(book, MarketBook):
+            shown = [(price, *book.level(side, price)) for price in book.prices(side)]
+            return np.array([row for row in shown if row[2]][: depth_limit(depth)], LEVEL)
         prices = book.prices(side)[: depth_limit(depth)]
         rows = [(price, book.total(side, price), len(book.sides[side][price])) for price in prices]
         return np.array(rows, LEVEL)
@@ -431,7 +492,7 @@ class Machine(Aside):
         former = self.instruments.former(told)
         return State(
             *counters, list(self.instruments), books, answers, told, former, self.rules,
-            self._register.rows(), self._last_rows(), self.limits(),
+            self._register.rows(), self._last_rows(), self.limits(), *self.market_rows(),
         )  # fmt: skip
 
     def _last_rows(self) -> NDArray[np.void]:
@@ -449,8 +510,11 @@ class Machine(Aside):
         machine = cls(reserve, state.rules)
         machine.sequence = state.sequence
         machine.next_order_id, machine.next_trade_id = state.next_order_id, state.next_trade_id
+        markets = {int(row["instrument"]) for row in state.markets}
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
             machine._add(instrument)
+            if len(machine._books) in markets:
+                continue
             for identity, client, account, price, left, side, tif, flags, _ in orders.tolist():
                 order = Order(identity, client, account, side, price, left, tif, flags)
                 if identity in machine._books[-1].live or side not in (Side.BUY, Side.SELL):
@@ -463,6 +527,7 @@ class Machine(Aside):
         machine._limits = of_rows(state.limits)
         if state.rules > 1:
             machine._last = [price if traded else None for price, traded in state.last.tolist()]
+        restore_markets(machine, state)
         machine._window = Window.of_arrays(state.answers, state.answer_events)
         try:
             machine._check()
@@ -477,6 +542,9 @@ class Machine(Aside):
     def _check(self) -> None:
         """Asserts every invariant of every book."""
         for number, book in enumerate(self._books, 1):
+            if isinstance(book, MarketBook):
+                check_market(number, book)
+                continue
             where = f"instrument {number}"
             bid = book.best(Side.BUY)
             assert bid is None or not book.crosses(Side.BUY, bid), f"{where}: crossed at {bid}"
@@ -495,4 +563,4 @@ class Machine(Aside):
                         assert order.time_in_force in RESTING_TIFS, where
                         assert order.flags in (0, Flag.POST_ONLY), f"{where}: order {key} flags"
         assert len(self.instruments) == len(self._books), "a book for each instrument"
-        self._window.check(self.sequence)
+        self._window.check(self.sequence, any(self._market_numbers()))

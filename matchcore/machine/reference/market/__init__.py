@@ -1,0 +1,1 @@
+"""Instruments with a market in the reference machine, one file a subject."""
