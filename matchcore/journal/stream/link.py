@@ -132,7 +132,9 @@ class Link(Closing):
                 max_outstanding_pings=PINGS_MAX, pending_size=PENDING_BYTES,
             )
         )  # fmt: skip
-        first = {connecting, self._refused} if not self._refused.cancelled() else {connecting}
+        first: set[asyncio.Future[Any]] = {connecting}
+        if not self._refused.cancelled():
+            first.add(self._refused)
         await asyncio.wait(first, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()
