@@ -4,12 +4,15 @@ from .core.records cimport mc_command, mc_likely, u32, u64
 from .core.pool cimport Slots
 from .core.dedup cimport Repeats
 from .core.limits cimport LimitTable
+from .core.market cimport Markets
 
 cdef struct Exchange:
     Core core
     Repeats repeats
     LimitTable limits
     Book** books            # by number - 1
+    Book** plain            # the same, but for those with a market: NULL
+    Markets markets
     Slots slots             # where they lie, side by side
     u32 count
     u32 capacity
