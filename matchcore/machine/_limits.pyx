@@ -98,7 +98,7 @@ cdef inline u64 distance(i64 a, i64 b) noexcept nogil:
 
 
 cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 price, i64 quantity,
-                    bint rests) noexcept nogil:
+                    bint rests, i64 leaving) noexcept nogil:
     """The first limit of an entry that an order exceeds, or F_NONE."""
     cdef const mc_account_limits* said = &entry.said
     if said.max_quantity and quantity > said.max_quantity:
@@ -107,7 +107,7 @@ cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 p
         if mc_product_above(distance(last.price if market else price, 0), <u64>quantity,
                             <u64>said.max_value):
             return F_MAX_VALUE
-    if rests and said.max_open_orders and entry.open >= said.max_open_orders:
+    if rests and said.max_open_orders and entry.open - leaving >= said.max_open_orders:
         return F_MAX_OPEN_ORDERS
     if said.collar and last.traded and not market and distance(price, last.price) > <u64>said.collar:
         return F_COLLAR
@@ -117,17 +117,23 @@ cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 p
 cdef Reason limits_allow(Core* core, u64 account, u32 instrument, bint market, i64 price, i64 quantity,
                          bint rests, Field* field) noexcept nogil:
     """What forbids an order that all other rules allow, or R_NONE."""
+    return limits_allow_more(core, account, instrument, market, price, quantity, rests, 0, field)
+
+
+cdef Reason limits_allow_more(Core* core, u64 account, u32 instrument, bint market, i64 price,
+                              i64 quantity, bint rests, i64 leaving, Field* field) noexcept nogil:
+    """`limits_allow` when so many open orders of the account make place for this one."""
     cdef const mc_last* last = &core.lasts[instrument - 1]
     cdef Limits* entry = limits_find(core.limits, account, 0)
     if entry == NULL:
         return R_NONE
     if rests and core.limits.stale and (entry.said.max_open_orders or entry.others):
         count_anew(core.limits)
-    field[0] = exceeded(entry, last, market, price, quantity, rests)
+    field[0] = exceeded(entry, last, market, price, quantity, rests, leaving)
     if field[0] == F_NONE and entry.others:
         entry = limits_find(core.limits, account, instrument)
         if entry != NULL:
-            field[0] = exceeded(entry, last, market, price, quantity, rests)
+            field[0] = exceeded(entry, last, market, price, quantity, rests, leaving)
     return R_NONE if field[0] == F_NONE else R_LIMIT_EXCEEDED
 
 

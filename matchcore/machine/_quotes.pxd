@@ -4,6 +4,7 @@ from .core.market cimport Markets, Turn, Wide
 from .core.records cimport Field, Reason, i64, mc_command, u32, u64
 
 cdef Reason do_quote(Turn* turn, const mc_command* command, Field* field) noexcept nogil
+cdef bint quotes_ready(Markets* all) noexcept nogil
 cdef Reason set_protection(Markets* all, Core* core, u32 instruments, const mc_command* command,
                            Events* events, Field* field) noexcept nogil
 cdef Reason do_bust(Core* core, u32 instruments, const mc_command* command, Events* events,

@@ -5,6 +5,7 @@
 # buffer is spilled and told before anything else happens (spill.pxd).
 from ..._book cimport Book, Core, Events
 from .ladder cimport Ladder, ladder_price
+from .makers cimport MakerTable
 from .pool cimport Order, Slots
 from .records cimport (M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
                        i64, mc_change, mc_event, u8, u16, u32, u64)
@@ -97,6 +98,10 @@ cdef struct Line:           # orders outside ladders, in the order of their entr
     Wide* tail
     u64 count
 
+cdef struct Bests:          # the prices that pegs go by, of buys and of sells
+    i64 price[2]
+    bint known[2]
+
 cdef struct Market:
     Book* book              # its sides hold the orders that are shown
     Ladder dark[2]          # the hidden ones
@@ -107,6 +112,12 @@ cdef struct Market:
     Wide* pegs              # in the book, in the order of their entries: through after and before
     Wide* pegs_last
     u64 pegs_count
+    Bests bests             # when all pegs had their prices last
+    bint pegs_stale         # they may have others now even with these
+    bint has_followed
+    i64 followed            # the last price that trailing stops have followed
+    i64 caged_buy           # no caged buy has a lower price, no caged sell a higher one
+    i64 caged_sell
     i64 open_quantity[2]    # of all live orders of a side
     u64 icebergs            # in the book: with a display quantity
     u64 entries
@@ -167,8 +178,7 @@ cdef struct Markets:        # what the markets of a machine share
     size_t shares_room
     Wide** found            # orders of a sweep or a state
     size_t found_room
-    void* protections       # groups of accounts and protections of quotes: `_quotes.pyx`
-    void* quotes            # the quotes of an account in a market: `_quotes.pyx`
+    MakerTable makers       # groups of accounts, protections and quotes
 
 cdef struct Turn:           # a command at work in one market
     Markets* all
