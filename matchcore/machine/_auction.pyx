@@ -18,8 +18,8 @@ cdef void call_drop(Market* market) noexcept nogil:
     """Gives the memory of market.call back."""
 
 
-cdef bint is_volatile(Turn* turn, i64 price) noexcept nogil:
-    """True if a trade at this price would be outside the static or the dynamic range."""
+cdef bint is_volatile(Turn* turn, i64 price, bint traded, i64 last) noexcept nogil:
+    """True if a trade at this price behind one at `last`, would be outside a range."""
     return False
 
 

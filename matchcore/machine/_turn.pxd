@@ -19,6 +19,7 @@ cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil
 cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil
 cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil
 cdef void touch(Turn* turn, const Wide* wide) noexcept nogil
+cdef void pull(Turn* turn, u64 account) noexcept nogil
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil
 cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
                    u16 flags) noexcept nogil
@@ -29,3 +30,4 @@ cdef bint has_best(const Market* market, u8 side, i64* price) noexcept nogil
 cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil
 cdef size_t orders_found(Turn* turn) noexcept nogil
 cdef i64 last_of(const Turn* turn, bint* known) noexcept nogil
+cdef size_t orders_of(Markets* all, Market* market) noexcept nogil

@@ -143,6 +143,8 @@ cdef struct Spill:          # what did not fit in the caller's buffers, in order
     size_t changes_count
     size_t changes_told
     size_t changes_room
+    mc_event nowhere        # for what is said when there is no memory
+    mc_change change_nowhere
 
 cdef struct Touched:        # an order of a pair that traded, was triggered or went
     u64 order_id
