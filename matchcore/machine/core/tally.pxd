@@ -180,6 +180,7 @@ cdef inline Open tally_next(const Call* call, u64 key) noexcept nogil:
     cdef Open found
     cdef u64 masks
     cdef u32 height, place
+    found.key = 0
     found.open = NULL
     if call.limit[0] == 0 and call.limit[1] == 0 or prefix_of(key, call.height) > call.prefix:
         return found
@@ -206,6 +207,7 @@ cdef inline Open tally_last(const Call* call, u64 key) noexcept nogil:
     cdef Open found
     cdef u64 masks
     cdef u32 height, lowest, place
+    found.key = 0
     found.open = NULL
     if call.limit[0] == 0 and call.limit[1] == 0 or prefix_of(key, call.height) < call.prefix:
         return found
