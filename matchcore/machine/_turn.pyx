@@ -210,6 +210,7 @@ cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     if mc_unlikely(not has_leaf(turn)):
         return
     wide.place = PLACE_BOOK
+    market.icebergs += wide.display != 0
     level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
@@ -279,6 +280,7 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
+        market.icebergs -= wide.display != 0
         if mc_unlikely(is_pegged(wide)):
             peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
@@ -328,6 +330,13 @@ cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     cancelled(turn, wide, reason)
     touch(turn, wide)
     forget(turn, wide)
+
+
+cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil:
+    """So much less of an order that is nowhere, without a trade."""
+    wide.total -= quantity
+    if wide.live:
+        turn.market.open_quantity[wide.order.side - 1] -= quantity
 
 
 cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
@@ -389,6 +398,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
     if level.head == NULL:
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
+    turn.market.icebergs -= wide.display != 0
     if mc_unlikely(is_pegged(wide)):
         peg_leave(turn.market, wide)
 
@@ -500,18 +510,6 @@ cdef void lessen(Turn* turn, Wide* wide, i64 total) noexcept nogil:
 
 
 # ---------------------------------------------------------------------- looking at the book
-
-cdef bint has_best(const Market* market, u8 side, i64* price) noexcept nogil:
-    """The best price of a side, of shown and hidden orders; false without any."""
-    cdef const Ladder* lit = &market.book.sides[side - 1]
-    cdef const Ladder* dark = &market.dark[side - 1]
-    cdef u64 key
-    if lit.levels == 0 and dark.levels == 0:
-        return False
-    key = lit.best if dark.levels == 0 or (lit.levels != 0 and lit.best < dark.best) else dark.best
-    price[0] = ladder_price(lit, key)
-    return True
-
 
 cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil:
     """The order at a price whose turn it is: shown ones come first; NULL: nobody is there."""
