@@ -219,6 +219,7 @@ static inline uint32_t mc_row_set(const void *row) {
 }
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
+#define mc_last_bit(word) (63 - (uint32_t)__builtin_clzll(word))
 #define mc_likely(x) __builtin_expect(!!(x), 1)
 #define mc_unlikely(x) __builtin_expect(!!(x), 0)
 

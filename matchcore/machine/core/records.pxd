@@ -267,7 +267,8 @@ cdef extern from "matchcore.h" nogil:
     bint mc_product_above(u64 a, u64 b, u64 most)
     u64 mc_part(u64 a, u64 b, u64 c)
     void mc_prefetch(const void* address)
-    u32 mc_first_bit(u64 word)
+    u32 mc_first_bit(u64 word)      # of a word that is not 0
+    u32 mc_last_bit(u64 word)
     bint mc_likely(bint x)
     bint mc_unlikely(bint x)
 
