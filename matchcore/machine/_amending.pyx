@@ -4,8 +4,8 @@ The rules are those of `reference/market/amending.py`.
 """
 from libc.stdint cimport INT64_MAX
 
-from ._execution cimport (book_crosses, execute, has_room, slid, trigger, wrong_display, wrong_price,
-                          wrong_size)
+from ._entry cimport has_room, wrong_display, wrong_price, wrong_size
+from ._execution cimport execute, slid, trigger
 from ._limits cimport limits_admit, limits_allow
 from ._settling cimport settle
 from ._stops cimport cage_joined, is_caged, is_reached, outside_cage

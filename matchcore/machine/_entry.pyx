@@ -5,12 +5,13 @@ from libc.string cimport memcpy
 from ._execution cimport bounded, slid, start
 from ._limits cimport limits_admit, limits_allow
 from ._settling cimport settle
-from ._stops cimport (ceil_tick, floor_tick, has_peg_price, outside_cage, set_trailing, within_limits)
+from ._stops cimport has_peg_price, outside_cage, set_trailing
 from ._turn cimport fresh, has_reference, last_of, say_of, show
 from .core.checks cimport wrong_quantity
 from .core.ids cimport ids_look_up
 from .core.market cimport *
 from .core.pool cimport slots_give
+from .core.prices cimport floor_tick, is_priced, size_of, within_limits
 from .core.records cimport *
 from .core.resting cimport next_id
 
@@ -107,10 +108,6 @@ cdef inline Reason wrong_phase(const Turn* turn, const mc_command* command, Fiel
     return R_NONE
 
 
-cdef inline bint within(i64 price) noexcept nogil:
-    return -PRICE_MAX <= price <= PRICE_MAX
-
-
 cdef Reason wrong_stop(const Turn* turn, const mc_command* command, Field* field) noexcept nogil:
     """What forbids the field stop_price, which has a meaning of its own in many types."""
     cdef i64 stop = command.stop_price
@@ -123,11 +120,11 @@ cdef Reason wrong_stop(const Turn* turn, const mc_command* command, Field* field
         last_of(turn, &known)
         return R_NONE if known else because(R_NO_REFERENCE, F_ORDER_TYPE, field)
     if has(STOP_TYPES, kind):
-        if not within(stop):
+        if not is_priced(stop):
             return R_BAD_STOP
         return R_NONE if floor_tick(turn.market, stop) == stop else R_OFF_TICK
     if has(PEG_TYPES, kind):
-        return R_NONE if within(stop) else R_BAD_STOP
+        return R_NONE if is_priced(stop) else R_BAD_STOP
     if command.flags & MINIMUM:
         return R_NONE if 0 < stop <= command.quantity else R_BAD_MINIMUM
     return R_NONE if stop == 0 else R_UNSUPPORTED
@@ -194,12 +191,12 @@ cdef Reason wrong_size(Turn* turn, i64 quantity, u8 side, u8 order_type) noexcep
 cdef bint wrong_value(const Turn* turn, i64 price, i64 quantity) noexcept nogil:
     """True if an order of a positive quantity is worth more than one may be."""
     cdef i64 most = turn.market.value[<u32>M_QUANTITIES][Q_VALUE_MOST]
-    return most != 0 and mc_product_above(<u64>price if price >= 0 else -<u64>price, <u64>quantity, <u64>most)
+    return most != 0 and mc_product_above(size_of(price), <u64>quantity, <u64>most)
 
 
 cdef Reason wrong_price(Turn* turn, i64 price, i64 quantity) noexcept nogil:
     """What forbids the price of an order: the tick, the limits of the day, the value."""
-    if mc_unlikely(not within(price)):
+    if mc_unlikely(not is_priced(price)):
         return R_OUTSIDE_LIMITS
     if mc_unlikely(floor_tick(turn.market, price) != price):
         return R_OFF_TICK

@@ -1,8 +1,9 @@
 """An order of a market at its turn: it trades, and what is left of it rests or is cancelled."""
 from ._matching cimport LEVELS_ALL, take, tradeable
-from ._stops cimport ceil_tick, floor_tick, is_reached, outside_cage, within_limits
+from ._stops cimport cage_joined, is_caged, is_reached
 from ._turn cimport cancelled, forget, has_reference, last_of, lift, park, rest, say_of, show, touch
 from .core.market cimport *
+from .core.prices cimport ceil_tick, floor_tick, is_priced, within_limits
 from .core.records cimport *
 
 
@@ -20,7 +21,7 @@ cdef Reason slid(Turn* turn, u8 side, i64* price, Field* field) noexcept nogil:
         return R_NONE
     has_best(turn.market, 3 - side, &best)
     price[0] = floor_tick(turn.market, best - 1) if side == BUY else ceil_tick(turn.market, best + 1)
-    if within_limits(turn.market, price[0]) and -PRICE_MAX <= price[0] <= PRICE_MAX:
+    if within_limits(turn.market, price[0]) and is_priced(price[0]):
         return R_NONE
     field[0] = F_PRICE
     return R_WOULD_TRADE
@@ -45,14 +46,9 @@ cdef void start(Turn* turn, Wide* wide) noexcept nogil:
             trigger(turn, wide)
     elif is_caged(turn, wide.order_type, wide.order.side, wide.order.price):
         park(turn, wide, PLACE_CAGED)
+        cage_joined(turn.market, wide)
     else:
         execute(turn, wide, 0)
-
-
-cdef bint is_caged(Turn* turn, u8 order_type, u8 side, i64 price) noexcept nogil:
-    """True if an order has to wait until the cage lets its price in."""
-    return (order_type == LIMIT and turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_PARK
-            and outside_cage(turn, side, price))
 
 
 cdef void trigger(Turn* turn, Wide* wide) noexcept nogil:

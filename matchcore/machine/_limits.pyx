@@ -13,6 +13,7 @@ from .core.emit cimport emit_refusal
 from .core.ladder cimport Ladder, ladder_from
 from .core.limits cimport (LIMITS_MAX, Limits, limits_count, limits_find, limits_home,
                           limits_place)
+from .core.market cimport Market
 from .core.pool cimport Order
 from .core.records cimport *
 from .core.resting cimport level_at
@@ -20,23 +21,31 @@ from .core.resting cimport level_at
 from ..records.limits import ACCOUNT_LIMITS, LAST
 
 
-cdef void count_book(const LimitTable* table, Book* book) noexcept nogil:
-    cdef Ladder* ladder
-    cdef Order* order
-    cdef u64 key
+cdef void count_queue(const LimitTable* table, Order* order) noexcept nogil:
+    while order != NULL:
+        order.flags &= POST_ONLY
+        limits_count(table, order, 1)
+        order = order.next
+
+
+cdef void count_ladder(const LimitTable* table, Ladder* ladder) noexcept nogil:
+    cdef u64 key = 0
+    while ladder_from(ladder, key, &key):
+        count_queue(table, level_at(ladder, key).head)
+        if key == ~<u64>0:
+            return
+        key += 1
+
+
+cdef void count_market(const LimitTable* table, Market* market) noexcept nogil:
+    """Those that are not shown."""
     cdef int side
     for side in range(2):
-        ladder = &book.sides[side]
-        key = 0
-        while ladder_from(ladder, key, &key):
-            order = level_at(ladder, key).head
-            while order != NULL:
-                order.flags &= POST_ONLY
-                limits_count(table, order, 1)
-                order = order.next
-            if key == ~<u64>0:
-                break
-            key += 1
+        count_ladder(table, &market.dark[side])
+        count_ladder(table, &market.stops[side])
+    count_queue(table, <Order*>market.trailing.head)
+    count_queue(table, <Order*>market.waiting.head)
+    count_queue(table, <Order*>market.caged.head)
 
 
 cdef void count_anew(LimitTable* table) noexcept nogil:
@@ -45,7 +54,10 @@ cdef void count_anew(LimitTable* table) noexcept nogil:
     for i in range(table.count):
         table.entries[i].open = 0
     for i in range(table.books_count):
-        count_book(table, <Book*>table.books[i])
+        count_ladder(table, &(<Book*>table.books[i]).sides[0])
+        count_ladder(table, &(<Book*>table.books[i]).sides[1])
+        if table.markets[i] != NULL:
+            count_market(table, <Market*>table.markets[i])
     table.stale = False
 
 

@@ -36,7 +36,7 @@ cdef inline Halt exchange_run(Exchange* exchange, const mc_command* commands, si
     """
     cdef Halt halt
     if count == 1 and exchange.core.pending.stage == IDLE:   # without the frame of the large loops
-        halt = order_run(&exchange.core, exchange.books, exchange.count, commands, taken, events)
+        halt = order_run(&exchange.core, exchange.plain, exchange.count, commands, taken, events)
         if mc_likely(halt != STOPPED):
             return halt
     return exchange_run_all(exchange, commands, count, taken, events)

@@ -8,7 +8,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
-from ._execution cimport has_room, start, wrong_price, wrong_size
+from ._entry cimport has_room, wrong_price, wrong_size
+from ._execution cimport start
 from ._limits cimport limits_admit, limits_allow_more
 from ._settling cimport settle
 from ._stops cimport outside_cage

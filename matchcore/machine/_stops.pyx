@@ -4,7 +4,7 @@ The rules are those of `reference/market/{stops,pegs,checks}.py`.
 """
 from libc.stdint cimport INT64_MAX, INT64_MIN
 
-from ._execution cimport book_crosses, execute
+from ._execution cimport execute
 from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
 from .core.ladder cimport Ladder, ladder_price
 from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,

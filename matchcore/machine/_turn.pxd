@@ -13,6 +13,7 @@ cdef Wide* fresh(Turn* turn) noexcept nogil
 cdef void show(Wide* wide) noexcept nogil
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil
 cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil
+cdef void put_back(Turn* turn, Wide* wide) noexcept nogil
 cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil
 cdef void forget(Turn* turn, Wide* wide) noexcept nogil
 cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil

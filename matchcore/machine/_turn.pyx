@@ -199,21 +199,27 @@ cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
     market.pegs_count -= 1
 
 
+cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
+    """Last in its level; there is a leaf."""
+    cdef Market* market = turn.market
+    cdef Ladder* ladder = ladder_of(turn, wide)
+    wide.place = PLACE_BOOK
+    market.icebergs += wide.display != 0
+    level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
+    if mc_unlikely(is_pegged(wide)):
+        peg_join(market, wide)
+
+
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     """Puts an order last in its level, live from now on; the flags are of the change."""
     cdef Market* market = turn.market
-    cdef Ladder* ladder = ladder_of(turn, wide)
     if not wide.live:
         enliven(turn, wide)
     market.entries += 1
     wide.entry = market.entries
     if mc_unlikely(not has_leaf(turn)):
         return
-    wide.place = PLACE_BOOK
-    market.icebergs += wide.display != 0
-    level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
-    if mc_unlikely(is_pegged(wide)):
-        peg_join(market, wide)
+    into_book(turn, wide)
     if mc_unlikely(market.call != NULL):
         call_moved(turn, wide, wide.total)
     if mc_unlikely(turn.core.changes != NULL) and not is_hidden(wide):
@@ -226,18 +232,12 @@ cdef inline Line* line_of(Market* market, u8 place) noexcept nogil:
     return &market.waiting if place == PLACE_WAITING else &market.caged
 
 
-cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
-    """Keeps an order outside the book, live from now on."""
+cdef inline void into_place(Turn* turn, Wide* wide, u8 place) noexcept nogil:
+    """Last in its place outside the book; there is a leaf."""
     cdef Market* market = turn.market
     cdef Ladder* ladder
     cdef Line* line
-    if not wide.live:
-        enliven(turn, wide)
-    market.entries += 1
-    wide.entry = market.entries
     if place == PLACE_STOPS:
-        if mc_unlikely(not has_leaf(turn)):
-            return
         ladder = &market.stops[wide.order.side - 1]
         level_join(turn.core, ladder, ladder_key(ladder, wide.stop_price), &wide.order, 0, False)
     else:
@@ -251,6 +251,26 @@ cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
         line.tail = wide
         line.count += 1
     wide.place = place
+
+
+cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
+    """Keeps an order outside the book, live from now on."""
+    if not wide.live:
+        enliven(turn, wide)
+    turn.market.entries += 1
+    wide.entry = turn.market.entries
+    if mc_likely(has_leaf(turn)):
+        into_place(turn, wide, place)
+
+
+cdef void put_back(Turn* turn, Wide* wide) noexcept nogil:
+    """An order of a state, last in the place that it says; there is room for its id, and a leaf."""
+    cdef u8 place = wide.place
+    enliven(turn, wide)
+    if place == PLACE_BOOK:
+        into_book(turn, wide)
+    else:
+        into_place(turn, wide, place)
 
 
 cdef inline void line_leave(Line* line, Wide* wide) noexcept nogil:
