@@ -210,8 +210,8 @@ cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     if mc_unlikely(not has_leaf(turn)):
         return
     wide.place = PLACE_BOOK
-    market.icebergs += wide.display != 0
     level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
+    count_in_book(market, wide, 1)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
     if mc_unlikely(market.call != NULL):
@@ -280,7 +280,7 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
-        market.icebergs -= wide.display != 0
+        count_in_book(market, wide, -1)
         if mc_unlikely(is_pegged(wide)):
             peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
@@ -398,7 +398,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
     if level.head == NULL:
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
-    turn.market.icebergs -= wide.display != 0
+    count_in_book(turn.market, wide, -1)
     if mc_unlikely(is_pegged(wide)):
         peg_leave(turn.market, wide)
 
