@@ -171,6 +171,10 @@ static inline uint64_t mc_fold(uint64_t a, uint64_t b) {
 static inline int mc_product_above(uint64_t a, uint64_t b, uint64_t most) {
     return (unsigned __int128)a * b > most;
 }
+/* a * b / c, whole; c is not 0, and the result has 64 bits. */
+static inline uint64_t mc_part(uint64_t a, uint64_t b, uint64_t c) {
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
 static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
 static inline void mc_put_word64(void *at, uint64_t word) { memcpy(at, &word, sizeof word); }
 

@@ -9,6 +9,7 @@ from libc.string cimport memset
 from ._auction cimport call_moved
 from ._phases cimport note_trade
 from ._quotes cimport protection_hit, quote_joined, quote_left
+from ._stops cimport cage_joined
 from .core.ids cimport ids_hash_of, ids_put, ids_remove
 from .core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off, ladder_make,
                            ladder_price, leaf_wake)
@@ -210,6 +211,7 @@ cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     if mc_unlikely(not has_leaf(turn)):
         return
     wide.place = PLACE_BOOK
+    market.icebergs += wide.display != 0
     level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
@@ -249,6 +251,10 @@ cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
             line.head = wide
         line.tail = wide
         line.count += 1
+        if place == PLACE_CAGED:
+            cage_joined(market, wide)
+        elif place == PLACE_TRAILING:
+            market.has_followed = False
     wide.place = place
 
 
@@ -279,6 +285,7 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
+        market.icebergs -= wide.display != 0
         if mc_unlikely(is_pegged(wide)):
             peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
@@ -328,6 +335,13 @@ cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     cancelled(turn, wide, reason)
     touch(turn, wide)
     forget(turn, wide)
+
+
+cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil:
+    """So much less of an order that is nowhere, without a trade."""
+    wide.total -= quantity
+    if wide.live:
+        turn.market.open_quantity[wide.order.side - 1] -= quantity
 
 
 cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
@@ -389,6 +403,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
     if level.head == NULL:
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
+    turn.market.icebergs -= wide.display != 0
     if mc_unlikely(is_pegged(wide)):
         peg_leave(turn.market, wide)
 
@@ -500,18 +515,6 @@ cdef void lessen(Turn* turn, Wide* wide, i64 total) noexcept nogil:
 
 
 # ---------------------------------------------------------------------- looking at the book
-
-cdef bint has_best(const Market* market, u8 side, i64* price) noexcept nogil:
-    """The best price of a side, of shown and hidden orders; false without any."""
-    cdef const Ladder* lit = &market.book.sides[side - 1]
-    cdef const Ladder* dark = &market.dark[side - 1]
-    cdef u64 key
-    if lit.levels == 0 and dark.levels == 0:
-        return False
-    key = lit.best if dark.levels == 0 or (lit.levels != 0 and lit.best < dark.best) else dark.best
-    price[0] = ladder_price(lit, key)
-    return True
-
 
 cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil:
     """The order at a price whose turn it is: shown ones come first; NULL: nobody is there."""

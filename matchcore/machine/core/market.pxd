@@ -4,7 +4,7 @@
 # Python.  Nothing of a market goes on in another buffer: what a command says beyond the caller's
 # buffer is spilled and told before anything else happens (spill.pxd).
 from ..._book cimport Book, Core, Events
-from .ladder cimport Ladder
+from .ladder cimport Ladder, ladder_price
 from .makers cimport MakerTable
 from .pool cimport Order, Slots
 from .records cimport (M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
@@ -119,6 +119,7 @@ cdef struct Market:
     i64 caged_buy           # no caged buy has a lower price, no caged sell a higher one
     i64 caged_sell
     i64 open_quantity[2]    # of all live orders of a side
+    u64 icebergs            # in the book: with a display quantity
     u64 entries
     i64 expiry              # of no live order is it earlier; INT64_MAX: none has one
     u64 ticks               # rows of the table
@@ -173,6 +174,8 @@ cdef struct Markets:        # what the markets of a machine share
     u64* pulled             # accounts whose quotes go
     size_t pulled_count
     size_t pulled_room
+    i64* shares             # of the orders of a level, pro rata
+    size_t shares_room
     Wide** found            # orders of a sweep or a state
     size_t found_room
     MakerTable makers       # groups of accounts, protections and quotes
@@ -217,3 +220,22 @@ cdef inline bint is_continuous(const Turn* turn) noexcept nogil:
 
 cdef inline bint is_expired(const Turn* turn, const Wide* wide) noexcept nogil:
     return 0 < wide.expiry <= turn.time
+
+cdef inline bint has_best(const Market* market, u8 side, i64* price) noexcept nogil:
+    """The best price of a side, of shown and hidden orders; false without any."""
+    cdef const Ladder* lit = &market.book.sides[side - 1]
+    cdef const Ladder* dark = &market.dark[side - 1]
+    cdef u64 key = lit.best         # all ones without a level
+    if lit.levels == 0 and dark.levels == 0:
+        return False
+    price[0] = ladder_price(lit, key if key < dark.best or dark.levels == 0 else dark.best)
+    return True
+
+cdef inline bint book_crosses(const Market* market, u8 side, bint limited, i64 limit) noexcept nogil:
+    """True if there is an order that one of this side, up to a limit or not limited, could trade with."""
+    cdef i64 best = 0
+    if not has_best(market, 3 - side, &best):
+        return False
+    if not limited:
+        return True
+    return best <= limit if side == BUY else best >= limit

@@ -265,6 +265,7 @@ cdef extern from "matchcore.h" nogil:
     u32 mc_row_set(const void* row)
     u64 mc_fold(u64 a, u64 b)
     bint mc_product_above(u64 a, u64 b, u64 most)
+    u64 mc_part(u64 a, u64 b, u64 c)
     void mc_prefetch(const void* address)
     u32 mc_first_bit(u64 word)
     bint mc_likely(bint x)
