@@ -9,6 +9,7 @@ from libc.string cimport memset
 from ._auction cimport call_moved
 from ._phases cimport note_trade
 from ._quotes cimport protection_hit, quote_joined, quote_left
+from ._stops cimport cage_joined
 from .core.ids cimport ids_hash_of, ids_put, ids_remove
 from .core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off, ladder_make,
                            ladder_price, leaf_wake)
@@ -250,6 +251,10 @@ cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
             line.head = wide
         line.tail = wide
         line.count += 1
+        if place == PLACE_CAGED:
+            cage_joined(market, wide)
+        elif place == PLACE_TRAILING:
+            market.has_followed = False
     wide.place = place
 
 
