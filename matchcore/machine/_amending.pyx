@@ -4,16 +4,16 @@ The rules are those of `reference/market/amending.py`.
 """
 from libc.stdint cimport INT64_MAX
 
-from ._entry cimport has_room, wrong_display, wrong_price, wrong_size
-from ._execution cimport execute, slid, trigger
+from ._entry cimport has_room, wrong_cage, wrong_display, wrong_price, wrong_size, wrong_value
+from ._execution cimport execute, is_caged, slid, trigger
 from ._limits cimport limits_admit, limits_allow
 from ._settling cimport settle
-from ._stops cimport cage_joined, is_caged, is_reached, outside_cage
+from ._stops cimport is_reached
 from ._turn cimport cancel, last_of, lessen, lift, park, resize, rest, say_of
 from .core.ids cimport ids_look_up
 from .core.market cimport *
 from .core.pool cimport Order
-from .core.prices cimport floor_tick, is_priced, size_of
+from .core.prices cimport floor_tick, is_priced
 from .core.records cimport *
 
 
@@ -139,13 +139,12 @@ cdef inline bint is_unpriced(const Wide* wide) noexcept nogil:
 
 cdef bint too_much_worth(const Turn* turn, const Wide* wide, i64 total) noexcept nogil:
     """True if more of an order is worth too much at the price or the bound that it came with."""
-    cdef i64 most = turn.market.value[<u32>M_QUANTITIES][Q_VALUE_MOST], given
-    if most == 0 or total <= wide.total or (is_unpriced(wide) and not wide.flags & PROTECTED):
+    cdef i64 given = wide.order.price
+    if total <= wide.total or (is_unpriced(wide) and not wide.flags & PROTECTED):
         return False
-    given = wide.order.price
     if is_unpriced(wide) and wide.order_type != TRAILING_STOP:
         given = wide.limit
-    return mc_product_above(size_of(given), <u64>total, <u64>most)
+    return wrong_value(turn, given, total)
 
 
 cdef Reason wrong_new_price(Turn* turn, const mc_command* command, const Wide* wide, Amend* to,
@@ -194,7 +193,7 @@ cdef Reason wrong_move(Turn* turn, const Wide* wide, Amend* to, Field* field) no
     """What of the book forbids a new price in continuous trading, or R_NONE."""
     cdef u8 side = wide.order.side
     field[0] = F_PRICE
-    if turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE and outside_cage(turn, side, to.price):
+    if wrong_cage(turn, side, to.price):
         return R_OUTSIDE_CAGE
     to.caged = is_caged(turn, wide.order_type, side, to.price)
     if wide.flags & POST_ONLY and book_crosses(turn.market, side, True, to.price):
@@ -297,8 +296,6 @@ cdef void change_waiting(Turn* turn, Wide* wide, const Amend* to) noexcept nogil
     else:
         wide.display = to.display
         resize(turn, wide, to.total)
-    if place == PLACE_CAGED:
-        cage_joined(turn.market, wide)
     say_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
     if moved and turn.market.phase == PHASE_CONTINUOUS:
         last = last_of(turn, &known)
@@ -315,7 +312,6 @@ cdef void replace(Turn* turn, Wide* wide, const Amend* to) noexcept nogil:
     say_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
     if to.caged:
         park(turn, wide, PLACE_CAGED)
-        cage_joined(turn.market, wide)
     elif turn.market.phase == PHASE_CONTINUOUS:
         execute(turn, wide, C_REPLACING)
     else:

@@ -1,6 +1,6 @@
 """An order of a market at its turn: it trades, and what is left of it rests or is cancelled."""
 from ._matching cimport LEVELS_ALL, take, tradeable
-from ._stops cimport cage_joined, is_caged, is_reached
+from ._stops cimport is_reached, outside_cage
 from ._turn cimport cancelled, forget, has_reference, last_of, lift, park, rest, say_of, show, touch
 from .core.market cimport *
 from .core.prices cimport ceil_tick, floor_tick, is_priced, within_limits
@@ -46,9 +46,14 @@ cdef void start(Turn* turn, Wide* wide) noexcept nogil:
             trigger(turn, wide)
     elif is_caged(turn, wide.order_type, wide.order.side, wide.order.price):
         park(turn, wide, PLACE_CAGED)
-        cage_joined(turn.market, wide)
     else:
         execute(turn, wide, 0)
+
+
+cdef bint is_caged(Turn* turn, u8 order_type, u8 side, i64 price) noexcept nogil:
+    """True if an order has to wait until the cage lets its price in."""
+    return (turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_PARK and order_type == LIMIT
+            and outside_cage(turn, side, price))
 
 
 cdef void trigger(Turn* turn, Wide* wide) noexcept nogil:

@@ -9,7 +9,6 @@ from ._inspect cimport ladder_check, orders_array
 from ._market cimport market_make
 from ._parameters cimport parameters_restore, parameters_rows
 from ._quotes cimport protections_restore, protections_rows, quotes_check
-from ._stops cimport cage_joined
 from ._turn cimport orders_of, put_back, turn_begin
 from .core.ids cimport ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_price
@@ -264,8 +263,6 @@ cdef const char* restore_orders(Machine machine, Market* market, const mc_order*
         wide = <Wide*>slots_take(&all.wides)
         read_wide(wide, &plain[i], &more[i])
         put_back(&turn, wide)
-        if wide.place == PLACE_CAGED:
-            cage_joined(market, wide)
         if not is_at_home(wide):
             return b"an order where its type cannot be"
     return NULL

@@ -31,8 +31,8 @@ cdef void market_defaults(Market* market) noexcept nogil:
     market.ticks = 0
     market.pegs_stale = True
     market.has_followed = False
-    market.caged_buy = INT64_MAX
-    market.caged_sell = INT64_MIN
+    market.caged_buy = INT64_MIN        # not known
+    market.caged_sell = INT64_MAX
     market_derive(market)
 
 

@@ -8,16 +8,15 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
-from ._entry cimport has_room, wrong_price, wrong_size
+from ._entry cimport has_room, wrong_cage, wrong_price, wrong_size
 from ._execution cimport start
 from ._limits cimport limits_admit, limits_allow_more
 from ._settling cimport settle
-from ._stops cimport outside_cage
 from ._turn cimport cancel, fresh, say, say_of, show
 from .core.emit cimport emit_taker
 from .core.makers cimport (PROTECTIONS_MAX, Maker, MakerTable, is_said, maker_find, maker_made,
                            maker_removed, makers_drop, makers_ready)
-from .core.market cimport CAGE_MODE, T_CANCEL_PHASES, T_ENTRY_PHASES, allows, least
+from .core.market cimport T_CANCEL_PHASES, T_ENTRY_PHASES, allows
 from .core.records cimport *
 from .core.resting cimport next_id
 
@@ -112,8 +111,7 @@ cdef Reason wrong_place(Turn* turn, const mc_command* command, const Half* half,
     for at in range(2):
         if half[at].quantity == 0:
             continue
-        if turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE and outside_cage(
-                turn, half[at].side, half[at].price):
+        if wrong_cage(turn, half[at].side, half[at].price):
             field[0] = half[at].price_field
             return R_OUTSIDE_CAGE
         if not has_room(turn, half[at].side, half[at].quantity,

@@ -4,7 +4,6 @@ from .core.prices cimport ceil_tick, floor_tick, within_limits
 from .core.records cimport i64, u8
 
 cdef bint outside_cage(Turn* turn, u8 side, i64 price) noexcept nogil
-cdef bint is_caged(Turn* turn, u8 order_type, u8 side, i64 price) noexcept nogil
 cdef void cage_joined(Market* market, const Wide* wide) noexcept nogil
 cdef bint is_reached(const Wide* wide, i64 low, i64 high) noexcept nogil
 cdef Wide* next_stop(Turn* turn) noexcept nogil

@@ -8,7 +8,7 @@ from ._execution cimport execute
 from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
 from .core.ladder cimport Ladder, ladder_price
 from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
-                           greatest, least)
+                           book_crosses, greatest, least)
 from .core.prices cimport FAR_SHIFT, is_priced, part_of
 from .core.records cimport *
 from .core.resting cimport level_at
@@ -196,12 +196,6 @@ cdef bint outside_cage(Turn* turn, u8 side, i64 price) noexcept nogil:
     """True if a limit order is further from the base than the price cage lets it be."""
     cdef i64 bound
     return has_cage(turn, side, &bound) and (price > bound if side == BUY else price < bound)
-
-
-cdef bint is_caged(Turn* turn, u8 order_type, u8 side, i64 price) noexcept nogil:
-    """True if an order has to wait until the cage lets its price in."""
-    return (turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_PARK and order_type == LIMIT
-            and outside_cage(turn, side, price))
 
 
 cdef void cage_joined(Market* market, const Wide* wide) noexcept nogil:

@@ -9,6 +9,7 @@ from libc.string cimport memset
 from ._auction cimport call_moved
 from ._phases cimport note_trade
 from ._quotes cimport protection_hit, quote_joined, quote_left
+from ._stops cimport cage_joined
 from .core.ids cimport ids_hash_of, ids_put, ids_remove
 from .core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off, ladder_make,
                            ladder_price, leaf_wake)
@@ -204,8 +205,8 @@ cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
     cdef Market* market = turn.market
     cdef Ladder* ladder = ladder_of(turn, wide)
     wide.place = PLACE_BOOK
-    market.icebergs += wide.display != 0
     level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
+    count_in_book(market, wide, 1)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
 
@@ -250,6 +251,10 @@ cdef inline void into_place(Turn* turn, Wide* wide, u8 place) noexcept nogil:
             line.head = wide
         line.tail = wide
         line.count += 1
+        if place == PLACE_CAGED:
+            cage_joined(market, wide)
+        elif place == PLACE_TRAILING:
+            market.has_followed = False
     wide.place = place
 
 
@@ -300,7 +305,7 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
-        market.icebergs -= wide.display != 0
+        count_in_book(market, wide, -1)
         if mc_unlikely(is_pegged(wide)):
             peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
@@ -418,7 +423,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
     if level.head == NULL:
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
-    turn.market.icebergs -= wide.display != 0
+    count_in_book(turn.market, wide, -1)
     if mc_unlikely(is_pegged(wide)):
         peg_leave(turn.market, wide)
 

@@ -7,8 +7,8 @@ from ..._book cimport Book, Core, Events
 from .ladder cimport Ladder, ladder_price
 from .makers cimport MakerTable
 from .pool cimport Order, Slots
-from .records cimport (M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
-                       i64, mc_change, mc_event, u8, u16, u32, u64)
+from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
+                       i64, mc_change, mc_event, mc_unlikely, u8, u16, u32, u64)
 
 cdef struct Wide:           # an order of a market, three cache lines
     Order order             # `left`: what a visit of its queue may trade, so shown, or all of a hidden one
@@ -112,6 +112,7 @@ cdef struct Market:
     Wide* pegs              # in the book, in the order of their entries: through after and before
     Wide* pegs_last
     u64 pegs_count
+    u64 for_call            # in the book, and not longer than until the auction
     Bests bests             # when all pegs had their prices last
     bint pegs_stale         # they may have others now even with these
     bint has_followed
@@ -210,6 +211,13 @@ cdef inline i64 greatest(i64 a, i64 b) noexcept nogil:
 
 cdef inline bint at_any(i64 price) noexcept nogil:
     return price == ANY_BUY or price == ANY_SELL
+
+cdef inline void count_in_book(Market* market, const Wide* wide, i64 step) noexcept nogil:
+    """One order more, or less, in the book, of those that an auction asks for."""
+    if mc_unlikely(wide.display != 0):
+        market.icebergs += step
+    if mc_unlikely(has(AUCTION_TIFS, wide.order.time_in_force) or wide.order_type == MARKET):
+        market.for_call += step
 
 cdef inline bint allows(const Market* market, u32 mask, u8 code) noexcept nogil:
     """True if a mask of M_TRADING has the bit of a code."""
