@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....records.arguments import INT64_MAX
 from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
@@ -18,11 +19,13 @@ from ....records.markets import (
     PARAMETER,
     PARAMETERS,
     PHASE,
+    PRICE_MAX,
     PROTECTION,
     PROTECTION_STATE,
     PROTECTIONS_MAX,
     VALUES,
     defaults,
+    is_tick_table,
     parameter_refusal,
     values_of,
 )
@@ -134,9 +137,10 @@ class Markets(Aside):
 
     def allow_account(
         self, limits: dict[tuple[int, int], Limits], instrument: int, price: int | None,
-        quantity: int, resting: bool,
+        quantity: int, resting: bool, leaving: int = 0,
     ) -> None:  # fmt: skip
-        opened = [self._open(*place) for place in limits] if resting else []
+        """`allow`; ``leaving``: how many open orders of the account make place for this one."""
+        opened = [self._open(*place) - leaving for place in limits] if resting else []
         allow([*limits.values()], self._last[instrument - 1], price, quantity, opened)
 
     def market_change(self, kind: ChangeKind, instrument: int, **more: int) -> None:
@@ -166,7 +170,7 @@ class Markets(Aside):
         if entry.fills == 0 or time - entry.window_start >= entry.window_ns:
             entry.window_start, entry.fills, entry.quantity = time, 0, 0
         entry.fills += 1
-        entry.quantity += quantity
+        entry.quantity = min(entry.quantity + quantity, INT64_MAX)
         hit = 0 < entry.max_fills <= entry.fills or 0 < entry.max_quantity <= entry.quantity
         if hit:
             entry.window_start = entry.fills = entry.quantity = 0
@@ -269,14 +273,16 @@ class Markets(Aside):
         book = MarketBook() if new else self.market_of(number)
         if parameter == Parameter.TICKS:
             require(index <= len(book.ticks), Reason.BAD_PARAMETER, Field.INDEX)
-            before = book.ticks[index - 1][0] if index else -1
-            fine = values[0] > before and (index > 0 or values[0] == 0)
-            require(fine, Reason.BAD_PARAMETER, Field.VALUE)
-            book.ticks = {at: one for at, one in book.ticks.items() if at < index}
-            book.ticks[index] = values[0], values[1]
+            table = {at: one for at, one in book.ticks.items() if at < index}
+            table[index] = values[0], values[1]
+            require(is_tick_table(table), Reason.BAD_PARAMETER, Field.VALUE)
+            book.ticks = table
         else:
             book.values[parameter] = values[: len(PARAMETERS[parameter])]
         self._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
+        last = self._last[number - 1]
+        if last is not None and abs(last) > PRICE_MAX:
+            self._last[number - 1] = None  # of the time before the market, which has no such price
         self._say(EventKind.MARKET_SET, number, order_id=parameter, quantity=index, left=int(new))
         if parameter == Parameter.DAY:
             self.market_fact(ChangeKind.REFERENCE, number, price=values[1], phase=book.phase)
