@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ....records.markets import PARAMETERS, defaults
+from ....records.markets import (
+    ANY_BUY as ANY_BUY,
+    ANY_SELL as ANY_SELL,
+    PARAMETERS,
+    defaults,
+)
 from ....records.schema import (
     ClosingRule,
     Flag,
@@ -21,8 +26,6 @@ from ..book import Order, other
 #: No price, stop price or reference of a market is further from zero than this.
 PRICE_MAX = 2**40
 PART = 10_000  # hundredths of a percent in one
-#: The price of an order that trades at any, in a call.
-ANY_BUY, ANY_SELL = 2**63 - 1, -(2**63)
 
 
 @dataclass(slots=True)
