@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....records.arguments import INT64_MAX
 from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
@@ -134,9 +135,10 @@ class Markets(Aside):
 
     def allow_account(
         self, limits: dict[tuple[int, int], Limits], instrument: int, price: int | None,
-        quantity: int, resting: bool,
+        quantity: int, resting: bool, leaving: int = 0,
     ) -> None:  # fmt: skip
-        opened = [self._open(*place) for place in limits] if resting else []
+        """`allow`; ``leaving``: how many open orders of the account make place for this one."""
+        opened = [self._open(*place) - leaving for place in limits] if resting else []
         allow([*limits.values()], self._last[instrument - 1], price, quantity, opened)
 
     def market_change(self, kind: ChangeKind, instrument: int, **more: int) -> None:
@@ -166,7 +168,7 @@ class Markets(Aside):
         if entry.fills == 0 or time - entry.window_start >= entry.window_ns:
             entry.window_start, entry.fills, entry.quantity = time, 0, 0
         entry.fills += 1
-        entry.quantity += quantity
+        entry.quantity = min(entry.quantity + quantity, INT64_MAX)
         hit = 0 < entry.max_fills <= entry.fills or 0 < entry.max_quantity <= entry.quantity
         if hit:
             entry.window_start = entry.fills = entry.quantity = 0

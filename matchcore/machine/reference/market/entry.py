@@ -10,12 +10,10 @@ from ....records.schema import (
     PEG_TYPES,
     STOP_TYPES,
     UNPRICED_TYPES,
-    CageMode,
     EventKind,
     Field,
     Flag,
     OrderType,
-    Parameter,
     Phase,
     Place,
     Reason,
@@ -137,8 +135,7 @@ def start(turn: Turn, order: MarketOrder) -> None:
         turn.park(order, Place.STOPS)
         if reached(order, turn.last, turn.last):
             trigger(turn, order)
-    elif (kind == OrderType.LIMIT and book.value(Parameter.CAGE, "mode") == CageMode.PARK
-          and checks.outside_cage(turn, order.side, order.price)):  # fmt: skip
+    elif checks.is_caged(turn, kind, order.side, order.price):
         turn.park(order, Place.CAGED)
     else:
         execute(turn, order)
