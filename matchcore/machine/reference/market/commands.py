@@ -19,11 +19,13 @@ from ....records.markets import (
     PARAMETER,
     PARAMETERS,
     PHASE,
+    PRICE_MAX,
     PROTECTION,
     PROTECTION_STATE,
     PROTECTIONS_MAX,
     VALUES,
     defaults,
+    is_tick_table,
     parameter_refusal,
     values_of,
 )
@@ -271,14 +273,16 @@ class Markets(Aside):
         book = MarketBook() if new else self.market_of(number)
         if parameter == Parameter.TICKS:
             require(index <= len(book.ticks), Reason.BAD_PARAMETER, Field.INDEX)
-            before = book.ticks[index - 1][0] if index else -1
-            fine = values[0] > before and (index > 0 or values[0] == 0)
-            require(fine, Reason.BAD_PARAMETER, Field.VALUE)
-            book.ticks = {at: one for at, one in book.ticks.items() if at < index}
-            book.ticks[index] = values[0], values[1]
+            table = {at: one for at, one in book.ticks.items() if at < index}
+            table[index] = values[0], values[1]
+            require(is_tick_table(table), Reason.BAD_PARAMETER, Field.VALUE)
+            book.ticks = table
         else:
             book.values[parameter] = values[: len(PARAMETERS[parameter])]
         self._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
+        last = self._last[number - 1]
+        if last is not None and abs(last) > PRICE_MAX:
+            self._last[number - 1] = None  # of the time before the market, which has no such price
         self._say(EventKind.MARKET_SET, number, order_id=parameter, quantity=index, left=int(new))
         if parameter == Parameter.DAY:
             self.market_fact(ChangeKind.REFERENCE, number, price=values[1], phase=book.phase)
