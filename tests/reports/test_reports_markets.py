@@ -20,6 +20,7 @@ from matchcore.records.schema import (
     CANCEL_REASONS,
     EXPIRY_REASONS,
     OPEN_STATUSES,
+    Flag,
     OrderStatus,
     OrderType,
     Reason,
@@ -42,14 +43,17 @@ OF_ORDERS = {
 
 
 def session_market_flow(seed: int, count: int) -> NDArray[np.void]:
-    """As `market_flow`, whose orders have ids with tails; ids come again."""
+    """As `market_flow`, whose orders have ids with tails; some are sent again."""
     rows = market_flow(seed, count)
     rng = np.random.default_rng(seed)
     orders = rows["kind"] <= Kind.MASS_CANCEL
     orders |= rows["kind"] == Kind.QUOTE
     named = orders & (rng.random(len(rows)) < 0.8)
-    rows["client_order_id"][named] = (1 + np.arange(len(rows)) % 1100)[named]
+    names = 1 + np.arange(len(rows)) - np.where(rng.random(len(rows)) < 0.1, 3, 0)
+    rows["client_order_id"][named] = names[named]
     rows["client_order_tail"][orders] = rng.choice([0, 0, 7], len(rows))[orders]
+    totals = (rows["kind"] == Kind.AMEND) & (rng.random(len(rows)) < 0.3)
+    rows["flags"][totals], rows["quantity"][totals] = Flag.TOTAL | Flag.KEEP_PRICE, 4
     busts = rows["kind"] == Kind.BUST
     rows["instrument"][busts] = np.maximum(1, rows["instrument"][busts])
     return rows
@@ -165,13 +169,13 @@ def test_reports_that_forget_agree(seed: int, remembered: int) -> None:
 
 def test_the_flows_meet_every_report_and_reason() -> None:
     """The checks above are worth something only if the flows get everywhere."""
-    told = np.concatenate([run(seed, 700, 300) for seed in range(8)])
+    told = np.concatenate([run(seed, 700, 300) for seed in range(10)])
     assert set(told["kind"].tolist()) == set(ReportKind)
     assert set(told["status"].tolist()) == set(range(7))
     flags = int(np.bitwise_or.reduce(told["flags"]))
     assert flags == sum(ReportFlag)
     cancelled = told[told["kind"] == ReportKind.CANCELLED]
-    rare = {Reason.KILL_SWITCH, Reason.REFERENCE_GONE, Reason.VOLATILITY}
+    rare = {Reason.KILL_SWITCH, Reason.REFERENCE_GONE, Reason.VOLATILITY, Reason.PROTECTION}
     assert CANCEL_REASONS - rare <= set(cancelled["reason"].tolist())
 
 
