@@ -28,8 +28,10 @@ cdef class Derivation:
     """What sessions are told of their orders: a function of commands and events, in log order.
 
     Begins with the first command that it is given, which should be the log's first: of orders that
-    were entered before it nothing is known.  ``remembered``: how many finished orders, and client order ids
-    that an amend has replaced, stay known to `find` and `status`.  About 240 bytes each, and 56 for each of as many trades, 2^20 at most; memory is taken as they come.  `Reports` keeps what this one says.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
+    were entered before it nothing is known.  ``remembered``: how many finished orders, and client
+    order ids that an amend has replaced, stay known to `find` and `status`.  About 240 bytes each,
+    and 56 for each of as many trades, 2^20 at most; memory is taken as they come.  `Reports` keeps
+    what this one says.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
     thread at a time may use it.
     """
 

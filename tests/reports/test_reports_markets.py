@@ -53,7 +53,9 @@ def session_market_flow(seed: int, count: int) -> NDArray[np.void]:
     rows["client_order_id"][named] = names[named]
     rows["client_order_tail"][orders] = rng.choice([0, 0, 7], len(rows))[orders]
     totals = (rows["kind"] == Kind.AMEND) & (rng.random(len(rows)) < 0.3)
-    rows["flags"][totals], rows["quantity"][totals] = Flag.TOTAL | Flag.KEEP_PRICE, 4
+    rows["flags"][totals], rows["quantity"][totals] = Flag.TOTAL | Flag.KEEP_PRICE, 2
+    for name in ("account", "stop_price", "display_quantity"):
+        rows[name][totals] = 0
     busts = rows["kind"] == Kind.BUST
     rows["instrument"][busts] = np.maximum(1, rows["instrument"][busts])
     return rows
