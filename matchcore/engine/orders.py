@@ -117,7 +117,7 @@ class Named(Followed):
 
     The first of them reads the whole log, O(log); each later one what has come since.  They show
     what is durable, like the other reads, and must not be called in a callback of the engine.  From
-    then on the engine keeps about 230 bytes for each open order and each of the last 1,048,576
+    then on the engine keeps about 300 bytes for each open order and each of the last 1,048,576
     finished ones, and 168 bytes for each fill and side in a temporary file.
 
     `LogError` for an engine in memory that has no log; `NotInTheLog` if the beginning of the log

@@ -49,6 +49,9 @@ MARKET_STATE = np.dtype(MARKET_STATE_RECORD.dtype_spec())
 MARKET_ORDER = np.dtype(MARKET_ORDER_RECORD.dtype_spec())
 PROTECTION_STATE = np.dtype(PROTECTION_STATE_RECORD.dtype_spec())
 
+#: The price of an order of a market that trades at any, while it is in a call: no number to show.
+ANY_BUY, ANY_SELL = INT64_MAX, INT64_MIN
+
 VALUES = 8  # of a parameter
 INDICES = 16  # places of TICKS; every other parameter has one
 PROTECTIONS_MAX = 65_536

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ....records.arguments import INT64_MAX
-from ....records.markets import PARAMETERS, defaults
-from ....records.markets import PRICE_MAX as PRICE_MAX
+from ....records.markets import (
+    ANY_BUY as ANY_BUY,
+    ANY_SELL as ANY_SELL,
+    PARAMETERS,
+    PRICE_MAX as PRICE_MAX,
+    defaults,
+)
 from ....records.schema import (
     ClosingRule,
     Flag,
@@ -21,8 +26,6 @@ from ....records.schema import (
 from ..book import Order, other
 
 PART = 10_000  # hundredths of a percent in one
-#: The price of an order that trades at any, in a call.
-ANY_BUY, ANY_SELL = 2**63 - 1, -(2**63)
 
 
 @dataclass(slots=True)
