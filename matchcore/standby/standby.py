@@ -88,7 +88,7 @@ class Standby(Reads, Closing):
         self.lag = Lag(start.sequence)
         self._every, self._noted = snapshots_every, start.sequence
         self._writer = ThreadPoolExecutor(1, "matchcore-snapshot")
-        self._written: Future[Path] | None = None
+        self._written: Future[Path] | None = None  # the newest
         self.snapshot_failure = ""  #: why the last snapshot was not written
 
     @property
@@ -109,7 +109,8 @@ class Standby(Reads, Closing):
         for batch in batches(self._reader.read(), BUNDLE_COMMANDS):
             self._apply(batch)
         check_open(self._reader.epoch, str(self.place))
-        if self._every and self.position.sequence >= self._noted + self._every:
+        due = self._every and self.position.sequence >= self._noted + self._every
+        if due and (self._written is None or self._written.done()):
             self.start_snapshot()
         return self.position.sequence - before
 
@@ -136,18 +137,14 @@ class Standby(Reads, Closing):
     # ------------------------------------------------------------------ snapshots
 
     def start_snapshot(self) -> None:
-        """Has a snapshot of now written by another thread.
+        """Has a snapshot of now written by another thread, behind one that is being written.
 
-        Nothing happens while one is being written.  A failure is noted, and following goes on.
+        One that still waits is left out for it.  A failure is noted in `snapshot_failure`, and
+        following goes on.  Nothing happens before the first command, and without a directory.
         """
         directory = snapshots_of(self.place)
         if directory is None or not self.position.sequence:
             return
-        if self._written is not None:
-            if not self._written.done():
-                return
-            error = self._written.exception()
-            self.snapshot_failure = str(error) if error is not None else ""
         self._reader.sync()  # a power cut must not leave the log behind its snapshot
         with self._lock:
             data, (epoch, sequence) = self._seen().state().to_bytes(), self.position
@@ -156,7 +153,15 @@ class Standby(Reads, Closing):
             "sequence": sequence, "epoch": epoch, "chain": self._chain, "payload": data,
             "identity": self.identity, "hash": self._reader.hash, "keys": self._keys,
         }  # fmt: skip
+        if self._written is not None:
+            self._written.cancel()  # does nothing to one that is being written
         self._written = self._writer.submit(_write, directory, said)
+        self._written.add_done_callback(self._note)
+
+    def _note(self, written: Future[Path]) -> None:
+        if not written.cancelled():
+            error = written.exception()
+            self.snapshot_failure = "" if error is None else str(error)
 
     # ------------------------------------------------------------------ taking over
 
@@ -181,7 +186,7 @@ class Standby(Reads, Closing):
         return engine
 
     def close(self) -> None:
-        """Ends following; a snapshot that is being written is finished."""
+        """Ends following; snapshots that were started are finished."""
         self._driven = None
         self._growth.close()
         self._reader.close()

@@ -49,6 +49,7 @@ class Follower:
         self.trades: dict[str, dict[int, Any]] = {}
         self.gaps: list[str] = []
         self.others: list[dict[str, Any]] = []
+        self._early: dict[str, list[dict[str, Any]]] = {}
 
     async def heard(self, message: Any) -> None:
         self.take(message.subject, json.loads(message.data))
@@ -60,8 +61,9 @@ class Follower:
         last = self.numbers.get(subject, -1)
         if said["number"] < last or (said["type"] == "update" and said["number"] == last):
             return
-        if said["type"] == "update" and last < 0:
-            return  # a snapshot comes, or is asked for
+        if said["type"] == "update" and last < 0:  # a snapshot comes, or is asked for
+            self._early.setdefault(subject, []).append(said)
+            return
         if said["type"] == "update" and said["prev"] > last:
             self.gaps.append(subject)
         self.numbers[subject] = said["number"]
@@ -73,6 +75,8 @@ class Follower:
             self.now[subject] = said["notices"]
         else:
             self.now[subject] = TAKERS[channel](self.now.get(subject), said)
+        for early in self._early.pop(subject, []):
+            self.take(subject, early)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from matchcore import InvalidArgument, LogDamaged, LogError, LogFailed
 from matchcore.journal.format import SegmentHeader
 from matchcore.journal.stream import Address, Servers, StreamLog, StreamReader, log
 from matchcore.operations import verify
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing throws away and resets
 
 SETTINGS = [
     ({"retention": "interest"}, r"has retention \"interest\".*set retention to \"limits\""),
@@ -285,8 +288,11 @@ def test_wrong_credentials_are_refused_at_once(tmp_path: Path) -> None:
 
 
 @contextmanager
-def old_server(**said: Any) -> Iterator[str]:
-    """Something that says it is a server of an older version."""
+def old_server(*, answer: bytes = b"PONG\r\n", **said: Any) -> Iterator[str]:
+    """Something that says it is a server of an older version.
+
+    Any other ``answer`` than a PONG is its last word: the connection is reset behind it.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -299,14 +305,25 @@ def old_server(**said: Any) -> Iterator[str]:
                 with one:
                     one.sendall(f"INFO {json.dumps(info)}\r\n".encode())
                     while data := one.recv(4096):
-                        if b"PING" in data:
-                            one.sendall(b"PONG\r\n")
+                        if b"PING" not in data:
+                            continue
+                        one.sendall(answer)
+                        if b"PONG" not in answer:
+                            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                            break
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"nats://127.0.0.1:{listening.getsockname()[1]}/log"
         listening.shutdown(socket.SHUT_RDWR)
     thread.join()
+
+
+def test_why_it_is_refused_stays_when_the_connection_is_reset_behind_it() -> None:
+    with old_server(version="2.15.1", answer=b"-ERR 'Authorization Violation'\r\n") as address:
+        for _ in range(20):  # the reset is read before the refusal is told, or behind it
+            with pytest.raises(LogFailed, match=r"refuse this client \('Authorization"):
+                StreamLog.open(address)
 
 
 def test_a_server_of_an_older_version_is_refused() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import matchcore as mc
+from matchcore.journal import snapshots
 from matchcore.standby import Standby
 from matchcore.standby.lock import Lock
 from matchcore.standby.member import Member, Role
@@ -76,6 +78,44 @@ def test_it_writes_snapshots_that_recovery_takes(tmp_path: Path) -> None:
         assert not standby.snapshot_failure
     with mc.Engine.open(tmp_path) as again:
         assert again.recovery.snapshot_sequence > 5
+
+
+def test_a_snapshot_is_written_behind_one_that_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on, written = threading.Event(), threading.Event(), []
+    write = snapshots.write
+
+    def slowly(directory: Path, *, sequence: int, **said: Any) -> Path:
+        began.set()
+        assert goes_on.wait(WAIT_SECONDS)
+        written.append(sequence)
+        return write(directory, sequence=sequence, **said)
+
+    monkeypatch.setattr(snapshots, "write", slowly)
+    with mc.Engine.open(tmp_path, instruments=[ANA]) as engine:
+        standby = Standby(tmp_path, snapshots_every=5)
+        for sequence in range(2, 14):
+            engine.submit(order(mc.Side.SELL, 1))
+            until_at(standby, sequence)
+            if sequence >= 12:
+                standby.start_snapshot()  # the second one instead of the first
+            if sequence == 5:
+                assert began.wait(WAIT_SECONDS)
+        goes_on.set()
+        standby.close()
+    assert written == [5, 13] and not standby.snapshot_failure
+    with mc.Engine.open(tmp_path) as again:
+        assert again.recovery.snapshot_sequence == 13
+
+
+def test_why_the_last_snapshot_was_not_written_is_known_at_the_end(tmp_path: Path) -> None:
+    with mc.Engine.open(tmp_path, instruments=[ANA]), Standby(tmp_path) as standby:
+        until_at(standby, 1)
+        with snapshots.turn(tmp_path):
+            standby.start_snapshot()
+            standby.close()
+    assert "another process is writing a snapshot" in standby.snapshot_failure
 
 
 def test_two_members_take_over_one_after_the_other(tmp_path: Path) -> None:

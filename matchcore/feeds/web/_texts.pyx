@@ -157,6 +157,24 @@ def last_executed(changes):
     return at
 
 
+def touched(changes):
+    """Prices of the levels that change, of bids and asks: whether one was empty, before the
+    changes, behind one or between two."""
+    cdef Rows held = Rows(changes)
+    cdef dict bids = {}, asks = {}, side
+    cdef const mc_change* change
+    cdef Py_ssize_t row
+    cdef bint empty
+    for row in range(held.count):
+        change = &held.rows[row]
+        side = bids if change.side == BUY else asks
+        empty = change.level_orders == 0 or change.kind == C_ADDED and change.level_orders == 1
+        price = change.price
+        if empty or price not in side:
+            side[price] = empty
+    return bids, asks
+
+
 def executions(changes, int64_t mantissa, int decimals):
     """The fields of an update of trades: each execution among the changes."""
     cdef Rows held = Rows(changes)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .groups import Group
 
 SNAPSHOT_TRADES = 50
+BUY = int(Side.BUY)  # an enumeration compares slowly
+SIDES = BUY, int(Side.SELL)
 
 #: What a message says beside its head: JSON text, or binary records.
 Fields = bytes
@@ -155,30 +157,32 @@ class AllLevels(Topic):
 
 
 class BestLevels(Topic):
-    """The best levels of each side: those that have changed, come, or gone from among them."""
+    """The best levels of each side: those that changed, came, or may have left them.
 
-    def define(self) -> None:
-        super().define()
-        self._sent = self._now()
-
-    def _now(self) -> dict[tuple[int, int], tuple[int, int]]:
-        found = levels_of(self._feed, self.key.instrument, self.key.depth)
-        return {(side, price): (quantity, orders) for side, price, quantity, orders in found}
+    An update depends on the changes and the book alone.  Whoever has the state at its number, at
+    ``prev`` or anywhere between has the one at its number behind it.
+    """
 
     def told(self, window: Window) -> Told | None:
-        number = window.last
-        if not number:
-            return None
-        before, now = self._sent, self._now()
-        if now == before:
-            return None
-        self._sent = now
-        changed = [(*place, 0, 0) for place in before if place not in now]
-        changed += [(*place, *held) for place, held in now.items() if before.get(place) != held]
-        return number, self._fields(changed)
+        changed = self._changed(window)
+        return (window.last, self._fields(changed)) if changed else None
 
     def whole(self) -> Fields:
-        return self._fields([(*place, *held) for place, held in self._sent.items()])
+        return self._fields(levels_of(self._feed, self.key.instrument, self._depth))
+
+    @property
+    def _depth(self) -> int:
+        return self.key.depth
+
+    def _changed(self, window: Window) -> list[texts.Level]:
+        found: list[texts.Level] = []
+        number, depth = self.key.instrument, self._depth
+        for side, touched in zip(SIDES, _texts.touched(window.rows), strict=True):
+            if touched:
+                most = depth + len(touched)
+                levels = self._feed.books.levels(number, side, most).tolist()
+                found += [(side, *level) for level in reachable(levels, touched, depth, side)]
+        return found
 
     def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
@@ -189,18 +193,42 @@ class BestLevels(Topic):
 class Best(BestLevels):
     """The best level of each side, both of them in each message."""
 
-    def _now(self) -> dict[tuple[int, int], tuple[int, int]]:
-        found = levels_of(self._feed, self.key.instrument, 1)
-        return {(side, price): (quantity, orders) for side, price, quantity, orders in found}
+    @property
+    def _depth(self) -> int:
+        return 1
 
     def told(self, window: Window) -> Told | None:
-        told = super().told(window)
-        return told and (told[0], self.whole())
+        return (window.last, self.whole()) if self._changed(window) else None
 
     def _fields(self, found: Iterable[texts.Level]) -> Fields:
         if self.key.binary:
             return frames.levels([*found])
         return texts.best(found, self.tick).encode()
+
+
+def reachable(
+    levels: list[tuple[int, int, int]], touched: dict[int, bool], depth: int, side: int
+) -> list[tuple[int, int, int]]:
+    """What is said of one side, so that any of its states since becomes that of now.
+
+    ``levels``: the best ``depth`` and as many more as were ``touched``; ``touched``: see
+    `_texts.touched`.  Levels are price, quantity and orders; quantity 0: not among the best now.
+    Behind ``depth`` levels that were always there nothing was ever among the best.  Before as many
+    that were there at any moment, a level that was not touched always was.
+    """
+    said = []
+    held = {level[0]: level for level in levels}
+    always = now = 0  # better levels: that were never empty, and that there are
+    prices = sorted(held.keys() | touched.keys(), reverse=side == BUY)
+    for before, price in enumerate(prices):  # before: better levels at any moment, at most
+        if always == depth:
+            break
+        level = held.get(price)
+        if price in touched or before >= depth:
+            said.append(level if level and now < depth else (price, 0, 0))
+        now += level is not None
+        always += not touched.get(price)
+    return said
 
 
 class Orders(Topic):

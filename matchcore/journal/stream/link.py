@@ -110,7 +110,7 @@ class Link(Closing):
     # ------------------------------------------------------------------ in the loop
 
     async def _connect(self) -> None:
-        self._refused = self.loop.create_future()
+        self._refused: asyncio.Future[str] = self.loop.create_future()  # why
         await self._dial(CONNECTING_SECONDS)
         self._check_version()
         self._refused.cancel()
@@ -132,13 +132,16 @@ class Link(Closing):
                 max_outstanding_pings=PINGS_MAX, pending_size=PENDING_BYTES,
             )
         )  # fmt: skip
-        first = {connecting, self._refused} if not self._refused.cancelled() else {connecting}
+        first: set[asyncio.Future[Any]] = {connecting}
+        if not self._refused.cancelled():
+            first.add(self._refused)
         await asyncio.wait(first, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()
-            refused = self._refused.done()
-            what = "the servers refuse this client" if refused else "no server can be reached"
-            raise self.failed(what)
+            if self._refused.done():  # the client may have gone on, to errors of another attempt
+                why = self._refused.result()
+                raise LogFailed(f"{self.address}: the servers refuse this client ({why})")
+            raise self.failed("no server can be reached")
         connecting.result()
         self.client, self.streams = client, client.jetstream(timeout=REQUEST_SECONDS)
 
@@ -172,7 +175,7 @@ class Link(Closing):
         self._said = told(error)
         final = any(one in self._said.lower() for one in FINAL) or "CERTIFICATE" in self._said
         if final and not self._refused.done():  # at the first connection: it will not pass
-            self._refused.set_result(None)
+            self._refused.set_result(self._said)
 
     async def _on_closed(self, client: Client) -> None:
         self._ring()
