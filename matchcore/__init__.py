@@ -38,6 +38,7 @@ from .errors import (
     SinkError,
     SnapshotDamaged,
     TooManyRows,
+    UnknownDay,
     UnknownInstrument,
 )
 from .journal import Keys, MemoryLog, Position
@@ -87,13 +88,18 @@ from .records.typed import (
 )
 
 if TYPE_CHECKING:
+    from . import markets
     from .engine.aio import AsyncEngine
 
 __version__ = VERSION
 
 
 def __getattr__(name: str) -> object:
-    """`AsyncEngine` brings in asyncio, which most programs do without."""
+    """`AsyncEngine` brings in asyncio and `markets` rule tables: most programs do without."""
+    if name == "markets":
+        from importlib import import_module
+
+        return import_module(".markets", __name__)
     if name != "AsyncEngine":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .engine.aio import AsyncEngine
@@ -202,6 +208,7 @@ __all__ = [
     "Top",
     "Topic",
     "Trade",
+    "UnknownDay",
     "UnknownInstrument",
     "UpgradeRules",
     "__version__",
@@ -212,5 +219,6 @@ __all__ = [
     "encode_all",
     "fresh",
     "get_include",
+    "markets",
     "times_of",
 ]

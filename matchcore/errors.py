@@ -149,6 +149,10 @@ class ShardError(MatchcoreError):
     """A plan of shards is wrong, an instrument is not where it says, or one cannot move."""
 
 
+class UnknownDay(MatchcoreError, LookupError):
+    """A rule table or a calendar does not know a day; the message says where it begins or ends."""
+
+
 class TooManyRows(MatchcoreError, ValueError):
     """A query has more rows than its limit."""
 

@@ -31,6 +31,7 @@ from .rebuild import rebuild
 from .reconcile import reconcile
 from .repair import repair_command
 from .replay import replay
+from .schedule import schedule_command
 from .serve import gateway, serve
 from .shards import shards_command
 from .sign import check_signature, sign
@@ -62,9 +63,9 @@ def app() -> None:
 for command in (
     demo, import_, instrument, end_day_command, info, book, tail, verify, replay, snapshot,
     archive_command, repair_command, upgrade_rules_command, serve, standby, switch, copy, promote,
-    gateway, lines_command, user, notice_command, limits_command, kill_command, follow, feed,
-    feed_login, feed_token_command, reconcile, rebuild, query, ddl_command, shards_command,
-    sm_front, sign, check_signature, draw_command, bench, load, torture, cluster, drill,
-    drill_gateways,
+    gateway, lines_command, user, notice_command, limits_command, kill_command, schedule_command,
+    follow, feed, feed_login, feed_token_command, reconcile, rebuild, query, ddl_command,
+    shards_command, sm_front, sign, check_signature, draw_command, bench, load, torture, cluster,
+    drill, drill_gateways,
 ):  # fmt: skip
     app.add_command(command)

@@ -123,6 +123,7 @@ class Topic(IntEnum):
     DAY = 5
     PRESENCE = 6
     SHARD = 7
+    SCHEDULE = 8
 
 
 class Status(str, Enum):

@@ -549,6 +549,7 @@ cdef enum Topic:
     T_DAY = 5
     T_PRESENCE = 6
     T_SHARD = 7
+    T_SCHEDULE = 8
 
 cdef enum LimitFlag:
     L_BLOCKED = 1

@@ -1,0 +1,146 @@
+"""Exchanges by name: what a board of one is on a day (docs/markets/venues.md).
+
+Each function returns a `VenueDay`: the parameters of an instrument, and the timetable of the day.
+Arguments that several of them have:
+
+- ``on``: the day, a date or a text like 2026-11-27.  `UnknownDay` if the rules of that day are not
+  in the tables.
+- ``previous_close``: of the instrument, a price on its tick; None: not told, and then a day has no
+  price limits.
+- ``reference``: the price that limits are computed from, after ex-rights; None: the previous close.
+- ``listed_days``: 1 on the day of listing, 2 on the next trading day; 0: not told.
+- ``special``: whether the stock is under special treatment.
+
+>>> from matchcore import markets
+>>> day = markets.sse("main", on="2026-11-27", previous_close="1808.00")
+>>> day.limits, day.timetable[0].phase.name
+((Decimal('1627.20'), Decimal('1988.80')), 'OPENING_CALL')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from .errors import InvalidArgument
+from .records.arguments import INT64_MAX, integer
+from .records.instruments import Instrument, Price
+from .records.schema import Parameter
+from .venues import PhaseAt, VenueDay, venue_day
+from .venues.day import day_values
+
+__all__ = ["PhaseAt", "VenueDay", "bse", "chinext", "generic", "sse", "star", "szse"]
+
+
+def sse(
+    board: str = "main",
+    *,
+    on: date | str,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+) -> VenueDay:
+    """The Shanghai Stock Exchange; ``board``: "main", "star" or "fund"."""
+    return venue_day(
+        "sse", board, on, previous_close=previous_close, reference=reference,
+        listed_days=listed_days, special=special,
+    )  # fmt: skip
+
+
+def szse(
+    board: str = "main",
+    *,
+    on: date | str,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+) -> VenueDay:
+    """The Shenzhen Stock Exchange; ``board``: "main", "chinext" or "fund"."""
+    return venue_day(
+        "szse", board, on, previous_close=previous_close, reference=reference,
+        listed_days=listed_days, special=special,
+    )  # fmt: skip
+
+
+def star(
+    *,
+    on: date | str,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+) -> VenueDay:
+    """The STAR Market of the Shanghai Stock Exchange."""
+    return sse("star", on=on, previous_close=previous_close, reference=reference,
+               listed_days=listed_days, special=special)  # fmt: skip
+
+
+def chinext(
+    *,
+    on: date | str,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+) -> VenueDay:
+    """ChiNext of the Shenzhen Stock Exchange."""
+    return szse("chinext", on=on, previous_close=previous_close, reference=reference,
+                listed_days=listed_days, special=special)  # fmt: skip
+
+
+def bse(
+    *,
+    on: date | str,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+) -> VenueDay:
+    """The Beijing Stock Exchange."""
+    return venue_day(
+        "bse", "main", on, previous_close=previous_close, reference=reference,
+        listed_days=listed_days, special=special,
+    )  # fmt: skip
+
+
+def generic(
+    *,
+    on: date | str = date(1970, 1, 1),
+    tick: Price = "0.01",
+    lot: int = 1,
+    previous_close: Price | None = None,
+    reference: Price | None = None,
+    listed_days: int = 0,
+    special: bool = False,
+    timezone: str = "UTC",
+    calendar: str = "",
+    timetable: Iterable[PhaseAt] | None = None,
+    **parameters: dict[str, int],
+) -> VenueDay:
+    """A venue that takes every order type, time in force and flag, in every phase that can.
+
+    - ``tick``, ``lot``: of the instrument.
+    - ``timezone``, ``calendar``: of the timetable; code of an exchange in `exchange-calendars`, or
+      "" for one that is open every day.
+    - ``timetable``: `PhaseAt`s in order; None: the one in docs/markets/venues.md.
+    - ``parameters``: by the name of a `Parameter` in lower case, a dict of its values, as in
+      ``cage={"mode": 1, "part": 200}``.
+    """
+    made = venue_day("generic", "main", on)
+    instrument = Instrument("DAY", tick, integer(lot, "lot", 1, INT64_MAX))
+    made = replace(
+        made, tick=Decimal(instrument.tick), lot=instrument.lot, timezone=timezone,
+        calendar=calendar,
+        timetable=made.timetable if timetable is None else tuple(timetable),
+    )  # fmt: skip
+    told = day_values(instrument, previous_close, reference, listed_days, special)
+    made = made.changed(Parameter.DAY, **told)
+    for name, values in parameters.items():
+        if name.upper() not in Parameter.__members__:
+            raise InvalidArgument(f"{name}: no Parameter has this name")
+        made = made.changed(Parameter[name.upper()], **values)
+    return made
