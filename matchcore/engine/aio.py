@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import QueueFull
 from ..records.instruments import Price
-from ..records.typed import Amend, Cancel, Command, Reduce
+from ..records.order_faces import Amend, Cancel, Reduce
+from ..records.typed import Command
 from ._queue import Submission
 from .answers import Answer
 from .engine import Engine

@@ -12,17 +12,9 @@ from numpy.typing import NDArray
 from ..errors import InstrumentConflict, InvalidCommand, LogError
 from ..records.instruments import Directory, Instrument, Price
 from ..records.operating import notice_parts, operating_records
+from ..records.order_faces import Amend, Cancel, EndDay, MassCancel, Reduce
 from ..records.schema import Side
-from ..records.typed import (
-    AddInstrument,
-    Amend,
-    Cancel,
-    ChangeInstrument,
-    Command,
-    EndDay,
-    MassCancel,
-    Reduce,
-)
+from ..records.typed import AddInstrument, ChangeInstrument, Command
 from .answers import Answer
 
 

@@ -20,8 +20,9 @@ from ..records.codec import pack
 from ..records.commands import COMMAND
 from ..records.ids import id_of
 from ..records.instruments import Instrument
+from ..records.order_faces import MassCancel
 from ..records.schema import DAY_TIFS, EventKind, Field, Kind, OrderType, Reason
-from ..records.typed import AddInstrument, ChangeInstrument, Command, MassCancel
+from ..records.typed import AddInstrument, ChangeInstrument, Command
 from .standing import Standing, State, book_digest, standing
 
 ORDERS_STEP = 4096  # of one batch
