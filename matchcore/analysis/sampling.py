@@ -16,7 +16,7 @@ from ..journal import Keys, LogReader, batches, despite_archiving, first_sequenc
 from ..machine import Machine, machine_class
 from ..records.commands import among, defines
 from ..records.events import fresh
-from ..records.schema import OWN_LAYOUT_KINDS, EventKind, Kind, Phase, Side
+from ..records.schema import EventKind, Kind, Phase, Side
 from ..records.times import text_of
 
 COLUMNS = 2000  # samples from left to right: more than a picture has pixels
@@ -33,8 +33,8 @@ _BARS_NS = [
     *(h * 3600 * SECOND_NS for h in (1, 2, 4, 6, 12, 24)),
 ]
 DAY_NS = _BARS_NS[-1]
-#: Kinds that say nothing of trading: parameters and end of the day, and what is for people.
-_OPERATING = OWN_LAYOUT_KINDS - {Kind.SET_PHASE} | {Kind.CLOCK, Kind.END_DAY}
+#: Kinds that say nothing of trading in a market.
+_OPERATING = frozenset({Kind.SET_MARKET, Kind.SET_PROTECTION, Kind.CLOCK})
 
 Array = NDArray[np.float64]
 
