@@ -80,7 +80,13 @@ def demo(
     Replays the day into a new exchange, and prints the address of a page that shows its market.
     Ctrl-C ends it, with exit 0.
 
-    
+    \b
+    Example:  matchcore demo --market sse
+    A day of the Shanghai main board from a seeded flow: opening call, continuous trading, break,
+    closing call, trading at the closing price.  The engine is killed in the middle of each call,
+    recovers, and must be in the state that it had.
+
+    \b
     Example:  matchcore demo --serve
     Starts an engine, two gateways and haproxy, if that is installed.  Clients send orders of the
     day over OUCH, FIX, HTTP and WebSocket, while the serving gateway, a line and the engine are
