@@ -39,7 +39,8 @@ FINAL = ("authorization", "authentication")  # in an error that trying again doe
 class Link(Closing):
     """A client that is connected when it is made; `LogFailed` if none of the servers takes it.
 
-    ``patience``: seconds that anything may take while servers change their leader.
+    ``patience``: seconds that anything may take while servers change their leader; the first
+    connection takes `CONNECTING_SECONDS` at most.
     """
 
     def __init__(self, address: Address, patience: float = PATIENCE_SECONDS) -> None:
@@ -48,6 +49,7 @@ class Link(Closing):
         except ImportError:
             raise MissingExtra(f"the log {address}", "nats") from None
         self.address, self.patience = address, patience
+        self._first = min(CONNECTING_SECONDS, patience)
         self.client: Client
         self.streams: JetStreamContext
         #: called in the loop when the connection is lost, or there again
@@ -59,7 +61,7 @@ class Link(Closing):
         self._thread = threading.Thread(target=self._run, name="matchcore-stream", daemon=True)
         self._thread.start()
         try:
-            self.call(self._connect(), CONNECTING_SECONDS + CONNECT_SECONDS)
+            self.call(self._connect(), self._first + CONNECT_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -111,7 +113,7 @@ class Link(Closing):
 
     async def _connect(self) -> None:
         self._refused: asyncio.Future[str] = self.loop.create_future()  # why
-        await self._dial(CONNECTING_SECONDS)
+        await self._dial(self._first)
         self._check_version()
         self._refused.cancel()
 

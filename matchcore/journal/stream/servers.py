@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from ..._children import Guard
 from ..._closing import Closing
 from ...errors import LogError, LogFailed
 
@@ -28,8 +29,6 @@ HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 20.0, 20.0
 LOOK_SECONDS = 0.02
 PING_SECONDS, PINGS_MAX = 2, 2  # between servers; the default notices a silent one after a minute
-#: Ends a process when the one that started it has ended, in whatever way, before `release`.
-_GUARD = 'read -r told || kill -9 "$1"'
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
 
@@ -72,7 +71,7 @@ class Servers(Closing):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ports = _ports(self.folder / "ports.json", count)
         self._monitoring = monitoring
-        self._running: dict[int, tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]] = {}
+        self._running: dict[int, tuple[subprocess.Popen[bytes], Guard]] = {}
 
     # ------------------------------------------------------------------ where they are
 
@@ -122,12 +121,7 @@ class Servers(Closing):
                 [*self._within(at), str(self.binary), "-c", str(file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "guard", str(process.pid)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        self._running[at] = process, guard
+        self._running[at] = process, Guard(process.pid)
 
     def _configuration(self, at: int) -> str:
         client, route, monitor = self._ports[at]
@@ -184,7 +178,7 @@ class Servers(Closing):
             return
         process, guard = self._running.pop(at)
         process.wait()
-        guard.communicate(b"ended\n")
+        guard.release()
 
     def pause(self, at: int) -> None:
         """Stops server ``at`` where it stands, as a machine that is suspended."""
