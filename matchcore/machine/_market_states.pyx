@@ -317,8 +317,11 @@ cdef int sort_pegs(Markets* all, Market* market) except -1:
     cdef Wide* wide = market.pegs
     cdef size_t i, count = 0
     pegs = []
+    orders_of(all, market)                  # so that there is room
+    if all.lost:
+        raise MemoryError("no memory for the orders of a market")
     while wide != NULL:
-        all.found[count] = wide             # it had room for more, when they were counted
+        all.found[count] = wide
         pegs.append((wide.entry, count))
         count += 1
         wide = wide.after

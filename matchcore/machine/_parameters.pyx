@@ -135,7 +135,7 @@ cdef void add_row(list rows, u32 number, u8 parameter, u32 index, const i64* val
     """A row of a `MARKET_VALUE` array."""
     cdef u32 at
     row = [values[at] if at < count else 0 for at in range(VALUES)]
-    rows.append((*row, number, parameter, index))
+    rows.append((*row, number, parameter, index, 0))
 
 
 cdef object parameters_rows(Machine machine):
