@@ -367,9 +367,17 @@ class Markets(Aside):
             for (account, instrument), entry in sorted(self._protections.items())
         ]
         return (
-            np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
-            np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),
+            _array(values, MARKET_VALUE), _array(states, MARKET_STATE),
+            _array(orders, MARKET_ORDER), _array(kept, PROTECTION_STATE),
         )  # fmt: skip
+
+
+def _array(rows: list[tuple[int, ...]], dtype: np.dtype[Any]) -> NDArray[np.void]:
+    """Rows as an array, whose bytes that belong to no field are zero."""
+    array = np.zeros(len(rows), dtype)
+    for at, row in enumerate(rows):
+        array[at] = row
+    return array
 
 
 def _named(record: np.void, dtype: np.dtype[Any]) -> Row:
