@@ -31,6 +31,7 @@ from libc.string cimport memset
 cdef enum:
     OWN_KINDS = KINDS_OF_3 & ~ASIDE_KINDS       # those that there are for markets only
     TOLD_BY_NAME = 1 << SET_PHASE | 1 << SET_PROTECTION    # a refusal names the instrument only
+    MAKING = 1 << QUOTE | 1 << SET_PROTECTION   # those that may make an entry of a market maker
     NEW_IDS = 2                                 # a command makes at most: those of a quote
 
 
@@ -182,7 +183,7 @@ cdef Halt markets_run(Exchange* exchange, const mc_command* commands, size_t cou
         if mc_unlikely(events.at >= events.end):
             halt = FULL
             break
-        if mc_unlikely(not is_ready(exchange)) or (command.kind == QUOTE
+        if mc_unlikely(not is_ready(exchange)) or (in_set(MAKING, command.kind)
                                                    and not quotes_ready(&exchange.markets)):
             halt = NO_MEMORY
             break

@@ -317,9 +317,8 @@ cdef int sort_pegs(Markets* all, Market* market) except -1:
     cdef Wide* wide = market.pegs
     cdef size_t i, count = 0
     pegs = []
-    orders_of(all, market)                  # so that there is room
-    if all.lost:
-        raise MemoryError("no memory for the orders of a market")
+    if orders_of(all, market) == 0 and market.book.orders:      # room for as many
+        raise MemoryError("no memory to sort the pegs of a market")
     while wide != NULL:
         all.found[count] = wide
         pegs.append((wide.entry, count))
