@@ -317,8 +317,10 @@ cdef int sort_pegs(Markets* all, Market* market) except -1:
     cdef Wide* wide = market.pegs
     cdef size_t i, count = 0
     pegs = []
+    if orders_of(all, market) == 0 and market.book.orders:      # room for as many
+        raise MemoryError("no memory to sort the pegs of a market")
     while wide != NULL:
-        all.found[count] = wide             # it had room for more, when they were counted
+        all.found[count] = wide
         pegs.append((wide.entry, count))
         count += 1
         wide = wide.after

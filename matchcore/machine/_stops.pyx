@@ -9,7 +9,7 @@ from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
 from .core.ladder cimport Ladder, ladder_price
 from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
                            book_crosses, greatest, least)
-from .core.prices cimport FAR_SHIFT, is_priced, part_of
+from .core.prices cimport is_priced, part_of
 from .core.records cimport *
 from .core.resting cimport level_at
 
@@ -184,7 +184,6 @@ cdef bint has_cage(Turn* turn, u8 side, i64* bound) noexcept nogil:
             base = market.value[<u32>M_DAY][DAY_PREVIOUS_CLOSE]
     if base <= 0:
         return False
-    base = least(base, <i64>1 << FAR_SHIFT)
     if side == BUY:
         bound[0] = greatest(part_of(base, PART + value[CAGE_PART]), base + ticks)
     else:

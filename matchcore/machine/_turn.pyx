@@ -186,6 +186,7 @@ cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
         market.pegs = wide
     market.pegs_last = wide
     market.pegs_count += 1
+    market.pegs_stale = True        # its price is of before it traded
 
 
 cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
