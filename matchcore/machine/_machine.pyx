@@ -58,9 +58,10 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
 
 cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
     """Later commands are applied under this version."""
+    cdef u32 rules_before = exchange.rules
     exchange.rules = rules
     exchange.core.unused = ~<u64>0 if rules < 2 else 0
-    if exchange.count:          # what was before is not known to a state of the version before
+    if exchange.count and rules_before < 2:     # a state of version 1 does not know what was before
         memset(exchange.core.lasts, 0, exchange.count * sizeof(mc_last))
     exchange.aside = ASIDE_KINDS
     if rules < 3:
@@ -428,6 +429,16 @@ cdef class Machine:
         order_id = integer(order_id, "order_id", None, None)
         # no order has id 0, or one beyond 64 bits
         return order_row(&self.exchange.core, self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
+
+    def market(self, number):
+        """The market of instrument ``number``; None: it has none."""
+        self.book(number)
+        return None
+
+    def market_order(self, number, order_id):
+        """What the live order ``order_id`` of a market has beside an `ORDER`; None: there is none."""
+        self.book(number)
+        return None
 
     def state(self):
         """The whole state, a `State` of new arrays."""

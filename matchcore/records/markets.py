@@ -6,7 +6,7 @@ commands name them by it, and the documentation shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -183,6 +183,14 @@ def defaults() -> dict[Parameter, tuple[int, ...]]:
 def values_of(row: np.void) -> tuple[int, ...]:
     """All eight values of a `PARAMETER` or `MARKET_VALUE` row."""
     return tuple(int(row[f"value{at}"]) for at in range(1, VALUES + 1))
+
+
+def value_rows(rows: Sequence[tuple[int, ...]]) -> NDArray[np.void]:
+    """Tuples as a `MARKET_VALUE` array; `numpy.array` would leave its padding as it finds it."""
+    made = np.zeros(len(rows), MARKET_VALUE)
+    for at, row in enumerate(rows):
+        made[at] = row
+    return made
 
 
 def parameter_refusal(row: np.void) -> tuple[Reason, Field] | None:
