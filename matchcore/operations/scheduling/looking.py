@@ -40,7 +40,6 @@ class MarketNow:
 
 def markets_of(state: State) -> dict[str, MarketNow]:
     """The markets of a state by symbol, in the order of their numbers."""
-    usual = {parameter: _named(parameter, values) for parameter, values in defaults().items()}
     said: dict[int, dict[Parameter, Mapping[str, int]]] = {}
     for row in state.market_values:
         parameter = Parameter(int(row["parameter"]))
@@ -54,13 +53,17 @@ def markets_of(state: State) -> dict[str, MarketNow]:
         found[instrument.symbol] = MarketNow(
             instrument, Phase(int(row["phase"])), int(row["until"]),
             int(row["closing_price"]) if known & _CLOSING_KNOWN else None,
-            usual | said.get(number, {}),
+            USUAL | said.get(number, {}),
         )  # fmt: skip
     return found
 
 
 def _named(parameter: Parameter, values: tuple[int, ...]) -> dict[str, int]:
     return {one.name: value for one, value in zip(PARAMETERS[parameter], values, strict=False)}
+
+
+#: The parameters of an instrument without a market.
+USUAL = {parameter: _named(parameter, values) for parameter, values in defaults().items()}
 
 
 def phases_to(now: Phase, wanted: Phase) -> list[Phase]:
