@@ -105,18 +105,6 @@ class VenueDay:
                 found[command.parameter] = dict(command.values)
         return found
 
-    def changes(self, symbol: str, current: Mapping[Parameter, Values]) -> list[SetMarket]:
-        """The commands that set what is different in an instrument that has a market.
-
-        - ``symbol``: of the instrument.
-        - ``current``: its values, by parameter.
-        """
-        return [
-            SetMarket(symbol, parameter, dict(values))
-            for parameter, values in self.parameters.items()
-            if values != current.get(parameter)
-        ]
-
     def changed(self, **market: Any) -> VenueDay:
         """The same day with other parameters, by the names of `Market`.
 

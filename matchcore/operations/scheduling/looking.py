@@ -69,15 +69,22 @@ USUAL = {parameter: _named(parameter, values) for parameter, values in defaults(
 def phases_to(now: Phase, wanted: Phase) -> list[Phase]:
     """The phases to set, one after the other, to get from one to another.
 
-    The shortest way on which nothing trades before the end.
+    The shortest way on which nothing trades before the end; over phases of a usual day, if there is
+    one.
     """
-    ways, seen = [[now]], {now}
-    while ways:
-        way = ways.pop(0)
-        for phase in sorted(NEXT_PHASES[way[-1]] - seen):
-            if phase == wanted:
-                return [*way[1:], phase]
-            if phase not in (Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE):
-                seen.add(phase)
-                ways.append([*way, phase])
+    trading = {Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE}
+    for avoided in (trading | TIMED_PHASES | {Phase.CANCEL_ONLY}, trading):
+        ways, seen = [[now]], {now}
+        while ways:
+            way = ways.pop(0)
+            for phase in sorted(NEXT_PHASES[way[-1]] - seen, key=_closed_first):
+                if phase == wanted:
+                    return [*way[1:], phase]
+                if phase not in avoided:
+                    seen.add(phase)
+                    ways.append([*way, phase])
     raise AssertionError(f"no way from {now!r} to {wanted!r}")
+
+
+def _closed_first(phase: Phase) -> tuple[bool, int]:
+    return phase != Phase.CLOSED, int(phase)

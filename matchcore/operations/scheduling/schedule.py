@@ -23,6 +23,7 @@ Maker = Callable[..., VenueDay]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LOOKED_AHEAD = 40  # days to the next trading day, at most
 _DAYS_KEPT = 64
+_LISTED_DAYS_TOLD = 30  # more are all the same to every table
 
 
 class Action(str, Enum):
@@ -99,6 +100,7 @@ class Schedule:
 
         ``listed_days``: of the instrument, as of `matchcore.markets.sse`.
         """
+        listed_days = min(listed_days, _LISTED_DAYS_TOLD)
         if (on, listed_days) not in self._days:
             _make_room(self._days)
             self._days[on, listed_days] = self.make(on=on, listed_days=listed_days)
