@@ -22,14 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from typing import Any
 
-from .errors import InvalidArgument
 from .records.arguments import INT64_MAX, integer
 from .records.instruments import Instrument, Price
-from .records.schema import Parameter
 from .venues import PhaseAt, VenueDay, venue_day
-from .venues.day import day_values
+from .venues.building import told
 
 __all__ = ["PhaseAt", "VenueDay", "bse", "chinext", "generic", "sse", "star", "szse"]
 
@@ -119,7 +117,7 @@ def generic(
     timezone: str = "UTC",
     calendar: str = "",
     timetable: Iterable[PhaseAt] | None = None,
-    **parameters: dict[str, int],
+    **market: Any,
 ) -> VenueDay:
     """A venue that takes every order type, time in force and flag, in every phase that can.
 
@@ -127,20 +125,12 @@ def generic(
     - ``timezone``, ``calendar``: of the timetable; code of an exchange in `exchange-calendars`, or
       "" for one that is open every day.
     - ``timetable``: `PhaseAt`s in order; None: the one in docs/markets/venues.md.
-    - ``parameters``: by the name of a `Parameter` in lower case, a dict of its values, as in
-      ``cage={"mode": 1, "part": 200}``.
+    - ``market``: anything that a `Market` has, as in ``limit_up="10", pro_rata=True``.
     """
     made = venue_day("generic", "main", on)
     instrument = Instrument("DAY", tick, integer(lot, "lot", 1, INT64_MAX))
     made = replace(
-        made, tick=Decimal(instrument.tick), lot=instrument.lot, timezone=timezone,
-        calendar=calendar,
+        made, tick=instrument.tick, lot=instrument.lot, timezone=timezone, calendar=calendar,
         timetable=made.timetable if timetable is None else tuple(timetable),
     )  # fmt: skip
-    told = day_values(instrument, previous_close, reference, listed_days, special)
-    made = made.changed(Parameter.DAY, **told)
-    for name, values in parameters.items():
-        if name.upper() not in Parameter.__members__:
-            raise InvalidArgument(f"{name}: no Parameter has this name")
-        made = made.changed(Parameter[name.upper()], **values)
-    return made
+    return told(made.changed(**market), previous_close, reference, listed_days, special)

@@ -8,9 +8,13 @@ from datetime import date, time
 from decimal import Decimal
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..records.arguments import UINT32_MAX, flag, integer
-from ..records.instruments import Instrument, Price
-from ..records.markets import PARAMETERS, bits
+from ..records.instruments import Price
+from ..records.market import Market
+from ..records.markets import MARKET_VALUE, PARAMETERS, bits
 from ..records.schema import (
     AuctionRule,
     CageMode,
@@ -21,7 +25,7 @@ from ..records.schema import (
     Phase,
     TimeInForce,
 )
-from .day import PhaseAt, VenueDay, day_of, day_values
+from .day import PhaseAt, VenueDay, day_of
 from .tables import TABLES, Row, rules_of
 
 SECOND_NS = 10**9
@@ -44,40 +48,57 @@ def venue_day(
     rules.board(board)
     row = {table: rules.row(table, board, on) for table in TABLES}
     listed_days = integer(listed_days, "listed_days", 0, UINT32_MAX)
-    tick = Decimal(row["tick"]["tick"])
-    told = day_values(
-        Instrument("DAY", tick), previous_close, reference, listed_days, flag(special, "special")
-    )
-    table = row["timetable"]
+    table, tick = row["timetable"], Decimal(row["tick"]["tick"])
     made = VenueDay(
         venue, board, on, rules.timezone, rules.calendar, rules.groups[board], tick, 1,
         tuple(_phases(table)), table["day_data"], table["end_day"],
-        table["clock_seconds"] * SECOND_NS, {}, tuple(row.values()),
+        table["clock_seconds"] * SECOND_NS, Market(), tuple(row.values()),
     )  # fmt: skip
     free = 0 < listed_days <= row["limits"].get("free_days", 0)
     parameters: Mapping[Parameter, _Values] = {
         Parameter.TRADING: {**_trading(row["trading"], free), "group": made.group},
-        Parameter.ALLOCATION: {},
         Parameter.AUCTION: _auction(row["auction"]),
         Parameter.QUANTITIES: _named(row["quantities"], Parameter.QUANTITIES),
         Parameter.LIMITS: _limits(row["limits"], listed_days),
         Parameter.CAGE: {"mode": CageMode[row["cage"]["mode"]],
                          "part": row["cage"].get("part", 0), "ticks": row["cage"].get("ticks", 0)},
-        Parameter.VOLATILITY: {},
         Parameter.HALTS: _halts(row["halts"]) if free else {},
-        Parameter.DAY: told,
         Parameter.CLOSING: _closing(row["closing"], made),
     }  # fmt: skip
-    return replace(made, parameters={
-        parameter: _filled(parameter, values) for parameter, values in parameters.items()
-    })  # fmt: skip
+    market = Market.of_rows(_rows(parameters), made.instrument("DAY"))
+    return told(
+        replace(made, market=market), previous_close, reference, listed_days,
+        flag(special, "special"),
+    )  # fmt: skip
 
 
-def _filled(parameter: Parameter, values: _Values) -> _Values:
-    """All values of a parameter as plain integers; those that are not given are as at first."""
-    names = [one.name for one in PARAMETERS[parameter]]
-    assert values.keys() <= set(names), f"{parameter!r}: {values}"
-    return {one.name: int(values.get(one.name, one.default)) for one in PARAMETERS[parameter]}
+def told(
+    day: VenueDay,
+    previous_close: Price | None,
+    reference: Price | None,
+    listed_days: int,
+    special: bool,
+) -> VenueDay:
+    """A day with its day data; `PriceError` for a price that is not on the tick."""
+    reference = previous_close if reference is None else reference
+    for price in (previous_close, reference):
+        if price is not None:
+            day.instrument("DAY").ticks(price)
+    return day.changed(
+        previous_close=previous_close, reference_price=reference, listed_days=listed_days,
+        special=special,
+    )  # fmt: skip
+
+
+def _rows(parameters: Mapping[Parameter, _Values]) -> NDArray[np.void]:
+    """A `MARKET_VALUE` array; values that are not given are as at first."""
+    rows = np.zeros(len(parameters), MARKET_VALUE)
+    for row, (parameter, values) in zip(rows, parameters.items(), strict=True):
+        assert values.keys() <= {one.name for one in PARAMETERS[parameter]}, parameter
+        row["parameter"] = parameter
+        for at, one in enumerate(PARAMETERS[parameter], 1):
+            row[f"value{at}"] = values.get(one.name, one.default)
+    return rows
 
 
 def _phases(table: Row) -> Iterable[PhaseAt]:

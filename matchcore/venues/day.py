@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from ..errors import InvalidArgument
 from ..records.arguments import shown
-from ..records.instruments import Instrument, Price
+from ..records.instruments import Instrument
+from ..records.market import NAMES, Market
 from ..records.market_faces import SetMarket
 from ..records.markets import PARAMETERS
 from ..records.schema import Parameter, Phase
@@ -51,11 +53,11 @@ class VenueDay:
     - ``day_data``, ``end_day``: local times at which the scheduler sets the parameters of the day,
       and ends it.
     - ``clock_ns``: nanoseconds between two CLOCKs.
-    - ``parameters``: the values of every `Parameter` but TICKS, by name, as
-      `matchcore.records.markets.PARAMETERS` has them.
+    - ``market``: how an instrument trades, a `Market`.
     - ``rows``: the rows of the rule tables that this comes from.
 
-    `commands` makes the market of an instrument; `dataclasses.replace` changes any of these.
+    `commands` makes the market of an instrument; `dataclasses.replace` changes any of these, and
+    `changed` what is in the market.
     """
 
     venue: str
@@ -70,7 +72,7 @@ class VenueDay:
     day_data: time
     end_day: time
     clock_ns: int
-    parameters: Mapping[Parameter, Values] = field(repr=False)
+    market: Market
     rows: tuple[Row, ...] = field(default=(), repr=False)
 
     def instrument(self, symbol: str, **limits: int) -> Instrument:
@@ -85,36 +87,33 @@ class VenueDay:
 
         They set what differs from a market that nothing is set of.  The book must be empty.
         """
-        return [
-            SetMarket(symbol, parameter, dict(values))
-            for parameter, values in self.parameters.items()
-            if any(values[one.name] != one.default for one in PARAMETERS[parameter])
-        ]
+        return self.market.commands(self.instrument(symbol))
 
-    def changes(
-        self, symbol: str, current: Mapping[Parameter, Values], *, day: bool = True
-    ) -> list[SetMarket]:
-        """The commands that set what is different in an instrument that has a market.
+    @cached_property
+    def parameters(self) -> Mapping[Parameter, Values]:
+        """The values of every `Parameter` but TICKS, by name, in the units of the log.
 
-        - ``symbol``: of the instrument.
-        - ``current``: its values, by parameter.
-        - ``day``: whether DAY is set, too.
+        `matchcore.records.markets.PARAMETERS` lists them.
         """
-        return [
-            SetMarket(symbol, parameter, dict(values))
-            for parameter, values in self.parameters.items()
-            if values != current.get(parameter) and (day or parameter != Parameter.DAY)
-        ]
+        found = {
+            parameter: {one.name: one.default for one in PARAMETERS[parameter]}
+            for parameter in Parameter
+            if parameter != Parameter.TICKS
+        }
+        for command in self.commands("DAY"):
+            if command.parameter != Parameter.TICKS:
+                found[command.parameter] = dict(command.values)
+        return found
 
-    def changed(self, parameter: Parameter, **values: int) -> VenueDay:
-        """The same day with other ``values`` of one ``parameter``, by name.
+    def changed(self, **market: Any) -> VenueDay:
+        """The same day with other parameters, by the names of `Market`.
 
-        `InvalidArgument` for a name that the parameter does not have.
+        `InvalidArgument` for a name that it does not have; raises what `Market` raises.
         """
-        known = self.parameters.get(parameter)
-        if known is None or not values.keys() <= known.keys():
-            raise InvalidArgument(f"{parameter!r}: no such values: {', '.join(values)}")
-        return replace(self, parameters={**self.parameters, parameter: {**known, **values}})
+        for name in market:
+            if name not in NAMES:
+                raise InvalidArgument(f"{name}: a Market has no such field")
+        return replace(self, market=replace(self.market, **market))
 
     def time_of(self, at: time) -> int:
         """A local time of this day, as nanoseconds since 1970 UTC.
@@ -149,20 +148,3 @@ def day_of(on: object) -> date:
     elif isinstance(on, date) and not isinstance(on, datetime):
         return on
     raise InvalidArgument(f"on {shown(on)}: a date, or a text like 2026-11-27")
-
-
-def day_values(
-    instrument: Instrument,
-    previous_close: Price | None,
-    reference: Price | None,
-    listed_days: int,
-    special: bool,
-) -> dict[str, Any]:
-    """The values of DAY; without a reference it is the previous close."""
-    close = 0 if previous_close is None else instrument.ticks(previous_close)
-    return {
-        "previous_close": close,
-        "reference": close if reference is None else instrument.ticks(reference),
-        "listed_days": listed_days,
-        "special": int(special),
-    }

@@ -224,22 +224,23 @@ def test_wrong_arguments_are_named() -> None:
     with pytest.raises(mc.InvalidArgument, match="venue 'nyse': one of sse"):
         venue_day("nyse", "main", "2026-11-27")
     for wrong in ("2026-13-01", 20261127, None, "today"):
-        with pytest.raises(mc.InvalidArgument, match="on .*: a date"):
+        with pytest.raises(mc.InvalidArgument, match=r"on .*: a date"):
             markets.sse(on=wrong)  # type: ignore[arg-type]  # which is the point
     with pytest.raises(mc.PriceError, match=r"10\.001.*not on a tick"):
         markets.sse(on="2026-11-27", previous_close="10.001")
     with pytest.raises(mc.InvalidArgument, match="listed_days"):
         markets.sse(on="2026-11-27", listed_days=-1)
-    with pytest.raises(mc.InvalidArgument, match="nothing"):
-        markets.generic(nothing={})
-    with pytest.raises(mc.InvalidArgument, match="modus"):
-        markets.generic(cage={"modus": 1})
+    with pytest.raises(mc.InvalidArgument, match="nothing: a Market has no such field"):
+        markets.generic(nothing=1)
+    with pytest.raises(mc.InvalidCommand, match="top_share"):
+        markets.generic(top_share=101)
 
 
 def test_the_generic_venue_takes_everything_and_any_value() -> None:
-    day = markets.generic(tick="0.5", lot=10, allocation={"pro_rata": 1})
+    day = markets.generic(tick="0.5", lot=10, pro_rata=True, limit_up="12.5")
     assert (day.tick, day.lot) == (Decimal("0.5"), 10)
     assert day.parameters[Parameter.ALLOCATION]["pro_rata"] == 1
+    assert day.parameters[Parameter.LIMITS]["up"] == 1250
     for one in PARAMETERS[Parameter.TRADING][:6]:
         assert day.parameters[Parameter.TRADING][one.name] == one.default
     assert mc.markets is markets

@@ -40,7 +40,6 @@ class MarketNow:
 
 def markets_of(state: State) -> dict[str, MarketNow]:
     """The markets of a state by symbol, in the order of their numbers."""
-    usual = {parameter: _named(parameter, values) for parameter, values in defaults().items()}
     said: dict[int, dict[Parameter, Mapping[str, int]]] = {}
     for row in state.market_values:
         parameter = Parameter(int(row["parameter"]))
@@ -54,7 +53,7 @@ def markets_of(state: State) -> dict[str, MarketNow]:
         found[instrument.symbol] = MarketNow(
             instrument, Phase(int(row["phase"])), int(row["until"]),
             int(row["closing_price"]) if known & _CLOSING_KNOWN else None,
-            usual | said.get(number, {}),
+            USUAL | said.get(number, {}),
         )  # fmt: skip
     return found
 
@@ -63,18 +62,29 @@ def _named(parameter: Parameter, values: tuple[int, ...]) -> dict[str, int]:
     return {one.name: value for one, value in zip(PARAMETERS[parameter], values, strict=False)}
 
 
+#: The parameters of an instrument without a market.
+USUAL = {parameter: _named(parameter, values) for parameter, values in defaults().items()}
+
+
 def phases_to(now: Phase, wanted: Phase) -> list[Phase]:
     """The phases to set, one after the other, to get from one to another.
 
-    The shortest way on which nothing trades before the end.
+    The shortest way on which nothing trades before the end; over phases of a usual day, if there is
+    one.
     """
-    ways, seen = [[now]], {now}
-    while ways:
-        way = ways.pop(0)
-        for phase in sorted(NEXT_PHASES[way[-1]] - seen):
-            if phase == wanted:
-                return [*way[1:], phase]
-            if phase not in (Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE):
-                seen.add(phase)
-                ways.append([*way, phase])
+    trading = {Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE}
+    for avoided in (trading | TIMED_PHASES | {Phase.CANCEL_ONLY}, trading):
+        ways, seen = [[now]], {now}
+        while ways:
+            way = ways.pop(0)
+            for phase in sorted(NEXT_PHASES[way[-1]] - seen, key=_closed_first):
+                if phase == wanted:
+                    return [*way[1:], phase]
+                if phase not in avoided:
+                    seen.add(phase)
+                    ways.append([*way, phase])
     raise AssertionError(f"no way from {now!r} to {wanted!r}")
+
+
+def _closed_first(phase: Phase) -> tuple[bool, int]:
+    return phase != Phase.CLOSED, int(phase)

@@ -23,6 +23,7 @@ Maker = Callable[..., VenueDay]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LOOKED_AHEAD = 40  # days to the next trading day, at most
 _DAYS_KEPT = 64
+_LISTED_DAYS_TOLD = 30  # more are all the same to every table
 
 
 class Action(str, Enum):
@@ -86,7 +87,7 @@ class Schedule:
         clock_ns: int | None = None,
     ) -> None:
         self.make, self._calendar, self._seed, self._clock_ns = make, calendar, seed, clock_ns
-        self._days: dict[date, VenueDay] = {}
+        self._days: dict[tuple[date, int], VenueDay] = {}
         self._tables: dict[date, tuple[Due, ...]] = {}
 
     @classmethod
@@ -94,12 +95,16 @@ class Schedule:
         """The schedule of a ``venue`` and ``board`` by name; ``more``: other arguments."""
         return cls(partial(venue_day, venue, board), **more)
 
-    def day(self, on: date) -> VenueDay:
-        """The board on a day, of an instrument whose day data are not told."""
-        if on not in self._days:
+    def day(self, on: date, listed_days: int = 0) -> VenueDay:
+        """The board on a day, of an instrument whose prices are not told.
+
+        ``listed_days``: of the instrument, as of `matchcore.markets.sse`.
+        """
+        listed_days = min(listed_days, _LISTED_DAYS_TOLD)
+        if (on, listed_days) not in self._days:
             _make_room(self._days)
-            self._days[on] = self.make(on=on)
-        return self._days[on]
+            self._days[on, listed_days] = self.make(on=on, listed_days=listed_days)
+        return self._days[on, listed_days]
 
     def calendar_of(self, day: VenueDay) -> Calendar:
         """The calendar; `MissingExtra` if its library is not installed."""
@@ -219,7 +224,7 @@ class Schedule:
         return (datetime.combine(on, time(), zone) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _make_room(days: dict[date, Any]) -> None:
+def _make_room(days: dict[Any, Any]) -> None:
     if len(days) >= _DAYS_KEPT:
         days.clear()
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from ...engine.engine import Engine
 from ...errors import InvalidArgument
+from ...records.arguments import UINT32_MAX, flag, integer
 from ...records.codec import encode_all
-from ...records.instruments import Price
+from ...records.instruments import Instrument, Price
 from ...records.market_faces import Clock, SetMarket, SetPhase
 from ...records.operating import Register
 from ...records.register import Place
 from ...records.schema import EventKind, Field, Parameter, Phase, Reason, Topic
 from ...records.typed import Command, EndDay
-from ...venues import VenueDay
-from .looking import MarketNow, markets_of, phases_to
+from .looking import USUAL, MarketNow, markets_of, phases_to
 from .schedule import Action, Due, Schedule
 
 #: Of the entry in the register: the time until which everything that was due is done.
@@ -205,37 +205,25 @@ class Scheduler:
 
     def _day_commands(self, on: date, mine: Mapping[str, MarketNow], now: int) -> list[Command]:
         """The parameters of a day, where they are different."""
-        news = self._day_data(on)
-        directory = self._engine.instruments
-        found: list[SetMarket] = []
+        news, directory = self._day_data(on), self._engine.instruments
+        found: list[Command] = []
         for symbol in mine if self._symbols is None else self._symbols:
-            one, new = mine.get(symbol), news.get(symbol, DayData())
             instrument = directory[symbol]
-            day = self._day(on, instrument.price, one, new)
+            current = mine[symbol].values if symbol in mine else USUAL
+            told = _told(instrument, current[Parameter.DAY], news.get(symbol, DayData()))
+            day = self._schedule.day(on, told["listed_days"])
             if day.tick != instrument.tick:
                 raise InvalidArgument(
                     f"{symbol}: its tick is {instrument.tick}, and that of {day.venue} {day.board}"
                     f" {day.tick}"
                 )
-            found += day.commands(symbol) if one is None else day.changes(symbol, one.values)
-        return [replace(command, time=now) for command in found]
-
-    def _day(
-        self, on: date, price: Callable[[int], Price], one: MarketNow | None, new: DayData
-    ) -> VenueDay:
-        told = {"previous_close": 0, "reference": 0, "listed_days": 0, "special": 0}
-        if one is not None:
-            told.update(one.values[Parameter.DAY])
-        given: dict[str, Any] = {
-            "listed_days": told["listed_days"] if new.listed_days is None else new.listed_days,
-            "special": bool(told["special"]) if new.special is None else new.special,
-        }
-        for name in ("previous_close", "reference"):
-            ticks, wanted = told[name], getattr(new, name)
-            given[name] = (price(ticks) if ticks else None) if wanted is None else wanted
-        if new.previous_close is not None and new.reference is None:
-            given["reference"] = None  # which is the previous close then
-        return self._schedule.make(on=on, **given)
+            wanted = {**day.parameters, Parameter.DAY: told}
+            found += [
+                SetMarket(symbol, parameter, values, time=now)
+                for parameter, values in wanted.items()
+                if values != current[parameter]
+            ]
+        return found
 
     def _end_commands(self, on: date, mine: Mapping[str, MarketNow], now: int) -> list[Command]:
         """The closing prices become previous ones, before the end of the day forgets them."""
@@ -283,6 +271,20 @@ class Scheduler:
             reason, field = Reason(int(event["reason"])).name, Field(int(event["field"])).name
             found.append(f"{_shown(what)}: refused, {reason} of {field}")
         return found
+
+
+def _told(instrument: Instrument, now: Mapping[str, int], new: DayData) -> dict[str, int]:
+    """The values of DAY: as they are, but for what is new."""
+    told = dict(now)
+    if new.previous_close is not None:
+        told["previous_close"] = told["reference"] = instrument.ticks(new.previous_close)
+    if new.reference is not None:
+        told["reference"] = instrument.ticks(new.reference)
+    if new.listed_days is not None:
+        told["listed_days"] = integer(new.listed_days, "listed_days", 0, UINT32_MAX)
+    if new.special is not None:
+        told["special"] = int(flag(new.special, "special"))
+    return told
 
 
 def _shown(command: Any) -> str:

@@ -28,6 +28,8 @@ from .book import ANY_BUY, ANY_SELL, MarketOrder
 from .turn import Turn
 
 Row = dict[str, int]
+#: Phases in which a closing price that is known stays so.
+_KEEP_CLOSE = frozenset({Phase.CLOSED, Phase.AT_CLOSING_PRICE, Phase.HALTED, Phase.CANCEL_ONLY})
 
 
 def check_codes(row: Row) -> None:
@@ -58,6 +60,8 @@ def change_phase(turn: Turn, phase: int, until: int, reason: Reason) -> None:
         cross = uncross(turn)
     if phase in (Phase.CLOSED, Phase.AT_CLOSING_PRICE) and book.closing_price is None:
         book.closing_price = closing_price(turn, cross)
+    elif phase not in _KEEP_CLOSE:
+        book.closing_price = None  # the market opens again, and has another close
     book.phase, book.until = phase, until
     if before not in CALL_PHASES and phase in CALL_PHASES:
         book.indicative = None
