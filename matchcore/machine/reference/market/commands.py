@@ -15,6 +15,7 @@ from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
+    MARKET_VALUE,
     PARAMETER,
     PARAMETERS,
     PHASE,
