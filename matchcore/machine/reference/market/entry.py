@@ -70,8 +70,8 @@ def _checked(turn: Turn, row: Row) -> MarketOrder:
     if kind == OrderType.LIMIT and turn.book.phase == Phase.CONTINUOUS:
         checks.check_cage(turn, side, order.price)
     if turn.book.phase == Phase.AT_CLOSING_PRICE:
-        close = turn.book.closing_price  # none when the day has ended meanwhile
-        require(close is not None, Reason.NO_REFERENCE, Field.PRICE)
+        close = turn.book.closing_price
+        require(close is not None, Reason.NO_REFERENCE, Field.PRICE)  # the day has ended since
         assert close is not None
         fine = order.price >= close if side == Side.BUY else order.price <= close
         require(fine, Reason.OUTSIDE_LIMITS, Field.PRICE)
