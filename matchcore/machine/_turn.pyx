@@ -184,6 +184,7 @@ cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
         market.pegs_last.after = wide
     else:
         market.pegs = wide
+        market.pegs_stale = True    # the best prices have moved unseen while there were none
     market.pegs_last = wide
     market.pegs_count += 1
     market.pegs_stale = True        # its price is of before it traded
