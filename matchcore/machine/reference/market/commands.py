@@ -10,21 +10,23 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ....records.arguments import integer
+from ....records.arguments import INT64_MAX, integer
 from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
+    MARKET_VALUE,
     PARAMETER,
     PARAMETERS,
     PHASE,
+    PRICE_MAX,
     PROTECTION,
     PROTECTION_STATE,
     PROTECTIONS_MAX,
     VALUES,
     defaults,
+    is_tick_table,
     parameter_refusal,
-    value_rows,
     values_of,
 )
 from ....records.schema import (
@@ -135,9 +137,10 @@ class Markets(Aside):
 
     def allow_account(
         self, limits: dict[tuple[int, int], Limits], instrument: int, price: int | None,
-        quantity: int, resting: bool,
+        quantity: int, resting: bool, leaving: int = 0,
     ) -> None:  # fmt: skip
-        opened = [self._open(*place) for place in limits] if resting else []
+        """`allow`; ``leaving``: how many open orders of the account make place for this one."""
+        opened = [self._open(*place) - leaving for place in limits] if resting else []
         allow([*limits.values()], self._last[instrument - 1], price, quantity, opened)
 
     def market_change(self, kind: ChangeKind, instrument: int, **more: int) -> None:
@@ -167,7 +170,7 @@ class Markets(Aside):
         if entry.fills == 0 or time - entry.window_start >= entry.window_ns:
             entry.window_start, entry.fills, entry.quantity = time, 0, 0
         entry.fills += 1
-        entry.quantity += quantity
+        entry.quantity = min(entry.quantity + quantity, INT64_MAX)
         hit = 0 < entry.max_fills <= entry.fills or 0 < entry.max_quantity <= entry.quantity
         if hit:
             entry.window_start = entry.fills = entry.quantity = 0
@@ -270,14 +273,16 @@ class Markets(Aside):
         book = MarketBook() if new else self.market_of(number)
         if parameter == Parameter.TICKS:
             require(index <= len(book.ticks), Reason.BAD_PARAMETER, Field.INDEX)
-            before = book.ticks[index - 1][0] if index else -1
-            fine = values[0] > before and (index > 0 or values[0] == 0)
-            require(fine, Reason.BAD_PARAMETER, Field.VALUE)
-            book.ticks = {at: one for at, one in book.ticks.items() if at < index}
-            book.ticks[index] = values[0], values[1]
+            table = {at: one for at, one in book.ticks.items() if at < index}
+            table[index] = values[0], values[1]
+            require(is_tick_table(table), Reason.BAD_PARAMETER, Field.VALUE)
+            book.ticks = table
         else:
             book.values[parameter] = values[: len(PARAMETERS[parameter])]
         self._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
+        last = self._last[number - 1]
+        if last is not None and abs(last) > PRICE_MAX:
+            self._last[number - 1] = None  # of the time before the market, which has no such price
         self._say(EventKind.MARKET_SET, number, order_id=parameter, quantity=index, left=int(new))
         if parameter == Parameter.DAY:
             self.market_fact(ChangeKind.REFERENCE, number, price=values[1], phase=book.phase)
@@ -348,7 +353,7 @@ class Markets(Aside):
         if not isinstance(book, MarketBook):
             return None
         at = integer(number, "number")
-        values = value_rows(list(_value_rows(at, book)))
+        values = np.array(list(_value_rows(at, book)), MARKET_VALUE)
         return values, np.array([_state_row(at, book)], MARKET_STATE)[0]
 
     def market_order(self, number: SupportsIndex, order_id: SupportsIndex) -> np.void | None:
@@ -381,7 +386,7 @@ class Markets(Aside):
             for (account, instrument), entry in sorted(self._protections.items())
         ]
         return (
-            value_rows(values), np.array(states, MARKET_STATE),
+            np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
             np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),
         )  # fmt: skip
 
@@ -393,7 +398,7 @@ def _value_rows(number: int, book: MarketBook) -> Iterator[tuple[int, ...]]:
             if one != usual[parameter]]  # fmt: skip
     said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
     for parameter, index, one in sorted(said):
-        yield (*one, *[0] * (VALUES - len(one)), number, parameter, index)
+        yield (*one, *[0] * (VALUES - len(one)), number, parameter, index, 0)
 
 
 def _named(record: np.void, dtype: np.dtype[Any]) -> Row:

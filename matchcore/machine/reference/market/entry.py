@@ -10,12 +10,10 @@ from ....records.schema import (
     PEG_TYPES,
     STOP_TYPES,
     UNPRICED_TYPES,
-    CageMode,
     EventKind,
     Field,
     Flag,
     OrderType,
-    Parameter,
     Phase,
     Place,
     Reason,
@@ -73,6 +71,7 @@ def _checked(turn: Turn, row: Row) -> MarketOrder:
         checks.check_cage(turn, side, order.price)
     if turn.book.phase == Phase.AT_CLOSING_PRICE:
         close = turn.book.closing_price
+        require(close is not None, Reason.NO_REFERENCE, Field.PRICE)  # the day has ended since
         assert close is not None
         fine = order.price >= close if side == Side.BUY else order.price <= close
         require(fine, Reason.OUTSIDE_LIMITS, Field.PRICE)
@@ -137,8 +136,7 @@ def start(turn: Turn, order: MarketOrder) -> None:
         turn.park(order, Place.STOPS)
         if reached(order, turn.last, turn.last):
             trigger(turn, order)
-    elif (kind == OrderType.LIMIT and book.value(Parameter.CAGE, "mode") == CageMode.PARK
-          and checks.outside_cage(turn, order.side, order.price)):  # fmt: skip
+    elif checks.is_caged(turn, kind, order.side, order.price):
         turn.park(order, Place.CAGED)
     else:
         execute(turn, order)
