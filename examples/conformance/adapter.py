@@ -35,6 +35,12 @@ LIFETIMES = {
     "IOC": mc.TimeInForce.IOC,
     "FOK": mc.TimeInForce.FOK,
 }
+ALLOCATIONS = {"fifo": False, "pro_rata": True}
+SELF_TRADES = {
+    "NONE": mc.SelfTrade.ALLOWED,
+    "CANCEL_RESTING": mc.SelfTrade.CANCEL_OLDEST,
+    "CANCEL_INCOMING": mc.SelfTrade.CANCEL_NEWEST,
+}
 #: What the suite calls a refusal.
 REASONS = {
     mc.Reason.UNKNOWN_ORDER: "ORDER_NOT_ACTIVE",
@@ -68,8 +74,11 @@ class Exchange:
     """An engine in memory that takes the suite's events."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        expect(config, "matching_algorithm", "fifo")
-        expect(config, "self_trade_policy", "NONE")
+        pro_rata = choice(config.get("matching_algorithm"), "matching_algorithm", ALLOCATIONS)
+        self.self_trade = choice(config.get("self_trade_policy"), "self_trade_policy", SELF_TRADES)
+        # instruments without a market match by price and time, and ask no owner
+        plain = not pro_rata and self.self_trade == mc.SelfTrade.ALLOWED
+        self.market = None if plain else mc.Market(pro_rata=pro_rata)
         places = integer(config.get("quantity_decimal_places"), "quantity_decimal_places", 0, 18)
         self.unit = Decimal(1).scaleb(-places)
         try:
@@ -121,7 +130,7 @@ class Exchange:
         order = mc.NewOrder(
             symbol, choice(event.get("side"), "side", SIDES), quantity, price, lifetime,
             account=integer(event.get("owner"), "owner", -INT64_MAX - 1, INT64_MAX) % 2**64,
-            order_id=order_id,
+            order_id=order_id, self_trade=self.self_trade,
         )  # fmt: skip
         if quantity <= 0 or (price is not None and price <= 0):  # to matchcore any price is legal
             live = self.engine.book(symbol).order(order_id)
@@ -148,7 +157,8 @@ class Exchange:
             return done(self.engine.amend(symbol, order.order_id, quantity, price))
         done(self.engine.cancel(symbol, order.order_id))
         again = mc.NewOrder(symbol, order.side, quantity, price,
-                            account=order.account, order_id=order.order_id)  # fmt: skip
+                            account=order.account, order_id=order.order_id,
+                            self_trade=self.self_trade)  # fmt: skip
         return done(self.engine.submit(again))
 
     def _clear(self, symbol: str, event: Mapping[str, Any]) -> mc.Answer:
@@ -162,6 +172,8 @@ class Exchange:
             raise Unsupported(f"more than {SYMBOLS_MAX} symbols")
         try:
             self.engine.add_instrument(mc.Instrument(symbol, self.tick, max_orders=ORDERS_MAX))
+            if self.market is not None:
+                self.engine.set_market(symbol, self.market)
         except mc.InvalidCommand as error:
             raise Unsupported(str(error)) from None
 
@@ -213,11 +225,6 @@ def done(answer: mc.Answer) -> mc.Answer:
     if answer.reason in REASONS:
         raise Rejected(REASONS[answer.reason])
     raise Unsupported(f"matchcore refuses: {answer.reason.name}, {answer.field.name}")
-
-
-def expect(fields: Mapping[str, Any], name: str, value: object) -> None:
-    if fields.get(name) != value:
-        raise Unsupported(f"{name}: only {value} is supported")
 
 
 def text(value: object, what: str) -> str:

@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidCommand, MissingExtra
+from ..records.schema import CALL_PHASES, Phase
 from .sampling import COLUMNS, DAY_NS, SECOND_NS, Array, Samples
 
 BUY_COLOUR, SELL_COLOUR, VOLUME_COLOUR, GRID_COLOUR = "#2a7f62", "#b5485d", "#7a8ca0", "#dddddd"
 INK = "#20303f"
+INDICATIVE_COLOUR = "#c77d1a"
+CALL_COLOUR, STILL_COLOUR, CLOSE_COLOUR = "#fbf0dc", "#efefef", "#e6eef6"
+PHASE_COLOURS: dict[Phase | None, str] = {
+    **dict.fromkeys(CALL_PHASES, CALL_COLOUR),
+    **dict.fromkeys((Phase.QUIET, Phase.BREAK, Phase.HALTED, Phase.CANCEL_ONLY), STILL_COLOUR),
+    Phase.AT_CLOSING_PRICE: CLOSE_COLOUR,
+}
 DENSE_COLUMNS = COLUMNS // 4  # with trades: points are smaller then, or they hide the lines
 OUTLIERS = 0.005  # part of the best prices on either end that need not fit into the panel
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -63,6 +71,7 @@ def paint(path: Path, samples: Samples, zone: tzinfo) -> None:
         f" {samples.traded:,} traded, {samples.commands:,} commands",
         parse_math=False,  # a symbol may have dollar signs
     )
+    _phases(figure, (top, middle, bottom), times, samples)
     for axes in (top, middle, bottom):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.6)
@@ -114,6 +123,29 @@ def _prices(axes: Any, times: Any, samples: Samples) -> None:
     axes.set_ylabel(f"price (tick {samples.tick})")
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     _legend(axes)
+
+
+def _phases(figure: Any, panels: Any, times: Any, samples: Samples) -> None:
+    """The phases of a market, shaded and named; nothing for an instrument without one."""
+    top, phase = panels[0], samples.phase
+    if not phase.any():
+        return
+    top.step(times, samples.indicative, where="post", color=INDICATIVE_COLOUR, linewidth=1.3,
+             label="price of the call")  # fmt: skip
+    _legend(top)
+    starts = np.flatnonzero(np.diff(phase.astype(np.int16), prepend=-1))
+    for at, end in zip(starts.tolist(), [*starts[1:].tolist(), COLUMNS - 1], strict=True):
+        colour = PHASE_COLOURS.get(Phase(phase[at]) if phase[at] else None)
+        if colour is None:
+            continue
+        for axes in panels:
+            axes.axvspan(times[at], times[end], color=colour, linewidth=0, zorder=0)
+        if end - at > COLUMNS // 60:
+            name = Phase(phase[at]).name.replace("_", " ").lower()
+            middle = times[(at + end) // 2]
+            top.annotate(name, (middle, 1), xycoords=("data", "axes fraction"), rotation=90,
+                         ha="center", va="top", fontsize=8, color=INK, alpha=0.7,
+                         xytext=(0, -4), textcoords="offset points")  # fmt: skip
 
 
 def _volume(axes: Any, samples: Samples) -> None:

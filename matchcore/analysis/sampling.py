@@ -14,9 +14,9 @@ from ..engine.starts import Start, of_this_log, starts
 from ..errors import NotInTheLog
 from ..journal import Keys, LogReader, batches, despite_archiving, first_sequence, snapshots
 from ..machine import Machine, machine_class
-from ..records.commands import defines
+from ..records.commands import among, defines
 from ..records.events import fresh
-from ..records.schema import EventKind, Side
+from ..records.schema import EventKind, Kind, Phase, Side
 from ..records.times import text_of
 
 COLUMNS = 2000  # samples from left to right: more than a picture has pixels
@@ -33,6 +33,8 @@ _BARS_NS = [
     *(h * 3600 * SECOND_NS for h in (1, 2, 4, 6, 12, 24)),
 ]
 DAY_NS = _BARS_NS[-1]
+#: Kinds that say nothing of trading in a market.
+_OPERATING = frozenset({Kind.SET_MARKET, Kind.SET_PROTECTION, Kind.CLOCK})
 
 Array = NDArray[np.float64]
 
@@ -50,6 +52,9 @@ class Samples:
     (price), ``touch`` and ``near`` (quantity at the best price, and at the best few) are what the
     book held at the end of a column.  ``low`` and ``high``: of the trades in it, by the side that
     took.  ``volume``: quantity traded in bars of `bar_ns`, the first of which holds `start`.
+    ``phase``: of an instrument with a market, a `Phase` at the end of each column, 0 without one;
+    ``indicative``: the price that its call would have.  Outside continuous trading, where a book
+    may be crossed, there is no best price.
     """
 
     symbol: str
@@ -67,6 +72,8 @@ class Samples:
     near: Array = field(default_factory=_none)
     low: Array = field(default_factory=_none)
     high: Array = field(default_factory=_none)
+    phase: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(COLUMNS, np.uint8))
+    indicative: Array = field(default_factory=lambda: np.full(COLUMNS, np.nan))
 
     def __post_init__(self) -> None:
         span = self.last - self.start
@@ -74,6 +81,7 @@ class Samples:
         days = span // DAY_NS // BARS_MAX + 1
         self.bar_ns = next((bar for bar in _BARS_NS if span // bar < BARS_MAX), days * DAY_NS)
         self.volume = np.zeros(self.last // self.bar_ns - self.start // self.bar_ns + 1)
+        self._phase, self._indicative = 0, np.nan  # now, while samples are taken
 
     def column(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """In which column times are; those outside count as the first or last moment."""
@@ -103,18 +111,35 @@ class Samples:
         if number > len(machine.instruments):
             return
         price = float(machine.instruments[number].tick)
+        self.phase[column] = self._phase
+        self.indicative[column] = self._indicative * price
+        crossing = self._phase not in (0, Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE)
         for row, side in enumerate(SIDES):
             levels = machine.levels(number, side, self.levels)
             quantities = levels["quantity"].astype(np.float64)
-            self.best[row, column] = levels["price"][0] * price if len(levels) else np.nan
+            known = len(levels) > 0 and not crossing
+            self.best[row, column] = levels["price"][0] * price if known else np.nan
             self.touch[row, column] = quantities[:1].sum()
             self.near[row, column] = quantities.sum()
+
+    def add_market(self, events: NDArray[np.void]) -> None:
+        """Notes what the last of these events say of phase and indicative price."""
+        kinds = events["kind"]
+        changed = events[kinds == EventKind.PHASE_CHANGED]
+        if len(changed):
+            self._phase, self._indicative = int(changed["left"][-1]), np.nan
+            events = events[np.flatnonzero(kinds == EventKind.PHASE_CHANGED)[-1] :]
+        told = events[events["kind"] == EventKind.INDICATIVE]
+        if len(told):
+            last = told[-1]
+            self._indicative = float(last["price"]) if last["quantity"] else np.nan
 
     def carry_on(self, known: NDArray[np.bool_]) -> None:
         """Columns in which nothing happened show what the last one before them does."""
         latest = np.maximum.accumulate(np.where(known, np.arange(COLUMNS), 0))
         for samples in (self.best, self.touch, self.near):
             samples[:] = samples[:, latest]
+        self.phase[:], self.indicative[:] = self.phase[latest], self.indicative[latest]
 
 
 def sampled(
@@ -208,7 +233,7 @@ class _Reading:
     def _mine(self, commands: NDArray[np.void]) -> NDArray[np.bool_]:
         """Commands about the instrument's orders, those about all instruments included."""
         about = (commands["instrument"] == self._number) | (commands["instrument"] == 0)
-        mine: NDArray[np.bool_] = about & ~defines(commands)
+        mine: NDArray[np.bool_] = about & ~defines(commands) & ~among(commands["kind"], _OPERATING)
         return mine
 
     def fill(self, samples: Samples, extent: _Extent) -> None:
@@ -260,8 +285,9 @@ class _Reading:
         price = float(machine.instruments[self._number].tick) if known else 0.0
         sequence = machine.sequence + 1
         events = fresh(machine.apply(commands))
-        mine = (events["kind"] == EventKind.TRADED) & (events["instrument"] == self._number)
-        events = events[mine]
+        events = events[events["instrument"] == self._number]
+        samples.add_market(events)
+        events = events[events["kind"] == EventKind.TRADED]
         if len(events):
             at = (events["sequence"] - np.uint64(sequence)).astype(np.int64)
             samples.add_trades(commands["time"][at], events, price)

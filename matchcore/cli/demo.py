@@ -23,6 +23,8 @@ from ..errors import InvalidArgument, InvalidCommand, LogError
 from ..importers import sample_day, source_of
 from ..records.schema import EventKind
 from ..sinks import open_sink
+from .demo_market import MARKETS, run_market
+from .demo_market import ORDERS as MARKET_ORDERS
 from .demo_serve import run_serve
 from .demo_web import run_web
 from .feed_web import web_outlet
@@ -31,6 +33,7 @@ from .output import failing_kindly, out, progress_bar, show
 
 MARK = "matchcore-demo"
 WEB_PORT = 8080
+SERVE_ORDERS, SERVE_ORDERS_MAX = 3000, 10_000
 SPEED_MAX = 1e6  # seconds of the day in a second
 
 
@@ -57,12 +60,15 @@ SPEED_MAX = 1e6  # seconds of the day in a second
 )
 @click.option("--serve", "serves", is_flag=True,
               help="Send the day's orders through gateways that are killed meanwhile.")  # fmt: skip
-@click.option("--orders", type=click.IntRange(3, 10_000), default=3000, show_default=True,
-              help="With --serve: how many.")  # fmt: skip
+@click.option("--market", type=click.Choice(sorted(MARKETS)),
+              help="Trade a seeded day of an exchange by name, with its calls.")  # fmt: skip
+@click.option("--orders", type=click.IntRange(3, 1_000_000),
+              help="With --serve (3,000, at most 10,000) and --market (20,000): how many.")  # fmt: skip
 @json_option
 def demo(
-    place: Path, port: int | None, speed: float, serves: bool, orders: int, as_json: bool
-) -> None:
+    place: Path, port: int | None, speed: float, serves: bool, market: str | None,
+    orders: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Trade a real day, kill the engine half-way, recover, and check that nothing is lost.
 
     \b
@@ -74,7 +80,13 @@ def demo(
     Replays the day into a new exchange, and prints the address of a page that shows its market.
     Ctrl-C ends it, with exit 0.
 
-    
+    \b
+    Example:  matchcore demo --market sse
+    A day of the Shanghai main board from a seeded flow: opening call, continuous trading, break,
+    closing call, trading at the closing price.  The engine is killed in the middle of each call,
+    recovers, and must be in the state that it had.
+
+    \b
     Example:  matchcore demo --serve
     Starts an engine, two gateways and haproxy, if that is installed.  Clients send orders of the
     day over OUCH, FIX, HTTP and WebSocket, while the serving gateway, a line and the engine are
@@ -82,8 +94,14 @@ def demo(
     an engine without gateways.
     """
     with failing_kindly(as_json):
+        if market is not None:
+            _fresh(place)
+            result = run_market(place, market, orders or MARKET_ORDERS, quiet=as_json)
+            show(result, as_json, title=f"Result of the day at {market}")
+            raise SystemExit(0 if result["nothing_lost_or_doubled"] else 1)
         if serves:
             _fresh(place)
+            orders = min(orders or SERVE_ORDERS, SERVE_ORDERS_MAX)
             result = run_serve(place.resolve(), orders, partial(_say, as_json))
             show(result, as_json, title="Result of the orders")
             raise SystemExit(0 if result["nothing_lost_or_doubled"] else 1)

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from .._children import environment
+from .._children import Guard, environment
 from ..errors import LogFailed
 
 HOST = "127.0.0.1"
@@ -30,7 +30,7 @@ def matchcore(*arguments: str) -> list[str]:
 
 
 class Child:
-    """A program in a process of its own.
+    """A program in a process of its own, which ends with this one.
 
     - ``command``: its command line.
     - ``log``: a file to which its output is appended; None: it goes nowhere.
@@ -50,6 +50,7 @@ class Child:
                 self.command, env=environment(**self._more), stdin=subprocess.DEVNULL,
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+        self._guard = Guard(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -58,12 +59,16 @@ class Child:
     @property
     def lives(self) -> bool:
         """False once it has ended, however it did; a frozen process lives."""
-        return self._process.poll() is None
+        if self._process.poll() is None:
+            return True
+        self._guard.release()
+        return False
 
     def kill(self) -> None:
         """SIGKILL; to a frozen process, too."""
         self._process.kill()
         self._process.wait()
+        self._guard.release()
 
     def freeze(self) -> None:
         """SIGSTOP."""

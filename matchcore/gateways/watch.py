@@ -15,7 +15,7 @@ ANSWER_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 
 _BOUNDS = np.array([int(bound * 1e9) for bound in ANSWER_SECONDS])
 _REFUSING = np.zeros(256, np.bool_)
 _REFUSING[[ReportKind.REJECTED, ReportKind.CANCEL_REJECTED, ReportKind.REPLACE_REJECTED,
-           ReportKind.MASS_CANCEL_REJECTED]] = True  # fmt: skip
+           ReportKind.MASS_CANCEL_REJECTED, ReportKind.QUOTE_REJECTED]] = True  # fmt: skip
 
 
 class Watch:

@@ -32,6 +32,7 @@ from ..records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
     MARKET_VALUE,
+    PRICE_MAX,
     PROTECTION_STATE,
     check_markets,
     check_protections,
@@ -166,6 +167,9 @@ class State:
         check_protections(self.protections, len(self.instruments))
         check_markets(self.markets, self.market_values, len(self.instruments))
         numbers = self.markets["instrument"].tolist()
+        lasts = self.last["price"][self.markets["instrument"].astype(np.int64) - 1]
+        if not ((lasts >= -PRICE_MAX) & (lasts <= PRICE_MAX)).all():
+            raise SnapshotDamaged("a last trade of a market at a price that no market has")
         orders = [number for number in numbers for _ in range(len(self.orders[number - 1]))]
         if self.market_orders["instrument"].tolist() != orders:
             raise SnapshotDamaged("orders of markets that are not those of their books")

@@ -82,10 +82,19 @@ class ReportKind(IntEnum):
     MASS_CANCELLED = 8
     MASS_CANCEL_REJECTED = 9
     REPEATED = 10
+    TRIGGERED = 11
+    REPRICED = 12
+    DECREMENTED = 13
+    BUSTED = 14
+    QUOTE_SET = 15
+    QUOTE_REJECTED = 16
 
 
 class OrderStatus(IntEnum):
-    """What an order is after a report.  EXPIRED: cancelled by the end of its day."""
+    """What an order is after a report.
+
+    EXPIRED: its time is over, by the end of its day, of its call, or by its expiry.
+    """
 
     NONE = 0
     NEW = 1
@@ -103,14 +112,16 @@ OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTLY_FILLED})
 class ReportFlag(IntFlag):
     """Bits of a report's ``flags``.
 
-    MAKER: of a trade, that the order rested.  UNSOLICITED: the session did not ask for it.  COPY:
-    for the session that asked, of an order of another session.
+    MAKER: of a trade, that the order rested; of an auction's trade, the buy order.  UNSOLICITED:
+    the session did not ask for it.  COPY: for the session that asked, of an order of another
+    session.  AUCTION: of an auction's trade, in which both orders rested.
     """
 
     MAKER = 1
     POST_ONLY = 2
     UNSOLICITED = 4
     COPY = 8
+    AUCTION = 16
 
 
 class Topic(IntEnum):

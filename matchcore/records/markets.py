@@ -7,6 +7,7 @@ commands name them by it, and the documentation shows it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +49,15 @@ MARKET_STATE = np.dtype(MARKET_STATE_RECORD.dtype_spec())
 MARKET_ORDER = np.dtype(MARKET_ORDER_RECORD.dtype_spec())
 PROTECTION_STATE = np.dtype(PROTECTION_STATE_RECORD.dtype_spec())
 
+#: The price of an order of a market that trades at any, while it is in a call: no number to show.
+ANY_BUY, ANY_SELL = INT64_MAX, INT64_MIN
+
 VALUES = 8  # of a parameter
 INDICES = 16  # places of TICKS; every other parameter has one
 PROTECTIONS_MAX = 65_536
 _PART = 10_000  # hundredths of a percent in one
+#: No price of a market is further from zero, in ticks: so sums and parts of prices have 64 bits.
+PRICE_MAX = 2**40
 
 
 def bits(codes: Iterable[int]) -> int:
@@ -82,7 +88,7 @@ def _part(name: str, most: int = _PART * 100) -> Value:
 
 
 def _price(name: str) -> Value:
-    return Value(name, INT64_MIN, INT64_MAX, 0, "ticks")
+    return Value(name, -PRICE_MAX, PRICE_MAX, 0, "ticks")
 
 
 _ENTRY = CALL_PHASES | {Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE}
@@ -151,8 +157,8 @@ PARAMETERS: dict[Parameter, tuple[Value, ...]] = {
         _flag("special", "1: under special treatment"),
     ),
     Parameter.TICKS: (
-        Value("from_price", 0, INT64_MAX, 0, "ticks, without a sign"),
-        Value("step", 1, INT64_MAX, 1, "ticks"),
+        Value("from_price", 0, PRICE_MAX, 0, "ticks, without a sign"),
+        Value("step", 1, PRICE_MAX, 1, "ticks"),
     ),
     Parameter.CLOSING: (
         Value("rule", 0, max(ClosingRule), 0, "ClosingRule"),
@@ -213,12 +219,20 @@ def _unknown_bits(parameter: Parameter, values: tuple[int, ...]) -> bool:
     return any(value & ~mask for value, mask in zip(values, masks, strict=False))
 
 
-def ticks_refusal(table: dict[int, tuple[int, int]]) -> bool:
-    """True if a table of ticks (index -> from_price, step) is not one: from 0 up, without gaps."""
+def is_tick_table(table: dict[int, tuple[int, int]]) -> bool:
+    """True for a table of ticks (index -> from_price, step): from 0 up, without gaps.
+
+    Each row begins at a price that its own step has, and the step before: so the price on a tick
+    below or above another one is one that orders may have.
+    """
     rows = [table[index] for index in sorted(table)]
     starts = [start for start, _ in rows]
-    return sorted(table) != list(range(len(table))) or (
-        bool(rows) and (starts[0] != 0 or starts != sorted(set(starts)))
+    fine = sorted(table) == list(range(len(table))) and starts == sorted(set(starts))
+    steps = pairwise(rows)
+    return (
+        fine
+        and (not rows or starts[0] == 0)
+        and all(start % step == 0 == start % before for (_, before), (start, step) in steps)
     )
 
 
@@ -227,12 +241,19 @@ def check_values(rows: NDArray[np.void], instruments: int) -> None:
     places = rows[["instrument", "parameter", "index"]].tolist()
     if places != sorted(set(places)):
         raise SnapshotDamaged("parameters of markets: twice, or not in order")
+    if rows["reserved"].any():
+        raise SnapshotDamaged("parameters of markets: reserved bytes that are not 0")
     for row in rows:
         given = np.zeros(1, PARAMETER)[0]
         for name in MARKET_VALUE.names or ():
             given[name] = row[name]
         if not 1 <= row["instrument"] <= instruments or parameter_refusal(given) is not None:
             raise SnapshotDamaged(f"parameters of market {row['instrument']}: none has these")
+    ticks = rows[rows["parameter"] == Parameter.TICKS]
+    for number in set(ticks["instrument"].tolist()):
+        mine = ticks[ticks["instrument"] == number]
+        if not is_tick_table({int(r["index"]): (int(r["value1"]), int(r["value2"])) for r in mine}):
+            raise SnapshotDamaged(f"parameters of market {number}: no table of ticks")
 
 
 def check_markets(rows: NDArray[np.void], values: NDArray[np.void], instruments: int) -> None:
@@ -245,6 +266,8 @@ def check_markets(rows: NDArray[np.void], values: NDArray[np.void], instruments:
     fine &= (rows["reserved"] == 0) & (rows["close_volume"] >= 0)
     for bit, name in enumerate(("open_price", "auction_price", "closing_price", "indicative_time")):
         fine &= (rows["known"] >> bit & 1 == 1) | (rows[name] == 0)
+    for name in ("open_price", "auction_price", "closing_price"):
+        fine &= (rows[name] >= -PRICE_MAX) & (rows[name] <= PRICE_MAX)
     if not fine.all():
         raise SnapshotDamaged("markets: values that no exchange has")
 

@@ -32,8 +32,9 @@ class NewOrder:
 
     - ``order_type``: an `OrderType`; None: LIMIT with a price, MARKET without.
     - ``stop_price``: of STOP and STOP_LIMIT: the price that the last trade must reach.
-    - ``offset``: in price units.  Of a TRAILING_STOP: its distance from the last trade; of a peg:
-      what is added to the price that it follows, may be negative.
+    - ``offset``: in price units.  Of a TRAILING_STOP: its distance from the last trade.  Of a peg:
+      how far it goes beyond the price that it follows, towards the other side; below 0: how far it
+      stays behind.
     - ``trailing_percent``: of a TRAILING_STOP: its distance in percent, with up to two decimals, in
       place of ``offset``.
     - ``display_quantity``: of an iceberg, the part that the book shows, in units; 0: all.

@@ -15,7 +15,8 @@ __all__ = ["REPORT", "OrderStatus", "ReportFlag", "ReportKind", "report_bytes"]
 #: ``original_tail``: the order's id before a cancel or an amend, or of the order that a refused one
 #: names.  ``price``: the order's limit in ticks.  ``quantity``: in units, what is filled and what
 #: is ``left``; of a cancelled order also what was taken off it. ``last_price``, ``last_quantity``,
-#: ``trade_id``: of a TRADE; in MASS_CANCELLED ``last_quantity`` is the number of orders.
+#: ``trade_id``: of a TRADE or BUSTED; ``last_quantity`` of DECREMENTED: what was taken off, of
+#: MASS_CANCELLED: the number of orders, of QUOTE_SET: that of former orders, ``left``: of new ones.
 #: ``turnover`` and, its upper 64 bits, ``turnover_high``: the sum of price times quantity of the
 #: order's fills, signed 128-bit. REPEATED: the request was done before, as sequence ``trade_id``;
 #: it has no number (0).

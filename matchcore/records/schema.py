@@ -280,7 +280,8 @@ ORDER_EVENTS = frozenset(
 MARKET_EVENTS = frozenset({EventKind.PHASE_CHANGED, EventKind.INDICATIVE, EventKind.BUSTED})
 #: Events that always name an instrument of the exchange; a refusal may name one that is none.
 BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
-#: Events that say what an order is from now on: `left` is open at `price`.
+#: Events that say what an order is from now on: `left` is open at `price`.  The order of a trade
+#: that came to the other one is of the last such event but DECREMENTED; one of an auction is not.
 OPENING_EVENTS = frozenset(
     {
         EventKind.ACCEPTED,
@@ -290,6 +291,8 @@ OPENING_EVENTS = frozenset(
         EventKind.DECREMENTED,
     }
 )
+#: Events about an order that was there before, or that came with the command.
+LIVE_EVENTS = BOOK_EVENTS - {EventKind.ACCEPTED}
 #: Events about an instrument, whose parameters they carry.
 INSTRUMENT_EVENTS = frozenset({EventKind.INSTRUMENT_ADDED, EventKind.INSTRUMENT_CHANGED})
 
@@ -371,6 +374,8 @@ class Reason(IntEnum):
 
 #: Why an order was cancelled; all others, but NONE, are why a command was refused.
 CANCEL_REASONS = frozenset(reason for reason in Reason if 32 <= reason < 64)
+#: Why an order was cancelled whose time was over.
+EXPIRY_REASONS = frozenset({Reason.END_OF_DAY, Reason.EXPIRED, Reason.AUCTION_OVER})
 
 
 class Field(IntEnum):
@@ -554,7 +559,7 @@ MARKET_VALUE_RECORD = Record(
     "",
     72,
     "value1:i64 value2:i64 value3:i64 value4:i64 value5:i64 value6:i64 value7:i64 value8:i64"
-    " instrument:u32 parameter:u8 index:u8 -2",
+    " instrument:u32 parameter:u8 index:u8 reserved:u16",
 )
 #: What changes in a market beside its orders, as a state has it.  ``known``: bits, which of open
 #: (1), auction (2), closing (4) and indicative price (8) are known.  ``halts``: steps of `HALTS`
@@ -649,4 +654,5 @@ SETS = {
     "DAY_TIFS": DAY_TIFS,
     "ORDER_EVENTS": ORDER_EVENTS,
     "OPEN_STATUSES": OPEN_STATUSES,
+    "LIVE_EVENTS": LIVE_EVENTS,
 }

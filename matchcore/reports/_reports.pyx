@@ -11,7 +11,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from libc.string cimport memset
 
 from ..machine.core.records cimport *
-from .core.derive cimport FINE, NO_MEMORY, NOT_NEXT, UNKNOWN_ORDER, Fault, set_name, set_order, tell
+from .core.derive cimport FINE, NO_MEMORY, NOT_NEXT, Fault, set_name, set_order, tell
 from .core.image cimport orders_carry, orders_load
 from .core.orders cimport (Counter, Name, Order, Orders, Pending, counter_of, name_at, name_find,
                            open_of, order_at, order_find, orders_drop, orders_init, pending_begin,
@@ -28,9 +28,10 @@ cdef class Derivation:
     """What sessions are told of their orders: a function of commands and events, in log order.
 
     Begins with the first command that it is given, which should be the log's first: of orders that
-    were entered before it nothing is known.  ``remembered``: how many finished orders, and client order ids
-    that an amend has replaced, stay known to `find` and `status`.  About 230 bytes each; memory is
-    taken as they come.  `Reports` keeps what this one says.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
+    were entered before it nothing is known.  ``remembered``: how many finished orders, and client
+    order ids that an amend has replaced, stay known to `find` and `status`.  About 240 bytes each,
+    and 56 for each of as many trades, 2^20 at most; memory is taken as they come.  `Reports` keeps
+    what this one says.  ``sequence``: of the last command; ``day``: of trading, from 0.  Only one
     thread at a time may use it.
     """
 
@@ -236,7 +237,5 @@ cdef object refusal(Fault fault, u64 sequence):
         return MemoryError(f"reports: no memory at sequence {sequence}")
     if fault == NOT_NEXT:
         return ReportsError(f"the events of the command after sequence {sequence} do not follow")
-    if fault == UNKNOWN_ORDER:
-        return ReportsError(f"sequence {sequence}: an event of an order that is not known;"
-                            " reports need the log from its beginning")
-    return ReportsError(f"sequence {sequence}: a trade without its order")
+    return ReportsError(f"sequence {sequence}: an event of an order that is not known;"
+                        " reports need the log from its beginning")

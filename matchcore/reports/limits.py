@@ -6,6 +6,8 @@ from ..records.arguments import integer
 
 #: How many finished orders, and client order ids that an amend has replaced, are remembered.
 REMEMBERED = 1 << 20
+#: How many trades, at most, are remembered, so that one that is busted can be told.
+TRADES_MAX = 1 << 20
 #: How many commands under way can be found by their client order id.
 PENDING_MAX = 1 << 16
 

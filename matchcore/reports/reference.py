@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ..errors import ReportsError
 from ..records.commands import COMMAND
 from ..records.events import EVENT
+from ..records.markets import ANY_BUY, ANY_SELL
 from ..records.reports import REPORT, report_bytes
 from ..records.schema import (
+    EXPIRY_REASONS,
     NAMING_KINDS,
     OPEN_STATUSES,
     ORDER_KINDS,
@@ -23,11 +25,13 @@ from ..records.schema import (
     Flag,
     Kind,
     OrderStatus,
+    OrderType,
     Reason,
     ReportFlag,
     ReportKind,
+    TimeInForce,
 )
-from .limits import PENDING_MAX, REMEMBERED, remembered_limit
+from .limits import PENDING_MAX, REMEMBERED, TRADES_MAX, remembered_limit
 
 Row = dict[str, int]
 Name = tuple[int, int, int]  # account, client order id, tail
@@ -38,10 +42,30 @@ REFUSALS = {
     Kind.AMEND: ReportKind.REPLACE_REJECTED,
     Kind.REDUCE: ReportKind.REPLACE_REJECTED,
     Kind.MASS_CANCEL: ReportKind.MASS_CANCEL_REJECTED,
+    Kind.QUOTE: ReportKind.QUOTE_REJECTED,
+}
+#: Events of one order that its session did not ask for -> what it is told.
+FOLLOWING = {
+    EventKind.TRIGGERED: ReportKind.TRIGGERED,
+    EventKind.REPRICED: ReportKind.REPRICED,
+    EventKind.DECREMENTED: ReportKind.DECREMENTED,
+}
+#: Events that end a request of many orders -> what its session is told.
+SUMMARIES = {
+    EventKind.MASS_CANCELLED: ReportKind.MASS_CANCELLED,
+    EventKind.QUOTE_SET: ReportKind.QUOTE_SET,
 }
 CARRIED = (
     "order_id", "account", "price", "instrument", "side", "order_type", "time_in_force",
 )  # fmt: skip
+#: Kind of a command -> the reasons for which it cancels the order that it names.
+ASKED = {
+    Kind.CANCEL: (Reason.REQUESTED,),
+    Kind.REDUCE: (Reason.REDUCED_TO_NOTHING,),
+    Kind.AMEND: (Reason.AMENDED_TO_FILLED,),
+}
+#: What every order of a quote is, whatever its command says.
+QUOTED = {"order_type": OrderType.LIMIT, "time_in_force": TimeInForce.DAY}
 
 
 @dataclass(eq=False)
@@ -61,6 +85,8 @@ class Order:
     reason: int = 0
     field: int = 0
     entry: Entry | None = None
+    entered: int = 0
+    forgotten: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +112,18 @@ class Entry:
     order: Order
 
 
+@dataclass(eq=False)
+class Trade:
+    """A trade that may still be busted: maker, then taker."""
+
+    trade_id: int
+    orders: tuple[Order, Order]
+    price: int
+    quantity: int
+    flags: int
+    busted: bool = False
+
+
 def wrapped(value: int) -> int:
     """As a signed 64-bit integer, which sums beyond it run over."""
     return (value + 2**63) % 2**64 - 2**63
@@ -102,12 +140,14 @@ class Reports:
     def __init__(self, *, remembered: int = REMEMBERED) -> None:
         self.sequence, self.day = 0, 0
         self._remembered = remembered_limit(remembered)
+        self._trades_kept = min(self._remembered, TRADES_MAX)
         self._orders: dict[tuple[int, int], Order] = {}  # instrument and order id -> the newest
         self._names: dict[Name, Entry] = {}
         self._open: OrderedDict[int, Order] = OrderedDict()  # by `id`, in the order of entry
         self._ring: deque[Order | Entry] = deque()  # what is forgotten next comes first
         self._pending: dict[Name, tuple[int, int, int]] = {}  # id, instrument, how many-th
         self._pended = 0
+        self._trades: dict[int, Trade] = {}  # the newest, by where a ring has them
         self._last: dict[int, int] = {}
         self._out: list[bytes] = []
 
@@ -134,25 +174,33 @@ class Reports:
 
     def _command(self, command: Row, events: list[Row]) -> None:
         self._done_waiting(command)
-        taker = None
+        moved = None  # the order that came to others last
         for part, event in enumerate(events):
             head = {"sequence": self.sequence, "time": command["time"], "part": part}
             head["day"] = self.day
-            match event["kind"]:
+            kind = event["kind"]
+            match kind:
                 case EventKind.ACCEPTED:
-                    taker = self._accepted(command, event, head)
+                    moved = self._accepted(command, event, head)
                 case EventKind.AMENDED:
-                    taker = self._amended(command, event, head)
+                    moved = self._amended(command, event, head)
+                case EventKind.TRIGGERED | EventKind.REPRICED:
+                    moved = self._followed(event, head)
+                case EventKind.DECREMENTED:
+                    self._followed(event, head | {"last_quantity": event["quantity"]})
                 case EventKind.TRADED:
-                    self._traded(taker, event, head)
+                    self._traded(moved, event, head)
                 case EventKind.CANCELLED:
                     self._cancelled(command, event, head)
+                case EventKind.BUSTED:
+                    self._busted(event, head)
                 case EventKind.REJECTED:
                     self._refused(command, event, head)
-                case EventKind.MASS_CANCELLED:
+                case EventKind.MASS_CANCELLED | EventKind.QUOTE_SET:
                     more = {name: event[name] for name in ("instrument", "account", "side")}
                     more["last_quantity"] = event["quantity"]
-                    self._answer(ReportKind.MASS_CANCELLED, command, head | more)
+                    more["left"] = event["left"]
+                    self._answer(SUMMARIES[kind], command, head | more)
                 case EventKind.DAY_ENDED if event["instrument"] == 0:
                     self.day += 1
                     self._last = {}
@@ -162,6 +210,10 @@ class Reports:
 
     def _accepted(self, command: Row, event: Row, head: Row) -> Order:
         order = self._enter(command, event["order_id"], event["quantity"])
+        order.values["side"] = event["side"]
+        if command["kind"] == Kind.QUOTE:
+            order.values |= QUOTED
+        order.values["price"] = shown_price(order, event["price"])
         self._orders[order.values["instrument"], order.values["order_id"]] = order
         self._open[id(order)] = order
         self._name(order)
@@ -170,14 +222,21 @@ class Reports:
 
     def _amended(self, command: Row, event: Row, head: Row) -> Order:
         order = self._known(event)
-        order.values["price"], order.left = event["price"], event["left"]
+        order.values["price"], order.left = shown_price(order, event["price"]), event["left"]
         self._asked(ReportKind.REPLACED, order, command, head)
         return order
 
-    def _traded(self, taker: Order | None, event: Row, head: Row) -> None:
+    def _followed(self, event: Row, head: Row) -> Order:
+        """What happened to an order without a request of its session."""
+        order = self._known(event)
+        order.values["price"], order.left = shown_price(order, event["price"]), event["left"]
+        self._of_order(FOLLOWING[EventKind(event["kind"])], order, order.session, head)
+        return order
+
+    def _traded(self, moved: Order | None, event: Row, head: Row) -> None:
         maker = self._known(event)
-        if taker is None:
-            raise ReportsError(f"sequence {self.sequence}: a trade without its order")
+        taker = self._known(event | {"order_id": event["taker_order_id"]})
+        flags = 0 if taker is moved else ReportFlag.AUCTION
         for order, flag in ((maker, ReportFlag.MAKER), (taker, 0)):
             order.filled += event["quantity"]
             order.left -= event["quantity"]
@@ -188,19 +247,46 @@ class Reports:
                 "last_quantity": event["quantity"],
                 "trade_id": event["trade_id"],
             }
-            self._of_order(ReportKind.TRADE, order, order.session, head | last, flag)
+            self._of_order(ReportKind.TRADE, order, order.session, head | last, flags | flag)
             if not order.left:
                 self._done(order)
+        trade = Trade(event["trade_id"], (maker, taker), event["price"], event["quantity"], flags)
+        self._trades[trade.trade_id % self._trades_kept] = trade
+
+    def _busted(self, event: Row, head: Row) -> None:
+        """The trade counts no more for its orders, as far as they are known."""
+        trade = self._trades.get(event["trade_id"] % self._trades_kept)
+        known = trade is not None and trade.trade_id == event["trade_id"] and not trade.busted
+        if not known or trade.orders[0].values["instrument"] != event["instrument"]:
+            return
+        trade.busted = True
+        last = {
+            "last_price": trade.price,
+            "last_quantity": trade.quantity,
+            "trade_id": trade.trade_id,
+        }
+        for order, flag in zip(trade.orders, (ReportFlag.MAKER, 0), strict=True):
+            if order.forgotten:
+                continue
+            order.filled -= trade.quantity
+            order.turnover -= trade.price * trade.quantity
+            if not order.filled and order.is_open:
+                order.status = OrderStatus.NEW
+            elif not order.filled and order.status == OrderStatus.FILLED:
+                order.status = OrderStatus.CANCELLED
+            flags = trade.flags | flag | ReportFlag.UNSOLICITED
+            self._of_order(ReportKind.BUSTED, order, order.session, head | last, flags)
 
     def _cancelled(self, command: Row, event: Row, head: Row) -> None:
         order = self._known(event)
-        ended = event["reason"] == Reason.END_OF_DAY
+        ended = event["reason"] in EXPIRY_REASONS
         order.status = OrderStatus.EXPIRED if ended else OrderStatus.CANCELLED
         order.reason = head["reason"] = event["reason"]
-        if command["kind"] in (Kind.CANCEL, Kind.REDUCE):
+        if event["reason"] in ASKED.get(command["kind"], ()):
             self._asked(ReportKind.CANCELLED, order, command, head)
         else:
-            flag = 0 if command["kind"] == Kind.NEW else ReportFlag.UNSOLICITED
+            own = order.entered == self.sequence
+            flag = 0 if own else ReportFlag.UNSOLICITED
             self._of_order(ReportKind.CANCELLED, order, order.session, head, flag)
         self._done(order)
 
@@ -284,7 +370,9 @@ class Reports:
     def _enter(self, command: Row, order_id: int, quantity: int) -> Order:
         values = {name: command[name] for name in CARRIED} | {"order_id": order_id}
         post = ReportFlag.POST_ONLY if command["flags"] & Flag.POST_ONLY else 0
-        return Order(values, command["session"], name_of(command), post, quantity)
+        return Order(
+            values, command["session"], name_of(command), post, quantity, entered=self.sequence
+        )
 
     def _known(self, event: Row) -> Order:
         order = self._orders.get((event["instrument"], event["order_id"]))
@@ -314,6 +402,7 @@ class Reports:
         if entry and self._names.get(entry.name) is entry:
             del self._names[entry.name]
         if isinstance(what, Order):
+            what.forgotten = True
             key = what.values["instrument"], what.values["order_id"]
             if self._orders.get(key) is what:
                 del self._orders[key]
@@ -371,6 +460,12 @@ def name_of(command: Row) -> Name:
 
 def answered(command: Row) -> Row:
     return {name: command[name] for name in ("client_order_id", "client_order_tail")}
+
+
+def shown_price(order: Order, price: int) -> int:
+    """A price; 0 in place of those that stand for any in a call."""
+    at_any = order.values["order_type"] == OrderType.MARKET and price in (ANY_BUY, ANY_SELL)
+    return 0 if at_any else price
 
 
 def original(name: Name) -> Row:

@@ -91,6 +91,8 @@ def _to_move(
     if here.state != State.HERE:
         where = f": it left for {here.other}" if here.state == State.LEFT else ""
         raise ShardError(f"{symbol} is not on the shard {origin}{where}")
+    if source.market(symbol) is not None:
+        raise ShardError(f"{symbol} has a market on the shard {origin}, which cannot be moved")
     orders = source.book(symbol).orders()
     if np.isin(orders["time_in_force"], sorted(DAY_TIFS)).any():
         raise ShardError(f"{symbol} has orders of the day on the shard {origin}: end its day first")

@@ -13,7 +13,10 @@ import pytest
 
 conformance = pytest.importorskip("tracebook.conformance", reason="the [test] extra is missing")
 ADAPTER = Path(__file__).parents[2] / "examples" / "conformance" / "adapter.py"
-CASES = ("fifo-lifecycle", "order-instructions", "multi-symbol", "tick-grid", "deep-cancellation")
+CASES = (
+    "fifo-lifecycle", "order-instructions", "stp-cancel-resting", "stp-cancel-resting-deep",
+    "stp-cancel-incoming", "pro-rata-allocation", "multi-symbol", "tick-grid", "deep-cancellation",
+)  # fmt: skip
 CONFIG = {
     "matching_algorithm": "fifo",
     "tick_size": "0.01",
@@ -51,16 +54,9 @@ def test_fixed_cases_conform(name: str, tmp_path: Path) -> None:
     assert report.conformant, report.divergence
 
 
-def test_the_other_cases_are_said_to_be_unsupported(tmp_path: Path) -> None:
+def test_these_are_all_cases(tmp_path: Path) -> None:
     suite = conformance.copy_bundled_conformance_suite(tmp_path / "v2", suite_version="v2")
-    others = [case for case in suite.cases if case.name not in CASES]
-    assert [case.name for case in others] == [
-        "stp-cancel-resting", "stp-cancel-resting-deep", "stp-cancel-incoming",
-        "pro-rata-allocation",
-    ]  # fmt: skip
-    for case in others:
-        with pytest.raises(conformance.AdapterProtocolError, match="UNSUPPORTED"):
-            conformance.run_conformance(case.load_events(), candidate, case.config)
+    assert tuple(case.name for case in suite.cases) == CASES
 
 
 def talk(*lines: object) -> tuple[list[dict[str, Any]], int]:
@@ -89,7 +85,8 @@ def event(index: int = 1, **changed: object) -> dict[str, object]:
         ("PROTOCOL_ERROR", [event()]),
         ("PROTOCOL_ERROR", [HELLO | {"protocol_version": 2}]),
         ("PROTOCOL_ERROR", [HELLO | {"config": None}]),
-        ("UNSUPPORTED", [HELLO | {"config": CONFIG | {"matching_algorithm": "pro_rata"}}]),
+        ("PROTOCOL_ERROR", [HELLO | {"config": CONFIG | {"matching_algorithm": "lottery"}}]),
+        ("PROTOCOL_ERROR", [HELLO | {"config": CONFIG | {"self_trade_policy": True}}]),
         ("UNSUPPORTED", [HELLO | {"config": CONFIG | {"tick_size": "0"}}]),
         ("PROTOCOL_ERROR", [HELLO]),
         ("PROTOCOL_ERROR", [HELLO, {"type": "shutdown"}]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from matchcore._children import environment
 from matchcore.drills import processes
 from matchcore.drills.processes import Child, asked, beginning, exists, free_ports, wait_until
 from matchcore.errors import LogFailed
@@ -46,6 +48,37 @@ def test_a_killed_child_is_started_again_and_is_another_process(tmp_path: Path) 
         assert child.lives
     finally:
         child.end()
+
+
+PARENT = """
+import sys, threading
+from matchcore.drills.processes import Child
+children = [Child(sys.argv[1:]), Child(sys.argv[1:])]
+children[1].freeze()
+print(*(child.pid for child in children), flush=True)
+threading.Event().wait()
+"""
+
+
+def test_children_end_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, *SLEEPS], stdout=subprocess.PIPE, env=environment()
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        began = [beginning(pid) for pid in pids]
+        assert len(pids) == 2 and all(began)
+        parent.kill()
+    for one in zip(pids, began, strict=True):
+        wait_until("the end of a child", lambda one=one: not exists(*one))
+
+
+def test_a_guard_that_was_released_ends_nobody() -> None:
+    child = Child(SLEEPS)
+    child._guard.release()
+    child._guard.release()
+    assert child.lives
+    child.end()
 
 
 def test_nobody_at_a_port_is_no_answer() -> None:

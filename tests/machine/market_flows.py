@@ -124,7 +124,7 @@ def _phase(rng: np.random.Generator, at: int, time: int) -> NDArray:
 def _value(rng: np.random.Generator, code: Parameter, one: Value) -> int:
     """A value that is likely to be met."""
     usual = {
-        "step": (1, 2, 5), "from_price": (0, 98, 101), "rule": (0, 1, 2), "mode": (0, 1, 2),
+        "step": (1, 2, 5), "from_price": (0, 98, 100), "rule": (0, 1, 2), "mode": (0, 1, 2),
         "part": (100, 300), "ticks": (0, 2), "static": (0, 600), "dynamic": (0, 400),
         "duration_ns": (0, SECOND), "first": (300, 400), "second": (0, 700),
         "previous_close": (0, 100), "reference": (0, 100), "up": (0, 500), "down": (0, 500),

@@ -19,6 +19,9 @@ from matchcore.journal.packing import Packed
 from matchcore.journal.stream import Address, StreamLog, StreamReader
 from matchcore.journal.stream.messages import EXPECTED, HEADER, frame_of, split
 from matchcore.journal.stream.settings import wanted
+from matchcore.records.rules import first_rules
+
+NEWEST = first_rules(None)  # version of the rules that a new log begins with
 
 
 def write(log: StreamLog, counts: list[int], *, seed: int = 1, sync: bool = True) -> NDArray:
@@ -82,7 +85,7 @@ def made(address: str, **settings: Any) -> None:
 
 
 def frame(
-    commands: NDArray, *, epoch: int, first: int, chain: bytes = NO_CHAIN, rules: int = 2
+    commands: NDArray, *, epoch: int, first: int, chain: bytes = NO_CHAIN, rules: int = NEWEST
 ) -> tuple[bytes, str]:
     """The message of a writer, with one frame behind a chain."""
     codec, count, payload = Packed(commands, 1).frames[0] if len(commands) else (0, 0, b"")

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._closing import Closing
-from ...errors import LogError, LogFailed, MissingExtra
+from ...errors import LogError, LogFailed, MatchcoreError, MissingExtra
 from .address import Address
 from .servers import OLDEST
 
@@ -33,13 +33,13 @@ REQUEST_SECONDS = 2.0
 RETRY_SECONDS = 0.1
 PENDING_BYTES = 64 << 20  # of what waits for the socket
 THREAD_SECONDS = 5.0
-FINAL = ("authorization", "authentication")  # in an error that trying again does not mend
 
 
 class Link(Closing):
     """A client that is connected when it is made; `LogFailed` if none of the servers takes it.
 
-    ``patience``: seconds that anything may take while servers change their leader.
+    ``patience``: seconds that anything may take while servers change their leader; the first
+    connection takes `CONNECTING_SECONDS` at most.
     """
 
     def __init__(self, address: Address, patience: float = PATIENCE_SECONDS) -> None:
@@ -48,6 +48,7 @@ class Link(Closing):
         except ImportError:
             raise MissingExtra(f"the log {address}", "nats") from None
         self.address, self.patience = address, patience
+        self._first = min(CONNECTING_SECONDS, patience)
         self.client: Client
         self.streams: JetStreamContext
         #: called in the loop when the connection is lost, or there again
@@ -59,7 +60,7 @@ class Link(Closing):
         self._thread = threading.Thread(target=self._run, name="matchcore-stream", daemon=True)
         self._thread.start()
         try:
-            self.call(self._connect(), CONNECTING_SECONDS + CONNECT_SECONDS)
+            self.call(self._connect(), self._first + CONNECT_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -87,7 +88,7 @@ class Link(Closing):
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(self.patience if seconds is None else seconds)
-        except LogError:
+        except MatchcoreError:
             raise
         except (TimeoutError, asyncio.TimeoutError) as error:
             future.cancel()
@@ -111,15 +112,15 @@ class Link(Closing):
 
     async def _connect(self) -> None:
         self._refused: asyncio.Future[str] = self.loop.create_future()  # why
-        await self._dial(CONNECTING_SECONDS)
+        await self._dial(self._first)
         self._check_version()
         self._refused.cancel()
 
     async def _dial(self, seconds: float | None) -> None:
         """Connects a new client; forever without ``seconds``."""
-        from nats.aio.client import Client
+        from .encrypted import client_for
 
-        client = Client()
+        client = client_for(self.address)
         connecting = asyncio.ensure_future(
             client.connect(
                 **self.address.connect_options(),
@@ -140,7 +141,7 @@ class Link(Closing):
             connecting.cancel()
             if self._refused.done():  # the client may have gone on, to errors of another attempt
                 why = self._refused.result()
-                raise LogFailed(f"{self.address}: the servers refuse this client ({why})")
+                raise LogFailed(f"{self.address}: {why}")
             raise self.failed("no server can be reached")
         connecting.result()
         self.client, self.streams = client, client.jetstream(timeout=REQUEST_SECONDS)
@@ -172,10 +173,11 @@ class Link(Closing):
             bell()
 
     async def _on_error(self, error: Exception) -> None:
+        from .encrypted import refusal
+
         self._said = told(error)
-        final = any(one in self._said.lower() for one in FINAL) or "CERTIFICATE" in self._said
-        if final and not self._refused.done():  # at the first connection: it will not pass
-            self._refused.set_result(self._said)
+        if not self._refused.done() and (why := refusal(self.address, self._said)):
+            self._refused.set_result(why)  # at the first connection: it will not pass
 
     async def _on_closed(self, client: Client) -> None:
         self._ring()

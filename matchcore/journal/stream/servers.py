@@ -18,7 +18,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
 
+from ..._children import Guard
 from ..._closing import Closing
 from ...errors import LogError, LogFailed
 
@@ -28,9 +31,15 @@ HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 20.0, 20.0
 LOOK_SECONDS = 0.02
 PING_SECONDS, PINGS_MAX = 2, 2  # between servers; the default notices a silent one after a minute
-#: Ends a process when the one that started it has ended, in whatever way, before `release`.
-_GUARD = 'read -r told || kill -9 "$1"'
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+
+
+class Tls(NamedTuple):
+    """Files in PEM: of the authority, and the certificate of all servers with its key."""
+
+    ca: Path
+    cert: Path
+    key: Path
 
 
 class Servers(Closing):
@@ -46,6 +55,9 @@ class Servers(Closing):
     - ``user``: name and password that clients must have; None: anybody.
     - ``hosts``: the address of each; none: all are at the loopback address.  ``within``: gives what
       goes before the command line of a server, as to run it in a network namespace.
+    - ``tls``: certificates; then clients and servers must have one of the authority, and nothing
+      but the monitoring is sent in the clear.  `address` names the authority; clients add their
+      ``cert`` and ``key``.
     - ``sync``: ``sync_interval`` of the servers.  Anything but "always" loses commands in a power
       cut, and a log refuses it.
 
@@ -61,6 +73,7 @@ class Servers(Closing):
         binary: str | os.PathLike[str] | None = None,
         monitoring: bool = False,
         user: tuple[str, str] | None = None,
+        tls: Tls | None = None,
         sync: str = "always",
         hosts: Sequence[str] = (),
         within: Callable[[int], Sequence[str]] = lambda at: (),
@@ -68,11 +81,11 @@ class Servers(Closing):
         self._hosts, self._within = list(hosts) or [HOST] * count, within
         self.folder, self.count = Path(folder), count
         self.binary = find_program(binary)
-        self._user, self._sync = user, sync
+        self._user, self._tls, self._sync = user, tls, sync
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ports = _ports(self.folder / "ports.json", count)
         self._monitoring = monitoring
-        self._running: dict[int, tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]] = {}
+        self._running: dict[int, tuple[subprocess.Popen[bytes], Guard]] = {}
 
     # ------------------------------------------------------------------ where they are
 
@@ -86,11 +99,16 @@ class Servers(Closing):
 
     def address(self, name: str, *, credentials: bool = True) -> str:
         """Of the log ``name`` in this cluster, as `Engine.open` takes it."""
-        known = f"{self._user[0]}:{self._user[1]}@" if self._user and credentials else ""
-        ask = ",".join(str(port) for _, _, port in self._ports)
-        return f"nats://{known}{','.join(self.urls)}/{name}" + (
-            f"?monitor={ask}" if self._monitoring else ""
-        )
+        user = [quote(one, safe="") for one in self._user or ()] if credentials else []
+        known = f"{':'.join(user)}@" if user else ""
+        options = {}
+        if self._monitoring:
+            options["monitor"] = ",".join(str(port) for _, _, port in self._ports)
+        if self._tls is not None:
+            options["ca"] = str(self._tls.ca)
+        scheme = "nats" if self._tls is None else "tls"
+        asked = f"?{urlencode(options, safe=',/')}" if options else ""
+        return f"{scheme}://{known}{','.join(self.urls)}/{name}{asked}"
 
     def log_file(self, at: int) -> Path:
         """What server ``at``, counted from 0, has to say."""
@@ -122,12 +140,7 @@ class Servers(Closing):
                 [*self._within(at), str(self.binary), "-c", str(file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "guard", str(process.pid)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        self._running[at] = process, guard
+        self._running[at] = process, Guard(process.pid)
 
     def _configuration(self, at: int) -> str:
         client, route, monitor = self._ports[at]
@@ -138,7 +151,7 @@ class Servers(Closing):
             name=f"log-{at}", store=self.folder / f"store-{at}", host=self._hosts[at],
             port=client, routes=routes if self.count > 1 else [],
             route_port=route, monitor=monitor if self._monitoring else None, user=self._user,
-            sync=self._sync,
+            tls=self._tls, sync=self._sync,
         )  # fmt: skip
 
     def _await(self, at: int) -> None:
@@ -184,7 +197,7 @@ class Servers(Closing):
             return
         process, guard = self._running.pop(at)
         process.wait()
-        guard.communicate(b"ended\n")
+        guard.release()
 
     def pause(self, at: int) -> None:
         """Stops server ``at`` where it stands, as a machine that is suspended."""
@@ -216,13 +229,15 @@ def configuration(
     route_port: int = 0,
     monitor: int | None = None,
     user: tuple[str, str] | None = None,
+    tls: Tls | None = None,
     sync: str = "always",
 ) -> str:
     """The configuration file of a server that holds logs, as it takes it.
 
     ``routes``: host and port of the servers of its cluster, itself included; ``store``: folder of
-    the messages; ``monitor``: port of its HTTP state.
+    the messages; ``monitor``: port of its HTTP state; ``tls``: for clients and the other servers.
     """
+    block = _tls_block(tls) if tls is not None else ""
     lines = [
         f"server_name: {name}",
         f'listen: "{host}:{port}"',
@@ -233,14 +248,21 @@ def configuration(
     if user is not None:
         known = f"user: {json.dumps(user[0])}, password: {json.dumps(user[1])}"
         lines.append(f"authorization {{ {known} }}")
+    if block:
+        lines.append(block)
     if routes:
         others = ", ".join(f'"nats://{one}"' for one in routes)
         pings = f'ping_interval: "{PING_SECONDS}s", ping_max: {PINGS_MAX}'
         lines.append(
             f'cluster {{ name: matchcore, listen: "{host}:{route_port}", {pings},'
-            f" routes: [{others}] }}"
+            f" routes: [{others}]{block and ', '}{block} }}"
         )
     return "\n".join(lines) + "\n"
+
+
+def _tls_block(tls: Tls) -> str:
+    ca, cert, key = (json.dumps(str(file)) for file in tls)
+    return f"tls {{ ca_file: {ca}, cert_file: {cert}, key_file: {key}, verify: true }}"
 
 
 def find_program(binary: str | os.PathLike[str] | None = None) -> Path:

@@ -265,8 +265,10 @@ cdef extern from "matchcore.h" nogil:
     u32 mc_row_set(const void* row)
     u64 mc_fold(u64 a, u64 b)
     bint mc_product_above(u64 a, u64 b, u64 most)
+    u64 mc_part(u64 a, u64 b, u64 c)
     void mc_prefetch(const void* address)
-    u32 mc_first_bit(u64 word)
+    u32 mc_first_bit(u64 word)      # of a word that is not 0
+    u32 mc_last_bit(u64 word)
     bint mc_likely(bint x)
     bint mc_unlikely(bint x)
 
@@ -525,6 +527,12 @@ cdef enum ReportKind:
     REPORT_MASS_CANCELLED = 8
     REPORT_MASS_CANCEL_REJECTED = 9
     REPORT_REPEATED = 10
+    REPORT_TRIGGERED = 11
+    REPORT_REPRICED = 12
+    REPORT_DECREMENTED = 13
+    REPORT_BUSTED = 14
+    REPORT_QUOTE_SET = 15
+    REPORT_QUOTE_REJECTED = 16
 
 cdef enum OrderStatus:
     STATUS_NONE = 0
@@ -540,6 +548,7 @@ cdef enum ReportFlag:
     REPORT_POST_ONLY = 2
     REPORT_UNSOLICITED = 4
     REPORT_COPY = 8
+    REPORT_AUCTION = 16
 
 cdef enum Topic:
     T_USER = 1
@@ -627,6 +636,7 @@ cdef enum:
     DAY_TIFS = 0x4
     ORDER_EVENTS = 0x38003e
     OPEN_STATUSES = 0x6
+    LIVE_EVENTS = 0x38001c
     EVERY_SIDE = 0x6
     EVERY_ORDERTYPE = 0x3ffe
     EVERY_TIMEINFORCE = 0x1fe

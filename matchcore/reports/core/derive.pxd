@@ -1,10 +1,11 @@
 # Commands and their events in, reports out: what `reference.py` says, for arrays.
+from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memset
 
 from ...machine.core.records cimport *
-from .orders cimport (IS_NAME, Counter, Order, Orders, counters_size, id_hash, name_find, name_give,
-                      name_hash, next_number, order_at, order_done, order_enter, order_find, order_open,
-                      pending_end, pending_find, remember)
+from .orders cimport (IS_NAME, Counter, Order, Orders, Trade, counters_size, id_hash, is_known,
+                      name_find, name_give, name_hash, next_number, order_at, order_done, order_enter,
+                      order_find, order_open, pending_end, pending_find, remember, trade_at)
 from .pool cimport pool_give, pool_take
 from .table cimport table_ahead, table_guess
 
@@ -24,19 +25,23 @@ cdef enum Fault:
     NO_MEMORY
     NOT_NEXT                # events of another command than the next
     UNKNOWN_ORDER
-    LONE_TRADE              # no order that trades
 
 cdef struct Telling:        # of one command
     Orders* orders
     const mc_command* command
     bint is_starved         # no memory for a session
+    u64 entered             # orders before it
     u32 part
-    u32 taker
+    u32 moved               # the order that came to others last
     mc_report* at           # the next report
 
 cdef enum:
     AHEAD_FAR = 16          # events
     AHEAD_NEAR = 8
+
+cdef inline i64 shown_price(const Order* order, i64 price) noexcept nogil:
+    """A price; 0 in place of those that stand for any in a call."""
+    return 0 if order.order_type == MARKET and (price == INT64_MAX or price == INT64_MIN) else price
 
 cdef inline i64 total(i64 a, i64 b) noexcept nogil:
     return <i64>(<u64>a + <u64>b)
@@ -130,6 +135,8 @@ cdef inline u32 enter(Telling* telling, u64 order_id, i64 quantity) noexcept nog
     if number == 0:
         return 0
     order = order_at(telling.orders, number)
+    telling.orders.entered += 1
+    order.entered = telling.orders.entered
     order.order_id, order.account, order.session = order_id, command.account, command.session
     order.client_order_id = command.client_order_id
     order.client_order_tail = command.client_order_tail
@@ -151,20 +158,79 @@ cdef inline Fault tell_accepted(Telling* telling, const mc_event* event) noexcep
     cdef Orders* orders = telling.orders
     cdef const mc_command* command = telling.command
     cdef u32 number = enter(telling, event.order_id, event.quantity)
-    if number == 0 or not order_enter(orders, number):
+    cdef Order* order = order_at(orders, number)
+    if number == 0:
+        return NO_MEMORY
+    order.side = event.side
+    if mc_unlikely(command.kind == QUOTE):
+        order.order_type, order.time_in_force = LIMIT, DAY
+    order.price = shown_price(order, event.price)
+    if not order_enter(orders, number):
         return NO_MEMORY
     order_open(orders, number)
     if not give_name(orders, number, command.client_order_id, command.client_order_tail):
         return NO_MEMORY
     tell_order(telling, REPORT_NEW, order_at(orders, number), command.session)
-    telling.taker = number
+    telling.moved = number
     return FINE
 
 cdef inline Fault tell_amended(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
     cdef Order* order = order_at(telling.orders, number)
-    order.price, order.left = event.price, event.left
-    telling.taker = number
+    order.price, order.left = shown_price(order, event.price), event.left
+    telling.moved = number
     return tell_asked(telling, REPORT_REPLACED, number, 0)
+
+cdef inline void tell_followed(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
+    """What happened to an order without a request of its session."""
+    cdef Order* order = order_at(telling.orders, number)
+    cdef u8 kind = (REPORT_TRIGGERED if event.kind == TRIGGERED
+                    else REPORT_REPRICED if event.kind == REPRICED else REPORT_DECREMENTED)
+    cdef mc_report* report
+    order.price, order.left = shown_price(order, event.price), event.left
+    report = tell_order(telling, kind, order, order.session)
+    if event.kind == DECREMENTED:
+        report.last_quantity = event.quantity
+    else:
+        telling.moved = number
+
+cdef inline void tell_traded(Telling* telling, u32 maker, u32 taker, const mc_event* event) noexcept nogil:
+    """To the sessions of both orders; the trade is remembered."""
+    cdef Orders* orders = telling.orders
+    cdef Trade* trade = trade_at(orders, event.trade_id)
+    cdef u8 flags = 0 if taker == telling.moved else REPORT_AUCTION
+    trade.trade_id, trade.price, trade.quantity = event.trade_id, event.price, event.quantity
+    trade.maker, trade.maker_entered = maker, order_at(orders, maker).entered
+    trade.taker, trade.taker_entered = taker, order_at(orders, taker).entered
+    trade.instrument, trade.flags, trade.busted = event.instrument, flags, False
+    tell_trade(telling, maker, event, flags | REPORT_MAKER)
+    tell_trade(telling, taker, event, flags)
+
+cdef inline void tell_busted(Telling* telling, const mc_event* event) noexcept nogil:
+    """The trade counts no more for its orders, as far as they are known."""
+    cdef Orders* orders = telling.orders
+    cdef Trade* trade = trade_at(orders, event.trade_id)
+    if (trade.trade_id != event.trade_id or trade.trade_id == 0 or trade.busted
+            or trade.instrument != event.instrument):
+        return
+    trade.busted = True
+    if is_known(orders, trade.maker, trade.maker_entered):
+        tell_bust(telling, trade, trade.maker, REPORT_MAKER)
+    if is_known(orders, trade.taker, trade.taker_entered):
+        tell_bust(telling, trade, trade.taker, 0)
+
+cdef inline void tell_bust(Telling* telling, const Trade* trade, u32 number, u8 flag) noexcept nogil:
+    cdef Order* order = order_at(telling.orders, number)
+    cdef mc_report* report
+    order.filled = total(order.filled, -trade.quantity)
+    mc_add_product(&order.turnover, &order.turnover_high, trade.price, -trade.quantity)
+    if order.filled == 0 and order.is_open:
+        order.status = STATUS_NEW
+    elif order.filled == 0 and order.status == STATUS_FILLED:
+        order.status = STATUS_CANCELLED
+    report = tell_order(telling, REPORT_BUSTED, order, order.session)
+    report.flags |= trade.flags | flag | REPORT_UNSOLICITED
+    report.last_price, report.last_quantity = trade.price, trade.quantity
+    report.trade_id = trade.trade_id
 
 cdef inline void tell_trade(Telling* telling, u32 number, const mc_event* event, u8 flag) noexcept nogil:
     cdef Order* order = order_at(telling.orders, number)
@@ -182,16 +248,19 @@ cdef inline void tell_trade(Telling* telling, u32 number, const mc_event* event,
 
 cdef inline Fault tell_cancelled(Telling* telling, u32 number, const mc_event* event) noexcept nogil:
     cdef Order* order = order_at(telling.orders, number)
-    cdef u8 asked = telling.command.kind
+    cdef u8 kind = telling.command.kind
+    cdef u8 reason = event.reason
     cdef mc_report* report
     cdef Fault fault = FINE
-    order.status = STATUS_EXPIRED if event.reason == R_END_OF_DAY else STATUS_CANCELLED
-    order.reason = event.reason
-    if asked == CANCEL or asked == REDUCE:
-        fault = tell_asked(telling, REPORT_CANCELLED, number, event.reason)
+    order.status = (STATUS_EXPIRED if reason == R_END_OF_DAY or reason == R_EXPIRED
+                    or reason == R_AUCTION_OVER else STATUS_CANCELLED)
+    order.reason = reason
+    if ((kind == CANCEL and reason == R_REQUESTED) or (kind == REDUCE and reason == R_REDUCED_TO_NOTHING)
+            or (kind == AMEND and reason == R_AMENDED_TO_FILLED)):
+        fault = tell_asked(telling, REPORT_CANCELLED, number, reason)
     else:
         report = tell_order(telling, REPORT_CANCELLED, order, order.session)
-        report.flags |= 0 if asked == NEW else REPORT_UNSOLICITED
+        report.flags |= 0 if order.entered > telling.entered else REPORT_UNSOLICITED
         report.reason = event.reason
     order_done(telling.orders, number)
     return fault
@@ -204,6 +273,8 @@ cdef inline u8 refusal_of(u8 kind) noexcept nogil:
         return REPORT_CANCEL_REJECTED
     if kind == AMEND or kind == REDUCE:
         return REPORT_REPLACE_REJECTED
+    if kind == QUOTE:
+        return REPORT_QUOTE_REJECTED
     return REPORT_MASS_CANCEL_REJECTED if kind == MASS_CANCEL else 0
 
 cdef inline Fault tell_refused(Telling* telling, const mc_event* event) noexcept nogil:
@@ -228,7 +299,7 @@ cdef inline Fault tell_refused(Telling* telling, const mc_event* event) noexcept
         set_order(report, order)
         if not keep_refused(orders, number):
             return NO_MEMORY
-    elif kind != REPORT_MASS_CANCEL_REJECTED:
+    elif in_set(ORDER_KINDS, command.kind):
         number = order_find(orders, command.instrument, command.order_id)
         order = order_at(orders, number)
         if number and (command.account == 0 or command.account == order.account):
@@ -250,17 +321,25 @@ cdef inline bint keep_refused(Orders* orders, u32 number) noexcept nogil:
     order_done(orders, number)
     return True
 
+cdef inline u32 taker_of(const Telling* telling, const mc_event* event) noexcept nogil:
+    """The number of the order that trades with the maker; 0: it is not known."""
+    cdef const Order* moved = order_at(telling.orders, telling.moved)
+    if mc_likely(telling.moved and moved.order_id == event.taker_order_id
+                 and moved.instrument == event.instrument):
+        return telling.moved
+    return order_find(telling.orders, event.instrument, event.taker_order_id)
+
 cdef inline Fault tell_event(Telling* telling, const mc_event* event) noexcept nogil:
     """The reports of one event; up to two."""
     cdef Orders* orders = telling.orders
     cdef const mc_command* command = telling.command
     cdef mc_report* report
-    cdef u32 number
+    cdef u32 number, taker
     if event.kind == ACCEPTED:
         return tell_accepted(telling, event)
     if event.kind == REJECTED:
         return tell_refused(telling, event)
-    if event.kind == TRADED or event.kind == CANCELLED or event.kind == AMENDED:
+    if in_set(LIVE_EVENTS, event.kind):
         number = order_find(orders, event.instrument, event.order_id)
         if number == 0 or not order_at(orders, number).is_open:
             return UNKNOWN_ORDER
@@ -268,12 +347,19 @@ cdef inline Fault tell_event(Telling* telling, const mc_event* event) noexcept n
             return tell_amended(telling, number, event)
         if event.kind == CANCELLED:
             return tell_cancelled(telling, number, event)
-        if telling.taker == 0:
-            return LONE_TRADE
-        tell_trade(telling, number, event, REPORT_MAKER)
-        tell_trade(telling, telling.taker, event, 0)
-    elif event.kind == MASS_CANCELLED:
-        report = report_begin(telling, REPORT_MASS_CANCELLED, command.session)
+        if event.kind != TRADED:
+            tell_followed(telling, number, event)
+            return FINE
+        taker = taker_of(telling, event)
+        if taker == 0 or not order_at(orders, taker).is_open:
+            return UNKNOWN_ORDER
+        tell_traded(telling, number, taker, event)
+    elif event.kind == BUSTED:
+        tell_busted(telling, event)
+    elif event.kind == MASS_CANCELLED or event.kind == QUOTE_SET:
+        report = report_begin(telling, REPORT_MASS_CANCELLED if event.kind == MASS_CANCELLED
+                              else REPORT_QUOTE_SET, command.session)
+        report.left = event.left
         report.instrument, report.account, report.side = event.instrument, event.account, event.side
         report.last_quantity = event.quantity
         set_answer(report, command)
@@ -323,7 +409,8 @@ cdef inline Fault tell(Orders* orders, const mc_command* commands, size_t count,
             return NOT_NEXT
         orders.sequence += 1
         telling.command = &commands[i]
-        telling.part = telling.taker = 0
+        telling.part = telling.moved = 0
+        telling.entered = orders.entered
         if orders.by_pending.count and in_set(NAMING_KINDS, commands[i].kind):
             pending_end(orders, pending_find(orders, commands[i].account,
                                              commands[i].client_order_id,

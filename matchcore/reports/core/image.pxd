@@ -4,12 +4,13 @@ from libc.string cimport memcpy, memset
 
 from ...machine.core.pages cimport pages_take
 from ...machine.core.records cimport u32
-from .orders cimport ACCOUNTS, Counter, Name, Order, Orders, Pending, PENDING, counters_size, ring_size
+from .orders cimport (ACCOUNTS, Counter, Name, Order, Orders, Pending, PENDING, Trade, counters_size,
+                      ring_size, trades_size)
 from .pool cimport Pool
 from .table cimport TABLE_MIN, Entry, Table, table_init, table_size
 
 cdef enum:
-    PARTS = 7
+    PARTS = 8
 
 cdef struct Part:
     void* at
@@ -23,6 +24,7 @@ cdef inline void parts_of(Orders* orders, Part* parts) noexcept nogil:
     parts[4].at, parts[4].size = orders.ring, orders.ring_count * sizeof(u32)
     parts[5].at, parts[5].size = orders.open, ACCOUNTS * sizeof(u32)
     parts[6].at, parts[6].size = orders.counters, counters_size(orders)
+    parts[7].at, parts[7].size = orders.trades, orders.trades_used * sizeof(Trade)
 
 cdef inline size_t pool_bytes(const Pool* pool) noexcept nogil:
     """Of the items given out; nothing of one that was never used."""
@@ -52,7 +54,8 @@ cdef inline bint orders_load(Orders* orders, const char* data, size_t size) noex
         return False
     memcpy(&source, data, sizeof(Orders))
     if (source.orders.item != sizeof(Order) or source.names.item != sizeof(Name)
-            or source.ring_count > source.remembered or orders_carry(&source, NULL) != size):
+            or source.ring_count > source.remembered or source.trades_used > source.trades_kept
+            or orders_carry(&source, NULL) != size):
         return False
     orders[0] = source
     orders.orders.size = orders.names.size = 0
@@ -69,6 +72,7 @@ cdef inline bint orders_load(Orders* orders, const char* data, size_t size) noex
     table_init(&orders.by_pending, TABLE_MIN)
     orders.pended = 0
     orders.ring = <u32*>pages_take(ring_size(&source))
+    orders.trades = <Trade*>pages_take(trades_size(&source))
     orders.open = <u32*>pages_take(ACCOUNTS * sizeof(u32))
     orders.pending = <Pending*>pages_take(PENDING * sizeof(Pending))
     orders.counters = <Counter*>pages_take(counters_size(&source))

@@ -19,6 +19,7 @@ cdef struct Order:          # two cache lines
     i64 turnover_high
     u64 sequence            # of the last report
     i64 time
+    u64 entered             # the how-many-th order this is; 0: forgotten
     u32 instrument
     u32 session
     u32 name                # its present one; 0: none
@@ -39,6 +40,18 @@ cdef struct Pending:        # a command under way
     u64 order_id
     u32 instrument
 
+cdef struct Trade:          # that may still be busted; its orders by number, and how-many-th they are
+    u64 trade_id            # 0: none
+    i64 price
+    i64 quantity
+    u64 maker_entered
+    u64 taker_entered
+    u32 maker
+    u32 taker
+    u32 instrument
+    u8 flags                # of its reports
+    u8 busted
+
 cdef struct Counter:
     u32 session
     u32 is_used
@@ -53,6 +66,9 @@ cdef struct Orders:
     u32* ring               # what is done, oldest first: twice its number, plus 1 for a name
     u64 ring_first, ring_count
     u64 remembered
+    Trade* trades           # the newest, by their id
+    u64 trades_kept, trades_used
+    u64 entered             # orders so far
     u32* open               # hash of an account -> its newest open order
     Pending* pending
     u64 pended              # so many so far
@@ -65,6 +81,7 @@ cdef struct Orders:
 cdef enum:
     ACCOUNTS = 1 << 16      # lists of open orders
     PENDING = 1 << 16
+    TRADES_MAX = 1 << 20
     COUNTERS_MIN = 64
     IS_NAME = 1
 
@@ -81,6 +98,7 @@ cdef inline void orders_drop(Orders* orders) noexcept nogil:
     table_drop(&orders.by_name)
     table_drop(&orders.by_pending)
     pages_give(orders.ring, ring_size(orders))
+    pages_give(orders.trades, trades_size(orders))
     pages_give(orders.open, ACCOUNTS * sizeof(u32))
     pages_give(orders.pending, PENDING * sizeof(Pending))
     pages_give(orders.counters, counters_size(orders))
@@ -88,21 +106,26 @@ cdef inline void orders_drop(Orders* orders) noexcept nogil:
 cdef inline size_t ring_size(const Orders* orders) noexcept nogil:
     return (orders.remembered * sizeof(u32) + 63) & ~<size_t>63
 
+cdef inline size_t trades_size(const Orders* orders) noexcept nogil:
+    return (orders.trades_kept * sizeof(Trade) + 63) & ~<size_t>63
+
 cdef inline size_t counters_size(const Orders* orders) noexcept nogil:
     return (<size_t>orders.counters_mask + 1) * sizeof(Counter)
 
 cdef inline bint orders_init(Orders* orders, u64 remembered, u64 secret) noexcept nogil:
     """Of zeroed memory; false when there is no memory, and `orders_drop` gives back what there is."""
     orders.remembered = remembered
+    orders.trades_kept = remembered if remembered < TRADES_MAX else TRADES_MAX
     orders.secret = secret
     orders.counters_mask = COUNTERS_MIN - 1
     pool_init(&orders.orders, sizeof(Order))
     pool_init(&orders.names, sizeof(Name))
     orders.ring = <u32*>pages_take(ring_size(orders))
+    orders.trades = <Trade*>pages_take(trades_size(orders))
     orders.open = <u32*>pages_take(ACCOUNTS * sizeof(u32))
     orders.pending = <Pending*>pages_take(PENDING * sizeof(Pending))
     orders.counters = <Counter*>pages_take(counters_size(orders))
-    return (orders.ring != NULL and orders.open != NULL and orders.pending != NULL
+    return (orders.ring != NULL and orders.trades != NULL and orders.open != NULL and orders.pending != NULL
             and orders.counters != NULL and table_init(&orders.by_id, TABLE_MIN)
             and table_init(&orders.by_name, TABLE_MIN) and table_init(&orders.by_pending, TABLE_MIN))
 
@@ -227,11 +250,25 @@ cdef inline void forget(Orders* orders, u32 what) noexcept nogil:
     if order.name:
         name_forget(orders, order.name)
     table_remove(&orders.by_id, id_hash(orders, order.instrument, order.order_id), number)
+    order.entered = 0
     pool_give(&orders.orders, number)
 
 cdef inline void name_forget(Orders* orders, u32 number) noexcept nogil:
     table_remove(&orders.by_name, name_at(orders, number).hash, number)
     pool_give(&orders.names, number)
+
+# ---------------------------------------------------------------------- trades
+
+cdef inline Trade* trade_at(Orders* orders, u64 trade_id) noexcept nogil:
+    """The place of a trade, which may be another's."""
+    cdef u64 at = trade_id % orders.trades_kept
+    if at >= orders.trades_used:
+        orders.trades_used = at + 1
+    return &orders.trades[at]
+
+cdef inline bint is_known(const Orders* orders, u32 number, u64 entered) noexcept nogil:
+    """False for an order that has been forgotten since."""
+    return order_at(orders, number).entered == entered
 
 # ---------------------------------------------------------------------- under way
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....records.arguments import INT64_MAX
 from ....records.schema import (
     AMEND_FLAGS,
     UNPRICED_TYPES,
@@ -110,6 +111,8 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
             price = slid(turn, side, row["price"])
         elif not order.pegged:
             price = row["price"]
+    elif left > order.left and (given := _given(order)) is not None:
+        checks.check_value(turn, given, left, Field.QUANTITY)
     stop, display = order.stop_price, order.display
     if flags & Flag.NEW_STOP:
         kinds = (OrderType.STOP, OrderType.STOP_LIMIT)
@@ -124,11 +127,13 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
         checks.check_display(turn, display, left)
     elif display:
         display = min(display, left)
-    moves = price != order.price
+    moves, caged = price != order.price, False
     if moves and order.place == Place.BOOK and book.phase == Phase.CONTINUOUS:
         checks.check_cage(turn, side, price)
+        caged = checks.is_caged(turn, order.order_type, side, price)
         if order.flags & Flag.POST_ONLY:
             require(not book.crosses(side, price), Reason.WOULD_TRADE, Field.PRICE)
+    require(order.filled + left <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
     checks.check_room(turn, side, left, order.left)
     keeps = not moves and left <= order.left
     if not keeps:
@@ -137,30 +142,47 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
             False,
         )  # fmt: skip
     order.limit, order.display = limit, display
-    _apply(turn, order, price, left, stop, keeps)
-
-
-def _apply(turn: Turn, order: MarketOrder, price: int, left: int, stop: int, keeps: bool) -> None:
-    """The change of an order that nothing forbids."""
     if order.place != Place.BOOK:
-        moved = stop != order.stop_price
-        order.price, order.left, order.stop_price = price, left, stop
-        order.show()
-        if moved or not keeps:
-            order.entry = turn.book.next_entry()
-        turn.say(EventKind.AMENDED, order, quantity=left, left=left)
-        if moved and turn.book.phase == Phase.CONTINUOUS and reached(order, turn.last, turn.last):
-            trigger(turn, order)
-        return
-    if keeps:
+        _change_waiting(turn, order, price, left, stop, keeps)
+    elif keeps:
         turn.say(EventKind.AMENDED, order, quantity=left, left=left)
         lessen(turn, order, left)
-        return
-    turn.take_out(order, ChangeFlag.REPLACING)
+    else:
+        _replace(turn, order, price, left, caged)
+
+
+def _given(order: MarketOrder) -> int | None:
+    """The price or the bound that an order came with; None without one."""
+    if order.order_type not in UNPRICED_TYPES:
+        return order.price
+    if not order.flags & Flag.PROTECTED:
+        return None
+    return order.price if order.order_type == OrderType.TRAILING_STOP else order.limit
+
+
+def _change_waiting(
+    turn: Turn, order: MarketOrder, price: int, left: int, stop: int, keeps: bool
+) -> None:
+    """The change of an order outside the book."""
+    moved = stop != order.stop_price
+    order.price, order.left, order.stop_price = price, left, stop
+    order.show()
+    if moved or not keeps:
+        order.entry = turn.book.next_entry()
+    turn.say(EventKind.AMENDED, order, quantity=left, left=left)
+    if moved and turn.book.phase == Phase.CONTINUOUS and reached(order, turn.last, turn.last):
+        trigger(turn, order)
+
+
+def _replace(turn: Turn, order: MarketOrder, price: int, left: int, caged: bool) -> None:
+    """The change of an order in the book that loses its place."""
+    turn.take_out(order, 0 if caged else ChangeFlag.REPLACING)
     order.price, order.left = price, left
     order.show()
     turn.say(EventKind.AMENDED, order, quantity=left, left=left)
-    if turn.book.phase == Phase.CONTINUOUS:
+    if caged:
+        turn.park(order, Place.CAGED)
+    elif turn.book.phase == Phase.CONTINUOUS:
         execute(turn, order, ChangeFlag.REPLACING)
     else:
         turn.rest(order, ChangeFlag.REPLACING)

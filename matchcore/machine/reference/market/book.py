@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ....records.markets import PARAMETERS, defaults
+from ....records.arguments import INT64_MAX
+from ....records.markets import (
+    ANY_BUY as ANY_BUY,
+)
+from ....records.markets import (
+    ANY_SELL as ANY_SELL,
+)
+from ....records.markets import (
+    PARAMETERS,
+    defaults,
+)
+from ....records.markets import (
+    PRICE_MAX as PRICE_MAX,
+)
 from ....records.schema import (
     ClosingRule,
     Flag,
@@ -18,11 +31,7 @@ from ....records.schema import (
 )
 from ..book import Order, other
 
-#: No price, stop price or reference of a market is further from zero than this.
-PRICE_MAX = 2**40
 PART = 10_000  # hundredths of a percent in one
-#: The price of an order that trades at any, in a call.
-ANY_BUY, ANY_SELL = 2**63 - 1, -(2**63)
 
 
 @dataclass(slots=True)
@@ -238,7 +247,8 @@ class MarketBook:
         if self.open_price is None:
             self.open_price = price
         rule, start = self.values[Parameter.CLOSING][:2]
-        if rule == ClosingRule.AVERAGE and time >= start:
+        counted = self.close_volume + quantity <= INT64_MAX
+        if rule == ClosingRule.AVERAGE and time >= start and counted:
             self.close_turnover += price * quantity
             self.close_volume += quantity
 

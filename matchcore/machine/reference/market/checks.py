@@ -187,6 +187,10 @@ def check_price(turn: Turn, price: int, quantity: int, field: Field = Field.PRIC
     lowest, highest = turn.book.price_limits()
     fine = (lowest is None or price >= lowest) and (highest is None or price <= highest)
     require(fine, Reason.OUTSIDE_LIMITS, field)
+    check_value(turn, price, quantity, field)
+
+
+def check_value(turn: Turn, price: int, quantity: int, field: Field = Field.PRICE) -> None:
     most = turn.book.value(Parameter.QUANTITIES, "value_most")
     require(not most or abs(price) * quantity <= most, Reason.VALUE_TOO_LARGE, field)
 
@@ -197,9 +201,15 @@ def check_room(turn: Turn, side: int, quantity: int, leaving: int = 0) -> None:
     require(total <= INT64_MAX, Reason.LEVEL_OVERFLOW, Field.QUANTITY)
 
 
-def check_cage(turn: Turn, side: int, price: int) -> None:
+def check_cage(turn: Turn, side: int, price: int, field: Field = Field.PRICE) -> None:
     if turn.book.value(Parameter.CAGE, "mode") == CageMode.REFUSE:
-        require(not outside_cage(turn, side, price), Reason.OUTSIDE_CAGE, Field.PRICE)
+        require(not outside_cage(turn, side, price), Reason.OUTSIDE_CAGE, field)
+
+
+def is_caged(turn: Turn, kind: int, side: int, price: int) -> bool:
+    """True if an order has to wait until the cage lets its price in."""
+    parks = turn.book.value(Parameter.CAGE, "mode") == CageMode.PARK
+    return parks and kind == OrderType.LIMIT and outside_cage(turn, side, price)
 
 
 def outside_cage(turn: Turn, side: int, price: int) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....records.arguments import INT64_MAX, integer
 from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
@@ -18,11 +19,13 @@ from ....records.markets import (
     PARAMETER,
     PARAMETERS,
     PHASE,
+    PRICE_MAX,
     PROTECTION,
     PROTECTION_STATE,
     PROTECTIONS_MAX,
     VALUES,
     defaults,
+    is_tick_table,
     parameter_refusal,
     values_of,
 )
@@ -134,9 +137,10 @@ class Markets(Aside):
 
     def allow_account(
         self, limits: dict[tuple[int, int], Limits], instrument: int, price: int | None,
-        quantity: int, resting: bool,
+        quantity: int, resting: bool, leaving: int = 0,
     ) -> None:  # fmt: skip
-        opened = [self._open(*place) for place in limits] if resting else []
+        """`allow`; ``leaving``: how many open orders of the account make place for this one."""
+        opened = [self._open(*place) - leaving for place in limits] if resting else []
         allow([*limits.values()], self._last[instrument - 1], price, quantity, opened)
 
     def market_change(self, kind: ChangeKind, instrument: int, **more: int) -> None:
@@ -166,7 +170,7 @@ class Markets(Aside):
         if entry.fills == 0 or time - entry.window_start >= entry.window_ns:
             entry.window_start, entry.fills, entry.quantity = time, 0, 0
         entry.fills += 1
-        entry.quantity += quantity
+        entry.quantity = min(entry.quantity + quantity, INT64_MAX)
         hit = 0 < entry.max_fills <= entry.fills or 0 < entry.max_quantity <= entry.quantity
         if hit:
             entry.window_start = entry.fills = entry.quantity = 0
@@ -269,14 +273,16 @@ class Markets(Aside):
         book = MarketBook() if new else self.market_of(number)
         if parameter == Parameter.TICKS:
             require(index <= len(book.ticks), Reason.BAD_PARAMETER, Field.INDEX)
-            before = book.ticks[index - 1][0] if index else -1
-            fine = values[0] > before and (index > 0 or values[0] == 0)
-            require(fine, Reason.BAD_PARAMETER, Field.VALUE)
-            book.ticks = {at: one for at, one in book.ticks.items() if at < index}
-            book.ticks[index] = values[0], values[1]
+            table = {at: one for at, one in book.ticks.items() if at < index}
+            table[index] = values[0], values[1]
+            require(is_tick_table(table), Reason.BAD_PARAMETER, Field.VALUE)
+            book.ticks = table
         else:
             book.values[parameter] = values[: len(PARAMETERS[parameter])]
         self._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
+        last = self._last[number - 1]
+        if last is not None and abs(last) > PRICE_MAX:
+            self._last[number - 1] = None  # of the time before the market, which has no such price
         self._say(EventKind.MARKET_SET, number, order_id=parameter, quantity=index, left=int(new))
         if parameter == Parameter.DAY:
             self.market_fact(ChangeKind.REFERENCE, number, price=values[1], phase=book.phase)
@@ -335,6 +341,30 @@ class Markets(Aside):
         publish(turn)
         return len(mine)
 
+    # ------------------------------------------------------------------ looking
+
+    @abstractmethod
+    def _known(self, number: SupportsIndex) -> Any: ...
+
+    def market(self, number: SupportsIndex) -> tuple[NDArray[np.void], np.void] | None:
+        """Parameters that are not as at first, a `MARKET_VALUE` array, and the `MARKET_STATE` of
+        an instrument; None if it has no market."""
+        book = self._known(number)
+        if not isinstance(book, MarketBook):
+            return None
+        at = integer(number, "number")
+        values = np.array(list(_value_rows(at, book)), MARKET_VALUE)
+        return values, np.array([_state_row(at, book)], MARKET_STATE)[0]
+
+    def market_order(self, number: SupportsIndex, order_id: SupportsIndex) -> np.void | None:
+        """What the live order of this id has beside an `ORDER`, a `MARKET_ORDER` row, or None."""
+        book = self._known(number)
+        order = book.live.get(integer(order_id, "order_id", None, None))
+        if not isinstance(order, MarketOrder):
+            return None
+        found: np.void = np.array([market_row(integer(number, "number"), order)], MARKET_ORDER)[0]
+        return found
+
     # ------------------------------------------------------------------ states
 
     def _market_numbers(self) -> Iterator[tuple[int, MarketBook]]:
@@ -347,13 +377,8 @@ class Markets(Aside):
         values: list[tuple[int, ...]] = []
         states: list[tuple[int, ...]] = []
         orders: list[tuple[int, ...]] = []
-        usual = defaults()
         for number, book in self._market_numbers():
-            said = [(parameter, 0, one) for parameter, one in book.values.items()
-                    if one != usual[parameter]]  # fmt: skip
-            said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
-            for parameter, index, one in sorted(said):
-                values.append((*one, *[0] * (VALUES - len(one)), number, parameter, index))
+            values += _value_rows(number, book)
             states.append(_state_row(number, book))
             orders += [market_row(number, order) for order in book.orders()]
         kept = [
@@ -364,6 +389,16 @@ class Markets(Aside):
             np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
             np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),
         )  # fmt: skip
+
+
+def _value_rows(number: int, book: MarketBook) -> Iterator[tuple[int, ...]]:
+    """A `MARKET_VALUE` row for each parameter that is not as at first."""
+    usual = defaults()
+    said = [(parameter, 0, one) for parameter, one in book.values.items()
+            if one != usual[parameter]]  # fmt: skip
+    said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
+    for parameter, index, one in sorted(said):
+        yield (*one, *[0] * (VALUES - len(one)), number, parameter, index, 0)
 
 
 def _named(record: np.void, dtype: np.dtype[Any]) -> Row:

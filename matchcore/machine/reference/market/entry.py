@@ -10,12 +10,10 @@ from ....records.schema import (
     PEG_TYPES,
     STOP_TYPES,
     UNPRICED_TYPES,
-    CageMode,
     EventKind,
     Field,
     Flag,
     OrderType,
-    Parameter,
     Phase,
     Place,
     Reason,
@@ -23,7 +21,7 @@ from ....records.schema import (
     TimeInForce,
 )
 from ..book import other
-from ..refusals import require
+from ..refusals import Refused, require
 from . import checks
 from .book import ANY_BUY, ANY_SELL, MarketOrder
 from .execution import bounded, execute, slid, trigger
@@ -73,7 +71,8 @@ def _checked(turn: Turn, row: Row) -> MarketOrder:
         checks.check_cage(turn, side, order.price)
     if turn.book.phase == Phase.AT_CLOSING_PRICE:
         close = turn.book.closing_price
-        assert close is not None
+        if close is None:  # the end of the day came before the phase's
+            raise Refused(Reason.NO_REFERENCE, Field.PRICE)
         fine = order.price >= close if side == Side.BUY else order.price <= close
         require(fine, Reason.OUTSIDE_LIMITS, Field.PRICE)
         order.price = close
@@ -137,8 +136,7 @@ def start(turn: Turn, order: MarketOrder) -> None:
         turn.park(order, Place.STOPS)
         if reached(order, turn.last, turn.last):
             trigger(turn, order)
-    elif (kind == OrderType.LIMIT and book.value(Parameter.CAGE, "mode") == CageMode.PARK
-          and checks.outside_cage(turn, order.side, order.price)):  # fmt: skip
+    elif checks.is_caged(turn, kind, order.side, order.price):
         turn.park(order, Place.CAGED)
     else:
         execute(turn, order)

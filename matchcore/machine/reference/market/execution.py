@@ -51,6 +51,10 @@ def trigger(turn: Turn, order: MarketOrder) -> None:
 def execute(turn: Turn, order: MarketOrder, flags: int = 0) -> None:
     """An order that is nowhere trades, and rests or is cancelled.  ``flags``: of the change."""
     kind = order.order_type
+    if turn.expired(order):
+        turn.cancelled(order, Reason.EXPIRED)
+        turn.touch(order)
+        return
     limit = _limit_of(turn, order)
     levels = LEVELS.get(OrderType(kind))
     if kind in (OrderType.OWN_BEST, OrderType.COUNTERPARTY_BEST) and not _has_best(turn, order):

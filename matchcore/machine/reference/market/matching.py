@@ -28,7 +28,7 @@ def take(turn: Turn, taker: MarketOrder, limit: int | None, levels: int | None =
     while taker.left and levels != 0 and not turn.stop and book.crosses(taker.side, limit):
         best = book.best(other(taker.side))
         assert best is not None
-        if is_volatile(turn, best):
+        if is_volatile(turn, best, turn.last):
             _interrupt(turn, Parameter.VOLATILITY)
             break
         trades = turn.machine.next_trade_id
@@ -178,11 +178,11 @@ def tradeable(
     Counts up to the first own order that would end the order or make it smaller, and up to a price
     that would interrupt trading.
     """
-    side, total, start = other(taker.side), 0, turn.book.open_price
+    side, total, start, last = other(taker.side), 0, turn.book.open_price, turn.last
     pro_rata = turn.book.value(Parameter.ALLOCATION, "pro_rata")
     for price in turn.book.prices(side):
         beyond = limit is not None and (price > limit if taker.side == Side.BUY else price < limit)
-        if beyond or levels == 0 or total >= most or is_volatile(turn, price):
+        if beyond or levels == 0 or total >= most or is_volatile(turn, price, last):
             break
         queue = [order for order in turn.book.queue(side, price) if not turn.expired(order)]
         ends = [bool(taker.self_trade) and same_owner(turn, taker, order) for order in queue]
@@ -200,6 +200,7 @@ def tradeable(
         total += here
         levels = None if levels is None or not here else levels - 1
         start = price if start is None and here else start
+        last = price if here else last
         if here and steps(turn, price, start) & ~turn.book.halts:
             break
     return total
@@ -213,15 +214,15 @@ def _interrupt(turn: Turn, parameter: Parameter) -> None:
     turn.pause = turn.book.value(parameter, "duration_ns")
 
 
-def is_volatile(turn: Turn, price: int) -> bool:
-    """True if a trade at this price would be outside the static or the dynamic range."""
+def is_volatile(turn: Turn, price: int, last: int | None) -> bool:
+    """True if a trade at this price, behind one at ``last``, would be outside a range."""
     if turn.book.phase != Phase.CONTINUOUS:
         return False
     static, dynamic = turn.book.values[Parameter.VOLATILITY][:2]
     reference = turn.book.auction_price
     if reference is None:
         reference = turn.book.value(Parameter.DAY, "reference")
-    return _beyond(price, reference, static) or _beyond(price, turn.last, dynamic)
+    return _beyond(price, reference, static) or _beyond(price, last, dynamic)
 
 
 def _beyond(price: int, reference: int | None, part: int) -> bool:

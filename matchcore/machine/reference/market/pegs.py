@@ -39,7 +39,11 @@ def peg_price(turn: Turn, order: MarketOrder) -> int | None:
 
 
 def reprice(turn: Turn) -> bool:
-    """Gives pegs the prices that they should have, oldest first; true as soon as one has traded."""
+    """Gives pegs the prices that they should have, oldest first.
+
+    True as soon as one has met an order of the other side: what it did may have moved the best
+    prices, and taken pegs away.
+    """
     pegs = [
         order for order in turn.book.live.values() if order.pegged and order.place == Place.BOOK
     ]
@@ -53,8 +57,8 @@ def reprice(turn: Turn) -> bool:
         turn.take_out(order, ChangeFlag.REPLACING)
         order.price = price
         turn.say(EventKind.REPRICED, order, quantity=order.left, left=order.left)
-        trades = turn.machine.next_trade_id
+        meets = turn.book.crosses(order.side, price)
         execute(turn, order, ChangeFlag.REPLACING)
-        if turn.machine.next_trade_id > trades:
+        if meets:
             return True
     return False

@@ -83,7 +83,11 @@ def _check_sides(turn: Turn, row: Row, former: list[MarketOrder], admitted: obje
     most = turn.machine.max_orders_of(turn.instrument)
     count = len(turn.book.live) - len(former) + len(sides)
     require(count <= most, Reason.TOO_MANY_ORDERS, Field.MAX_ORDERS)
-    for side, price, quantity, _, _ in sides:
+    for at, (side, price, quantity, price_field, _) in enumerate(sides):
+        if turn.book.phase == Phase.CONTINUOUS:
+            checks.check_cage(turn, side, row[price], price_field)
         leaving = sum(order.left for order in former if order.side == side)
         checks.check_room(turn, side, row[quantity], leaving)
-        turn.machine.allow_account(admitted, turn.instrument, row[price], row[quantity], True)
+        turn.machine.allow_account(
+            admitted, turn.instrument, row[price], row[quantity], True, len(former) - at
+        )

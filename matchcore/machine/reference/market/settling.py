@@ -49,9 +49,8 @@ def _cancel_partners(turn: Turn) -> None:
     touched, turn.touched = turn.touched, []
     for order in touched:
         partner = turn.book.live.get(order.link)
-        order.link = 0
         if partner is not None and partner.link == order.order_id:
-            partner.link = 0
+            order.link = partner.link = 0
             turn.cancel(partner, Reason.ONE_CANCELS_OTHER)
 
 
