@@ -13,7 +13,7 @@ import click
 from ..engine.engine import Engine
 from ..errors import InvalidArgument, LogError
 from ..journal import Keys
-from ..operations.scheduling import Due, Schedule, day_data_of, schedule_of
+from ..operations.scheduling import Due, Schedule, read_day_data, schedule_of
 from ..records.register import Place
 from ..records.schema import Topic
 from ..records.times import text_of, zone_of
@@ -48,7 +48,7 @@ def _day(_: object, __: object, text: str | None) -> date | None:
 @click.option("--clock", "clock_seconds", type=click.IntRange(0), metavar="SECONDS",
               help="Between two CLOCKs, 0: none.")  # fmt: skip
 @click.option("--day-data", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="JSON: day, symbol, values; read again for each step.")  # fmt: skip
+              help="JSON: day, symbol, values; read on each morning.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Do what is due now, and end.")
 @click.option("--run", "runs", is_flag=True, help="Do what is due, until Ctrl-C.")
 @json_option
@@ -71,27 +71,24 @@ def schedule_command(
         if not (once or runs):
             _print(directory, made, made.date_of(time.time_ns()) if on is None else on, as_json)
             return
+        if day_data is not None:
+            read_day_data(day_data)  # says what is wrong
         said = {"venue": venue, "board": board, "symbols": list(symbols) or None,
-                "options": options}  # fmt: skip
+                "day_data": day_data and str(day_data.resolve()), "options": options}  # fmt: skip
         if once:
-            found = _step(directory, day_data, said)
+            found = _step(directory, said)
             show({**found, "steps": len(found["done"])}, as_json, title=f"Done in {directory}")
             return
-        _run(directory, day_data, said, as_json)
+        _run(directory, said, as_json)
 
 
-def _step(directory: Path, day_data: Path | None, said: dict[str, Any]) -> dict[str, Any]:
-    try:
-        news = {} if day_data is None else json.loads(day_data.read_bytes())
-    except ValueError as error:
-        raise InvalidArgument(f"{day_data}: {error}") from None
-    day_data_of(news)  # says what is wrong, whoever does the step
-    return administered(directory, "schedule", day_data=news, **said)
+def _step(directory: Path, said: dict[str, Any]) -> dict[str, Any]:
+    return administered(directory, "schedule", **said)
 
 
-def _run(directory: Path, day_data: Path | None, said: dict[str, Any], as_json: bool) -> None:
+def _run(directory: Path, said: dict[str, Any], as_json: bool) -> None:
     while True:
-        found = _step(directory, day_data, said)
+        found = _step(directory, said)
         if not found.get("served"):
             raise LogError(f"{directory}: nobody serves it; --once does one step")
         for one in found["done"]:

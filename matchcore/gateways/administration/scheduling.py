@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from ...engine.engine import Engine
-from ...operations.scheduling import Done, Scheduler, day_data_of, schedule_of
+from ...operations.scheduling import Done, Scheduler, read_day_data, schedule_of
 from ...records.times import text_of
 from .acts import act
 
 
 @act
 def schedule(
-    engine: Engine, venue: str, board: str, symbols: list[str] | None, day_data: dict[str, Any],
+    engine: Engine, venue: str, board: str, symbols: list[str] | None, day_data: str | None,
     options: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Does what is due now on a board; tells when something is due next, in nanoseconds."""
+    """Does what is due now on a board; tells when something is due next, in nanoseconds.
+
+    ``day_data``: path of a file, which is read on a morning; a request would be too small for it.
+    """
     made = schedule_of(venue, board, **options)
-    scheduler = Scheduler(engine, made, symbols=symbols, day_data=day_data_of(day_data))
-    now = time.time_ns()
+    file = None if day_data is None else Path(day_data)
+    scheduler = Scheduler(
+        engine, made, symbols=symbols,
+        day_data=lambda on: {} if file is None else read_day_data(file)(on),
+    )  # fmt: skip
+    now = time_ns()
     done = scheduler.step(now)
     return {"done": [plain(one) for one in done], "next": scheduler.next_time(now), "now": now}
 

@@ -5,7 +5,7 @@ A `Schedule` says what is due when; a `Scheduler` sends it to an engine.
 
 from __future__ import annotations
 
-from .by_name import day_data_of, schedule_of
+from .by_name import day_data_of, read_day_data, schedule_of
 from .calendars import Calendar, EveryDay, ExchangeCalendar
 from .schedule import Action, Due, Schedule
 from .scheduler import DayData, Done, Scheduler
@@ -21,5 +21,6 @@ __all__ = [
     "Schedule",
     "Scheduler",
     "day_data_of",
+    "read_day_data",
     "schedule_of",
 ]

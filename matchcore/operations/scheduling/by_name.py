@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from ... import markets
@@ -50,6 +51,15 @@ def schedule_of(
         seed=seed,
         clock_ns=None if clock_seconds is None else clock_seconds * SECOND_NS,
     )
+
+
+def read_day_data(file: Path) -> Callable[[date], dict[str, DayData]]:
+    """As `day_data_of`, of a ``file`` of JSON; `InvalidArgument` if it is none or not readable."""
+    try:
+        said = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"day data {file}: {error}") from None
+    return day_data_of(said)
 
 
 def day_data_of(said: Mapping[str, Any]) -> Callable[[date], dict[str, DayData]]:
