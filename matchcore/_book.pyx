@@ -300,6 +300,14 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
         level_join(core, ladder, key, order, C_REPLACING, told)
 
 
+cdef inline bint is_swept(const mc_command* command, const Order* order) noexcept nogil:
+    """True if a mass cancel or the kill switch is about an order: of the account, in the range."""
+    if command.account != 0 and command.account != order.account:
+        return False
+    return (command.kind != MASS_CANCEL or not command.flags & RANGE
+            or command.price <= order.price <= command.stop_price)
+
+
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     """Cancels what core.pending asks for in this book; false when the buffer is full first."""
     cdef Pending* pending = &core.pending
@@ -310,6 +318,8 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     cdef Order* after
     if mass:
         reason = R_MASS_CANCEL if pending.command.kind == MASS_CANCEL else R_KILL_SWITCH
+    if pending.command.kind == MASS_CANCEL and pending.command.flags & OF_SESSION:
+        return True                 # an order of a plain instrument knows no session
     while pending.side < 2:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:
@@ -318,7 +328,7 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                 order = pending.order if pending.order != NULL else level_at(ladder, pending.key).head
                 pending.order = NULL
                 while order != NULL:
-                    if (pending.command.account in (0, order.account) if mass
+                    if (is_swept(&pending.command, order) if mass
                             else has(DAY_TIFS, order.time_in_force)):
                         if events.at >= events.end:
                             pending.order = order

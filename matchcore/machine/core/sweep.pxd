@@ -13,7 +13,16 @@ cdef inline bint begin_sweep(Exchange* exchange, const mc_command* command, Even
     if command.kind == MASS_CANCEL and command.side and not in_set(EVERY_SIDE, command.side):
         emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
         return False
+    if command.kind == MASS_CANCEL and exchange.rules > 2 and command.flags:
+        if command.flags & ~<u32>(RANGE | OF_SESSION):
+            emit_refusal(&exchange.core, command, R_BAD_FLAGS, F_FLAGS, events)
+            return False
+        if command.flags & RANGE and command.price > command.stop_price:
+            emit_refusal(&exchange.core, command, R_BAD_VALUE, F_PRICE, events)
+            return False
     begin(exchange, command)
+    if command.kind == END_DAY or exchange.rules < 3:
+        exchange.core.pending.command.flags = 0     # nobody reads them
     return True
 
 
