@@ -239,7 +239,7 @@ FACELESS: list[tuple[str, np.void]] = [
     *(("instrument 3", command_row(kind=kind, instrument=3)) for kind in ORDER_KINDS | SWEEP_KINDS),
     *((f"side {side}", command_row(**LIMIT | {"side": side})) for side in (0, 3)),
     ("side 3", command_row(kind=5, side=3)),
-    *((f"order_type {t}", command_row(**LIMIT | {"order_type": t})) for t in (0, 7)),
+    *((f"order_type {t}", command_row(**LIMIT | {"order_type": t})) for t in (0, 14)),
     *((f"time_in_force {t}", command_row(**LIMIT | {"time_in_force": t})) for t in (0, 9)),
     *((f"flags {flags}", command_row(**LIMIT, flags=flags)) for flags in (2, 3, 8, 65535)),
     *((f"flags {flags}", command_row(**AMEND, flags=flags)) for flags in (1, 7, 8, 65535)),
