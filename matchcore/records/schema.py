@@ -73,7 +73,8 @@ class Kind(IntEnum):
 
 #: Kinds that concern one order of one instrument.
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
-#: Kinds that may be sent again under their client order id (docs/idempotence.md).
+#: Kinds that may be sent again under their client order id (docs/idempotence.md), under the
+#: versions of the rules that know them: a refusal of an unknown kind is not remembered.
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL, Kind.QUOTE}
 #: Kinds whose client order id later requests may name their order by.
 NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
