@@ -24,6 +24,8 @@ cdef enum Stage:            # what a machine was in the middle of when the buffe
     TAKING
     SWEEPING
     REPEATING           # telling an answer again
+    SPILLING            # telling what a command of a market has said beyond the buffer
+    LOST                # nothing: there was no memory in the middle of a command of a market
     HEARING             # nothing: a command is at work whose answer is to be remembered
 
 cdef struct Pending:        # the command to go on with
@@ -50,6 +52,7 @@ cdef struct Core:
     mc_last* lasts          # the last trade of each book; NULL: nobody wants it
     i64 now                 # the time of commands that have none
     u64 unused              # bits of session and client_order_tail that must be zero: none since version 2
+    mc_change* changes_end  # up to here those of markets go there; then they are spilled
     Arena arena             # of all that grows with orders and books
 
 cdef enum Halt:             # why a run ended

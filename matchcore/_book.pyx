@@ -300,6 +300,18 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
         level_join(core, ladder, key, order, C_REPLACING, told)
 
 
+cdef inline bint is_swept(const Pending* pending, const Order* order) noexcept nogil:
+    """True if a mass cancel or the kill switch is about an order of its side."""
+    if pending.command.account not in (0, order.account):
+        return False
+    if mc_likely(pending.command.kind != MASS_CANCEL or pending.command.flags == 0):
+        return True
+    if (pending.command.flags & RANGE
+            and not pending.command.price <= order.price <= pending.command.stop_price):
+        return False
+    return not pending.command.flags & OF_SESSION       # which an order here does not know
+
+
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     """Cancels what core.pending asks for in this book; false when the buffer is full first."""
     cdef Pending* pending = &core.pending
@@ -318,8 +330,7 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
                 order = pending.order if pending.order != NULL else level_at(ladder, pending.key).head
                 pending.order = NULL
                 while order != NULL:
-                    if (pending.command.account in (0, order.account) if mass
-                            else has(DAY_TIFS, order.time_in_force)):
+                    if (is_swept(pending, order) if mass else has(DAY_TIFS, order.time_in_force)):
                         if events.at >= events.end:
                             pending.order = order
                             return False

@@ -171,6 +171,10 @@ static inline uint64_t mc_fold(uint64_t a, uint64_t b) {
 static inline int mc_product_above(uint64_t a, uint64_t b, uint64_t most) {
     return (unsigned __int128)a * b > most;
 }
+/* a * b / c, whole; c is not 0, and the result has 64 bits. */
+static inline uint64_t mc_part(uint64_t a, uint64_t b, uint64_t c) {
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
 static inline uint64_t mc_word64(const void *at) { uint64_t word; memcpy(&word, at, sizeof word); return word; }
 static inline void mc_put_word64(void *at, uint64_t word) { memcpy(at, &word, sizeof word); }
 
@@ -215,6 +219,7 @@ static inline uint32_t mc_row_set(const void *row) {
 }
 #define mc_prefetch(address) __builtin_prefetch((address), 1)
 #define mc_first_bit(word) ((uint32_t)__builtin_ctzll(word))
+#define mc_last_bit(word) (63 - (uint32_t)__builtin_clzll(word))
 #define mc_likely(x) __builtin_expect(!!(x), 1)
 #define mc_unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -1,6 +1,6 @@
 """Commands that Python takes part in: rare, so under the GIL.
 
-ADD_INSTRUMENT and CHANGE_INSTRUMENT; REGISTER and NOTICE.
+ADD_INSTRUMENT and CHANGE_INSTRUMENT; REGISTER and NOTICE; SET_MARKET in `_parameters.pyx`.
 """
 from functools import partial
 
@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 from .._book cimport Book, Core
 from ._dedup cimport answers_arrays
+from ._parameters cimport set_market
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from .core.records cimport *
 
@@ -29,6 +30,8 @@ cdef int take_aside(Machine machine, const mc_command* command, Events* events) 
     """The turn of a command in `ASIDE_KINDS`."""
     if in_set(INSTRUMENT_KINDS, command.kind):
         return define(machine, command, events)
+    if command.kind == SET_MARKET:
+        return set_market(machine, command, events)
     raw = np.frombuffer((<const char*>command)[:sizeof(mc_command)], TEXT)[0]
     if command.kind == REGISTER:
         return enter(machine, command, raw, events)

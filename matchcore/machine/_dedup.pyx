@@ -104,28 +104,32 @@ cdef void once_listen(Core* core, const Events* events) noexcept nogil:
         core.repeats.start = events.at
 
 
-cdef Halt once_heard(Core* core, const Events* events) noexcept nogil:
-    """Keeps what was said since `once_listen`, when it is to be kept; says whether that was all.
+cdef void once_keep(Core* core, const mc_event* event, const mc_event* end) noexcept nogil:
+    """Keeps events of the answer that is open, if one is, and as many as are kept.
 
-    A buffer's worth costs as much as what is kept of it: of a million events, sixteen.
+    Many cost as much as what is kept of them: of a million events, sixteen.
     """
     cdef Repeats* repeats = core.repeats
-    cdef const mc_event* event
-    cdef size_t said
+    if repeats == NULL or repeats.open == NULL:
+        return
+    if end - event > EVENTS_KEPT:
+        while repeats.heard < EVENTS_KEPT:
+            repeats_add(repeats, repeats.open, event)
+            event += 1
+        repeats.heard += <size_t>(end - event) - 1
+        event = end - 1
+    while event < end:
+        repeats_add(repeats, repeats.open, event)
+        event += 1
+
+
+cdef Halt once_heard(Core* core, const Events* events) noexcept nogil:
+    """Keeps what was said since `once_listen`, when it is to be kept; says whether that was all."""
+    cdef Repeats* repeats = core.repeats
     if core.pending.stage == HEARING:
         core.pending.stage = IDLE
     if repeats != NULL and repeats.open != NULL:
-        event = repeats.start
-        said = events.at - event
-        if said > EVENTS_KEPT:
-            while repeats.heard < EVENTS_KEPT:
-                repeats_add(repeats, repeats.open, event)
-                event += 1
-            repeats.heard += <size_t>(events.at - event) - 1
-            event = events.at - 1
-        while event < events.at:
-            repeats_add(repeats, repeats.open, event)
-            event += 1
+        once_keep(core, repeats.start, events.at)
         if core.pending.stage == IDLE:
             repeats.open = NULL
     return DONE if core.pending.stage == IDLE else FULL

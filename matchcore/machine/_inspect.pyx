@@ -284,36 +284,45 @@ cdef int ids_check(const Ids* ids, u64 orders) except -1:
     return 0
 
 
+cdef int ladder_check(Ladder* ladder, where) except -1:
+    """Asserts that a ladder is sound, whatever orders are in it."""
+    cdef Leaf* hot
+    cdef u64 key = 0, levels = 0, first = 0
+    while ladder_from(ladder, key, &key):
+        if levels == 0:
+            first = key
+        levels += 1
+        if key == ~<u64>0:
+            break
+        key += 1
+    assert levels == ladder.levels, f"{where}: counts {ladder.levels} of {levels} levels"
+    assert ladder.best == (first if levels else ~<u64>0), f"{where}: best is not the best"
+    if ladder.height > 1:
+        assert (<Node*>ladder.root).present & ((<Node*>ladder.root).present - 1), (
+            f"{where}: a root with one child")
+    if ladder.height:
+        assert check_tree(ladder.root, ladder.height, ladder.prefix, NULL) == levels, where
+    if ladder.hot != NULL:
+        hot = ladder.hot
+        key = ladder.hot_block << 6
+        ladder.hot_block = ~<u64>0      # the long way round
+        assert ladder_find(ladder, key) == hot, f"{where}: hot leaf"
+    return 0
+
+
 cdef int book_check(Core* core, Book* book) except -1:
     """Asserts every invariant of a book."""
     cdef Ladder* ladder
-    cdef Leaf* hot
-    cdef u64 key, levels, orders = 0, first = 0
+    cdef u64 key, orders = 0
     for side in range(1, 3):
         ladder = &book.sides[side - 1]
-        levels = 0
         key = 0
         while ladder_from(ladder, key, &key):
-            if levels == 0:
-                first = key
-            levels += 1
             orders += check_level(core, book, ladder, side, key)
             if key == ~<u64>0:
                 break
             key += 1
-        where = f"instrument {book.instrument}, side {side}"
-        assert levels == ladder.levels, f"{where}: counts {ladder.levels} of {levels} levels"
-        assert ladder.best == (first if levels else ~<u64>0), f"{where}: best is not the best"
-        if ladder.height > 1:
-            assert (<Node*>ladder.root).present & ((<Node*>ladder.root).present - 1), (
-                f"{where}: a root with one child")
-        if ladder.height:
-            assert check_tree(ladder.root, ladder.height, ladder.prefix, NULL) == levels, where
-        if ladder.hot != NULL:
-            hot = ladder.hot
-            key = ladder.hot_block << 6
-            ladder.hot_block = ~<u64>0      # the long way round
-            assert ladder_find(ladder, key) == hot, f"{where}: hot leaf"
+        ladder_check(ladder, f"instrument {book.instrument}, side {side}")
     assert orders == book.orders, f"instrument {book.instrument}: {book.orders} of {orders} orders"
     if book.sides[0].levels:
         assert not crosses(&book.sides[1], ~book.sides[0].best), (

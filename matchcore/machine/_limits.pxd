@@ -12,6 +12,8 @@ cdef enum SetLimits:        # what came of a SET_LIMITS
 cdef Reason limits_admit(Core* core, u64 account, u32 instrument, i64 time, Field* field) noexcept nogil
 cdef Reason limits_allow(Core* core, u64 account, u32 instrument, bint market, i64 price, i64 quantity,
                          bint rests, Field* field) noexcept nogil
+cdef Reason limits_allow_more(Core* core, u64 account, u32 instrument, bint market, i64 price,
+                              i64 quantity, bint rests, i64 leaving, Field* field) noexcept nogil
 cdef SetLimits limits_set(Core* core, LimitTable* table, u32 instruments, const mc_limits* command,
                           Events* events) noexcept nogil
 cdef void limits_drop(LimitTable* table) noexcept nogil

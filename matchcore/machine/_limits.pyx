@@ -13,6 +13,7 @@ from .core.emit cimport emit_refusal
 from .core.ladder cimport Ladder, ladder_from
 from .core.limits cimport (LIMITS_MAX, Limits, limits_count, limits_find, limits_home,
                           limits_place)
+from .core.market cimport Market
 from .core.pool cimport Order
 from .core.records cimport *
 from .core.resting cimport level_at
@@ -20,23 +21,31 @@ from .core.resting cimport level_at
 from ..records.limits import ACCOUNT_LIMITS, LAST
 
 
-cdef void count_book(const LimitTable* table, Book* book) noexcept nogil:
-    cdef Ladder* ladder
-    cdef Order* order
-    cdef u64 key
+cdef void count_queue(const LimitTable* table, Order* order) noexcept nogil:
+    while order != NULL:
+        order.flags &= POST_ONLY
+        limits_count(table, order, 1)
+        order = order.next
+
+
+cdef void count_ladder(const LimitTable* table, Ladder* ladder) noexcept nogil:
+    cdef u64 key = 0
+    while ladder_from(ladder, key, &key):
+        count_queue(table, level_at(ladder, key).head)
+        if key == ~<u64>0:
+            return
+        key += 1
+
+
+cdef void count_market(const LimitTable* table, Market* market) noexcept nogil:
+    """Those that are not shown."""
     cdef int side
     for side in range(2):
-        ladder = &book.sides[side]
-        key = 0
-        while ladder_from(ladder, key, &key):
-            order = level_at(ladder, key).head
-            while order != NULL:
-                order.flags &= POST_ONLY
-                limits_count(table, order, 1)
-                order = order.next
-            if key == ~<u64>0:
-                break
-            key += 1
+        count_ladder(table, &market.dark[side])
+        count_ladder(table, &market.stops[side])
+    count_queue(table, <Order*>market.trailing.head)
+    count_queue(table, <Order*>market.waiting.head)
+    count_queue(table, <Order*>market.caged.head)
 
 
 cdef void count_anew(LimitTable* table) noexcept nogil:
@@ -45,7 +54,10 @@ cdef void count_anew(LimitTable* table) noexcept nogil:
     for i in range(table.count):
         table.entries[i].open = 0
     for i in range(table.books_count):
-        count_book(table, <Book*>table.books[i])
+        count_ladder(table, &(<Book*>table.books[i]).sides[0])
+        count_ladder(table, &(<Book*>table.books[i]).sides[1])
+        if table.markets[i] != NULL:
+            count_market(table, <Market*>table.markets[i])
     table.stale = False
 
 
@@ -98,7 +110,7 @@ cdef inline u64 distance(i64 a, i64 b) noexcept nogil:
 
 
 cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 price, i64 quantity,
-                    bint rests) noexcept nogil:
+                    bint rests, i64 leaving) noexcept nogil:
     """The first limit of an entry that an order exceeds, or F_NONE."""
     cdef const mc_account_limits* said = &entry.said
     if said.max_quantity and quantity > said.max_quantity:
@@ -107,7 +119,7 @@ cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 p
         if mc_product_above(distance(last.price if market else price, 0), <u64>quantity,
                             <u64>said.max_value):
             return F_MAX_VALUE
-    if rests and said.max_open_orders and entry.open >= said.max_open_orders:
+    if rests and said.max_open_orders and entry.open - leaving >= said.max_open_orders:
         return F_MAX_OPEN_ORDERS
     if said.collar and last.traded and not market and distance(price, last.price) > <u64>said.collar:
         return F_COLLAR
@@ -117,17 +129,23 @@ cdef Field exceeded(const Limits* entry, const mc_last* last, bint market, i64 p
 cdef Reason limits_allow(Core* core, u64 account, u32 instrument, bint market, i64 price, i64 quantity,
                          bint rests, Field* field) noexcept nogil:
     """What forbids an order that all other rules allow, or R_NONE."""
+    return limits_allow_more(core, account, instrument, market, price, quantity, rests, 0, field)
+
+
+cdef Reason limits_allow_more(Core* core, u64 account, u32 instrument, bint market, i64 price,
+                              i64 quantity, bint rests, i64 leaving, Field* field) noexcept nogil:
+    """`limits_allow` when so many open orders of the account make place for this one."""
     cdef const mc_last* last = &core.lasts[instrument - 1]
     cdef Limits* entry = limits_find(core.limits, account, 0)
     if entry == NULL:
         return R_NONE
     if rests and core.limits.stale and (entry.said.max_open_orders or entry.others):
         count_anew(core.limits)
-    field[0] = exceeded(entry, last, market, price, quantity, rests)
+    field[0] = exceeded(entry, last, market, price, quantity, rests, leaving)
     if field[0] == F_NONE and entry.others:
         entry = limits_find(core.limits, account, instrument)
         if entry != NULL:
-            field[0] = exceeded(entry, last, market, price, quantity, rests)
+            field[0] = exceeded(entry, last, market, price, quantity, rests, leaving)
     return R_NONE if field[0] == F_NONE else R_LIMIT_EXCEEDED
 
 

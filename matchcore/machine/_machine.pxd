@@ -4,12 +4,15 @@ from .core.records cimport mc_command, mc_likely, u32, u64
 from .core.pool cimport Slots
 from .core.dedup cimport Repeats
 from .core.limits cimport LimitTable
+from .core.market cimport Markets
 
 cdef struct Exchange:
     Core core
     Repeats repeats
     LimitTable limits
     Book** books            # by number - 1
+    Book** plain            # the same, but for those with a market: NULL
+    Markets markets
     Slots slots             # where they lie, side by side
     u32 count
     u32 capacity
@@ -33,7 +36,7 @@ cdef inline Halt exchange_run(Exchange* exchange, const mc_command* commands, si
     """
     cdef Halt halt
     if count == 1 and exchange.core.pending.stage == IDLE:   # without the frame of the large loops
-        halt = order_run(&exchange.core, exchange.books, exchange.count, commands, taken, events)
+        halt = order_run(&exchange.core, exchange.plain, exchange.count, commands, taken, events)
         if mc_likely(halt != STOPPED):
             return halt
     return exchange_run_all(exchange, commands, count, taken, events)

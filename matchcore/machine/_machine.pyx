@@ -12,17 +12,21 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, NO_MEMORY, STOPPED, SWEEPING, Book, Core,
-                     Events, Halt, book_init, core_drop, core_init, orders_run)
+from .._book cimport (DONE, EVENTS_MIN, FULL, HEARING, IDLE, LOST, NO_MEMORY, SPILLING, STOPPED, SWEEPING,
+                     Book, Core, Events, Halt, book_init, core_drop, core_init, orders_run)
 from .core.emit cimport emit_refusal
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, orders_array, pool_check)
+from ._market cimport is_for_markets, markets_drain, markets_drop, markets_run
+from ._market_states cimport (machine_orders, market_check, market_order_row, market_parts,
+                              markets_restore)
 from ._aside cimport take_aside
 from ._limits cimport (last_restore, last_rows, limits_check, limits_drop, limits_restore,
                       limits_rows)
-from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_listen,
-                    repeats_check)
+from ._dedup cimport (answers_arrays, answers_restore, once_heard, once_is_new_here, once_keep,
+                    once_listen, repeats_check)
 from .core.changes cimport CHANGES_EVENTS, CHANGES_ROOM, changes_run, set_times
+from .core.market cimport Market, Wide
 from .core.pages cimport arena_init
 from .core.pool cimport slots_drop, slots_grow, slots_init, slots_take
 from .core.records cimport *
@@ -41,6 +45,7 @@ from .state import State, reserved
 
 cdef enum:
     BOOKS_MIN = 8           # places of the first slab
+    WIDES_MIN = 32
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
     REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
     ROOM_MAX = 1 << 14      # events beyond those that the commands of a batch make room for
@@ -53,6 +58,8 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
     repeats_init(&exchange.repeats, &exchange.core.arena, secret)
     exchange.core.repeats = &exchange.repeats
     exchange.limits.secret = secret
+    slots_init(&exchange.markets.wides, &exchange.core.arena, sizeof(Wide), WIDES_MIN)
+    exchange.markets.makers.secret = secret
     exchange_set_rules(exchange, RULES_LATEST)
 
 
@@ -70,7 +77,9 @@ cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
 
 
 cdef void exchange_drop(Exchange* exchange) noexcept nogil:
+    markets_drop(exchange)
     free(exchange.books)
+    free(exchange.plain)
     slots_drop(&exchange.slots)
     repeats_drop(&exchange.repeats)
     limits_drop(&exchange.limits)
@@ -83,30 +92,62 @@ cdef bint exchange_reserve(Exchange* exchange, size_t size) noexcept nogil:
     return exchange.core.arena.start == NULL and arena_init(&exchange.core.arena, size)
 
 
+cdef bint grow(void** array, size_t count, size_t size) noexcept nogil:
+    """More room in an array that realloc made; false when there is no memory."""
+    cdef void* grown = realloc(array[0], count * size)
+    if grown != NULL:
+        array[0] = grown
+    return grown != NULL
+
+
+cdef bint grow_books(Exchange* exchange) noexcept nogil:
+    cdef size_t count = 2 * <size_t>exchange.capacity + 8
+    if not (grow(<void**>&exchange.books, count, sizeof(Book*))
+            and grow(<void**>&exchange.plain, count, sizeof(Book*))
+            and grow(<void**>&exchange.markets.markets, count, sizeof(Market*))
+            and grow(<void**>&exchange.core.lasts, count, sizeof(mc_last))):
+        return False
+    exchange.limits.books = <void**>exchange.books
+    exchange.limits.markets = <void**>exchange.markets.markets
+    exchange.capacity = <u32>count
+    return True
+
+
 cdef Book* exchange_add_book(Exchange* exchange) noexcept nogil:
     """The book of one more instrument, which takes any lot; NULL when there is no memory."""
     cdef Book* book
-    cdef void* grown
-    if exchange.count == exchange.capacity:
-        grown = realloc(exchange.books, (2 * <size_t>exchange.capacity + 8) * sizeof(Book*))
-        if grown == NULL:
-            return NULL
-        exchange.books = <Book**>grown
-        exchange.limits.books = <void**>grown
-        grown = realloc(exchange.core.lasts, (2 * <size_t>exchange.capacity + 8) * sizeof(mc_last))
-        if grown == NULL:
-            return NULL
-        exchange.core.lasts = <mc_last*>grown
-        exchange.capacity = 2 * exchange.capacity + 8
+    if exchange.count == exchange.capacity and not grow_books(exchange):
+        return NULL
     if exchange.slots.spare == 0 and not slots_grow(&exchange.slots):
         return NULL
     book = <Book*>slots_take(&exchange.slots)
     book_init(book, exchange.count + 1)
-    exchange.books[exchange.count] = book
+    exchange.books[exchange.count] = exchange.plain[exchange.count] = book
+    exchange.markets.markets[exchange.count] = NULL
     memset(&exchange.core.lasts[exchange.count], 0, sizeof(mc_last))
     exchange.count += 1
     exchange.limits.books_count = exchange.count
     return book
+
+
+cdef Halt go_on(Exchange* exchange, Events* events) noexcept nogil:
+    """With what a full buffer has interrupted, but for orders of plain instruments: see `orders_run`."""
+    cdef Core* core = &exchange.core
+    if core.pending.stage == LOST:
+        return NO_MEMORY
+    if not markets_drain(exchange, events):
+        return FULL
+    if core.pending.stage != SWEEPING:
+        return DONE
+    once_listen(core, events)
+    go_on_sweeping(exchange, events)
+    if core.pending.stage == LOST:
+        return NO_MEMORY
+    if once_heard(core, events) == DONE:
+        return DONE
+    once_keep(core, exchange.markets.spill.events,
+              exchange.markets.spill.events + exchange.markets.spill.count)
+    return FULL
 
 
 cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_t count,
@@ -118,17 +159,25 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
     cdef size_t step
     taken[0] = 0
     while True:
-        if core.pending.stage == SWEEPING:
-            once_listen(core, events)
-            go_on_sweeping(exchange, events)
-            if once_heard(core, events) == FULL:
-                return FULL
-        halt = orders_run(core, exchange.books, exchange.count, &commands[taken[0]],
+        if core.pending.stage != IDLE:
+            halt = go_on(exchange, events)
+            if halt != DONE:
+                return halt
+        if taken[0] < count and core.pending.stage == IDLE and is_for_markets(
+                exchange, &commands[taken[0]]):
+            halt = markets_run(exchange, &commands[taken[0]], count - taken[0], &step, events)
+            taken[0] += step
+            if halt != DONE or taken[0] == count:
+                return halt
+            continue
+        halt = orders_run(core, exchange.plain, exchange.count, &commands[taken[0]],
                           count - taken[0], &step, events)
         taken[0] += step
         if halt != STOPPED:
             return halt
         command = &commands[taken[0]]
+        if is_for_markets(exchange, command):
+            continue
         if events.at >= events.end:
             return FULL
         if in_set(exchange.aside, command.kind):
@@ -308,6 +357,7 @@ cdef class Machine:
                 PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
                 start = core.changes = <mc_change*>target.buf
                 end = start + (<size_t>target.len // sizeof(mc_change) - CHANGES_ROOM)
+                core.changes_end = end + 1
                 try:
                     while core.changes <= end and (done < count or halt == FULL):
                         with nogil:
@@ -417,7 +467,7 @@ cdef class Machine:
 
     def orders(self, number):
         """Resting orders of instrument ``number``: buys, then sells; best to worst; oldest first."""
-        return orders_array(self.book(number))
+        return machine_orders(self, self.book(number).instrument)
 
     def levels(self, number, side, depth=None):
         """The best ``depth`` levels (None: all) of ``number`` and ``side``, best first: `LEVEL`s."""
@@ -425,19 +475,23 @@ cdef class Machine:
 
     def order(self, number, order_id):
         """The live order ``order_id`` of instrument ``number`` as an `ORDER` row, or None.  O(1)."""
+        cdef Book* book = self.book(number)
         order_id = integer(order_id, "order_id", None, None)
-        # no order has id 0, or one beyond 64 bits
-        return order_row(&self.exchange.core, self.book(number), order_id if 0 <= order_id <= UINT64_MAX else 0)
+        if not 0 <= order_id <= UINT64_MAX:
+            order_id = 0        # no order has id 0, or one beyond 64 bits
+        if self.exchange.plain[book.instrument - 1] == NULL:
+            return market_order_row(self, book.instrument, order_id)
+        return order_row(&self.exchange.core, book, order_id)
 
     def state(self):
         """The whole state, a `State` of new arrays."""
         answers, told = answers_arrays(&self.exchange.repeats)
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),
-            [self.orders(number) for number in range(1, self.exchange.count + 1)],
+            [machine_orders(self, number) for number in range(1, self.exchange.count + 1)],
             answers, told, self.instruments.former(told), self.exchange.rules, self.entries.rows(),
             last_rows(&self.exchange.core, self.exchange.count if self.exchange.rules > 1 else 0),
-            limits_rows(&self.exchange.limits),
+            limits_rows(&self.exchange.limits), *market_parts(self),
         )
 
     def limits(self):
@@ -459,6 +513,7 @@ cdef class Machine:
         machine.exchange.core.sequence = state.sequence
         machine.exchange.core.next_order_id = state.next_order_id
         machine.exchange.core.next_trade_id = state.next_trade_id
+        markets = set(state.markets["instrument"].tolist())
         for instrument, orders in zip(state.instruments, state.orders, strict=True):
             machine.add_book()
             number = machine.instruments.add(instrument)
@@ -466,6 +521,8 @@ cdef class Machine:
             book.lot = instrument.lot
             book.quantity_max = instrument.max_quantity
             book.orders_max = instrument.max_orders
+            if number in markets:
+                continue
             PyObject_GetBuffer(np.ascontiguousarray(orders, ORDER), &source, PyBUF_SIMPLE)
             wrong = book_restore(&machine.exchange.core, book, <const mc_order*>source.buf,
                                  <size_t>source.len // sizeof(mc_order))
@@ -476,6 +533,7 @@ cdef class Machine:
         machine.entries.restore(state.register)
         limits_restore(&machine.exchange.core, &machine.exchange.limits, state.limits)
         last_restore(&machine.exchange.core, state.last)
+        markets_restore(machine, state)
         answers_restore(&machine.exchange.repeats, state.answers, state.answer_events)
         return machine
 
@@ -490,7 +548,11 @@ cdef class Machine:
         self.enter()
         try:
             for i in range(self.exchange.count):
-                book_check(&self.exchange.core, self.exchange.books[i])
+                if self.exchange.markets.markets[i] != NULL:
+                    market_check(&self.exchange.core, &self.exchange.markets,
+                                 self.exchange.markets.markets[i])
+                else:
+                    book_check(&self.exchange.core, self.exchange.books[i])
                 assert self.exchange.books[i].instrument == i + 1
                 orders += self.exchange.books[i].orders
             ids_check(&self.exchange.core.ids, orders)

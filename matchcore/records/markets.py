@@ -234,6 +234,8 @@ def check_values(rows: NDArray[np.void], instruments: int) -> None:
     places = rows[["instrument", "parameter", "index"]].tolist()
     if places != sorted(set(places)):
         raise SnapshotDamaged("parameters of markets: twice, or not in order")
+    if rows["reserved"].any():
+        raise SnapshotDamaged("parameters of markets: reserved bytes that are not 0")
     for row in rows:
         given = np.zeros(1, PARAMETER)[0]
         for name in MARKET_VALUE.names or ():

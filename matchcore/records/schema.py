@@ -561,7 +561,7 @@ MARKET_VALUE_RECORD = Record(
     "",
     72,
     "value1:i64 value2:i64 value3:i64 value4:i64 value5:i64 value6:i64 value7:i64 value8:i64"
-    " instrument:u32 parameter:u8 index:u8 -2",
+    " instrument:u32 parameter:u8 index:u8 reserved:u16",
 )
 #: What changes in a market beside its orders, as a state has it.  ``known``: bits, which of open
 #: (1), auction (2), closing (4) and indicative price (8) are known.  ``halts``: steps of `HALTS`

@@ -1,7 +1,9 @@
 # The events of an answer: kept in as little as they need, and read as they were said.
+from libc.string cimport memcpy
+
 from .dedup cimport EVENTS_KEPT, HAS_REST, IS_SELL, REASON, Answer, Repeats, Rest, Told, owner_of
 from .pool cimport slots_take
-from .records cimport (ACCEPTED, BUY, CANCELLED, SELL, TRADED, mc_event, mc_likely, mc_put_word64,
+from .records cimport (ACCEPTED, BUY, CANCELLED, SELL, mc_event, mc_likely, mc_put_word64,
                         mc_word64, u8, u32, u64)
 
 cdef inline u64 plain_word(const Answer* answer, u8 kind) noexcept nogil:
@@ -49,8 +51,7 @@ cdef inline void told_write(Told* told, const mc_event* event) noexcept nogil:
     told.price = event.price
     told.quantity = event.quantity
     told.left = event.left
-    told.taker_left = event.taker_left
-    told.trade_id = event.trade_id
+    memcpy(&told.taker_order_id, &event.taker_order_id, 4 * sizeof(u64))    # and account, left, trade
     told.word = mc_word64(&event.instrument)
 
 cdef inline void repeats_first(Repeats* repeats, Answer* answer, const mc_event* event,
@@ -115,12 +116,8 @@ cdef inline void repeats_read(const Repeats* repeats, const Answer* answer, cons
     event.price = told.price
     event.quantity = told.quantity
     event.left = told.left
+    memcpy(&event.taker_order_id, &told.taker_order_id, 4 * sizeof(u64))
     mc_put_word64(&event.instrument, told.word)
-    if event.kind == TRADED:
-        event.taker_order_id = answer.order_id
-        event.taker_account = answer.body.rest.account
-        event.taker_left = told.taker_left
-        event.trade_id = told.trade_id
 
 cdef inline void repeats_next(Repeats* repeats, Answer* answer, const mc_event* event) noexcept nogil:
     """One more event of an answer: in the place of the last one when there are enough."""

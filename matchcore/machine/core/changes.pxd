@@ -5,7 +5,7 @@ from .records cimport i64, mc_change, mc_command, mc_event, u64
 
 cdef enum:
     CHANGES_EVENTS = 512    # in the cache
-    CHANGES_ROOM = CHANGES_PER_EVENT * CHANGES_EVENTS + CHANGES_MORE
+    CHANGES_ROOM = CHANGES_PER_EVENT * CHANGES_EVENTS + CHANGES_MORE + 1     # one of a market, at the end
 
 cdef inline Halt changes_run(Exchange* exchange, const mc_command* commands, size_t count,
                              size_t* done, mc_event* said, Events* events,

@@ -26,7 +26,9 @@ cdef struct Told:           # an event of an answer, beyond its first
     i64 price
     i64 quantity
     i64 left
-    i64 taker_left          # of a trade, whose taker is the first event's order; else 0
+    u64 taker_order_id      # of a trade, like the next three; else mostly 0
+    u64 taker_account
+    i64 taker_left
     u64 trade_id
     u64 word                # instrument, kind, side, reason, field
     Told* next

@@ -19,6 +19,7 @@ cdef struct LimitTable:
     bint stale              # the open orders are to be counted
     u64 secret
     void** books            # of the machine, for that
+    void** markets          # and the markets of those that have one
     u32 books_count
 
 cdef enum:

@@ -265,8 +265,10 @@ cdef extern from "matchcore.h" nogil:
     u32 mc_row_set(const void* row)
     u64 mc_fold(u64 a, u64 b)
     bint mc_product_above(u64 a, u64 b, u64 most)
+    u64 mc_part(u64 a, u64 b, u64 c)
     void mc_prefetch(const void* address)
-    u32 mc_first_bit(u64 word)
+    u32 mc_first_bit(u64 word)      # of a word that is not 0
+    u32 mc_last_bit(u64 word)
     bint mc_likely(bint x)
     bint mc_unlikely(bint x)
 

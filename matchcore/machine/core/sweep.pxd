@@ -2,8 +2,10 @@
 from ..._book cimport IDLE, SWEEPING, Events, Pending, book_sweep
 from .._limits cimport LIMITS_ARE_SET, LIMITS_CANCEL, LIMITS_NO_MEMORY, SetLimits, limits_set
 from .._machine cimport Exchange
+from .._market cimport market_sweep, may_cancel
 from .emit cimport change_of, emit_refusal, emit_taker
 from .records cimport *
+from .spill cimport is_spilled
 
 cdef inline bint begin_sweep(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
     """Sets up a mass cancel or end of day; false after a refusal."""
@@ -13,13 +15,32 @@ cdef inline bint begin_sweep(Exchange* exchange, const mc_command* command, Even
     if command.kind == MASS_CANCEL and command.side and not in_set(EVERY_SIDE, command.side):
         emit_refusal(&exchange.core, command, R_BAD_SIDE, F_SIDE, events)
         return False
+    if command.kind == MASS_CANCEL and exchange.rules > 2 and is_refused(exchange, command, events):
+        return False
     begin(exchange, command)
+    return True
+
+
+cdef inline bint is_refused(Exchange* exchange, const mc_command* command, Events* events) noexcept nogil:
+    """Says what forbids a mass cancel since version 3 of the rules, if something does."""
+    cdef bint ranged = command.flags & RANGE != 0
+    if command.flags & ~(RANGE | OF_SESSION):
+        emit_refusal(&exchange.core, command, R_BAD_FLAGS, F_FLAGS, events)
+    elif ranged and command.price > command.stop_price:
+        emit_refusal(&exchange.core, command, R_BAD_VALUE, F_PRICE, events)
+    elif (command.instrument != 0 and exchange.plain[command.instrument - 1] == NULL
+            and not may_cancel(exchange, command.instrument, command)):
+        emit_refusal(&exchange.core, command, R_BAD_PHASE, F_KIND, events)
+    else:
+        return False
     return True
 
 
 cdef inline void begin(Exchange* exchange, const mc_command* command) noexcept nogil:
     cdef Pending* pending = &exchange.core.pending
     pending.command = command[0]
+    if command.kind == MASS_CANCEL and exchange.rules < 3:
+        pending.command.flags = 0       # nobody reads them
     pending.instrument = command.instrument if command.instrument else 1
     pending.side = 0
     pending.key = 0
@@ -46,6 +67,14 @@ cdef inline bint go_on_sweeping(Exchange* exchange, Events* events) noexcept nog
     cdef u32 last = pending.command.instrument if pending.command.instrument else exchange.count
     cdef mc_command summary
     while pending.instrument <= last:
+        if mc_unlikely(exchange.plain[pending.instrument - 1] == NULL):
+            if (pending.command.kind != MASS_CANCEL
+                    or may_cancel(exchange, pending.instrument, &pending.command)):
+                pending.swept += market_sweep(exchange, pending.instrument, &pending.command, events)
+            pending.instrument += 1
+            if exchange.core.pending.stage != SWEEPING or is_spilled(&exchange.markets.spill):
+                return False
+            continue
         if not book_sweep(&exchange.core, exchange.books[pending.instrument - 1], events):
             return False
         pending.instrument += 1

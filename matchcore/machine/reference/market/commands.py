@@ -359,7 +359,7 @@ class Markets(Aside):
                     if one != usual[parameter]]  # fmt: skip
             said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
             for parameter, index, one in sorted(said):
-                values.append((*one, *[0] * (VALUES - len(one)), number, parameter, index))
+                values.append((*one, *[0] * (VALUES - len(one)), number, parameter, index, 0))
             states.append(_state_row(number, book))
             orders += [market_row(number, order) for order in book.orders()]
         kept = [

@@ -1,0 +1,272 @@
+"""A call: the single price, what it is by the rule of the venue, and the trades at it.
+
+While orders are collected `Market.call` has the sums that the price follows from (core/tally.pxd);
+it is made when it is first asked for, and follows every order that comes into the book or goes.
+"""
+from libc.stdlib cimport calloc, free
+
+from ._turn cimport cancel, first_of, last_of, orders_found, refresh, say, tell, trade
+from .core.cross cimport find_cross
+from .core.ladder cimport Ladder, ladder_from, ladder_price
+from .core.market cimport *
+from .core.pages cimport Arena
+from .core.pool cimport Order, slots_drop, slots_init
+from .core.prices cimport ceil_tick, floor_tick
+from .core.records cimport *
+from .core.resting cimport level_at
+from .core.tally cimport Call, Stalk, Sums, tally_add, tally_key
+
+cdef Arena NO_ARENA     # what a call takes it gives back at the end of it: not to an arena
+
+
+# ---------------------------------------------------------------------- the sums of a call
+
+cdef inline bint call_add(const Market* market, Call* call, u32 side, i64 price, i64 change) noexcept nogil:
+    """So much more is open on a side, 0 or 1, at a price; false without memory."""
+    cdef i64 tick
+    if mc_unlikely(at_any(price)):
+        call.any[side] += change
+        call.gap += -change if side else change
+        return True
+    tick = ceil_tick(market, price) if side else floor_tick(market, price)
+    if mc_unlikely(tick != price):
+        call.off_tick += change
+    return tally_add(call, side, tally_key(tick), change)
+
+
+cdef inline i64 open_at(const Market* market, const Ladder* ladder, u64 key) noexcept nogil:
+    """All that is open in a level, with what icebergs do not show."""
+    cdef const Order* order
+    cdef i64 total = 0
+    if mc_likely(market.icebergs == 0):
+        return level_at(<Ladder*>ladder, key).quantity
+    order = level_at(<Ladder*>ladder, key).head
+    while order != NULL:
+        total += (<const Wide*>order).total
+        order = order.next
+    return total
+
+
+cdef inline bint call_fill(Market* market, Call* call, u32 side, Ladder* ladder) noexcept nogil:
+    """Counts the orders of a ladder; false without memory."""
+    cdef u64 key = 0
+    while ladder_from(ladder, key, &key):
+        if not call_add(market, call, side, ladder_price(ladder, key), open_at(market, ladder, key)):
+            return False
+        if key == ~<u64>0:
+            break
+        key += 1
+    return True
+
+
+cdef bint call_make(Turn* turn) noexcept nogil:
+    """Makes `Market.call` of the orders in the book; false without memory: the machine is lost."""
+    cdef Market* market = turn.market
+    cdef Call* call = <Call*>calloc(1, sizeof(Call))
+    cdef u32 side
+    if call == NULL:
+        turn.all.lost = True
+        return False
+    market.call = call
+    slots_init(&call.leaves, &NO_ARENA, sizeof(Sums), 2)
+    slots_init(&call.stalks, &NO_ARENA, sizeof(Stalk), 1)
+    for side in range(2):
+        if (not call_fill(market, call, side, &market.book.sides[side])
+                or not call_fill(market, call, side, &market.dark[side])):
+            call_lose(turn)
+            return False
+    return True
+
+
+cdef void call_lose(Turn* turn) noexcept nogil:
+    turn.all.lost = True
+    call_drop(turn.market)
+
+
+cdef void call_moved(Turn* turn, const Wide* wide, i64 change) noexcept nogil:
+    """So much more is open in the book at the price of an order; only while market.call is not NULL."""
+    if not call_add(turn.market, <Call*>turn.market.call, wide.order.side - 1, wide.order.price, change):
+        call_lose(turn)
+
+
+cdef void call_drop(Market* market) noexcept nogil:
+    """Gives the memory of market.call back; it is made anew when it is asked for."""
+    cdef Call* call = <Call*>market.call
+    if call == NULL:
+        return
+    slots_drop(&call.leaves)
+    slots_drop(&call.stalks)
+    free(call)
+    market.call = NULL
+
+
+# ---------------------------------------------------------------------- the price
+
+cdef inline bint has_auction_reference(Turn* turn, i64* price) noexcept nogil:
+    """Of an opening call the previous close, of others the last trade; else the other of them."""
+    cdef bint known = False
+    price[0] = turn.market.value[<u32>M_DAY][<u32>DAY_PREVIOUS_CLOSE]
+    if price[0] != 0 and not turn.market.known & KNOWN_OPEN:
+        return True
+    price[0] = last_of(turn, &known)
+    return known
+
+
+cdef inline bint cross_now(Turn* turn, Cross* cross) noexcept nogil:
+    """The price of the call as it is now; false if nothing would trade."""
+    cdef i64 reference = 0
+    cdef bint known
+    if mc_unlikely(turn.market.call == NULL) and not call_make(turn):
+        return False
+    known = has_auction_reference(turn, &reference)
+    return find_cross(turn.market, <Call*>turn.market.call, &reference if known else NULL, cross)
+
+
+cdef void publish(Turn* turn) noexcept nogil:
+    """Tells the indicative price if it has changed, and not too soon after the last one."""
+    cdef Market* market = turn.market
+    cdef i64 interval = market.value[<u32>M_AUCTION][<u32>AUCTION_INTERVAL]
+    cdef bint told = market.known & KNOWN_INDICATIVE
+    cdef Cross cross
+    cdef mc_event* event
+    cdef mc_change* change
+    if not has(CALL_PHASES, market.phase) or interval < 0:
+        return
+    if told and interval and (turn.time < market.indicative_time
+                              or <u64>turn.time - <u64>market.indicative_time < <u64>interval):
+        return
+    if not cross_now(turn, &cross):
+        cross.price = cross.quantity = cross.imbalance = 0
+    if (told and cross.price == market.indicative_price
+            and cross.quantity == market.indicative_quantity
+            and cross.imbalance == market.indicative_imbalance):
+        return
+    market.known |= KNOWN_INDICATIVE
+    market.indicative_price = cross.price
+    market.indicative_quantity = cross.quantity
+    market.indicative_imbalance = cross.imbalance
+    market.indicative_time = turn.time
+    event = say(turn, INDICATIVE)
+    event.price = cross.price
+    event.quantity = cross.quantity
+    event.left = cross.imbalance
+    change = tell(turn, C_INDICATIVE)
+    if change != NULL:
+        change.price = cross.price
+        change.quantity = cross.quantity
+        change.left = cross.imbalance
+        change.level_orders = market.phase
+
+
+# ---------------------------------------------------------------------- the trades
+
+cdef inline bint is_crossed(const Market* market) noexcept nogil:
+    """True if the best prices meet: else nothing can trade."""
+    cdef i64 bid = 0, ask = 0
+    return has_best(market, BUY, &bid) and has_best(market, SELL, &ask) and bid >= ask
+
+
+cdef inline Wide* first_in_turn(Market* market, u8 side) noexcept nogil:
+    cdef i64 price = 0
+    return first_of(market, side, price) if has_best(market, side, &price) else NULL
+
+
+cdef bint uncross(Turn* turn, Cross* cross) noexcept nogil:
+    """Trades all that the auction allows at its price; ends the orders that were for it."""
+    cdef Market* market = turn.market
+    cdef Wide* buy = NULL
+    cdef Wide* sell = NULL
+    cdef i64 left, quantity
+    cdef bint buy_goes = True, sell_goes = True
+    cdef bint crossed = is_crossed(market) and cross_now(turn, cross)
+    call_drop(market)
+    if crossed:
+        left = cross.quantity
+        while left and not turn.all.lost:
+            buy = first_in_turn(market, BUY)
+            sell = first_in_turn(market, SELL)
+            quantity = least(left, least(buy.total, sell.total))
+            left -= quantity
+            buy_goes = quantity == buy.total
+            sell_goes = quantity == sell.total
+            trade(turn, buy, sell, quantity, cross.price)
+        market.auction_price = cross.price
+        market.known |= KNOWN_AUCTION
+    if market.for_call:
+        end_call_orders(turn)
+    else:                       # nobody but the last two may have sold all it shows
+        if not buy_goes:
+            refresh(turn, buy)
+        if not sell_goes:
+            refresh(turn, sell)
+    forget_indicative(market)
+    return crossed
+
+
+cdef void end_call_orders(Turn* turn) noexcept nogil:
+    """The orders that were for the auction end; the next parts of icebergs are shown."""
+    cdef size_t count = orders_found(turn), i
+    cdef Wide* wide
+    for i in range(count):
+        wide = turn.all.found[i]
+        if wide.place != PLACE_BOOK:
+            return
+        if has(AUCTION_TIFS, wide.order.time_in_force):
+            cancel(turn, wide, R_AUCTION_OVER)
+        elif wide.order_type == MARKET:
+            cancel(turn, wide, R_MARKET_REMAINDER)
+        else:
+            refresh(turn, wide)
+
+
+cdef void forget_indicative(Market* market) noexcept nogil:
+    """Nothing has been told of a call, or of this one not yet."""
+    market.known &= <u8>~KNOWN_INDICATIVE
+    market.indicative_price = market.indicative_quantity = 0
+    market.indicative_imbalance = market.indicative_time = 0
+
+
+# ---------------------------------------------------------------------- interruptions
+
+cdef inline bint is_beyond(i64 price, i64 reference, i64 part) noexcept nogil:
+    if part == 0 or reference <= 0:
+        return False
+    return (price - reference if price > reference else reference - price) * PART > part * reference
+
+
+cdef bint is_volatile(Turn* turn, i64 price, bint traded, i64 last) noexcept nogil:
+    """True if a trade at this price, behind one at `last`, would be outside a range."""
+    cdef const Market* market = turn.market
+    cdef const i64* value = market.value[<u32>M_VOLATILITY]
+    cdef i64 reference
+    if market.phase != PHASE_CONTINUOUS or value[<u32>VOLATILITY_STATIC] | value[<u32>VOLATILITY_DYNAMIC] == 0:
+        return False
+    reference = market.value[<u32>M_DAY][<u32>DAY_REFERENCE]
+    if market.known & KNOWN_AUCTION:
+        reference = market.auction_price
+    return (is_beyond(price, reference, value[<u32>VOLATILITY_STATIC])
+            or (traded and is_beyond(price, last, value[<u32>VOLATILITY_DYNAMIC])))
+
+
+cdef u8 halt_steps(const Turn* turn, i64 price, bint started, i64 start) noexcept nogil:
+    """The bits of `Market.halts` of the steps that a price is at or beyond; not started: none."""
+    cdef const i64* value = turn.market.value[<u32>M_HALTS]
+    cdef i64 away
+    cdef u8 reached = 0
+    if value[<u32>HALTS_FIRST] == 0 or turn.market.phase != PHASE_CONTINUOUS or not started or start <= 0:
+        return 0
+    away = (price - start if price > start else start - price) * PART
+    if away >= value[<u32>HALTS_FIRST] * start:
+        reached = 1
+    if value[<u32>HALTS_SECOND] and away >= value[<u32>HALTS_SECOND] * start:
+        reached |= 2
+    return reached if price > start else reached << 2
+
+
+cdef bint reaches_halt(Turn* turn, i64 price) noexcept nogil:
+    """True if a trade at this price is the first of the day at a step from its open."""
+    cdef Market* market = turn.market
+    cdef u8 reached = halt_steps(turn, price, market.known & KNOWN_OPEN, market.open_price)
+    cdef bint new = reached & ~market.halts
+    market.halts |= reached
+    return new

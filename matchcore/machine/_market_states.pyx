@@ -1,0 +1,460 @@
+"""The markets of a state: as they are written and read, and what must hold in every one."""
+import numpy as np
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memset
+
+from .._book cimport Core
+from ._inspect cimport ladder_check, orders_array
+from ._market cimport market_make
+from ._parameters cimport parameters_restore, parameters_rows
+from ._quotes cimport protections_restore, protections_rows, quotes_check
+from ._turn cimport orders_of, put_back, turn_begin
+from .core.ids cimport ids_look_up, ids_ready
+from .core.ladder cimport Ladder, ladder_from, ladder_price
+from .core.makers cimport Maker, maker_find, makers_ready
+from .core.market cimport *
+from .core.pool cimport Level, Order, pool_ready, slots_grow, slots_take
+from .core.records cimport *
+from .core.resting cimport level_at
+
+from ..errors import SnapshotDamaged
+from ..records.commands import ORDER
+from ..records.markets import MARKET_ORDER, MARKET_STATE
+
+cdef enum:
+    LIVE_FLAGS = (POST_ONLY | PROTECTED | HIDDEN | SLIDE | MINIMUM | PERCENT | LINKED | QUOTED)
+
+
+# ---------------------------------------------------------------------- looking
+
+cdef void show_wide(const Wide* wide, mc_order* into) noexcept nogil:
+    into.order_id = wide.order.order_id
+    into.client_order_id = wide.order.client_order_id
+    into.account = wide.order.account
+    into.price = wide.order.price
+    into.quantity = wide.total
+    into.side = wide.order.side
+    into.time_in_force = wide.order.time_in_force
+    into.flags = wide.flags
+    into.reserved = 0
+
+
+cdef size_t found(Machine machine, u32 number) except? 0:
+    """All orders of a market, in `found`."""
+    cdef Markets* all = &machine.exchange.markets
+    cdef size_t count = orders_of(all, all.markets[number - 1])
+    if count == 0 and all.markets[number - 1].book.orders:
+        raise MemoryError("no memory to look at the orders of a market")
+    return count
+
+
+cdef object machine_orders(Machine machine, u32 number):
+    """The orders of an instrument as an `ORDER` array, in the order of a state."""
+    cdef Py_buffer target
+    cdef size_t count, i
+    if machine.exchange.markets.markets[number - 1] == NULL:
+        return orders_array(machine.exchange.books[number - 1])
+    count = found(machine, number)
+    array = np.empty(count, ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    for i in range(count):
+        show_wide(machine.exchange.markets.found[i], <mc_order*>target.buf + i)
+    PyBuffer_Release(&target)
+    return array
+
+
+cdef object market_order_row(Machine machine, u32 number, u64 order_id):
+    """The live order of this id of a market as an `ORDER` row, or None."""
+    cdef Py_buffer target
+    cdef const Wide* wide = <const Wide*>ids_look_up(&machine.exchange.core.ids, number, order_id)
+    if wide == NULL:
+        return None
+    array = np.empty(1, ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    show_wide(wide, <mc_order*>target.buf)
+    PyBuffer_Release(&target)
+    return array[0]
+
+
+# ---------------------------------------------------------------------- writing
+
+cdef void write_market(const Market* market, mc_market_state* row) noexcept nogil:
+    memset(row, 0, sizeof(mc_market_state))
+    row.until = market.until
+    row.entries = market.entries
+    if market.known & KNOWN_OPEN:
+        row.open_price = market.open_price
+    if market.known & KNOWN_AUCTION:
+        row.auction_price = market.auction_price
+    if market.known & KNOWN_CLOSING:
+        row.closing_price = market.closing_price
+    row.close_turnover = market.close_turnover
+    row.close_turnover_high = market.close_turnover_high
+    row.close_volume = market.close_volume
+    if market.known & KNOWN_INDICATIVE:
+        row.indicative_price = market.indicative_price
+        row.indicative_quantity = market.indicative_quantity
+        row.indicative_imbalance = market.indicative_imbalance
+        row.indicative_time = market.indicative_time
+    row.instrument = market.book.instrument
+    row.phase = market.phase
+    row.known = market.known
+    row.halts = market.halts
+
+
+cdef void write_wide(const Wide* wide, mc_market_order* row) noexcept nogil:
+    memset(row, 0, sizeof(mc_market_order))
+    row.entry = wide.entry
+    row.filled = wide.filled
+    row.shown = shown_of(wide)
+    row.display = wide.display
+    row.stop_price = wide.stop_price
+    row.limit = wide.limit
+    row.expiry = wide.expiry
+    row.link = wide.link
+    row.session = wide.session
+    row.instrument = wide.order.instrument
+    row.flags = wide.flags
+    row.order_type = wide.order_type
+    row.self_trade = wide.self_trade
+    row.place = wide.place
+
+
+cdef tuple market_parts(Machine machine):
+    """Parameters, states, orders and protections: those parts of a `State`."""
+    cdef Markets* all = &machine.exchange.markets
+    cdef Py_buffer target
+    cdef size_t count, i, orders = 0, row = 0
+    cdef u32 number
+    for number in range(1, machine.exchange.count + 1):
+        if all.markets[number - 1] != NULL:
+            orders += all.markets[number - 1].book.orders
+    states, more = np.empty(all.count, MARKET_STATE), np.empty(orders, MARKET_ORDER)
+    PyObject_GetBuffer(states, &target, PyBUF_WRITABLE)
+    for number in range(1, machine.exchange.count + 1):
+        if all.markets[number - 1] != NULL:
+            write_market(all.markets[number - 1], <mc_market_state*>target.buf + row)
+            row += 1
+    PyBuffer_Release(&target)
+    PyObject_GetBuffer(more, &target, PyBUF_WRITABLE)
+    row = 0
+    try:
+        for number in range(1, machine.exchange.count + 1):
+            if all.markets[number - 1] != NULL:
+                count = found(machine, number)
+                for i in range(count):
+                    write_wide(all.found[i], <mc_market_order*>target.buf + row)
+                    row += 1
+    finally:
+        PyBuffer_Release(&target)
+    return parameters_rows(machine), states, more, protections_rows(all)
+
+
+# ---------------------------------------------------------------------- reading
+
+cdef void read_market(Market* market, const mc_market_state* row) noexcept nogil:
+    market.until = row.until
+    market.entries = row.entries
+    market.open_price = row.open_price
+    market.auction_price = row.auction_price
+    market.closing_price = row.closing_price
+    market.close_turnover = row.close_turnover
+    market.close_turnover_high = row.close_turnover_high
+    market.close_volume = row.close_volume
+    market.indicative_price = row.indicative_price
+    market.indicative_quantity = row.indicative_quantity
+    market.indicative_imbalance = row.indicative_imbalance
+    market.indicative_time = row.indicative_time
+    market.phase = row.phase
+    market.known = row.known
+    market.halts = row.halts
+
+
+cdef void read_wide(Wide* wide, const mc_order* plain, const mc_market_order* more) noexcept nogil:
+    memset(wide, 0, sizeof(Wide))
+    wide.order.order_id = plain.order_id
+    wide.order.client_order_id = plain.client_order_id
+    wide.order.account = plain.account
+    wide.order.price = plain.price
+    wide.order.side = plain.side
+    wide.order.time_in_force = plain.time_in_force
+    wide.order.instrument = more.instrument
+    wide.order.left = plain.quantity if more.flags & HIDDEN else more.shown
+    wide.total = plain.quantity
+    wide.filled = more.filled
+    wide.display = more.display
+    wide.stop_price = more.stop_price
+    wide.limit = more.limit
+    wide.expiry = more.expiry
+    wide.entry = more.entry
+    wide.link = more.link
+    wide.session = more.session
+    wide.flags = more.flags
+    wide.order_type = more.order_type
+    wide.self_trade = more.self_trade
+    wide.place = more.place
+
+
+cdef const char* wrong_row(const Market* market, const mc_order* plain,
+                           const mc_market_order* more) noexcept nogil:
+    """What no order of a market can be, whatever else is there, or NULL."""
+    cdef bint hidden = more.flags & HIDDEN != 0
+    if plain.order_id == 0 or plain.quantity <= 0 or more.filled < 0:
+        return b"an order without id or quantity"
+    if (not in_set(EVERY_SIDE, plain.side) or not in_set(EVERY_TIMEINFORCE, plain.time_in_force)
+            or not in_set(EVERY_ORDERTYPE, more.order_type) or more.self_trade > SELF_DECREMENT
+            or more.place > PLACE_CAGED or plain.reserved or plain.flags != more.flags
+            or more.flags & ~LIVE_FLAGS or more.reserved or more.reserved_short):
+        return b"an order with unknown codes"
+    if not (-PRICE_MAX <= plain.price <= PRICE_MAX or plain.price == (
+            ANY_BUY if plain.side == BUY else ANY_SELL)):
+        return b"an order at a price that no market has"
+    if not -PRICE_MAX <= more.limit <= PRICE_MAX or more.display < 0:
+        return b"an order with a bound or a display quantity that no market has"
+    if has(STOP_TYPES | PEG_TYPES, more.order_type) and not (
+            -2 * PRICE_MAX <= more.stop_price <= 2 * PRICE_MAX):
+        return b"an order with a stop price that no market has"
+    if more.shown < 0 or more.shown > plain.quantity or (more.shown == 0) != hidden:
+        return b"an order that shows more than it has, or nothing"
+    if more.entry == 0 or more.entry > market.entries:
+        return b"an order that was never entered"
+    if market.open_quantity[plain.side - 1] > <i64>0x7fffffffffffffff - plain.quantity:
+        return b"more on one side than 63 bits hold"
+    return NULL
+
+
+cdef bint is_at_home(const Wide* wide) noexcept nogil:
+    """True if an order's type may be where it is."""
+    if wide.place == PLACE_STOPS:
+        return wide.order_type == STOP or wide.order_type == STOP_LIMIT
+    if wide.place == PLACE_TRAILING:
+        return wide.order_type == TRAILING_STOP
+    return not has(STOP_TYPES, wide.order_type) and (
+        wide.place != PLACE_CAGED or wide.order_type == LIMIT)
+
+
+cdef const char* restore_orders(Machine machine, Market* market, const mc_order* plain,
+                                const mc_market_order* more, size_t count) noexcept nogil:
+    """Fills an empty market with orders in the order of a state; what is wrong with them, or NULL."""
+    cdef Markets* all = &machine.exchange.markets
+    cdef Core* core = &machine.exchange.core
+    cdef const char* wrong
+    cdef const Maker* maker
+    cdef Wide* wide
+    cdef Turn turn
+    cdef size_t i
+    turn_begin(&turn, all, core, market.book.instrument, 0, NULL)
+    for i in range(count):
+        wrong = wrong_row(market, &plain[i], &more[i])
+        if wrong != NULL:
+            return wrong
+        if ids_look_up(&core.ids, market.book.instrument, plain[i].order_id) != NULL:
+            return b"the same order twice"
+        if more[i].flags & QUOTED:
+            maker = maker_find(&all.makers, plain[i].account, market.book.instrument)
+            if maker != NULL and maker.quotes[plain[i].side - 1] != NULL:
+                return b"two quotes of one account"
+            if not makers_ready(&all.makers):
+                return b"more orders than there is memory for"
+        if not (pool_ready(&core.pool, 1) and ids_ready(&core.ids, 1)) or (
+                all.wides.spare == 0 and not slots_grow(&all.wides)):
+            return b"more orders than there is memory for"
+        wide = <Wide*>slots_take(&all.wides)
+        read_wide(wide, &plain[i], &more[i])
+        put_back(&turn, wide)
+        if not is_at_home(wide):
+            return b"an order where its type cannot be"
+    return NULL
+
+
+cdef int markets_restore(Machine machine, state) except -1:
+    """Makes the markets of a state that is checked but for their orders."""
+    cdef Py_buffer rows, plain, more
+    cdef const char* wrong = NULL
+    cdef Market* market
+    cdef size_t i, at = 0, count
+    for number in state.markets["instrument"].tolist():
+        if market_make(&machine.exchange, number) == NULL:
+            raise MemoryError("no memory for the markets of a state")
+    parameters_restore(machine, state.market_values)
+    protections_restore(&machine.exchange.markets, state.protections)
+    PyObject_GetBuffer(np.ascontiguousarray(state.markets, MARKET_STATE), &rows, PyBUF_SIMPLE)
+    PyObject_GetBuffer(np.ascontiguousarray(state.market_orders, MARKET_ORDER), &more, PyBUF_SIMPLE)
+    for i in range(len(state.markets)):
+        number = (<const mc_market_state*>rows.buf)[i].instrument
+        market = machine.exchange.markets.markets[<u32>number - 1]
+        read_market(market, <const mc_market_state*>rows.buf + i)
+        orders = np.ascontiguousarray(state.orders[number - 1], ORDER)
+        count = len(orders)
+        PyObject_GetBuffer(orders, &plain, PyBUF_SIMPLE)
+        wrong = restore_orders(machine, market, <const mc_order*>plain.buf,
+                               <const mc_market_order*>more.buf + at, count)
+        PyBuffer_Release(&plain)
+        if wrong != NULL:
+            break
+        at += count
+    PyBuffer_Release(&rows)
+    PyBuffer_Release(&more)
+    if wrong != NULL:
+        raise SnapshotDamaged(f"market {number}: {wrong.decode('ascii')}")
+    for number in state.markets["instrument"].tolist():
+        sort_pegs(&machine.exchange.markets, machine.exchange.markets.markets[<u32>number - 1])
+    _, _, orders, _ = market_parts(machine)
+    if orders.tobytes() != state.market_orders.tobytes():
+        raise SnapshotDamaged("orders of markets that are not sorted")
+    try:
+        for number in state.markets["instrument"].tolist():
+            market = machine.exchange.markets.markets[<u32>number - 1]
+            market_check(&machine.exchange.core, &machine.exchange.markets, market)
+    except AssertionError as error:
+        raise SnapshotDamaged(str(error)) from None
+    return 0
+
+
+cdef int sort_pegs(Markets* all, Market* market) except -1:
+    """The pegs of a state in the order of their entries."""
+    cdef Wide* wide = market.pegs
+    cdef size_t i, count = 0
+    pegs = []
+    if orders_of(all, market) == 0 and market.book.orders:      # room for as many
+        raise MemoryError("no memory to sort the pegs of a market")
+    while wide != NULL:
+        all.found[count] = wide
+        pegs.append((wide.entry, count))
+        count += 1
+        wide = wide.after
+    market.pegs = market.pegs_last = NULL
+    for _, i in sorted(pegs):
+        wide = all.found[i]
+        wide.after = NULL
+        wide.before = market.pegs_last
+        if market.pegs_last != NULL:
+            market.pegs_last.after = wide
+        else:
+            market.pegs = wide
+        market.pegs_last = wide
+    return 0
+
+
+# ---------------------------------------------------------------------- what must hold
+
+cdef object check_queue(Core* core, Market* market, Order* head, Order* tail, u8 place, where):
+    """Checks orders that stand one behind the other; what is shown, and how many show something."""
+    cdef Order* before = NULL
+    cdef Order* order = head
+    cdef const Wide* wide
+    cdef u64 entry = 0
+    shown, count = 0, 0
+    while order != NULL:
+        wide = <const Wide*>order
+        at = f"{where}: order {order.order_id}"
+        assert order.prev == before, f"{at}: wrong link back"
+        assert order.instrument == market.book.instrument, f"{at}: of another market"
+        assert wide.place == place and wide.live, f"{at}: at {wide.place}"
+        assert entry < wide.entry <= market.entries, f"{at}: entered {wide.entry} behind {entry}"
+        assert wide.total > 0 and wide.filled >= 0, f"{at} of {wide.total}"
+        assert 0 < order.left <= wide.total, f"{at} shows {order.left} of {wide.total}"
+        assert is_at_home(wide), f"{at}: its type cannot be there"
+        assert ids_look_up(&core.ids, market.book.instrument, order.order_id) == order, (
+            f"{at}: not in the id table")
+        entry = wide.entry
+        shown += order.left
+        count += 1
+        before = order
+        order = order.next
+    assert tail == before, f"{where}: tail is not the last order"
+    return shown, count
+
+
+cdef int check_ladder(Core* core, Market* market, Ladder* ladder, u8 place, where) except -1:
+    """Checks the queues and totals of a ladder, and that orders lie at their prices."""
+    cdef Level* level
+    cdef Order* order
+    cdef u64 key = 0
+    ladder_check(ladder, where)
+    while ladder_from(ladder, key, &key):
+        level = level_at(ladder, key)
+        price = ladder_price(ladder, key)
+        shown, count = check_queue(core, market, level.head, level.tail, place, f"{where} at {price}")
+        assert level.quantity == shown, f"{where} at {price}: {level.quantity}, orders hold {shown}"
+        assert level.orders == count, f"{where} at {price}: counts {level.orders} of {count}"
+        order = level.head
+        while order != NULL:
+            at = order.price if place == PLACE_BOOK else (<const Wide*>order).stop_price
+            assert at == price, f"{where}: order {order.order_id} at {price}, not {at}"
+            order = order.next
+        if key == ~<u64>0:
+            break
+        key += 1
+    return 0
+
+
+cdef int check_pegs(const Market* market, pegs) except -1:
+    cdef const Wide* wide = market.pegs
+    cdef const Wide* before = NULL
+    listed = []
+    while wide != NULL:
+        assert wide.before == before, "a peg: wrong link back"
+        listed.append(wide.order.order_id)
+        before = wide
+        wide = wide.after
+    assert market.pegs_last == before and len(listed) == market.pegs_count, "pegs astray"
+    assert listed == [order_id for _, order_id in sorted(pegs)], "pegs out of order"
+    return 0
+
+
+cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1:
+    """Checks what is counted of all orders, and how they stand to each other."""
+    cdef const Wide* wide
+    cdef const Wide* partner
+    cdef size_t i, count = orders_of(all, market)
+    cdef i64 bid = 0, ask = 0
+    open_quantity, icebergs, pegs, entries = [0, 0], 0, [], set()
+    assert count == market.book.orders, f"{where}: {market.book.orders} of {count} orders"
+    for i in range(count):
+        wide = all.found[i]
+        at = f"{where}: order {wide.order.order_id}"
+        open_quantity[wide.order.side - 1] += wide.total
+        in_book = wide.place == PLACE_BOOK
+        icebergs += in_book and wide.display != 0
+        if in_book and is_pegged(wide):
+            pegs.append((wide.entry, wide.order.order_id))
+        entries.add(wide.entry)
+        assert wide.expiry == 0 or market.expiry <= wide.expiry, f"{at}: expires unseen"
+        assert -PRICE_MAX <= wide.order.price <= PRICE_MAX or at_any(wide.order.price), (
+            f"{at} at {wide.order.price}")
+        if in_book and market.phase == PHASE_CONTINUOUS:
+            assert has(LASTING_TIFS, wide.order.time_in_force), f"{at} rests"
+        if wide.link != 0:
+            partner = <const Wide*>ids_look_up(&core.ids, market.book.instrument, wide.link)
+            assert partner != NULL and partner.link == wide.order.order_id, f"{at}: no pair"
+    assert len(entries) == count, f"{where}: two orders entered at once"
+    assert open_quantity == [market.open_quantity[0], market.open_quantity[1]], f"{where}: open quantity"
+    assert icebergs == market.icebergs, f"{where}: {market.icebergs} of {icebergs} icebergs"
+    check_pegs(market, pegs)
+    if market.phase == PHASE_CONTINUOUS and has_best(market, BUY, &bid) and has_best(market, SELL, &ask):
+        assert bid < ask, f"{where}: crossed"
+    return 0
+
+
+cdef int check_line(Core* core, Market* market, const Line* line, u8 place, where) except -1:
+    _, count = check_queue(core, market, <Order*>line.head, <Order*>line.tail, place, where)
+    assert count == line.count, f"{where}: counts {line.count} of {count}"
+    return 0
+
+
+cdef int market_check(Core* core, Markets* all, Market* market) except -1:
+    """Asserts every invariant of a market."""
+    cdef int side
+    where = f"market {market.book.instrument}"
+    for side in range(2):
+        check_ladder(core, market, &market.book.sides[side], PLACE_BOOK, f"{where}, shown {side}")
+        check_ladder(core, market, &market.dark[side], PLACE_BOOK, f"{where}, hidden {side}")
+        check_ladder(core, market, &market.stops[side], PLACE_STOPS, f"{where}, stops {side}")
+    check_line(core, market, &market.trailing, PLACE_TRAILING, f"{where}, trailing")
+    check_line(core, market, &market.waiting, PLACE_WAITING, f"{where}, waiting")
+    check_line(core, market, &market.caged, PLACE_CAGED, f"{where}, caged")
+    check_orders(core, all, market, where)
+    assert PHASE_PRE_OPEN <= market.phase <= PHASE_HALTED, where
+    return quotes_check(all)

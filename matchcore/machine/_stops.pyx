@@ -1,0 +1,231 @@
+"""Stops, trailing stops, pegs and the price cage.
+
+The rules are those of `reference/market/{stops,pegs,checks}.py`.
+"""
+from libc.stdint cimport INT64_MAX, INT64_MIN
+
+from ._execution cimport execute
+from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
+from .core.ladder cimport Ladder, ladder_price
+from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
+                           book_crosses, greatest, least)
+from .core.prices cimport is_priced, part_of
+from .core.records cimport *
+from .core.resting cimport level_at
+
+
+# ---------------------------------------------------------------------- stops
+
+cdef bint is_reached(const Wide* wide, i64 low, i64 high) noexcept nogil:
+    """True if trades from `low` to `high` have reached the stop price of an order."""
+    return wide.stop_price <= high if wide.order.side == BUY else wide.stop_price >= low
+
+
+cdef Wide* next_stop(Turn* turn) noexcept nogil:
+    """The stop that is triggered next by the trades of this command, or NULL.
+
+    Buys first, from the lowest stop price up; then sells, from the highest down; the oldest first.
+    """
+    cdef Ladder* buys = &turn.market.stops[0]
+    cdef Ladder* sells = &turn.market.stops[1]
+    if not turn.traded:
+        return NULL
+    if buys.levels and ladder_price(buys, buys.best) <= turn.high:
+        return <Wide*>level_at(buys, buys.best).head
+    if sells.levels and ladder_price(sells, sells.best) >= turn.low:
+        return <Wide*>level_at(sells, sells.best).head
+    return NULL
+
+
+cdef i64 distance(const Wide* wide, i64 last) noexcept nogil:
+    """Of a trailing stop from the last trade, in ticks."""
+    if not wide.flags & PERCENT:
+        return wide.limit
+    return greatest(1, last * wide.limit // PART) if last > 0 else 1
+
+
+cdef void set_trailing(Wide* wide, i64 last) noexcept nogil:
+    """The stop price of a new trailing stop, whose distance is in `limit`."""
+    cdef i64 away = distance(wide, last)
+    wide.stop_price = last + away if wide.order.side == BUY else last - away
+
+
+cdef void follow(Turn* turn) noexcept nogil:
+    """Trailing stops follow the last trade; one that it has reached is a stop like others.
+
+    O(trailing stops) when the last price has moved, else O(1).
+    """
+    cdef Market* market = turn.market
+    cdef bint known
+    cdef i64 last = last_of(turn, &known), away
+    cdef Wide* wide = market.trailing.head
+    cdef Wide* after
+    if not known or (market.has_followed and market.followed == last):
+        return
+    market.has_followed = True
+    market.followed = last
+    while wide != NULL:
+        after = <Wide*>wide.order.next
+        if is_reached(wide, last, last):
+            lift(turn, wide, 0)
+            wide.order_type = STOP
+            park(turn, wide, PLACE_STOPS)
+        else:
+            away = distance(wide, last)
+            if wide.order.side == BUY:
+                wide.stop_price = least(wide.stop_price, last + away)
+            else:
+                wide.stop_price = greatest(wide.stop_price, last - away)
+        wide = after
+
+
+# ---------------------------------------------------------------------- pegs
+
+cdef void look_at_bests(Turn* turn, Bests* bests) noexcept nogil:
+    """The prices that pegs go by."""
+    bests.price[0] = bests.price[1] = 0
+    bests.known[0] = has_reference(turn, BUY, &bests.price[0])
+    bests.known[1] = has_reference(turn, SELL, &bests.price[1])
+
+
+cdef bint peg_price(const Market* market, const Bests* bests, const Wide* wide,
+                    i64* price) noexcept nogil:
+    cdef u32 own = wide.order.side - 1
+    cdef bint buys = wide.order.side == BUY
+    cdef i64 found
+    if wide.order_type == PEG_MIDPOINT:
+        if not (bests.known[0] and bests.known[1]):
+            return False
+        found = bests.price[0] + bests.price[1]
+        found = found >> 1 if buys else (found + 1) >> 1
+    else:
+        if wide.order_type == PEG_MARKET:
+            own ^= 1
+        if not bests.known[own]:
+            return False
+        found = bests.price[own]
+    found = (floor_tick(market, found + wide.stop_price) if buys
+             else ceil_tick(market, found - wide.stop_price))
+    if wide.flags & PROTECTED:
+        found = least(found, wide.limit) if buys else greatest(found, wide.limit)
+    if market.has_lowest:
+        found = greatest(found, market.lowest)
+    if market.has_highest:
+        found = least(found, market.highest)
+    price[0] = found
+    return is_priced(found)
+
+
+cdef bint has_peg_price(Turn* turn, const Wide* wide, i64* price) noexcept nogil:
+    """What a pegged order costs now; false without a reference.
+
+    A positive offset makes a price better for the other side, on both sides.
+    """
+    cdef Bests bests
+    look_at_bests(turn, &bests)
+    return peg_price(turn.market, &bests, wide, price)
+
+
+cdef inline bint are_same(const Bests* one, const Bests* another) noexcept nogil:
+    return (one.known[0] == another.known[0] and one.known[1] == another.known[1]
+            and one.price[0] == another.price[0] and one.price[1] == another.price[1])
+
+
+cdef bint reprice(Turn* turn) noexcept nogil:
+    """Gives pegs the prices that they should have, oldest first.
+
+    True as soon as one has met an order of the other side: what it did may have moved the best
+    prices, and taken pegs away.  O(pegs) when a best price has moved, else O(1).
+    """
+    cdef Market* market = turn.market
+    cdef Bests bests
+    cdef Wide* wide = market.pegs
+    cdef Wide* after
+    cdef u64 newest = market.entries
+    cdef i64 price
+    cdef bint meets
+    if wide == NULL:
+        return False
+    look_at_bests(turn, &bests)
+    if not market.pegs_stale and are_same(&bests, &market.bests):
+        return False
+    market.pegs_stale = True
+    while wide != NULL and wide.entry <= newest:     # those that have moved come last again
+        after = wide.after
+        if not peg_price(market, &bests, wide, &price):
+            cancel(turn, wide, R_REFERENCE_GONE)
+        elif price != wide.order.price:
+            lift(turn, wide, C_REPLACING)
+            wide.order.price = price
+            say_of(turn, REPRICED, R_NONE, wide, wide.total, wide.total)
+            meets = book_crosses(market, wide.order.side, True, price)
+            execute(turn, wide, C_REPLACING)
+            if meets:
+                return True
+        wide = after
+    market.bests = bests
+    market.pegs_stale = False
+    return False
+
+
+# ---------------------------------------------------------------------- the price cage
+
+cdef bint has_cage(Turn* turn, u8 side, i64* bound) noexcept nogil:
+    """The worst price that the cage lets a side have, or false: any."""
+    cdef Market* market = turn.market
+    cdef const i64* value = market.value[<u32>M_CAGE]
+    cdef i64 base, ticks = greatest(value[CAGE_TICKS], 1)
+    cdef bint known = True
+    if value[CAGE_MODE] == CAGE_OFF or market.phase != PHASE_CONTINUOUS:
+        return False
+    if not has_reference(turn, 3 - side, &base) and not has_reference(turn, side, &base):
+        base = last_of(turn, &known)
+        if not known:
+            base = market.value[<u32>M_DAY][DAY_PREVIOUS_CLOSE]
+    if base <= 0:
+        return False
+    if side == BUY:
+        bound[0] = greatest(part_of(base, PART + value[CAGE_PART]), base + ticks)
+    else:
+        bound[0] = least(part_of(base, PART - value[CAGE_PART]), base - ticks)
+    return True
+
+
+cdef bint outside_cage(Turn* turn, u8 side, i64 price) noexcept nogil:
+    """True if a limit order is further from the base than the price cage lets it be."""
+    cdef i64 bound
+    return has_cage(turn, side, &bound) and (price > bound if side == BUY else price < bound)
+
+
+cdef void cage_joined(Market* market, const Wide* wide) noexcept nogil:
+    """An order that waits has this price from now on."""
+    if wide.order.side == BUY:
+        market.caged_buy = least(market.caged_buy, wide.order.price)
+    else:
+        market.caged_sell = greatest(market.caged_sell, wide.order.price)
+
+
+cdef Wide* next_uncaged(Turn* turn) noexcept nogil:
+    """The oldest of the orders outside the cage that are so no more, or NULL.
+
+    O(orders outside) when one has come in, or the nearest of them has gone; else O(1).
+    """
+    cdef Market* market = turn.market
+    cdef Wide* wide = market.caged.head
+    cdef i64 highest = INT64_MAX, lowest = INT64_MIN
+    if wide == NULL:
+        return NULL
+    has_cage(turn, BUY, &highest)
+    has_cage(turn, SELL, &lowest)
+    if market.caged_buy > highest and market.caged_sell < lowest:
+        return NULL
+    market.caged_buy = INT64_MAX
+    market.caged_sell = INT64_MIN
+    while wide != NULL:
+        if wide.order.price <= highest if wide.order.side == BUY else wide.order.price >= lowest:
+            market.caged_buy = INT64_MIN        # those behind it are not known
+            market.caged_sell = INT64_MAX
+            return wide
+        cage_joined(market, wide)
+        wide = <Wide*>wide.order.next
+    return NULL

@@ -1,0 +1,249 @@
+# The market of an instrument: its orders, parameters and prices, and a command at work in it.
+#
+# The rules are those of docs/markets/; the files of `reference/market/` say the same in plain
+# Python.  Nothing of a market goes on in another buffer: what a command says beyond the caller's
+# buffer is spilled and told before anything else happens (spill.pxd).
+from ..._book cimport Book, Core, Events
+from .ladder cimport Ladder, ladder_price
+from .makers cimport MakerTable
+from .pool cimport Order, Slots
+from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
+                       i64, mc_change, mc_event, mc_unlikely, u8, u16, u32, u64)
+
+cdef struct Wide:           # an order of a market, three cache lines
+    Order order             # `left`: what a visit of its queue may trade, so shown, or all of a hidden one
+    i64 total               # all that is open
+    i64 filled
+    i64 display             # of an iceberg: what it shows at a time
+    i64 stop_price
+    i64 limit               # the bound of a PROTECTED one; the distance of a trailing stop
+    i64 expiry
+    u64 entry               # orders of a market enter places one after the other
+    u64 link                # the id of the other order of a pair
+    Wide* after             # among the pegs, or the quotes
+    Wide* before
+    u32 session
+    u16 flags
+    u8 order_type
+    u8 self_trade
+    u8 place                # Place, or PLACE_NOWHERE: it is being executed
+    u8 live                 # 1: in the id table, and counted
+
+cdef enum:
+    PLACE_NOWHERE = 255
+    PARAMETERS = 12         # one more than there are
+    VALUES = 8
+    TICKS_MAX = 16
+    PART = 10000            # hundredths of a percent in one
+    KNOWN_OPEN = 1          # bits of MARKET_STATE.known
+    KNOWN_AUCTION = 2
+    KNOWN_CLOSING = 4
+    KNOWN_INDICATIVE = 8
+
+cdef extern from *:
+    """
+    #define PRICE_MAX ((int64_t)1 << 40)
+    #define ANY_BUY INT64_MAX
+    #define ANY_SELL INT64_MIN
+    """
+    const i64 PRICE_MAX     # no price of a market is further from zero
+    const i64 ANY_BUY       # the price of an order that trades at any, in a call
+    const i64 ANY_SELL
+
+cdef enum:                  # places of the values of each parameter
+    T_ORDER_TYPES = 0       # M_TRADING
+    T_CALL_TYPES = 1
+    T_TIMES_IN_FORCE = 2
+    T_ORDER_FLAGS = 3
+    T_ENTRY_PHASES = 4
+    T_CANCEL_PHASES = 5
+    T_AMENDS = 6
+    T_MARKET_GROUP = 7
+    ALLOCATION_PRO_RATA = 0
+    ALLOCATION_TOP_SHARE = 1
+    ALLOCATION_LEAST = 2
+    AUCTION_RULE = 0
+    AUCTION_INTERVAL = 1
+    Q_BUY_LEAST = 0         # M_QUANTITIES
+    Q_BUY_STEP = 1
+    Q_SELL_LEAST = 2
+    Q_SELL_STEP = 3
+    Q_LIMIT_MOST = 4
+    Q_MARKET_MOST = 5
+    Q_VALUE_MOST = 6
+    Q_DISPLAY_LEAST = 7
+    LIMITS_UP = 0
+    LIMITS_DOWN = 1
+    LIMITS_SPECIAL_UP = 2
+    LIMITS_SPECIAL_DOWN = 3
+    LIMITS_FREE_DAYS = 4
+    CAGE_MODE = 0
+    CAGE_PART = 1
+    CAGE_TICKS = 2
+    VOLATILITY_STATIC = 0
+    VOLATILITY_DYNAMIC = 1
+    VOLATILITY_DURATION = 2
+    HALTS_FIRST = 0
+    HALTS_SECOND = 1
+    HALTS_DURATION = 2
+    DAY_PREVIOUS_CLOSE = 0
+    DAY_REFERENCE = 1
+    DAY_LISTED_DAYS = 2
+    DAY_SPECIAL = 3
+    CLOSING_RULE = 0
+    CLOSING_FROM = 1
+
+cdef struct Line:           # orders outside ladders, in the order of their entries: next and prev of Order
+    Wide* head
+    Wide* tail
+    u64 count
+
+cdef struct Bests:          # the prices that pegs go by, of buys and of sells
+    i64 price[2]
+    bint known[2]
+
+cdef struct Market:
+    Book* book              # its sides hold the orders that are shown
+    Ladder dark[2]          # the hidden ones
+    Ladder stops[2]         # by stop price: [0] buys, the lowest first; [1] sells, the highest first
+    Line trailing
+    Line waiting
+    Line caged
+    Wide* pegs              # in the book, in the order of their entries: through after and before
+    Wide* pegs_last
+    u64 pegs_count
+    u64 for_call            # in the book, and not longer than until the auction
+    Bests bests             # when all pegs had their prices last
+    bint pegs_stale         # they may have others now even with these
+    bint has_followed
+    i64 followed            # the last price that trailing stops have followed
+    i64 caged_buy           # no caged buy has a lower price, no caged sell a higher one
+    i64 caged_sell
+    i64 open_quantity[2]    # of all live orders of a side
+    u64 icebergs            # in the book: with a display quantity
+    u64 entries
+    i64 expiry              # of no live order is it earlier; INT64_MAX: none has one
+    u64 ticks               # rows of the table
+    i64 tick_from[TICKS_MAX]
+    i64 tick_step[TICKS_MAX]
+    i64 lowest              # the price limits of today, when they are known
+    i64 highest
+    bint has_lowest
+    bint has_highest
+    u8 phase
+    u8 known                # bits
+    u8 halts                # bits
+    i64 until
+    i64 open_price
+    i64 auction_price
+    i64 closing_price
+    u64 close_turnover      # 128 bits
+    i64 close_turnover_high
+    i64 close_volume
+    i64 indicative_price
+    i64 indicative_quantity
+    i64 indicative_imbalance
+    i64 indicative_time
+    void* call              # what `_auction.pyx` keeps while orders are collected
+    i64 value[PARAMETERS][VALUES]
+
+cdef struct Spill:          # what did not fit in the caller's buffers, in order
+    mc_event* events
+    size_t count
+    size_t told             # of them, to the caller
+    size_t room
+    mc_change* changes
+    size_t changes_count
+    size_t changes_told
+    size_t changes_room
+    mc_event nowhere        # for what is said when there is no memory
+    mc_change change_nowhere
+
+cdef struct Touched:        # an order of a pair that traded, was triggered or went
+    u64 order_id
+    u64 link
+
+cdef struct Markets:        # what the markets of a machine share
+    Market** markets        # by number - 1, as many as there are books; NULL: a plain instrument
+    u32 count               # that there are
+    bint lost               # there was no memory in the middle of a command
+    Slots wides
+    Spill spill
+    Touched* touched        # of the command at work
+    size_t touched_count
+    size_t touched_room
+    u64* pulled             # accounts whose quotes go
+    size_t pulled_count
+    size_t pulled_room
+    i64* shares             # of the orders of a level, pro rata
+    size_t shares_room
+    Wide** found            # orders of a sweep or a state
+    size_t found_room
+    MakerTable makers       # groups of accounts, protections and quotes
+
+cdef struct Turn:           # a command at work in one market
+    Markets* all
+    Core* core
+    Market* market
+    Book* book
+    Events* events
+    i64 time
+    i64 low                 # of the trades of this command
+    i64 high
+    bint traded             # there are low and high
+    u8 stop                 # why trading is interrupted, or R_NONE
+    i64 pause               # for how long, in nanoseconds
+
+cdef inline bint is_hidden(const Wide* wide) noexcept nogil:
+    return wide.flags & HIDDEN != 0
+
+cdef inline bint is_pegged(const Wide* wide) noexcept nogil:
+    return has(PEG_TYPES, wide.order_type)
+
+cdef inline i64 shown_of(const Wide* wide) noexcept nogil:
+    return 0 if wide.flags & HIDDEN else wide.order.left
+
+cdef inline i64 least(i64 a, i64 b) noexcept nogil:
+    return a if a < b else b
+
+cdef inline i64 greatest(i64 a, i64 b) noexcept nogil:
+    return a if a > b else b
+
+cdef inline bint at_any(i64 price) noexcept nogil:
+    return price == ANY_BUY or price == ANY_SELL
+
+cdef inline void count_in_book(Market* market, const Wide* wide, i64 step) noexcept nogil:
+    """One order more, or less, in the book, of those that an auction asks for."""
+    if mc_unlikely(wide.display != 0):
+        market.icebergs += step
+    if mc_unlikely(has(AUCTION_TIFS, wide.order.time_in_force) or wide.order_type == MARKET):
+        market.for_call += step
+
+cdef inline bint allows(const Market* market, u32 mask, u8 code) noexcept nogil:
+    """True if a mask of M_TRADING has the bit of a code."""
+    return code < 63 and market.value[<u32>M_TRADING][mask] >> code & 1
+
+cdef inline bint is_continuous(const Turn* turn) noexcept nogil:
+    return turn.market.phase == PHASE_CONTINUOUS and turn.stop == R_NONE
+
+cdef inline bint is_expired(const Turn* turn, const Wide* wide) noexcept nogil:
+    return 0 < wide.expiry <= turn.time
+
+cdef inline bint has_best(const Market* market, u8 side, i64* price) noexcept nogil:
+    """The best price of a side, of shown and hidden orders; false without any."""
+    cdef const Ladder* lit = &market.book.sides[side - 1]
+    cdef const Ladder* dark = &market.dark[side - 1]
+    cdef u64 key = lit.best         # all ones without a level
+    if lit.levels == 0 and dark.levels == 0:
+        return False
+    price[0] = ladder_price(lit, key if key < dark.best or dark.levels == 0 else dark.best)
+    return True
+
+cdef inline bint book_crosses(const Market* market, u8 side, bint limited, i64 limit) noexcept nogil:
+    """True if there is an order that one of this side, up to a limit or not limited, could trade with."""
+    cdef i64 best = 0
+    if not has_best(market, 3 - side, &best):
+        return False
+    if not limited:
+        return True
+    return best <= limit if side == BUY else best >= limit
