@@ -9,10 +9,16 @@ from typing import NamedTuple
 from ....records.arguments import INT64_MAX
 from ....records.markets import (
     ANY_BUY as ANY_BUY,
+)
+from ....records.markets import (
     ANY_SELL as ANY_SELL,
+)
+from ....records.markets import (
     PARAMETERS,
-    PRICE_MAX as PRICE_MAX,
     defaults,
+)
+from ....records.markets import (
+    PRICE_MAX as PRICE_MAX,
 )
 from ....records.schema import (
     ClosingRule,
