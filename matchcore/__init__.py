@@ -9,11 +9,13 @@ from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, Res
 from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
+from .engine.markets import Indicative, TradingDay
 from .engine.orders import Fill, OrderState
 from .engine.recovery import Recovery
 from .engine.streaming import Events
 from .engine.submissions import Commit
 from .engine.taps import Logged
+from .engine.terms import Terms
 from .errors import (
     FeedError,
     InstrumentConflict,
@@ -49,11 +51,18 @@ from .records.codec import encode, encode_all
 from .records.commands import COMMAND, INSTRUMENT, LEVEL, LIMITS, ORDER, TEXT
 from .records.events import EVENT, fresh, times_of
 from .records.instruments import Directory, Instrument
+from .records.market import Market
+from .records.market_faces import Bust, Clock, Quote, SetMarket, SetPhase, SetProtection
+from .records.markets import PARAMETER, PHASE, PROTECTION
 from .records.operating import Notice, Register, SetLimits
+from .records.order_faces import Amend, Cancel, EndDay, MassCancel, NewOrder, Reduce
 from .records.register import Place
 from .records.schema import (
+    AuctionRule,
+    CageMode,
     ChangeFlag,
     ChangeKind,
+    ClosingRule,
     EventKind,
     Field,
     Flag,
@@ -61,8 +70,10 @@ from .records.schema import (
     LimitFlag,
     OrderStatus,
     OrderType,
+    Parameter,
     Phase,
     Reason,
+    SelfTrade,
     Side,
     Status,
     TimeInForce,
@@ -70,15 +81,9 @@ from .records.schema import (
 )
 from .records.typed import (
     AddInstrument,
-    Amend,
-    Cancel,
     ChangeInstrument,
     Command,
-    EndDay,
-    MassCancel,
-    NewOrder,
     OrderEvent,
-    Reduce,
     Trade,
     UpgradeRules,
     as_plain,
@@ -121,16 +126,24 @@ __all__ = [
     "LEVEL",
     "LIMITS",
     "ORDER",
+    "PARAMETER",
+    "PHASE",
+    "PROTECTION",
     "TEXT",
     "AddInstrument",
     "Amend",
     "Answer",
     "AsyncEngine",
+    "AuctionRule",
     "BookView",
+    "Bust",
+    "CageMode",
     "Cancel",
     "ChangeFlag",
     "ChangeInstrument",
     "ChangeKind",
+    "Clock",
+    "ClosingRule",
     "Command",
     "Commit",
     "Depth",
@@ -146,6 +159,7 @@ __all__ = [
     "Flag",
     "Follower",
     "Fork",
+    "Indicative",
     "Instrument",
     "InstrumentConflict",
     "InvalidArgument",
@@ -162,6 +176,7 @@ __all__ = [
     "LogLocked",
     "Logged",
     "Machine",
+    "Market",
     "MassCancel",
     "MatchcoreError",
     "MemoryLog",
@@ -175,12 +190,14 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "OrderType",
+    "Parameter",
     "Phase",
     "Place",
     "Position",
     "PriceError",
     "PriceLevel",
     "QueueFull",
+    "Quote",
     "ReadOnly",
     "Reason",
     "Recovery",
@@ -188,7 +205,11 @@ __all__ = [
     "Register",
     "ReportsError",
     "RestingOrder",
+    "SelfTrade",
     "SetLimits",
+    "SetMarket",
+    "SetPhase",
+    "SetProtection",
     "ShardError",
     "Side",
     "Sink",
@@ -197,11 +218,13 @@ __all__ = [
     "SnapshotDamaged",
     "State",
     "Status",
+    "Terms",
     "TimeInForce",
     "TooManyRows",
     "Top",
     "Topic",
     "Trade",
+    "TradingDay",
     "UnknownInstrument",
     "UpgradeRules",
     "__version__",

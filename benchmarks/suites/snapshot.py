@@ -15,8 +15,8 @@ from matchcore.bench._loops import pauses
 from matchcore.bench.resting import resting_orders
 from matchcore.bench.throughput import BATCH, INSTRUMENT, feed
 from matchcore.engine.engine import Engine
+from matchcore.records.order_faces import Cancel, NewOrder
 from matchcore.records.schema import Side
-from matchcore.records.typed import Cancel, NewOrder
 
 RESTING = 1_000_000
 QUIET_SECONDS = 2.0

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..engine.aio import AsyncEngine
 from ..engine.engine import Engine
+from ..records.order_faces import NewOrder
 from ..records.schema import Side
-from ..records.typed import NewOrder
 from .throughput import INSTRUMENT
 
 CALLERS = 64

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..engine.engine import Engine
 from ..records.instruments import Instrument
+from ..records.order_faces import NewOrder
 from ..records.schema import Side
-from ..records.typed import NewOrder
 from . import neutral
 from ._loops import Rig
 

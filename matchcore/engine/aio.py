@@ -15,10 +15,16 @@ from numpy.typing import NDArray
 
 from ..errors import QueueFull
 from ..records.instruments import Price
-from ..records.typed import Amend, Cancel, Command, Reduce
+from ..records.market import Market
+from ..records.market_faces import Bust, Clock, Quote
+from ..records.order_faces import Amend, Cancel, Reduce
+from ..records.schema import Phase
+from ..records.times import Moment
+from ..records.typed import Command
 from ._queue import Submission
 from .answers import Answer
 from .engine import Engine
+from .markets import set_phase
 from .orders import FILLS_MAX, Fill, Name, OrderState
 from .streaming import Stream
 from .submissions import Bell
@@ -99,11 +105,12 @@ class AsyncEngine:
         account: int = 0,
         client_order_id: int = 0,
         original_client_order_id: int | str | None = None,
+        **more: Any,
     ) -> Answer:
-        """As `Engine.amend`."""
+        """As `Engine.amend`, whose other arguments are ``more``."""
         which = await self._which(symbol, order_id, account, original_client_order_id)
         return await self.submit(
-            Amend(*which, quantity, price, account, client_order_id=client_order_id)
+            Amend(*which, quantity, price, account, client_order_id=client_order_id, **more)
         )
 
     async def reduce(
@@ -119,6 +126,34 @@ class AsyncEngine:
         """As `Engine.reduce`."""
         which = await self._which(symbol, order_id, account, original_client_order_id)
         return await self.submit(Reduce(*which, quantity, account, client_order_id=client_order_id))
+
+    async def set_market(self, symbol: str, market: Market | None = None, **changes: Any) -> int:
+        """As `Engine.set_market` with ``market`` and ``changes``, in another thread."""
+        return await self._aside(partial(self.engine.set_market, symbol, market, **changes))
+
+    async def set_phase(
+        self,
+        symbol: str | None,
+        phase: Phase,
+        *,
+        group: int = 0,
+        until: Moment = 0,
+        cancel_orders: bool = False,
+    ) -> Answer:
+        """As `Engine.set_phase`: ``phase``, ``group``, ``until``, ``cancel_orders`` as there."""
+        return await self.submit(set_phase(symbol, phase, group, until, cancel_orders))
+
+    async def clock(self, symbol: str | None = None) -> Answer:
+        """As `Engine.clock`."""
+        return await self.submit(Clock(symbol))
+
+    async def quote(self, symbol: str, account: int, *sides: Any, **more: Any) -> Answer:
+        """As `Engine.quote`, whose other arguments are ``sides`` and ``more``."""
+        return await self.submit(Quote(symbol, account, *sides, **more))
+
+    async def bust(self, symbol: str, trade_id: int, price: Price, quantity: int) -> Answer:
+        """As `Engine.bust` of the trade ``trade_id``."""
+        return await self.submit(Bust(symbol, trade_id, price, quantity))
 
     async def order(self, account: int, client_order_id: Name) -> OrderState | None:
         """As `Engine.order`, in another thread."""

@@ -16,7 +16,7 @@ from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import EXACT, Directory, Instrument, price_text
 from ..records.schema import (
-    OPENING_EVENTS,
+    MARKET_EVENTS,
     ORDER_EVENTS,
     EventKind,
     Field,
@@ -25,6 +25,7 @@ from ..records.schema import (
     Status,
 )
 from ..records.typed import Event, Trade, event_of
+from .terms import Terms, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Answer:
     Properties are computed from the events when they are read.
     """
 
-    __slots__ = ("_events", "_repeated", "_rows", "_then", "durability", "records", "time")
+    __slots__ = ("_events", "_own", "_repeated", "_rows", "_then", "durability", "records", "time")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Answer:
         self._events: NDArray[np.void] | None = None
         self._rows: list[EventRow] | None = None
         self._repeated: EventRow | None = None
+        self._own: int | None = None
 
     def __repr__(self) -> str:
         reason = f" ({self.reason.name}, {self.field.name})" if self.reason else ""
@@ -133,14 +135,32 @@ class Answer:
     def events_missing(self) -> int:
         """Of a repeat: number of events of the first answer left out before its last one.
 
-        `status`, `left`, `filled` and `order_id` are complete; `trades` are not.
+        `status`, `left`, `filled` and `order_id` are complete, but in a market of what is there;
+        `trades` are not.
         """
         return self._repeated.left if self.repeat and self._repeated is not None else 0
 
     @property
     def order_id(self) -> int:
         """Id of the order of the command; 0 for commands on many orders."""
-        return self.rows[0].order_id
+        if self._own is None:
+            rows = self.rows
+            many = rows[0].kind not in _OF_ONE or any(
+                row.kind in _OF_MANY or (row.kind == EventKind.PHASE_CHANGED and not row.reason)
+                for row in rows
+            )
+            self._own = 0 if many else rows[0].order_id
+        return self._own
+
+    @property
+    def _last(self) -> EventRow:
+        """The last event of the order of the command; of commands on many, the last of all."""
+        own, rows = self.order_id, self.rows
+        if own:
+            for row in reversed(rows):
+                if own in (row.order_id, row.taker_order_id):
+                    return row
+        return rows[-1]
 
     @property
     def rejected(self) -> bool:
@@ -150,12 +170,12 @@ class Answer:
     @property
     def reason(self) -> Reason:
         """The reason why the command was refused or the order cancelled; otherwise NONE."""
-        return Reason(self.rows[-1].reason)
+        return Reason(self._last.reason)
 
     @property
     def field(self) -> Field:
         """The field at fault of a refused command; otherwise NONE."""
-        return Field(self.rows[-1].field)
+        return Field(self._last.field)
 
     @property
     def trades(self) -> list[Trade]:
@@ -165,37 +185,38 @@ class Answer:
 
     @property
     def filled(self) -> int:
-        """Quantity traded by this command, in units."""
+        """Quantity traded by the order of this command, or by all of many orders, in units."""
+        own, last = self.order_id, self.rows[-1]
         if self.events_missing:  # what it began with, less what was left or taken off at its end
-            last = self.rows[-1]
             if last.kind == EventKind.MASS_CANCELLED:
                 return 0
-            rest = last.taker_left if last.kind == EventKind.TRADED else last.quantity
-            return self.rows[0].quantity - rest
-        return sum(row.quantity for row in self.rows if row.kind == EventKind.TRADED)
+            if own in (last.order_id, last.taker_order_id):
+                rest = _left(last, own) if last.kind == EventKind.TRADED else last.quantity
+                return self.rows[0].quantity - rest
+        trades = [row for row in self.rows if row.kind == EventKind.TRADED]
+        mine = [row for row in trades if not own or own in (row.order_id, row.taker_order_id)]
+        return sum(row.quantity for row in mine)
 
     @property
     def left(self) -> int:
         """Open quantity of the order after this command, in units; 0 if there is no order."""
-        last = self.rows[-1]
-        if last.kind == EventKind.TRADED:
-            return last.taker_left
-        # INSTRUMENT_ADDED and INSTRUMENT_CHANGED carry a limit in this field
-        return last.left if last.kind in ORDER_EVENTS else 0
+        last = self._last
+        # INSTRUMENT_ADDED and others carry something else in this field
+        return _left(last, self.order_id) if last.kind in ORDER_EVENTS else 0
 
     @property
     def status(self) -> Status:
         """Status of the order; DONE for commands on many orders or on an instrument."""
-        last = self.rows[-1].kind
-        if last == EventKind.REJECTED:
+        last = self._last
+        if last.kind == EventKind.REJECTED:
             return Status.REJECTED
-        if last == EventKind.CANCELLED:
+        if not self.order_id:
+            return Status.DONE
+        if last.kind == EventKind.CANCELLED:
             return Status.CANCELLED
-        if last == EventKind.TRADED:
+        if last.kind == EventKind.TRADED:
             return Status.PARTLY_FILLED if self.left else Status.FILLED
-        if last in OPENING_EVENTS:
-            return Status.OPEN
-        return Status.DONE
+        return Status.OPEN
 
     def typed(self) -> list[Event]:
         """All events with names and decimal prices; of a repeat those of the first answer."""
@@ -204,6 +225,20 @@ class Answer:
     def _typed(self, row: EventRow) -> Event:
         time = self.time if self._repeated is None else 0
         return event_of(row, self._then.with_ticks_of(row.sequence), time)
+
+
+#: Events that the answer to a command on one order begins with; and those that only commands on
+#: many orders, or on none, have.
+_OF_ONE = frozenset(
+    {EventKind.ACCEPTED, EventKind.AMENDED, EventKind.CANCELLED, EventKind.REJECTED}
+)
+_OF_MANY = frozenset(EventKind) - ORDER_EVENTS - MARKET_EVENTS
+
+
+def _left(row: EventRow, own: int) -> int:
+    """What an event says is open of an order, which may be the taker of a trade."""
+    is_taker = row.kind == EventKind.TRADED and row.taker_order_id == own
+    return row.taker_left if is_taker else row.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +277,10 @@ class Depth(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RestingOrder:
-    """A resting order: decimal price, open quantity in units."""
+    """A resting order: decimal price, open quantity in units.
+
+    ``terms``: what it has beside, in an instrument with a market.
+    """
 
     order_id: int
     client_order_id: int
@@ -250,6 +288,7 @@ class RestingOrder:
     side: Side
     price: Decimal
     quantity: int
+    terms: Terms | None = None
 
 
 class BookView:
@@ -319,6 +358,7 @@ class BookView:
         with self._lock:
             machine = self._look()
             row = machine.order(self._number, order_id)
+            more = None if row is None else machine.market_order(self._number, order_id)
             instrument = machine.instruments[self._number]
         if row is None:
             return None
@@ -329,6 +369,7 @@ class BookView:
             Side(int(row["side"])),
             instrument.price(int(row["price"])),
             int(row["quantity"]),
+            None if more is None else terms_of(more, instrument),
         )
 
     def _sides(

@@ -12,21 +12,14 @@ from numpy.typing import NDArray
 from ..errors import InstrumentConflict, InvalidCommand, LogError
 from ..records.instruments import Directory, Instrument, Price
 from ..records.operating import notice_parts, operating_records
+from ..records.order_faces import Amend, Cancel, EndDay, MassCancel, Reduce
 from ..records.schema import Side
-from ..records.typed import (
-    AddInstrument,
-    Amend,
-    Cancel,
-    ChangeInstrument,
-    Command,
-    EndDay,
-    MassCancel,
-    Reduce,
-)
+from ..records.typed import AddInstrument, ChangeInstrument, Command
 from .answers import Answer
+from .markets import MarketCalls
 
 
-class Calls:
+class Calls(MarketCalls):
     """One method for each typed command; each calls `submit`.
 
     A command with a ``client_order_id`` may be sent again; it is executed once
@@ -95,6 +88,9 @@ class Calls:
         account: int = 0,
         client_order_id: int = 0,
         original_client_order_id: int | str | None = None,
+        total_quantity: int | None = None,
+        stop_price: Price | None = None,
+        display_quantity: int | None = None,
     ) -> Answer:
         """Changes the open quantity, the price, or both.
 
@@ -105,11 +101,16 @@ class Calls:
         - ``quantity``: the new open quantity in units; None: unchanged.
         - ``price``: a string, Decimal, int or float on a tick; None: unchanged.
         - ``account``, ``client_order_id``, ``original_client_order_id``: as for `cancel`.
+        - ``total_quantity``, ``stop_price``, ``display_quantity``: in a market: as of `Amend`.
         """
         symbol, order_id = self._which(symbol, order_id, account, original_client_order_id)
         return self.submit(
-            Amend(symbol, order_id, quantity, price, account, client_order_id=client_order_id)
-        )
+            Amend(
+                symbol, order_id, quantity, price, account, client_order_id=client_order_id,
+                total_quantity=total_quantity, stop_price=stop_price,
+                display_quantity=display_quantity,
+            )
+        )  # fmt: skip
 
     def reduce(
         self,
@@ -140,6 +141,9 @@ class Calls:
         account: int = 0,
         side: Side | None = None,
         client_order_id: int = 0,
+        lowest: Price | None = None,
+        highest: Price | None = None,
+        session: int = 0,
     ) -> Answer:
         """Cancels all orders that match; without arguments, all orders of the exchange.
 
@@ -147,8 +151,15 @@ class Calls:
         - ``account``: of one account; 0: of all.
         - ``side``: one side; None: both.
         - ``client_order_id``: as for `cancel`.
+        - ``lowest``, ``highest``: between these prices, of one instrument; None: no bound.
+        - ``session``: that entered them, in instruments with a market; 0: any.
         """
-        return self.submit(MassCancel(symbol, account, side, client_order_id=client_order_id))
+        return self.submit(
+            MassCancel(
+                symbol, account, side, client_order_id=client_order_id, session=session,
+                lowest=lowest, highest=highest, of_session=session > 0,
+            )
+        )  # fmt: skip
 
     def end_day(self, symbol: str | None = None) -> Answer:
         """Cancels the DAY orders of the instrument ``symbol``, or of all with None."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from operator import index
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -38,6 +39,7 @@ from ..records.arguments import integer
 from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
 from ..records.instruments import Instrument, distinct
+from ..records.market import Market
 from ..records.times import Moment
 from ..records.typed import Command
 from ._queue import LARGE_COMMANDS, Submission, Waiter
@@ -71,6 +73,7 @@ class Engine(Reads, Named, Calls, Stored, Living):
     - ``state``: of a replicated log: a directory for snapshots; None: it is replayed from its
       beginning.
     - ``instruments``: instruments to add if the log does not have them.
+    - ``markets``: a `Market` by symbol, to set if the instrument has none.
     - ``machine``: "cython", or "reference" for the implementation in plain Python.
     - ``policy``: what an answer means. "sync": fdatasync has returned. "interval": everything
       older than ``interval_ms`` milliseconds is synced. "os": the operating system has it.  A
@@ -139,6 +142,7 @@ class Engine(Reads, Named, Calls, Stored, Living):
         *,
         state: str | os.PathLike[str] | None = None,
         instruments: Iterable[Instrument] = (),
+        markets: Mapping[str, Market] = MappingProxyType({}),
         machine: str = "cython",
         policy: str = "sync",
         interval_ms: int = INTERVAL_MS_DEFAULT,
@@ -157,8 +161,8 @@ class Engine(Reads, Named, Calls, Stored, Living):
 
         `Engine` lists the arguments.
 
-        - `InstrumentConflict`: one of ``instruments`` differs from the log; use
-          `change_instrument`.
+        - `InstrumentConflict`: one of ``instruments`` or ``markets`` differs from the log; use
+          `change_instrument` or `set_market`.
         - `LogLocked`: another engine has the log open.  A replicated log is taken over from an
           engine that does not write at the moment; that one ends.
         - `LogDamaged`: bytes before the end differ from what was written; or, without
@@ -176,7 +180,7 @@ class Engine(Reads, Named, Calls, Stored, Living):
             segment_bytes=integer(segment_bytes, "segment_bytes"), progress=progress, hash=hash,
             keys=keys, reserve=integer(reserve, "reserve", None, None), accept_loss=accept_loss,
         )  # fmt: skip
-        return engine._with_instruments(wanted)
+        return engine._with(wanted, markets)
 
     @classmethod
     def _open(
@@ -204,6 +208,7 @@ class Engine(Reads, Named, Calls, Stored, Living):
         cls,
         *,
         instruments: Iterable[Instrument] = (),
+        markets: Mapping[str, Market] = MappingProxyType({}),
         machine: str = "cython",
         log: MemoryLog | None = None,
         clock: Callable[[], int] = time.time_ns,
@@ -219,7 +224,7 @@ class Engine(Reads, Named, Calls, Stored, Living):
             driven.begin_under(log.rules)
         for frame in log.frames() if log is not None else ():
             replay(driven, frame)
-        return cls(driven, log, clock=clock)._with_instruments(wanted)
+        return cls(driven, log, clock=clock)._with(wanted, markets)
 
     @classmethod
     def at(
@@ -455,10 +460,11 @@ class Engine(Reads, Named, Calls, Stored, Living):
         """Called in a forked child."""
         self._pipeline.renew()
 
-    def _with_instruments(self, wanted: Sequence[Instrument]) -> Engine:
+    def _with(self, wanted: Sequence[Instrument], markets: Mapping[str, Market]) -> Engine:
         try:
             self.recovery.note_rules(self._machine)
             self._add_missing(wanted)  # last: what is refused has added none
+            self._add_markets(markets)
         except BaseException:
             self.close()
             raise

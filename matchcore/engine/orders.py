@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from ..records.schema import (
 )
 from .recovery import apply, recorded
 from .streaming import Events, Followed
+from .terms import Terms, terms_of
 
 if TYPE_CHECKING:
     from ..reports._reports import Derivation
@@ -63,6 +64,7 @@ class OrderState:
     - ``reason``, ``field``: why it was cancelled or refused.
     - ``session``: that entered it; 0: none. ``sequence``, ``time``: of the command that changed it
       last, nanoseconds since 1970 UTC.
+    - ``terms``: what it has beside, while it is live in an instrument with a market.
     """
 
     symbol: str
@@ -83,6 +85,7 @@ class OrderState:
     field: Field
     sequence: int
     time: int
+    terms: Terms | None = None
 
     @property
     def is_open(self) -> bool:
@@ -148,14 +151,14 @@ class Named(Followed):
         with self._indexed() as index:
             found = index.derived.status(*name)
             directory = index.directory
-        return None if found is None else state_of(found[0], directory)
+        return None if found is None else self._with_terms(state_of(found[0], directory))
 
     def open_orders(self, account: int) -> list[OrderState]:
         """The open orders of an account, in the order in which they were entered."""
         owner = integer(account, "account", 0, UINT64_MAX)
         with self._indexed() as index:
             found, directory = index.derived.open_orders(owner), index.directory
-        return [state_of(row, directory) for row in found]
+        return [self._with_terms(state_of(row, directory)) for row in found]
 
     def fills(self, account: int, *, after: int = 0, limit: int = FILLS_MAX) -> list[Fill]:
         """The fills of an account, oldest first.
@@ -171,6 +174,16 @@ class Named(Followed):
         with self._indexed() as index:
             found, directory = index.fills_after(owner, first, most), index.directory
         return [fill_of(row, directory) for row in found]
+
+    def _with_terms(self: Any, state: OrderState) -> OrderState:
+        """The same with what the machine knows of it now."""
+        if not state.is_open:
+            return state
+        with self._lock:
+            machine = self._seen()
+            row = machine.market_order(machine.instruments.number(state.symbol), state.order_id)
+            instrument = machine.instruments[state.symbol]
+        return state if row is None else replace(state, terms=terms_of(row, instrument))
 
     def _order_named(self, account: int, client_order_id: Name) -> tuple[str, int]:
         """Symbol and order id; `InvalidCommand` if the account has no such order."""

@@ -12,9 +12,10 @@ from ..records.instruments import Directory
 from ..records.operating import SetLimits, limits_set
 from ..records.register import Place
 from .answers import BookView
+from .markets import MarketReads
 
 
-class Reads:
+class Reads(MarketReads):
     """Reads the machine of `_seen` under the lock; a read may wait until it is durable."""
 
     _lock: AbstractContextManager[object]

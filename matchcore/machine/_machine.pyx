@@ -65,9 +65,10 @@ cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil:
 
 cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
     """Later commands are applied under this version."""
+    cdef u32 rules_before = exchange.rules
     exchange.rules = rules
     exchange.core.unused = ~<u64>0 if rules < 2 else 0
-    if exchange.count:          # what was before is not known to a state of the version before
+    if exchange.count and rules_before < 2:     # a state of version 1 does not know what was before
         memset(exchange.core.lasts, 0, exchange.count * sizeof(mc_last))
     exchange.aside = ASIDE_KINDS
     if rules < 3:
@@ -482,6 +483,16 @@ cdef class Machine:
         if self.exchange.plain[book.instrument - 1] == NULL:
             return market_order_row(self, book.instrument, order_id)
         return order_row(&self.exchange.core, book, order_id)
+
+    def market(self, number):
+        """The market of instrument ``number``; None: it has none."""
+        self.book(number)
+        return None
+
+    def market_order(self, number, order_id):
+        """What the live order ``order_id`` of a market has beside an `ORDER`; None: there is none."""
+        self.book(number)
+        return None
 
     def state(self):
         """The whole state, a `State` of new arrays."""

@@ -26,9 +26,10 @@ from ..journal import (
 from ..machine import Machine
 from ..records.commands import defines
 from ..records.instruments import Instrument
+from ..records.order_faces import Amend, NewOrder
 from ..records.schema import Kind
 from ..records.times import text_of
-from ..records.typed import Amend, Command, NewOrder, as_plain, decode
+from ..records.typed import Command, as_plain, decode
 
 
 @dataclass(frozen=True, slots=True)

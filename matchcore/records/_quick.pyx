@@ -3,13 +3,15 @@
 The fields of a command are read where its class keeps them: looking up the attributes of an order
 by name takes longer than all the rest.
 """
+import dataclasses
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from .order_faces import Cancel, NewOrder
 from .schema import Kind, OrderType, Side, TimeInForce
-from .typed import Cancel, NewOrder
 
 cdef extern from "matchcore.h" nogil:
     ctypedef struct mc_command:     # of its fields, those that are written here
@@ -55,6 +57,7 @@ cdef enum:      # fields: of every command, then of orders
     TIME_IN_FORCE
     POST_ONLY
     FIELDS
+    OF_MARKETS = 11     # fields of orders of markets
 
 NAMES = (
     "symbol", "time", "order_id", "client_order_id", "account", "session", "client_order_tail",
@@ -66,6 +69,20 @@ for at, name in enumerate(NAMES):
     OF_ORDER[at] = mc_offset(getattr(NewOrder, name))
     OF_CANCEL[at] = mc_offset(getattr(Cancel, name)) if at < SIDE else 0
     assert OF_ORDER[at] > 0 and (OF_CANCEL[at] > 0 or at >= SIDE), name
+
+MARKET_NAMES = (
+    "order_type", "stop_price", "offset", "trailing_percent", "display_quantity",
+    "minimum_quantity", "expiry", "self_trade", "hidden", "slide", "linked_order_id",
+)
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(NewOrder)}
+USUAL = tuple(DEFAULTS[name] for name in MARKET_NAMES)      # kept, as those below are not
+cdef Py_ssize_t OF_MARKET_ORDER[OF_MARKETS]
+cdef PyObject* USUALLY[OF_MARKETS]
+assert len(MARKET_NAMES) == OF_MARKETS and {*NAMES, *MARKET_NAMES} == {*DEFAULTS}
+for at, name in enumerate(MARKET_NAMES):
+    OF_MARKET_ORDER[at] = mc_offset(getattr(NewOrder, name))
+    USUALLY[at] = <PyObject*>USUAL[at]
+    assert OF_MARKET_ORDER[at] > 0, name
 
 cdef object NEW_ORDER = NewOrder, CANCEL = Cancel, SIDES = Side, TIMES_IN_FORCE = TimeInForce
 cdef uint8_t KIND_NEW = Kind.NEW, KIND_CANCEL = Kind.CANCEL
@@ -125,10 +142,14 @@ cdef bint write_all(command, const Py_ssize_t* places, directory, now, mc_comman
 
 
 cdef bint write_order(command, directory, mc_command* out) except -1:
-    """The rest of a new order."""
+    """The rest of a new order; false also for one that only markets take."""
+    cdef int at
     side, quantity = field(command, OF_ORDER, SIDE), field(command, OF_ORDER, QUANTITY)
     price, tif = field(command, OF_ORDER, PRICE), field(command, OF_ORDER, TIME_IN_FORCE)
     post_only = field(command, OF_ORDER, POST_ONLY)
+    for at in range(OF_MARKETS):
+        if mc_slot(command, OF_MARKET_ORDER[at]) != USUALLY[at]:
+            return False
     if not (type(side) is SIDES and type(quantity) is int and type(post_only) is bool
             and (tif is None or type(tif) is TIMES_IN_FORCE)):
         return False

@@ -5,7 +5,7 @@ The rules of the exchange are the machine's, and its refusals are in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,22 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidCommand
 from ._quick import quick
-from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, flag, integer, shown
+from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, shown
 from .commands import COMMAND, INSTRUMENT
+from .fields import Values, whole
 from .instruments import Directory, Instrument, write_instrument
+from .market_faces import Bust, Clock, Quote, SetMarket, SetPhase, SetProtection, market_record
 from .operating import Notice, Register, SetLimits, operating_record
-from .schema import COMMAND_RECORD, SWEEP_KINDS, Flag, Kind, OrderType, TimeInForce
-from .typed import (
-    AddInstrument,
-    Amend,
-    Cancel,
-    ChangeInstrument,
-    Command,
-    EndDay,
-    MassCancel,
-    NewOrder,
-    Reduce,
-    UpgradeRules,
-)
+from .order_faces import Amend, Cancel, EndDay, MassCancel, NewOrder, Reduce
+from .order_records import amend_fields, mass_cancel_fields, order_fields
+from .schema import COMMAND_RECORD, SWEEP_KINDS, Kind
+from .typed import AddInstrument, ChangeInstrument, Command, UpgradeRules
 
 # Fields that are not named here are zero, also those that the record does not have yet.
 _pack_order = COMMAND_RECORD.packer(
-    "time", "order_id", "client_order_id", "account", "price", "quantity", "instrument", "kind",
-    "side", "order_type", "time_in_force", "flags", "session", "client_order_tail",
+    "time", "order_id", "client_order_id", "account", "price", "stop_price", "quantity",
+    "display_quantity", "expiry", "instrument", "kind", "side", "order_type", "time_in_force",
+    "self_trade", "flags", "session", "client_order_tail",
 ).pack  # fmt: skip
 
 
@@ -57,37 +51,23 @@ def pack(command: Command, directory: Directory, now: int = 0) -> bytes:
 def _pack(command: Command, directory: Directory, now: int) -> bytes:
     match command:
         case NewOrder():
-            market = command.price is None
-            usual = TimeInForce.IOC if market else TimeInForce.GTC
-            return _record(
-                directory, command, now, Kind.NEW,
-                side=command.side,
-                tif=usual if command.time_in_force is None else command.time_in_force,
-                order_type=OrderType.MARKET if market else OrderType.LIMIT,
-                flags=flag(command.post_only, "NewOrder.post_only", InvalidCommand),
-            )  # fmt: skip
+            return _record(directory, command, now, Kind.NEW, order_fields)
         case Cancel():
             return _record(directory, command, now, Kind.CANCEL)
         case Amend():
-            keep = Flag.KEEP_PRICE if command.price is None else 0
-            keep |= Flag.KEEP_QUANTITY if command.quantity is None else 0
-            return _record(directory, command, now, Kind.AMEND, flags=keep)
+            return _record(directory, command, now, Kind.AMEND, amend_fields)
         case Reduce():
             return _record(directory, command, now, Kind.REDUCE)
         case MassCancel():
-            return _record(
-                directory,
-                command,
-                now,
-                Kind.MASS_CANCEL,
-                side=0 if command.side is None else command.side,
-            )
+            return _record(directory, command, now, Kind.MASS_CANCEL, mass_cancel_fields)
         case EndDay():
             return _record(directory, command, now, Kind.END_DAY)
         case AddInstrument() | ChangeInstrument():
             return _instrument_record(directory, command, now)
         case Register() | Notice() | SetLimits():
             return operating_record(command, directory, now)
+        case SetMarket() | SetPhase() | Clock() | Quote() | SetProtection() | Bust():
+            return market_record(command, directory, now)
         case UpgradeRules():
             raise InvalidCommand("UpgradeRules cannot be sent: call engine.upgrade_rules()")
     raise InvalidCommand(f"{shown(command)} is not a command")
@@ -110,44 +90,42 @@ def encode_all(commands: Iterable[Command], directory: Directory) -> NDArray[np.
     return np.frombuffer(records, COMMAND) if records else np.empty(0, COMMAND)
 
 
-def _whole(command: Any, name: str, low: int, high: int) -> int:
-    """The field of a command as an integer; 0 if its face does not have it."""
-    return _within(command, name, getattr(command, name, 0), low, high)
-
-
-def _within(command: Any, name: str, value: Any, low: int, high: int) -> int:
-    return integer(value, f"{type(command).__name__}.{name}", low, high, InvalidCommand)
-
-
 def _record(
     directory: Directory,
     command: Any,
     now: int,
     kind: Kind,
-    *,
-    side: int = 0,
-    order_type: int = 0,
-    tif: int = 0,
-    flags: int = 0,
+    more: Callable[[Any, Directory, int], Values] | None = None,
 ) -> bytes:
+    """``more``: makes the fields that only commands of this kind have."""
     every = command.symbol is None and kind in SWEEP_KINDS
     number = 0 if every else directory.number(command.symbol)
+    fields = more(command, directory, number) if more is not None else {}
     price = getattr(command, "price", None)
+    if "price" not in fields:
+        fields["price"] = directory[number].ticks(price) if price is not None else 0
+    if "quantity" not in fields:
+        fields["quantity"] = whole(command, "quantity", INT64_MIN, INT64_MAX)
+    given = fields.get
     return _pack_order(
-        _whole(command, "time", INT64_MIN, INT64_MAX) or now,
-        _whole(command, "order_id", 0, UINT64_MAX),
-        _whole(command, "client_order_id", 0, UINT64_MAX),
-        _whole(command, "account", 0, UINT64_MAX),
-        directory[number].ticks(price) if price is not None else 0,
-        0 if flags & Flag.KEEP_QUANTITY else _whole(command, "quantity", INT64_MIN, INT64_MAX),
+        whole(command, "time", INT64_MIN, INT64_MAX) or now,
+        whole(command, "order_id", 0, UINT64_MAX),
+        whole(command, "client_order_id", 0, UINT64_MAX),
+        whole(command, "account", 0, UINT64_MAX),
+        fields["price"],
+        given("stop_price", 0),
+        fields["quantity"],
+        given("display_quantity", 0),
+        given("expiry", 0),
         number,
         kind,
-        _within(command, "side", side, 0, 255),
-        order_type,
-        _within(command, "time_in_force", tif, 0, 255),
-        flags,
-        _whole(command, "session", 0, UINT32_MAX),
-        _whole(command, "client_order_tail", 0, UINT64_MAX),
+        given("side", 0),
+        given("order_type", 0),
+        given("time_in_force", 0),
+        given("self_trade", 0),
+        given("flags", 0),
+        whole(command, "session", 0, UINT32_MAX),
+        whole(command, "client_order_tail", 0, UINT64_MAX),
     )
 
 
@@ -160,7 +138,7 @@ def _instrument_record(
     record = np.zeros(1, INSTRUMENT)
     row = record[0]
     write_instrument(row, command.instrument)
-    row["time"] = _whole(command, "time", INT64_MIN, INT64_MAX) or now
+    row["time"] = whole(command, "time", INT64_MIN, INT64_MAX) or now
     if isinstance(command, AddInstrument):
         row["kind"] = Kind.ADD_INSTRUMENT
     else:

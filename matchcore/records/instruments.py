@@ -134,6 +134,21 @@ def price_text(price: Decimal) -> str:
     return format(price, "f")
 
 
+def hundredths(value: Price, what: str) -> int:
+    """A number of percent as hundredths of a percent; `PriceError`, about ``what``, for others."""
+    number = exact(value, what)
+    scaled = number.scaleb(2, EXACT)
+    count = int(scaled)
+    if count != scaled or not INT64_MIN <= count <= INT64_MAX:
+        raise PriceError(f"{what} {value!r}: percent, with up to two decimals")
+    return count
+
+
+def percent(count: int) -> Decimal:
+    """Hundredths of a percent as a number of percent, with two decimals."""
+    return Decimal(count).scaleb(-2, EXACT)
+
+
 class Former(NamedTuple):
     """What an instrument was before the command of a sequence gave it another tick."""
 

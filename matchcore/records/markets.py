@@ -6,6 +6,7 @@ commands name them by it, and the documentation shows it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -59,9 +60,9 @@ _PART = 10_000  # hundredths of a percent in one
 PRICE_MAX = 2**40
 
 
-def bits(codes: object) -> int:
+def bits(codes: Iterable[int]) -> int:
     """A mask with bit n for each code n."""
-    return sum(1 << int(code) for code in codes)  # type: ignore[attr-defined]  # any iterable
+    return sum(1 << int(code) for code in codes)
 
 
 class Value(NamedTuple):
@@ -170,13 +171,19 @@ assert all(len(values) <= VALUES for values in PARAMETERS.values())
 assert int(AMEND_FLAGS) < 2**16
 
 
+def parameter_names(parameter: Parameter) -> list[str]:
+    """The names of the values of a parameter, in order."""
+    return [value.name for value in PARAMETERS[parameter]]
+
+
+def defaults_of(parameter: Parameter) -> tuple[int, ...]:
+    """The values of a parameter before it is set."""
+    return tuple(value.default for value in PARAMETERS[parameter])
+
+
 def defaults() -> dict[Parameter, tuple[int, ...]]:
     """The values of a market that nothing is set of; TICKS is not among them."""
-    return {
-        parameter: tuple(value.default for value in values)
-        for parameter, values in PARAMETERS.items()
-        if parameter != Parameter.TICKS
-    }
+    return {one: defaults_of(one) for one in PARAMETERS if one != Parameter.TICKS}
 
 
 def values_of(row: np.void) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ from ..records.codec import pack
 from ..records.commands import COMMAND
 from ..records.ids import id_of
 from ..records.instruments import Instrument
+from ..records.order_faces import MassCancel
 from ..records.schema import DAY_TIFS, EventKind, Field, Kind, OrderType, Reason
-from ..records.typed import AddInstrument, ChangeInstrument, Command, MassCancel
+from ..records.typed import AddInstrument, ChangeInstrument, Command
 from .standing import Standing, State, book_digest, standing
 
 ORDERS_STEP = 4096  # of one batch
@@ -90,6 +91,8 @@ def _to_move(
     if here.state != State.HERE:
         where = f": it left for {here.other}" if here.state == State.LEFT else ""
         raise ShardError(f"{symbol} is not on the shard {origin}{where}")
+    if source.market(symbol) is not None:
+        raise ShardError(f"{symbol} has a market on the shard {origin}, which cannot be moved")
     orders = source.book(symbol).orders()
     if np.isin(orders["time_in_force"], sorted(DAY_TIFS)).any():
         raise ShardError(f"{symbol} has orders of the day on the shard {origin}: end its day first")

@@ -14,8 +14,9 @@ from ..engine.engine import Engine
 from ..engine.orders import Name, OrderState
 from ..errors import MatchcoreError, ShardError, UnknownInstrument
 from ..records.instruments import Instrument
+from ..records.order_faces import EndDay, MassCancel
 from ..records.schema import Side
-from ..records.typed import AddInstrument, ChangeInstrument, Command, EndDay, MassCancel
+from ..records.typed import AddInstrument, ChangeInstrument, Command
 from .moving import Moved, move
 from .plan import Plan
 from .standing import Standing, State, standing

@@ -17,13 +17,15 @@ from matchcore import (
     Instrument,
     MatchcoreError,
     NewOrder,
+    OrderType,
     PriceError,
     Side,
     TimeInForce,
 )
 from matchcore.records import codec as encoding
 from matchcore.records import instruments
-from matchcore.records._quick import NAMES, quick
+from matchcore.records._quick import MARKET_NAMES, NAMES, quick
+from matchcore.records.schema import SelfTrade
 
 DIRECTORY = Directory([Instrument("ANA", "0.05"), Instrument("BOB", "1")])
 NOW = 1_700_000_000_000_000_000
@@ -42,10 +44,27 @@ prices = st.one_of(
 symbols = st.sampled_from(["ANA", "BOB", "EVE", None, 7])
 sides = st.one_of(st.sampled_from([*Side]), integers)
 tifs = st.one_of(st.none(), st.sampled_from([*TimeInForce]), integers)
-orders = st.builds(
-    NewOrder, symbols, sides, integers, prices, tifs, integers, integers, integers, st.booleans(),
-    integers, integers, integers,
+#: Fields that only orders of markets have; most draws have few of them.
+special = st.fixed_dictionaries(
+    {},
+    optional={
+        "order_type": st.one_of(st.none(), st.sampled_from([*OrderType]), integers),
+        "stop_price": prices, "offset": prices, "trailing_percent": prices,
+        "display_quantity": integers, "minimum_quantity": integers, "expiry": integers,
+        "self_trade": st.one_of(st.sampled_from([*SelfTrade]), integers), "hidden": st.booleans(),
+        "slide": st.booleans(), "linked_order_id": integers,
+    },
 )  # fmt: skip
+
+
+@st.composite
+def new_orders(draw: st.DrawFn) -> NewOrder:
+    plain = draw(st.tuples(symbols, sides, integers, prices, tifs, integers, integers, integers,
+                           st.booleans(), integers, integers, integers))  # fmt: skip
+    return NewOrder(*plain, **(draw(special) if draw(st.booleans()) else {}))
+
+
+orders = new_orders()
 cancels = st.builds(Cancel, symbols, *[integers] * 6)
 
 
@@ -65,6 +84,15 @@ def test_the_short_way_is_taken() -> None:
     assert quick(order, DIRECTORY, NOW) == encoding._pack(order, DIRECTORY, NOW)
     cancel = Cancel("ANA", 1, client_order_id=6, session=3, client_order_tail=4)
     assert quick(cancel, DIRECTORY, NOW) == encoding._pack(cancel, DIRECTORY, NOW)
+
+
+@pytest.mark.parametrize("name", MARKET_NAMES)
+def test_the_short_way_is_not_for_what_only_markets_take(name: str) -> None:
+    order = NewOrder("ANA", Side.BUY, 1, "95.70")
+    setattr(order, name, 7)
+    assert quick(order, DIRECTORY, NOW) is None
+    delattr(order, name)
+    assert quick(order, DIRECTORY, NOW) is None
 
 
 def test_the_short_way_is_not_for_other_classes() -> None:

@@ -239,13 +239,13 @@ FACELESS: list[tuple[str, np.void]] = [
     *(("instrument 3", command_row(kind=kind, instrument=3)) for kind in ORDER_KINDS | SWEEP_KINDS),
     *((f"side {side}", command_row(**LIMIT | {"side": side})) for side in (0, 3)),
     ("side 3", command_row(kind=5, side=3)),
-    *((f"order_type {t}", command_row(**LIMIT | {"order_type": t})) for t in (0, 7)),
+    *((f"order_type {t}", command_row(**LIMIT | {"order_type": t})) for t in (0, 14)),
     *((f"time_in_force {t}", command_row(**LIMIT | {"time_in_force": t})) for t in (0, 9)),
     *((f"flags {flags}", command_row(**LIMIT, flags=flags)) for flags in (2, 3, 8, 65535)),
     *((f"flags {flags}", command_row(**AMEND, flags=flags)) for flags in (1, 7, 8, 65535)),
     ("price -5", command_row(**LIMIT | {"order_type": 2, "price": -5})),
-    *((f"{name} 1", command_row(**fields, **{name: 1})) for name in LATER_FIELDS
-      for fields in (LIMIT, AMEND)),
+    ("reserved 1", command_row(**LIMIT, reserved=1)),
+    *((f"{name} 1", command_row(**AMEND, **{name: 1})) for name in LATER_FIELDS),
     *(("symbol", instrument_row(symbol=symbol)) for symbol in (b"", b"\xff", b"A B", b"A\0B")),
     *(("tick", instrument_row(**fields)) for fields in
       ({"tick_mantissa": 0}, {"tick_exponent": -128}, {"tick_exponent": 127})),

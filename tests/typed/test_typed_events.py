@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import matchcore as mc
 from matchcore import EVENT, Directory, EventKind, Field, Instrument, Reason, Side, Status
-from matchcore.records.schema import BOOK_EVENTS, ORDER_EVENTS
+from matchcore.records.schema import BOOK_EVENTS, MARKET_EVENTS, ORDER_EVENTS
 
 DIRECTORY = Directory([Instrument("ANA", "0.05"), Instrument("NANO", "1e-9")])
 i64, u64 = st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1)
@@ -57,15 +57,22 @@ def test_a_trade_is_its_record(values: dict[str, int], number: int) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in EventKind if kind != EventKind.TRADED])
 @given(values=st.fixed_dictionaries(VALUES), number=st.sampled_from([1, 2]))
 def test_an_order_event_is_its_record(kind: EventKind, values: dict[str, int], number: int) -> None:
+    if kind == EventKind.PHASE_CHANGED:
+        values = values | {"left": values["left"] % 12 + 1, "taker_left": values["side"]}
     event = mc.decode_event(row_of(kind, values, number), DIRECTORY)
     assert isinstance(event, mc.OrderEvent)
     values = values | {"kind": kind}
     assert [int(getattr(event, name)) for name in SAME] == [values[name] for name in SAME]
     assert event.symbol == DIRECTORY[number].symbol
-    if kind in ORDER_EVENTS:
+    told = kind == EventKind.BUSTED or (kind in MARKET_EVENTS and values["quantity"] > 0)
+    if kind in ORDER_EVENTS or told:
         assert event.price is not None and DIRECTORY[number].ticks(event.price) == values["price"]
     else:
         assert event.price is None
+    assert event.trade_id == (values["trade_id"] if kind == EventKind.BUSTED else 0)
+    phases = (values["left"], values["taker_left"])
+    changed = kind == EventKind.PHASE_CHANGED
+    assert (event.phase, event.before) == (phases if changed else (None, None))
 
 
 @given(st.fixed_dictionaries(VALUES), st.sampled_from([0, 3, 2**32 - 1]))
@@ -83,6 +90,8 @@ def test_a_refusal_about_an_unknown_instrument_has_no_symbol_and_no_price(
      ("reason 31", row_of(EventKind.REJECTED, {"reason": 31})),
      (f"field {max(Field) + 1}", row_of(EventKind.REJECTED, {"field": max(Field) + 1})),
      ("side 0", row_of(EventKind.TRADED, {"side": 0})),
+     ("left 0", row_of(EventKind.PHASE_CHANGED, {"taker_left": 1})),
+     ("taker_left 13", row_of(EventKind.PHASE_CHANGED, {"left": 1, "taker_left": 13})),
      *((f"instrument {number}", row_of(kind, {"side": 1}, number)) for number in (0, 3)
        for kind in sorted(BOOK_EVENTS))],
 )  # fmt: skip
@@ -100,6 +109,8 @@ def test_a_refused_side_is_no_side(side: int) -> None:
 @pytest.mark.parametrize("kind", EventKind)
 @given(values=st.fixed_dictionaries(VALUES))
 def test_an_event_is_shown_as_json(kind: EventKind, values: dict[str, int]) -> None:
+    if kind == EventKind.PHASE_CHANGED:
+        values = values | {"left": 5, "taker_left": 2}
     event = mc.decode_event(row_of(kind, values), DIRECTORY)
     plain = mc.as_plain(event)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
@@ -107,6 +118,7 @@ def test_an_event_is_shown_as_json(kind: EventKind, values: dict[str, int]) -> N
     if event.price is not None:
         assert Decimal(plain["price"]) == event.price
     if isinstance(event, mc.OrderEvent):
+        assert plain["phase"] == ("CONTINUOUS" if kind == EventKind.PHASE_CHANGED else None)
         assert (plain["kind"], plain["reason"]) == (kind.name, Reason(values["reason"]).name)
 
 

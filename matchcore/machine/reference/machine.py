@@ -142,7 +142,8 @@ class Machine(Markets):
         `UnknownRules` for a version that is not known, or not newer: nothing has changed then.
         """
         before, self.rules = self.rules, checked_rules(version, self.rules)
-        self._last = [None] * len(self._books)
+        if before == 1:  # a state of version 1 does not know what was before
+            self._last = [None] * len(self._books)
         self.sequence += 1
         self._events = []
         self._say(EventKind.RULES_CHANGED, 0, quantity=self.rules, left=before)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....records.arguments import INT64_MAX
+from ....records.arguments import INT64_MAX, integer
 from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
@@ -347,6 +347,30 @@ class Markets(Aside):
         publish(turn)
         return len(mine)
 
+    # ------------------------------------------------------------------ looking
+
+    @abstractmethod
+    def _known(self, number: SupportsIndex) -> Any: ...
+
+    def market(self, number: SupportsIndex) -> tuple[NDArray[np.void], np.void] | None:
+        """Parameters that are not as at first, a `MARKET_VALUE` array, and the `MARKET_STATE` of
+        an instrument; None if it has no market."""
+        book = self._known(number)
+        if not isinstance(book, MarketBook):
+            return None
+        at = integer(number, "number")
+        values = np.array(list(_value_rows(at, book)), MARKET_VALUE)
+        return values, np.array([_state_row(at, book)], MARKET_STATE)[0]
+
+    def market_order(self, number: SupportsIndex, order_id: SupportsIndex) -> np.void | None:
+        """What the live order of this id has beside an `ORDER`, a `MARKET_ORDER` row, or None."""
+        book = self._known(number)
+        order = book.live.get(integer(order_id, "order_id", None, None))
+        if not isinstance(order, MarketOrder):
+            return None
+        found: np.void = np.array([market_row(integer(number, "number"), order)], MARKET_ORDER)[0]
+        return found
+
     # ------------------------------------------------------------------ states
 
     def _market_numbers(self) -> Iterator[tuple[int, MarketBook]]:
@@ -359,13 +383,8 @@ class Markets(Aside):
         values: list[tuple[int, ...]] = []
         states: list[tuple[int, ...]] = []
         orders: list[tuple[int, ...]] = []
-        usual = defaults()
         for number, book in self._market_numbers():
-            said = [(parameter, 0, one) for parameter, one in book.values.items()
-                    if one != usual[parameter]]  # fmt: skip
-            said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
-            for parameter, index, one in sorted(said):
-                values.append((*one, *[0] * (VALUES - len(one)), number, parameter, index, 0))
+            values += _value_rows(number, book)
             states.append(_state_row(number, book))
             orders += [market_row(number, order) for order in book.orders()]
         kept = [
@@ -376,6 +395,16 @@ class Markets(Aside):
             np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
             np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),
         )  # fmt: skip
+
+
+def _value_rows(number: int, book: MarketBook) -> Iterator[tuple[int, ...]]:
+    """A `MARKET_VALUE` row for each parameter that is not as at first."""
+    usual = defaults()
+    said = [(parameter, 0, one) for parameter, one in book.values.items()
+            if one != usual[parameter]]  # fmt: skip
+    said += [(Parameter.TICKS, index, one) for index, one in book.ticks.items()]
+    for parameter, index, one in sorted(said):
+        yield (*one, *[0] * (VALUES - len(one)), number, parameter, index, 0)
 
 
 def _named(record: np.void, dtype: np.dtype[Any]) -> Row:
