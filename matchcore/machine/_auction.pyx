@@ -149,7 +149,8 @@ cdef void publish(Turn* turn) noexcept nogil:
     if change != NULL:
         change.price = cross.price
         change.quantity = cross.quantity
-        change.left = cross.imbalance
+        change.left = cross.imbalance if cross.imbalance >= 0 else -cross.imbalance
+        change.side = 0 if cross.imbalance == 0 else BUY if cross.imbalance > 0 else SELL
         change.level_orders = market.phase
 
 

@@ -121,6 +121,7 @@ cdef void say_phase(Turn* turn, u8 before, u8 reason, const Cross* cross) noexce
     if change == NULL:
         return
     change.level_orders = phase
+    change.price, change.quantity = event.price, event.quantity
     if (phase == PHASE_HALTED) != (before == PHASE_HALTED):
         change = tell(turn, C_HALT)
         change.level_orders = phase

@@ -281,8 +281,7 @@ ORDER_EVENTS = frozenset(
 MARKET_EVENTS = frozenset({EventKind.PHASE_CHANGED, EventKind.INDICATIVE, EventKind.BUSTED})
 #: Events that always name an instrument of the exchange; a refusal may name one that is none.
 BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
-#: Events that say what an order is from now on: `left` is open at `price`.  The order of a trade
-#: that came to the other one is of the last such event but DECREMENTED; one of an auction is not.
+#: Events that say what an order is from now on: `left` is open at `price`.
 OPENING_EVENTS = frozenset(
     {
         EventKind.ACCEPTED,
@@ -292,6 +291,9 @@ OPENING_EVENTS = frozenset(
         EventKind.DECREMENTED,
     }
 )
+#: Events with which an order comes to others: the taker of a trade is of the last one before it,
+#: in the same command.  In an auction both orders rested, and the taker is of none.
+MOVING_EVENTS = OPENING_EVENTS - {EventKind.DECREMENTED}
 #: Events about an order that was there before, or that came with the command.
 LIVE_EVENTS = BOOK_EVENTS - {EventKind.ACCEPTED}
 #: Events about an instrument, whose parameters they carry.

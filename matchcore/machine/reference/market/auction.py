@@ -8,7 +8,6 @@ from ....records.schema import (
     AUCTION_TIFS,
     CALL_PHASES,
     AuctionRule,
-    ChangeFlag,
     ChangeKind,
     EventKind,
     OrderType,
@@ -106,8 +105,12 @@ def publish(turn: Turn) -> None:
     turn.say(EventKind.INDICATIVE, price=cross.price, quantity=cross.quantity, left=cross.imbalance)
     turn.machine.market_fact(
         ChangeKind.INDICATIVE, turn.instrument, price=cross.price, quantity=cross.quantity,
-        imbalance=cross.imbalance, phase=book.phase,
+        imbalance=abs(cross.imbalance), side=_side_left(cross.imbalance), phase=book.phase,
     )  # fmt: skip
+
+
+def _side_left(imbalance: int) -> int:
+    return 0 if imbalance == 0 else Side.BUY if imbalance > 0 else Side.SELL
 
 
 def uncross(turn: Turn) -> Cross | None:
@@ -119,7 +122,7 @@ def uncross(turn: Turn) -> Cross | None:
             buy, sell = _first(book, Side.BUY), _first(book, Side.SELL)
             quantity = min(buy.left, sell.left, left)
             left -= quantity
-            _trade(turn, buy, sell, quantity, cross.price)
+            turn.trade(buy, sell, quantity, cross.price)
         book.auction_price = cross.price
     for order in book.at(Place.BOOK):
         if order.time_in_force in AUCTION_TIFS:
@@ -136,17 +139,3 @@ def _first(book: MarketBook, side: int) -> MarketOrder:
     best = book.best(side)
     assert best is not None
     return book.queue(side, best)[0]
-
-
-def _trade(turn: Turn, buy: MarketOrder, sell: MarketOrder, quantity: int, price: int) -> None:
-    """A trade of two orders in the book: the buy order is told as the maker."""
-    shown = sell.shown
-    turn.trade(buy, sell, quantity, price)
-    sell.shown = max(0, shown - quantity) if not sell.hidden else 0
-    if not sell.left:
-        del turn.book.live[sell.order_id]
-    flags = ChangeFlag.CROSS | (ChangeFlag.UNSEEN if quantity > shown else 0)
-    turn.change(
-        ChangeKind.EXECUTED, sell, price=price, quantity=quantity, left=sell.shown,
-        taker_order_id=buy.order_id, trade_id=turn.machine.next_trade_id - 1, flags=flags,
-    )  # fmt: skip

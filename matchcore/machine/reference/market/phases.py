@@ -69,7 +69,10 @@ def change_phase(turn: Turn, phase: int, until: int, reason: Reason) -> None:
         EventKind.PHASE_CHANGED, price=cross.price if cross else 0,
         quantity=cross.quantity if cross else 0, left=phase, taker_left=before, reason=reason,
     )  # fmt: skip
-    turn.machine.market_fact(ChangeKind.PHASE, turn.instrument, phase=phase)
+    turn.machine.market_fact(
+        ChangeKind.PHASE, turn.instrument, price=cross.price if cross else 0,
+        quantity=cross.quantity if cross else 0, phase=phase,
+    )  # fmt: skip
     if (phase == Phase.HALTED) != (before == Phase.HALTED):
         turn.machine.market_fact(
             ChangeKind.HALT, turn.instrument, halted=int(phase == Phase.HALTED), phase=phase
