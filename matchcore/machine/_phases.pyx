@@ -90,11 +90,15 @@ cdef void change_phase(Turn* turn, u8 phase, i64 until, u8 reason) noexcept nogi
     if phase != before and (phase == PHASE_CONTINUOUS
                             or (has(CALL_PHASES, before) and has(UNCROSS_PHASES, phase))):
         crossed = uncross(turn, &cross)
-    if (phase == PHASE_CLOSED or phase == PHASE_AT_CLOSING_PRICE) and not market.known & KNOWN_CLOSING:
-        if has_closing_price(turn, &cross if crossed else NULL, &market.closing_price):
-            market.known |= KNOWN_CLOSING
-        else:
-            market.closing_price = 0
+    if phase == PHASE_CLOSED or phase == PHASE_AT_CLOSING_PRICE:
+        if not market.known & KNOWN_CLOSING:
+            if has_closing_price(turn, &cross if crossed else NULL, &market.closing_price):
+                market.known |= KNOWN_CLOSING
+            else:
+                market.closing_price = 0
+    elif phase != PHASE_HALTED and phase != PHASE_CANCEL_ONLY:
+        market.known &= ~KNOWN_CLOSING      # the market opens again, and has another close
+        market.closing_price = 0
     market.phase = phase
     market.until = until
     if not has(CALL_PHASES, phase):

@@ -18,8 +18,6 @@ cdef inline bint begin_sweep(Exchange* exchange, const mc_command* command, Even
     if command.kind == MASS_CANCEL and exchange.rules > 2 and is_refused(exchange, command, events):
         return False
     begin(exchange, command)
-    if command.kind == END_DAY or exchange.rules < 3:
-        exchange.core.pending.command.flags = 0     # nobody reads them
     return True
 
 
