@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import SnapshotDamaged
 from .arguments import INT64_MAX, INT64_MIN
-from .parameters import INDICES, PARAMETERS, PRICE_MAX, VALUES, bits
+from .parameters import INDICES, PARAMETERS, PRICE_MAX, VALUES
 from .schema import (
     AMEND_FLAGS,
     MARKET_ORDER_RECORD,
