@@ -14,9 +14,10 @@ from ._dedup cimport once_heard, once_is_new_here, once_keep
 from ._entry cimport enter
 from ._parameters cimport market_defaults
 from ._phases cimport clock, end_day, ends_with_day, set_phase
+from ._places cimport orders_found
 from ._quotes cimport do_bust, do_quote, quotes_drop, quotes_ready, set_protection
 from ._settling cimport settle
-from ._turn cimport cancel, orders_found, turn_begin
+from ._turn cimport cancel, turn_begin
 from .core.emit cimport emit_refusal
 from .core.ids cimport ids_has, ids_ready
 from .core.ladder cimport ladder_init
@@ -31,6 +32,7 @@ from libc.string cimport memset
 cdef enum:
     OWN_KINDS = KINDS_OF_3 & ~ASIDE_KINDS       # those that there are for markets only
     TOLD_BY_NAME = 1 << SET_PHASE | 1 << SET_PROTECTION    # a refusal names the instrument only
+    MAKING = 1 << QUOTE | 1 << SET_PROTECTION   # those that may make an entry of a market maker
     NEW_IDS = 2                                 # a command makes at most: those of a quote
 
 
@@ -182,7 +184,7 @@ cdef Halt markets_run(Exchange* exchange, const mc_command* commands, size_t cou
         if mc_unlikely(events.at >= events.end):
             halt = FULL
             break
-        if mc_unlikely(not is_ready(exchange)) or (command.kind == QUOTE
+        if mc_unlikely(not is_ready(exchange)) or (in_set(MAKING, command.kind)
                                                    and not quotes_ready(&exchange.markets)):
             halt = NO_MEMORY
             break

@@ -8,8 +8,9 @@ from .._book cimport Core
 from ._inspect cimport ladder_check, orders_array
 from ._market cimport market_make
 from ._parameters cimport parameters_restore, parameters_rows
+from ._places cimport orders_of
 from ._quotes cimport protections_restore, protections_rows, quotes_check
-from ._turn cimport orders_of, put_back, turn_begin
+from ._turn cimport put_back, turn_begin
 from .core.ids cimport ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.makers cimport Maker, maker_find, makers_ready
@@ -317,9 +318,8 @@ cdef int sort_pegs(Markets* all, Market* market) except -1:
     cdef Wide* wide = market.pegs
     cdef size_t i, count = 0
     pegs = []
-    orders_of(all, market)                  # so that there is room
-    if all.lost:
-        raise MemoryError("no memory for the orders of a market")
+    if orders_of(all, market) == 0 and market.book.orders:      # room for as many
+        raise MemoryError("no memory to sort the pegs of a market")
     while wide != NULL:
         all.found[count] = wide
         pegs.append((wide.entry, count))

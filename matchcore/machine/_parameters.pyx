@@ -14,7 +14,8 @@ from .core.market cimport *
 from .core.prices cimport is_priced, part_of
 from .core.records cimport *
 
-from ..records.markets import MARKET_VALUE, PARAMETER, defaults, parameter_refusal, values_of
+from ..records.markets import (MARKET_VALUE, PARAMETER, defaults, is_tick_table, parameter_refusal,
+                               values_of)
 from ..records.schema import Field as FieldCode
 from ..records.schema import Reason as ReasonCode
 
@@ -50,7 +51,7 @@ cdef void market_derive(Market* market) noexcept nogil:
     if market.has_lowest:
         market.lowest = least(part_of(reference, PART - down), reference - 1)
     if market.has_highest:
-        market.highest = greatest(part_of(reference, PART + up), reference + (reference != INT64_MAX))
+        market.highest = greatest(part_of(reference, PART + up), reference + 1)
 
 
 # ---------------------------------------------------------------------- SET_MARKET
@@ -76,8 +77,9 @@ cdef tuple refusal(Machine machine, row):
     if row["parameter"] == M_TICKS:
         if index > (market.ticks if market != NULL else 0):
             return ReasonCode.BAD_PARAMETER, FieldCode.INDEX
-        start = int(row["value1"])
-        if start != 0 if index == 0 else start <= market.tick_from[index - 1]:
+        table = {at: (market.tick_from[at], market.tick_step[at]) for at in range(index)}
+        table[index] = int(row["value1"]), int(row["value2"])
+        if not is_tick_table(table):
             return ReasonCode.BAD_PARAMETER, FieldCode.VALUE
     return None
 

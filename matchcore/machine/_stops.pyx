@@ -5,11 +5,13 @@ The rules are those of `reference/market/{stops,pegs,checks}.py`.
 from libc.stdint cimport INT64_MAX, INT64_MIN
 
 from ._execution cimport execute
-from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
+from ._places cimport has_reference, last_of
+from ._saying cimport say_of
+from ._turn cimport cancel, lift, park
 from .core.ladder cimport Ladder, ladder_price
 from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
                            book_crosses, greatest, least)
-from .core.prices cimport FAR_SHIFT, is_priced, part_of
+from .core.prices cimport is_priced, part_of
 from .core.records cimport *
 from .core.resting cimport level_at
 
@@ -184,7 +186,6 @@ cdef bint has_cage(Turn* turn, u8 side, i64* bound) noexcept nogil:
             base = market.value[<u32>M_DAY][DAY_PREVIOUS_CLOSE]
     if base <= 0:
         return False
-    base = least(base, <i64>1 << FAR_SHIFT)
     if side == BUY:
         bound[0] = greatest(part_of(base, PART + value[CAGE_PART]), base + ticks)
     else:

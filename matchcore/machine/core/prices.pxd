@@ -2,9 +2,6 @@
 from .market cimport PART, PRICE_MAX, Market, greatest, least
 from .records cimport i64, mc_likely, u64
 
-cdef enum:
-    FAR_SHIFT = 62          # a bound that is further from zero than any price
-
 cdef inline u64 size_of(i64 price) noexcept nogil:
     """How far a price is from zero."""
     return <u64>price if price >= 0 else -<u64>price
@@ -45,13 +42,6 @@ cdef inline bint within_limits(const Market* market, i64 price) noexcept nogil:
             and (not market.has_highest or price <= market.highest))
 
 cdef inline i64 part_of(i64 base, i64 part) noexcept nogil:
-    """`part` hundredths of a percent of a price that is positive, rounded half up.
-
-    Beyond all prices when it is beyond 2^62.
-    """
-    cdef i64 whole = base // PART, over
-    if whole >> 42:             # the product may have more than 63 bits: |part| is below 2^20
-        return 0 if part == 0 else <i64>1 << FAR_SHIFT if part > 0 else -(<i64>1 << FAR_SHIFT)
-    over = 2 * (base % PART) * part + PART
-    whole *= part
-    return whole + (over // (2 * PART) if over >= 0 else -((2 * PART - 1 - over) // (2 * PART)))
+    """`part` hundredths of a percent of a price that is positive, rounded half up."""
+    cdef i64 over = 2 * base * part + PART      # below 2^62: no part is above 2^20
+    return over // (2 * PART) if over >= 0 else -((2 * PART - 1 - over) // (2 * PART))

@@ -71,6 +71,7 @@ def _checked(turn: Turn, row: Row) -> MarketOrder:
         checks.check_cage(turn, side, order.price)
     if turn.book.phase == Phase.AT_CLOSING_PRICE:
         close = turn.book.closing_price
+        require(close is not None, Reason.NO_REFERENCE, Field.PRICE)  # the day has ended since
         assert close is not None
         fine = order.price >= close if side == Side.BUY else order.price <= close
         require(fine, Reason.OUTSIDE_LIMITS, Field.PRICE)
