@@ -8,8 +8,9 @@ from .._book cimport Core
 from ._inspect cimport ladder_check, orders_array
 from ._market cimport market_make
 from ._parameters cimport parameters_restore, parameters_rows
+from ._places cimport orders_of
 from ._quotes cimport protections_restore, protections_rows, quotes_check
-from ._turn cimport orders_of, put_back, turn_begin
+from ._turn cimport put_back, turn_begin
 from .core.ids cimport ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.makers cimport Maker, maker_find, makers_ready

@@ -2,8 +2,10 @@
 from libc.stdlib cimport realloc
 
 from ._auction cimport halt_steps, is_volatile, reaches_halt
+from ._places cimport first_of
 from ._quotes cimport group_of
-from ._turn cimport (cancel, cancelled, deplete, first_of, has_best, lessen, refresh, say_of, touch, trade)
+from ._saying cimport cancelled, say_of
+from ._turn cimport cancel, deplete, lessen, refresh, touch, trade
 from .core.ladder cimport Ladder, ladder_from, ladder_key, ladder_price
 from .core.market cimport *
 from .core.pool cimport Level, Order

@@ -8,8 +8,9 @@ from libc.stdint cimport INT64_MAX
 from ._execution cimport execute, trigger
 from ._phases cimport change_phase
 from ._quotes cimport pull_quotes
+from ._saying cimport say_of
 from ._stops cimport follow, next_stop, next_uncaged, reprice
-from ._turn cimport cancel, lift, say_of
+from ._turn cimport cancel, lift
 from .core.ids cimport ids_look_up
 from .core.market cimport *
 from .core.pool cimport Order
