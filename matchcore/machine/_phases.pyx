@@ -95,6 +95,9 @@ cdef void change_phase(Turn* turn, u8 phase, i64 until, u8 reason) noexcept nogi
             market.known |= KNOWN_CLOSING
         else:
             market.closing_price = 0
+    elif not has(CLOSE_PHASES, phase):  # the market opens again, and has another close
+        market.known &= <u8>~KNOWN_CLOSING
+        market.closing_price = 0
     market.phase = phase
     market.until = until
     if not has(CALL_PHASES, phase):

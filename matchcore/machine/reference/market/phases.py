@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....records.schema import (
     CALL_PHASES,
+    CLOSE_PHASES,
     MARKET_DAY_TIFS,
     NEXT_PHASES,
     TIMED_PHASES,
@@ -28,8 +29,6 @@ from .book import ANY_BUY, ANY_SELL, MarketOrder
 from .turn import Turn
 
 Row = dict[str, int]
-#: Phases in which a closing price that is known stays so.
-_KEEP_CLOSE = frozenset({Phase.CLOSED, Phase.AT_CLOSING_PRICE, Phase.HALTED, Phase.CANCEL_ONLY})
 
 
 def check_codes(row: Row) -> None:
@@ -60,7 +59,7 @@ def change_phase(turn: Turn, phase: int, until: int, reason: Reason) -> None:
         cross = uncross(turn)
     if phase in (Phase.CLOSED, Phase.AT_CLOSING_PRICE) and book.closing_price is None:
         book.closing_price = closing_price(turn, cross)
-    elif phase not in _KEEP_CLOSE:
+    elif phase not in CLOSE_PHASES:
         book.closing_price = None  # the market opens again, and has another close
     book.phase, book.until = phase, until
     if before not in CALL_PHASES and phase in CALL_PHASES:
