@@ -12,9 +12,9 @@ from typing import Any
 
 from ...errors import UnknownDay
 from ...records.market_faces import Clock, SetPhase
+from ...records.order_faces import EndDay
 from ...records.schema import Phase
 from ...records.times import zone_of
-from ...records.typed import EndDay
 from ...venues import VenueDay, venue_day
 from .calendars import Calendar, EveryDay, ExchangeCalendar
 
