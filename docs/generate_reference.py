@@ -33,7 +33,8 @@ where an integer is given, times in nanoseconds since 1970 UTC. [Glossary](gloss
 SECTIONS = {
     "Exchange": ["Engine", "AsyncEngine", "OrderBook", "Machine", "Follower", "Sink", "MemoryLog"],
     "Commands": ["NewOrder", "Cancel", "Amend", "Reduce", "MassCancel", "EndDay", "AddInstrument",
-                 "ChangeInstrument", "UpgradeRules", "Instrument", "Keys"],
+                 "Quote", "ChangeInstrument", "SetMarket", "SetPhase", "Clock",
+                 "SetProtection", "Bust", "UpgradeRules", "Instrument", "Market", "Keys"],
     "Answers and events": ["Answer", "Trade", "OrderEvent"],
 }  # fmt: skip
 #: of `matchcore.feeds.itch`; the rest is for the command line

@@ -9,11 +9,13 @@ from .engine.answers import Answer, BookView, Depth, Durability, PriceLevel, Res
 from .engine.engine import Engine
 from .engine.follower import Follower, Sink, SinkBehind
 from .engine.forks import Fork
+from .engine.markets import Indicative, TradingDay
 from .engine.orders import Fill, OrderState
 from .engine.recovery import Recovery
 from .engine.streaming import Events
 from .engine.submissions import Commit
 from .engine.taps import Logged
+from .engine.terms import Terms
 from .errors import (
     FeedError,
     InstrumentConflict,
@@ -163,6 +165,7 @@ __all__ = [
     "Flag",
     "Follower",
     "Fork",
+    "Indicative",
     "Instrument",
     "InstrumentConflict",
     "InvalidArgument",
@@ -221,11 +224,13 @@ __all__ = [
     "SnapshotDamaged",
     "State",
     "Status",
+    "Terms",
     "TimeInForce",
     "TooManyRows",
     "Top",
     "Topic",
     "Trade",
+    "TradingDay",
     "UnknownDay",
     "UnknownInstrument",
     "UpgradeRules",

@@ -322,6 +322,8 @@ cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:
     cdef Order* after
     if mass:
         reason = R_MASS_CANCEL if pending.command.kind == MASS_CANCEL else R_KILL_SWITCH
+    if pending.command.kind == MASS_CANCEL and pending.command.flags & OF_SESSION:
+        return True                 # an order of a plain instrument knows no session
     while pending.side < 2:
         ladder = &book.sides[pending.side]
         if not mass or pending.command.side == 0 or pending.command.side == pending.side + 1:

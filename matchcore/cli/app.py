@@ -24,6 +24,7 @@ from .info import info
 from .instrument import end_day_command, instrument
 from .lines import lines_command
 from .load import load
+from .market import market
 from .operate import kill_command, limits_command, notice_command
 from .output import Commands
 from .query import query
@@ -61,7 +62,7 @@ def app() -> None:
 
 
 for command in (
-    demo, import_, instrument, end_day_command, info, book, tail, verify, replay, snapshot,
+    demo, import_, instrument, market, end_day_command, info, book, tail, verify, replay, snapshot,
     archive_command, repair_command, upgrade_rules_command, serve, standby, switch, copy, promote,
     gateway, lines_command, user, notice_command, limits_command, kill_command, schedule_command,
     follow, feed, feed_login, feed_token_command, reconcile, rebuild, query, ddl_command,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import LogClosed, LogFailed
+from ..errors import InvalidArgument, LogClosed, LogFailed
 from ..journal import DEFAULT_SEGMENT_BYTES, Place
 from ..journal.stream import Address
 from .feed import loop_runner
@@ -132,9 +132,13 @@ async def _measure(copier: Copier, watched: Any) -> None:
 @click.argument("where", metavar="COPY", type=PlaceType())
 @click.option("--close", "source", metavar="ADDRESS", callback=replicated,
               help="Log of the lost region, to be closed for ever.")  # fmt: skip
+@click.option("--to", metavar="ADDRESS", callback=replicated,
+              help="Of a directory: make a new replicated log of it, there.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def promote(where: Place, source: Address | None, yes: bool, as_json: bool) -> None:
+def promote(
+    where: Place, source: Address | None, to: Address | None, yes: bool, as_json: bool
+) -> None:
     """Make a copy in another region the exchange.
 
     \b
@@ -144,14 +148,21 @@ def promote(where: Place, source: Address | None, yes: bool, as_json: bool) -> N
     can be reached, it is closed and all of it is here.  Otherwise the commands that are known to be
     missing are named, and the other region must be kept from coming back: run this again with
     --close before any of its engines starts.
+
+    With --to the exchange goes on in a new replicated log, and the directory is a copy of that.
     """
     with failing_kindly(as_json):
-        from ..standby.promotion import promote_copy, promote_mirror
+        from ..standby.promotion import promote_copy, promote_copy_to, promote_mirror
+
+        if to is not None and not isinstance(where, Path):
+            raise InvalidArgument("--to: a mirror is a replicated log already; leave --to out")
 
         if not yes:
             question = f"Make {where} the exchange? The other region's engines must be stopped"
             click.confirm(question, abort=True, err=True)
-        if isinstance(where, Path):
+        if isinstance(where, Path) and to is not None:
+            promoted = promote_copy_to(where, to, source, PATIENCE_SECONDS)
+        elif isinstance(where, Path):
             promoted = promote_copy(where, source, PATIENCE_SECONDS)
         else:
             promoted = promote_mirror(where, source, PATIENCE_SECONDS)

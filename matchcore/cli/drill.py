@@ -37,12 +37,15 @@ COLUMNS = {
               help="Networks that are cut, lossy or slow, too (root).")  # fmt: skip
 @click.option("--power-cut", is_flag=True,
               help="Power cuts of all servers, too (root).")  # fmt: skip
+@click.option("--full-disk", is_flag=True,
+              help="Full disks of servers, too (root).")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="Say which faults there are, and end.")
 @click.option("--dir", "place", type=click.Path(file_okay=False, path_type=Path),
               help="Keep everything there (default: a temporary folder).")  # fmt: skip
 @json_option
 def drill(
     rounds: int, seed: int | None, names: tuple[str, ...], netns: bool, power_cut: bool,
-    place: Path | None, as_json: bool,
+    full_disk: bool, listed: bool, place: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Rehearse failures on an exchange under load, and check every promise after each.
 
@@ -54,6 +57,8 @@ def drill(
     Exit 0 if every promise was kept, 1 if one was broken; then the folder is kept.
     Ctrl-C ends it with the results so far.
     """
+    if listed:
+        return _list(as_json)
     seed = secrets.randbits(64) if seed is None else seed
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with failing_kindly(as_json):
@@ -62,7 +67,8 @@ def drill(
         made = place or Path(tempfile.mkdtemp(prefix="matchcore-drill-"))
         try:
             with progress_bar("drilling", rounds) as progress:
-                report = _run(made, seed, rounds, names, netns, power_cut, progress)
+                more = {"netns": netns, "power_cut": power_cut, "full_disk": full_disk}
+                report = _run(made, seed, rounds, names, more, progress)
         except BaseException:
             _keep_or_remove(made, place is not None, as_json)
             raise
@@ -74,13 +80,26 @@ def drill(
 
 
 def _run(
-    place: Path, seed: int, rounds: int, names: tuple[str, ...], netns: bool, power_cut: bool,
+    place: Path, seed: int, rounds: int, names: tuple[str, ...], more: dict[str, bool],
     progress: Any,
 ) -> Report:  # fmt: skip
     from ..drills.rehearsal import rehearse
 
-    return rehearse(place, seed, rounds, only=names, netns=netns, power_cut=power_cut,
-                    progress=lambda one: progress(1))  # fmt: skip
+    return rehearse(place, seed, rounds, only=names, progress=lambda one: progress(1), **more)
+
+
+def _list(as_json: bool) -> None:
+    """All faults, in the order in which they are done."""
+    from ..drills.rehearsal import listed
+
+    rows = [
+        {"fault": fault.name, "option": option, "stops": fault.stops} for fault, option in listed()
+    ]
+    if as_json:
+        show({"faults": rows}, True)
+        return
+    shown = [[row["fault"], row["option"], "yes" if row["stops"] else ""] for row in rows]
+    show_rows(["fault", "with", "stops everything"], shown, "Faults")
 
 
 def _keep_or_remove(place: Path, keep: bool, as_json: bool) -> None:

@@ -238,12 +238,10 @@ class _Round:
 
 def missing_log(address: Address) -> bool:
     """Whether there is no log at an address yet; LogError if that is not all that is wrong."""
-    from ..journal.stream import StreamReader
+    from ..journal.stream.reader import NoLog, StreamReader
 
     try:
         StreamReader(address).close()
-    except LogError as error:
-        if "no journal here" in str(error):
-            return True
-        raise
+    except NoLog:
+        return True
     return False

@@ -48,7 +48,7 @@ def member_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      show_default=True, metavar="SECONDS",
                      help="After so long without a word from the primary, a standby takes over."),
         click.option("--region", metavar="ADDRESS", callback=replicated,
-                     help="Mirror in another region: if it was promoted, this engine refuses."),
+                     help="Log of another region: if it was promoted, this engine refuses."),
         click.option("--snapshots-every", type=click.IntRange(0), default=SNAPSHOTS_EVERY,
                      show_default=True, metavar="COMMANDS",
                      help="Between two snapshots of a standby; 0: none."),

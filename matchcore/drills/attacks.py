@@ -9,26 +9,41 @@ from ..journal.stream import Address
 from ..journal.stream.register import Changed, Entry, Register
 from ..standby.lease import LEASE_KEY, Lease
 from ..standby.member import ANYBODY
-from .cluster import Cluster
+from ..standby.promotion import promote_copy_to
+from .clocks import Clocks
+from .cluster import ENGINES, NAME, Cluster
 from .disks import Disks
 from .network import Network
 
 LOSS_PERCENT, SLOW_MBIT = 10, 1
+JUMP_SECONDS = 3600
+PATIENCE_SECONDS = 30.0
 Names = Sequence[str]
 
 
 class Attacks:
-    """On the parts of a cluster; those on its disks and its network need these."""
+    """On the parts of a cluster; those on its disks, its network and its clocks need these."""
 
     def __init__(
-        self, cluster: Cluster, *, disks: Disks | None = None, network: Network | None = None
+        self,
+        cluster: Cluster,
+        *,
+        disks: Disks | None = None,
+        network: Network | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self._cluster, self._disks, self._network = cluster, disks, network
+        self._clocks = clocks
         self._ways: dict[str, tuple[Callable[[Names], object], Callable[[Names], object]]] = {
             "kill": (lambda names: cluster.kill(*names), self._start),
             "freeze": (lambda names: cluster.freeze(*names), lambda names: cluster.thaw(*names)),
             "power": (self._power, self._start),
+            "full": (self._fill, self._empty),
             "switch": (self._switch, lambda names: None),
+            "promote": (self._promote, lambda names: None),
+            "ahead": (lambda names: self._jump(names, 1, 1), self._set_right),
+            "behind": (lambda names: self._jump(names, -1, -1), self._set_right),
+            "jumbled": (lambda names: self._jump(names, 1, -1), self._set_right),
             "deaf": (self._deaf, self._mend),
             "mute": (self._mute, self._mend),
             "alone": (self._alone, self._mend),
@@ -69,6 +84,46 @@ class Attacks:
                     lease.ask_for(ANYBODY)
                     return
 
+    def _promote(self, names: Names) -> None:
+        """As `matchcore promote --to --close`, while the primary serves; all go to the new log.
+
+        The servers are the same ones: a region of its own would need others.
+        """
+        cluster = self._cluster
+        old, copy = Address.of(cluster.address), cluster.copy
+        assert copy is not None
+        number = int(old.name.removeprefix(NAME).removeprefix("-") or 0)
+        cluster.kill("copy")
+        cluster.move(f"{NAME}-{number + 1}")
+        promote_copy_to(copy, Address.of(cluster.address), old, PATIENCE_SECONDS)
+        cluster.kill(*ENGINES, "sql")
+        cluster.start_parts(cluster.parts)
+
+    # ------------------------------------------------------------------ disks and clocks
+
+    def _fill(self, names: Names) -> None:
+        assert self._disks is not None
+        for at in _numbers(names):
+            self._disks.fill(at)
+
+    def _empty(self, names: Names) -> None:
+        """A server that could not write does so again once it is started again."""
+        assert self._disks is not None
+        for at in _numbers(names):
+            self._disks.empty(at)
+        self._cluster.kill(*names)
+        self._start(names)
+
+    def _jump(self, names: Names, *ways: int) -> None:
+        """One after the other, the first way and the second one in turns."""
+        assert self._clocks is not None
+        for at, name in enumerate(names):
+            self._clocks.put(name, ways[at % len(ways)] * JUMP_SECONDS)
+
+    def _set_right(self, names: Names) -> None:
+        """Which is a jump as well."""
+        self._jump(names, 0)
+
     # ------------------------------------------------------------------ networks
 
     def _deaf(self, names: Names) -> None:
@@ -105,3 +160,8 @@ class Attacks:
     def _mend(self, names: Names) -> None:
         assert self._network is not None
         self._network.mend()
+
+
+def _numbers(names: Names) -> list[int]:
+    """Of servers, from 0."""
+    return [int(name.rpartition("-")[2]) - 1 for name in names]

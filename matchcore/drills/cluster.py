@@ -23,6 +23,7 @@ from ..journal.stream import Address, Servers, StreamReader
 from ..operations import replay
 from ..records.instruments import Instrument
 from .clients import register
+from .clocks import Clocks
 from .network import Network
 from .processes import (
     HOST,
@@ -43,6 +44,7 @@ SERVERS = 3
 CLIENTS = 3
 SYMBOL, TICK = "ANA", "0.05"
 STATE_FILE, TOKENS_FILE = "cluster.json", "tokens.json"
+LOG_FILE = "log"  # the name of the stream, once it is another than `NAME`
 ENGINES = ("engine-a", "engine-b")
 GATEWAYS = ("gateway-1", "gateway-2")
 REDIS = "redis-server"
@@ -72,6 +74,7 @@ class Cluster(Closing):
     - ``place``: the folder.
     - ``followers``: whether a remote copy, an SQL follower and a cache run, too.
     - ``network``: its nodes, servers and engines, are where these run; None: all are here.
+    - ``clocks``: those of engines and gateways, by their names; None: the machine's.
     - ``say``: called with what is being done.
 
     Servers are ``server-1`` and so on; engines are those of `ENGINES`.  Not for two threads.
@@ -83,6 +86,7 @@ class Cluster(Closing):
         *,
         followers: bool = True,
         network: Network | None = None,
+        clocks: Clocks | None = None,
         say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.place, self._say = place.resolve(), say
@@ -91,18 +95,18 @@ class Cluster(Closing):
         self.place.mkdir(parents=True, exist_ok=True)
         self._children: dict[str, Child] = {}
         self._stack = ExitStack()
-        self._network = network
+        self._network, self._clocks, self._followers = network, clocks, followers
         servers = [f"server-{number}" for number in range(1, SERVERS + 1)]
         self.servers = Servers(
             self.place / "servers", SERVERS, monitoring=True,
             hosts=[self._host(name) for name in servers],
             within=lambda at: self._within(servers[at]),
         )  # fmt: skip
-        self.address = self.servers.address(NAME)
+        self.address = self.servers.address(self._log_name())
         self._ports = self._kept_ports()
         #: What gateways say to engines; each start has another.
         self._lines = {ENGINE_TOKEN: secrets.token_urlsafe(32)}
-        self.parts = {part.name: part for part in self._made(followers)}
+        self.parts = {part.name: part for part in self._made()}
         self.tokens: list[str] = []
 
     # ------------------------------------------------------------------ starting and ending
@@ -137,6 +141,20 @@ class Cluster(Closing):
             path.write_text(text)
         return tokens
 
+    def _log_name(self) -> str:
+        with suppress(FileNotFoundError):
+            return (self.place / LOG_FILE).read_text()
+        return NAME
+
+    def move(self, name: str) -> None:
+        """Has all parts use the log of another name, from their next start on."""
+        (self.place / LOG_FILE).write_text(name)
+        self.address = self.servers.address(name)
+        for part in self._made():
+            self.parts[part.name] = part
+            if part.name in self._children:
+                self._children[part.name].command = part.command
+
     def _opened(self) -> Engine:
         """Once the servers agree: the first answers after a start are that nobody leads."""
         until = time.monotonic() + OPEN_SECONDS_MAX
@@ -165,10 +183,10 @@ class Cluster(Closing):
         file.write_text(json.dumps(ports))
         return ports
 
-    def _made(self, followers: bool) -> Iterator[Part]:
+    def _made(self) -> Iterator[Part]:
         yield from map(self._engine, ENGINES)
         yield from map(self._gateway, GATEWAYS)
-        if not followers:
+        if not self._followers:
             return
         copy, base = self.place / "copy", self.place / "exchange.db"
         status = self._place("copy", "status")
@@ -187,8 +205,8 @@ class Cluster(Closing):
 
     def _engine(self, name: str) -> Part:
         lines, status = (self._place(name, door) for door in ("lines", "status"))
-        command = [*self._within(name), *matchcore(
-            "standby", self.address, "--name", name, "--state", str(self.place / name),
+        command = [*self._within(name), *self._clocked(
+            name, "standby", self.address, "--name", name, "--state", str(self.place / name),
             "--lines", lines, "--status", status,
         )]  # fmt: skip
         return Part(name, "engine", command, f"lines at {lines}", status, self._lines)
@@ -196,7 +214,7 @@ class Cluster(Closing):
     def _gateway(self, name: str) -> Part:
         web, status = (self._place(name, door) for door in ("web", "status"))
         engines = [word for one in ENGINES for word in ("--engine", self._place(one, "lines"))]
-        command = matchcore("gateway", *engines, "--web", web, "--status", status,
+        command = self._clocked(name, "gateway", *engines, "--web", web, "--status", status,
                             "--state", str(self.place / name))  # fmt: skip
         return Part(name, "gateway with an HTTP door", command, f"http://{web}", status,
                     self._lines)  # fmt: skip
@@ -208,6 +226,9 @@ class Cluster(Closing):
     def _within(self, name: str) -> list[str]:
         network = self._network
         return network.inside(name) if network is not None and name in network.nodes else []
+
+    def _clocked(self, name: str, *arguments: str) -> list[str]:
+        return self._clocks.command(name, *arguments) if self._clocks else matchcore(*arguments)
 
     def _place(self, name: str, door: str) -> str:
         return f"{self._host(name)}:{self._ports[f'{name} {door}']}"
@@ -312,11 +333,19 @@ class Cluster(Closing):
         found = [name for name in ENGINES if self.state(name).get("role") == "primary"]
         return found[0] if found else None
 
+    def epoch(self) -> int:
+        """Of the writer of the log, as far as an engine knows."""
+        return max(int(self.state(name).get("epoch", 0)) for name in ENGINES)
+
     def leader(self) -> str | None:
         """The server that leads the log; None if most do not agree on one."""
-        votes = Counter(filter(None, map(_leader_at, Address.of(self.address).monitors)))
+        votes = Counter(filter(None, self._leaders()))
         ((found, count),) = votes.most_common(1) or [("", 0)]
         return f"server-{int(found.rpartition('-')[2]) + 1}" if count > SERVERS // 2 else None
+
+    def _leaders(self) -> list[str]:
+        address = Address.of(self.address)
+        return [_leader_at(monitor, address.name) for monitor in address.monitors]
 
     def digest(self, name: str) -> tuple[int, str]:
         """Sequence and digest of the state of an engine; -1 if it says nothing."""
@@ -387,12 +416,12 @@ class Cluster(Closing):
         fresh.replace(file)
 
 
-def _leader_at(monitor: str) -> str:
-    """The name of the leading server, as one of them says."""
+def _leader_at(monitor: str, log: str) -> str:
+    """The name of the server that leads a log, as one of them says."""
     said = asked(monitor, "/jsz?accounts=true&streams=true")[1]
     for account in said.get("account_details", ()):
         for stream in account.get("stream_detail", ()):
-            if stream["name"] == NAME:
+            if stream["name"] == log:
                 return str(stream.get("cluster", {}).get("leader", ""))
     return ""
 

@@ -1,13 +1,14 @@
-"""Disks that lose what was not synced: a file system of its own for each log server.  Needs root.
+"""Disks that lose what was not synced, or are full: a file system for each server.  Needs root.
 
 SIGKILL proves nothing about disks, since the system keeps what a process has written.  Each server
 writes into an ext4 file system inside a file, mounted through a loop device.  At a power cut that
 file is copied as it is, and the server goes on with the copy: what the file system still held in
-memory is not there.
+memory is not there.  A disk is full when a file of nothing has taken what was free.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,9 @@ from . import LeftOut
 from .programs import needs, run
 
 MEBIBYTES = 512
-WHAT = "power cuts"
+WHAT = "power cuts and full disks"
+FILLER = "filler"
+STEP_BYTES = 1 << 24, 1 << 20, 1 << 12  # of what it takes, while there is so much
 
 
 class Disks(Closing):
@@ -43,6 +46,20 @@ class Disks(Closing):
     @staticmethod
     def _image(folder: Path) -> Path:
         return folder.with_suffix(".img")
+
+    def fill(self, at: int) -> None:
+        """Nothing is free on one of them until `empty`."""
+        with (self._folders[at] / FILLER).open("wb") as file:
+            size = 0
+            for step in STEP_BYTES:
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), size, step)
+                        size += step
+
+    def empty(self, at: int) -> None:
+        """As it was."""
+        (self._folders[at] / FILLER).unlink(missing_ok=True)
 
     def freeze(self) -> list[Path]:
         """Copies each disk as it is; nobody may write meanwhile."""

@@ -89,7 +89,8 @@ class Round:
     ``rto``: from the fault, or the repair of one that stops everything, to the first answer of a
     try that began behind it; ``silence``: the longest time without any answer until all was well
     again; ``lost``: answered commands that the log lacks; ``copy_behind`` and
-    ``copy_ms``: what the remote copy would have lost with the city at that moment.
+    ``copy_ms``: what the remote copy would have lost with the city at that moment; ``epochs``: by
+    how much the epoch of the log rose: by one with each takeover.
     """
 
     fault: str
@@ -100,6 +101,7 @@ class Round:
     rpo: float = 0.0
     copy_behind: int | None = None
     copy_ms: float | None = None
+    epochs: int = 0
     answered: int = 0
     sequence: int = 0
     digest: str = ""
@@ -212,6 +214,7 @@ class Drill:
         done = Round(fault.name, fault.who(cluster, self._dice))
         self.report.rounds.append(done)
         copied = published(cluster.copy).durable if cluster.copy else None
+        epoch = cluster.epoch()
         began = time.monotonic_ns()
         with self._attacks.under(fault.how, done.parts):
             if fault.stops:
@@ -220,13 +223,14 @@ class Drill:
                 struck = time.monotonic_ns()  # what was answered meanwhile does not count
                 done.rto = (flow.first_answer(struck) - began) / 1e6
                 if fault.how != "kill":
-                    time.sleep(self._dice.uniform(*HOLD_SECONDS))
+                    time.sleep(fault.hold or self._dice.uniform(*HOLD_SECONDS))
         since = began
         if fault.stops:
             since = time.monotonic_ns()
             done.rto = (flow.first_answer(since) - since) / 1e6
         cluster.wait_until_well(SECONDS_MAX)
         ends = time.monotonic_ns()
+        done.epochs = cluster.epoch() - epoch
         flow.pause()
         flow.answers.read()
         done.silence = _silence(flow.answers.rows, since, ends)

@@ -6,22 +6,25 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from .cluster import ENGINES, SERVERS, Cluster
+from .cluster import ENGINES, GATEWAYS, SERVERS, Cluster
 
 ALL_SERVERS = [f"server-{number}" for number in range(1, SERVERS + 1)]
+MINUTE_SECONDS = 60.0
 Who = Callable[[Cluster, random.Random], list[str]]
 
 
 class Fault(NamedTuple):
-    """``how``: kill, freeze, power or an attack of `Network`; ``who``: names the parts.
+    """``how``: a way of `Attacks`; ``who``: names the parts.
 
-    ``stops``: nothing can be answered until it is repaired.
+    ``stops``: nothing can be answered until it is repaired.  ``hold``: seconds that it lasts behind
+    the next answer; 0.0: some.
     """
 
     name: str
     how: str
     who: Who
     stops: bool = False
+    hold: float = 0.0
 
 
 def primary(cluster: Cluster, dice: random.Random) -> list[str]:
@@ -66,6 +69,21 @@ def everything(cluster: Cluster, dice: random.Random) -> list[str]:
     return [*ALL_SERVERS, *ENGINES]
 
 
+def one_gateway(cluster: Cluster, dice: random.Random) -> list[str]:
+    """One of the two that clients come to."""
+    return [dice.choice(GATEWAYS)]
+
+
+def all_gateways(cluster: Cluster, dice: random.Random) -> list[str]:
+    """Both."""
+    return list(GATEWAYS)
+
+
+def all_clocks(cluster: Cluster, dice: random.Random) -> list[str]:
+    """Engines and gateways, in any order."""
+    return dice.sample([*ENGINES, *GATEWAYS], len(ENGINES) + len(GATEWAYS))
+
+
 #: The first ones are those that a short drill does.
 PROCESSES: Sequence[Fault] = (
     Fault("primary killed", "kill", primary),
@@ -82,7 +100,17 @@ PROCESSES: Sequence[Fault] = (
     Fault("two servers frozen", "freeze", two_servers, stops=True),
     Fault("all servers frozen", "freeze", all_servers, stops=True),
     Fault("servers and engines killed", "kill", everything, stops=True),
+    Fault("gateway killed", "kill", one_gateway),
+    Fault("gateway frozen", "freeze", one_gateway),
+    Fault("both gateways killed", "kill", all_gateways, stops=True),
+    Fault("clock of the primary an hour ahead, and back", "ahead", primary),
+    Fault("clock of the primary an hour behind, and back", "behind", primary),
+    Fault("clocks an hour ahead and behind, and back", "jumbled", all_clocks),
+    Fault("primary asleep for a minute", "freeze", primary, hold=MINUTE_SECONDS),
+    Fault("leading server asleep for a minute", "freeze", leader, hold=MINUTE_SECONDS),
 )
+#: Needs the remote copy.
+PROMOTION = Fault("region promoted", "promote", primary)
 NETWORK: Sequence[Fault] = (
     Fault("primary cut off", "alone", primary),
     Fault("primary hears nothing", "deaf", primary),
@@ -96,6 +124,10 @@ NETWORK: Sequence[Fault] = (
     Fault("leading server slow", "slow", leader),
 )
 POWER = Fault("power cut of all servers", "power", everything, stops=True)
+DISKS: Sequence[Fault] = (
+    Fault("disk of the leading server full", "full", leader),
+    Fault("disks of two servers full", "full", two_servers, stops=True),
+)
 
 
 def planned(faults: Sequence[Fault], rounds: int, dice: random.Random) -> Iterator[Fault]:

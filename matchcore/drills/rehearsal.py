@@ -9,10 +9,11 @@ from pathlib import Path
 from ..errors import InvalidArgument
 from . import LeftOut
 from .attacks import Attacks
+from .clocks import Clocks
 from .cluster import ENGINES, Cluster
 from .disks import Disks
 from .drill import Drill, Report, Round
-from .faults import ALL_SERVERS, NETWORK, POWER, PROCESSES, Fault
+from .faults import ALL_SERVERS, DISKS, NETWORK, POWER, PROCESSES, PROMOTION, Fault
 from .network import Network
 
 
@@ -24,6 +25,7 @@ def rehearse(
     only: Sequence[str] = (),
     netns: bool = False,
     power_cut: bool = False,
+    full_disk: bool = False,
     followers: bool = True,
     progress: Callable[[Round], object] = lambda one: None,
 ) -> Report:
@@ -31,19 +33,19 @@ def rehearse(
 
     - ``only``: texts, of which a fault's name must have one.
     - ``followers``: whether there is a remote copy to compare, too.
-    - ``netns``, ``power_cut``: faults that need root; where they are not permitted, they are left
-      out with the reason.
+    - ``netns``, ``power_cut``, ``full_disk``: faults that need root; where they are not permitted,
+      they are left out with the reason.
 
     `InvalidArgument` if no fault is left.
     """
-    faults, left_out = list(PROCESSES), []
+    faults, left_out = [*PROCESSES, *([PROMOTION] if followers else [])], []
     with ExitStack() as stack:
         disks = network = None
-        if power_cut:
+        if power_cut or full_disk:
             try:
                 stores = [place / "servers" / f"store-{at}" for at in range(len(ALL_SERVERS))]
                 disks = stack.enter_context(Disks(stores))
-                faults.insert(0, POWER)
+                faults = [*DISKS[: len(DISKS) * full_disk], *[POWER][:power_cut], *faults]
             except LeftOut as reason:
                 left_out.append(str(reason))
         if netns:
@@ -53,11 +55,22 @@ def rehearse(
             except LeftOut as reason:
                 left_out.append(str(reason))
         faults = _chosen(faults, only, left_out)
-        cluster = stack.enter_context(Cluster(place, followers=followers, network=network))
-        attacks = Attacks(cluster, disks=disks, network=network)
+        clocks = Clocks(place / "clocks")
+        cluster = stack.enter_context(
+            Cluster(place, followers=followers, network=network, clocks=clocks)
+        )
+        attacks = Attacks(cluster, disks=disks, network=network, clocks=clocks)
         report = Drill(cluster, attacks, seed, progress).run(faults, rounds)
         report.left_out = left_out
         return report
+
+
+def listed() -> list[tuple[Fault, str]]:
+    """Every fault that there is, with the option that it needs; "" for none."""
+    return [
+        *((fault, "--netns") for fault in NETWORK), *((fault, "--full-disk") for fault in DISKS),
+        (POWER, "--power-cut"), *((fault, "") for fault in PROCESSES), (PROMOTION, ""),
+    ]  # fmt: skip
 
 
 def _chosen(faults: Sequence[Fault], only: Sequence[str], left_out: list[str]) -> list[Fault]:

@@ -19,8 +19,8 @@ class Terms:
     """What a live order of a market has beside price and quantity; fields as of `NewOrder`.
 
     - ``order_type``: what it is now: a stop that was triggered is a MARKET or LIMIT order.
-    - ``place``: where it is: BOOK; STOPS or TRAILING until it is triggered; WAITING for its call;
-      CAGED until the price cage lets it in.
+    - ``place``, a `matchcore.records.schema.Place`: BOOK; STOPS or TRAILING until it is triggered;
+      WAITING for its call; CAGED until the price cage lets it in.
     - ``filled``, ``shown``: in units; what the book shows of it.
     - ``stop_price``: of a trailing stop too, where it stands.
     - ``bound``: the worst price of an order without a limit of its own; None: any.

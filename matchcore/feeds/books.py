@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..machine import Machine
 from ..machine._books import Books
 from ..records.changes import CHANGE, ChangeKind
+from ..records.schema import Place
 
 __all__ = ["Books", "books_of"]
 
@@ -15,11 +16,28 @@ __all__ = ["Books", "books_of"]
 def books_of(machine: Machine) -> Books:
     """The books as a machine has them now; they share its instruments."""
     books = Books(machine.instruments)
+    hidden = _of_markets(machine)
     for number in range(1, len(machine.instruments) + 1):
-        orders = machine.orders(number)
+        orders = hidden[number] if number in hidden else machine.orders(number)
         if len(orders):
             books.apply(_added(number, orders))
     return books
+
+
+def _of_markets(machine: Machine) -> dict[int, NDArray[np.void]]:
+    """By instrument with a market the orders that its public book shows, with what it shows."""
+    found: dict[int, NDArray[np.void]] = {}
+    if machine.rules < 3:
+        return found
+    state, at = machine.state(), 0
+    for number in state.markets["instrument"].tolist():
+        orders = state.orders[number - 1]
+        more = state.market_orders[at : at + len(orders)]
+        at += len(orders)
+        shown = (more["place"] == Place.BOOK) & (more["shown"] > 0)
+        found[number] = orders[shown].copy()
+        found[number]["quantity"] = more["shown"][shown]
+    return found
 
 
 def _added(number: int, orders: NDArray[np.void]) -> NDArray[np.void]:

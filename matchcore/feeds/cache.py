@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FeedError, MissingExtra
-from ..records.changes import ChangeKind
+from ..records.changes import ChangeFlag, ChangeKind, unseen
 from ..records.instruments import Instrument, price_text
+from ..records.markets import ANY_BUY, ANY_SELL
 from ..records.schema import BOOK_CHANGES, Side
 from ..serving.tasks import end
 from .serving import Feed
@@ -214,7 +215,7 @@ class RedisOutlet:
         said = {
             "id": str(row["trade_id"]), "price": price_text(instrument.price(int(row["price"]))),
             "quantity": int(row["quantity"]), "time": str(row["time"]),
-            "side": _SIDES[Side.SELL if row["side"] == Side.BUY else Side.BUY],
+            "side": _aggressor(row),
         }  # fmt: skip
         yield self._added("trades", number, {"symbol": instrument.symbol, **said})
         text = _message("update", "trades", instrument, number, int(row["time"]), trades=[said])
@@ -224,7 +225,7 @@ class RedisOutlet:
         instrument = self._instruments[int(row["instrument"]) - 1]
         fields = {
             "symbol": instrument.symbol, "side": _SIDES[Side(int(row["side"]))],
-            "price": price_text(instrument.price(int(row["price"]))),
+            "price": _limit(instrument, int(row["price"])) or "any",
             "quantity": int(row["level_quantity"]), "orders": int(row["level_orders"]),
             "time": str(row["time"]),
         }  # fmt: skip
@@ -248,7 +249,7 @@ class RedisOutlet:
     def _side(self, number: int, instrument: Instrument, side: Side) -> Sequence[object]:
         levels = self._feed.books.levels(number, side, DEPTH)
         return [
-            [price_text(instrument.price(price)), quantity, orders]
+            [_limit(instrument, price), quantity, orders]
             for price, quantity, orders in levels.tolist()
         ]
 
@@ -256,9 +257,20 @@ class RedisOutlet:
         return {"number": self._number, "time": str(self._time), "ended": int(ended)}
 
 
+def _limit(instrument: Instrument, ticks: int) -> str | None:
+    """A price of orders; None for those that trade at any."""
+    return None if ticks in (ANY_BUY, ANY_SELL) else price_text(instrument.price(ticks))
+
+
+def _aggressor(row: np.void) -> str:
+    if row["flags"] & ChangeFlag.CROSS:
+        return "none"
+    return _SIDES[Side.SELL if row["side"] == Side.BUY else Side.BUY]
+
+
 def _last_of_levels(rows: NDArray[np.void]) -> list[int]:
     """Places of the last change of each level, in order."""
-    booked = np.flatnonzero(np.isin(rows["kind"], [*BOOK_CHANGES]))
+    booked = np.flatnonzero(np.isin(rows["kind"], [*BOOK_CHANGES]) & ~unseen(rows))
     found = {
         (number, side, price): at
         for number, side, price, at in zip(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.changes import ChangeKind
+from ..records.changes import ChangeFlag, ChangeKind
 from ..records.instruments import Directory, Instrument
 from ..records.schema import Side
 from .rings import Ring, joined
@@ -26,6 +26,7 @@ MINUTES, DAYS, TRADES = 1440, 400, 500  # kept of a symbol
 WAITING_MAX = 4096  # changes that are not added up yet
 # enumerations compare slowly
 DEFINED, EXECUTED = int(ChangeKind.DEFINED), int(ChangeKind.EXECUTED)
+CROSS = int(ChangeFlag.CROSS)
 INT64_MAX, WORD = 2**63 - 1, 2**64
 
 #: A bar that is over.  ``start``: seconds since 1970 UTC.  Prices are in units of ``mantissa`` x
@@ -36,7 +37,7 @@ BAR = np.dtype(
      ("trades", "<u8"), ("mantissa", "<i8"), ("exponent", "i1"), ("zero", "u1", 7)]
 )  # fmt: skip
 #: A trade.  ``price``: in units of ``mantissa`` x 10 ** ``exponent``, the tick of its time.
-#: ``side``: the aggressor's.
+#: ``side``: the aggressor's; 0 in an auction.
 TRADE = np.dtype(
     [("trade_id", "<u8"), ("price", "<i8"), ("quantity", "<i8"), ("time", "<i8"),
      ("mantissa", "<i8"), ("exponent", "i1"), ("side", "u1"), ("zero", "u1", 6)]
@@ -258,6 +259,7 @@ def trades_of(executed: NDArray[np.void]) -> NDArray[np.void]:
     for name in ("trade_id", "price", "quantity", "time"):
         trades[name] = executed[name]
     trades["side"] = np.where(executed["side"] == Side.BUY, Side.SELL, Side.BUY)
+    trades["side"][executed["flags"] & CROSS != 0] = 0
     return trades
 
 

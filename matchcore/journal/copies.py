@@ -1,12 +1,14 @@
 """A copy of a log: the frames of another one, byte for byte, in segments of its own.
 
 A file named `copy` beside the segments says what it is a copy of.  While it is there no engine
-opens the log for writing: it would become another history than the one that is copied.
+opens the log for writing: it would become another history than the one that is copied.  A file
+named `promoted` says where the exchange has left another region's history.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,14 @@ from .disk import (
 )
 from .format import CLOSED_EPOCH, FILL, HEADER_BYTES, FrameHeader, SegmentHeader
 from .position import Publisher, published
-from .segments import Walk, check_follows, check_order, headers_of, segment_path
+from .segments import (
+    Walk,
+    check_continues,
+    check_follows,
+    check_order,
+    headers_of,
+    segment_path,
+)
 
 COPY_NAME, PROMOTED_NAME = "copy", "promoted"
 MARK_BYTES_MAX = 1 << 16
@@ -102,6 +111,7 @@ class CopyLog(Closing):
         self._walk: Walk | None = None
         self._position = Publisher(path, disk)
         self.cut_bytes = 0
+        self.time = 0  #: of the last frame with commands, or of the segment that has none yet
         with refusals(path):
             make_directories(disk, path)
             self._lock = take_lock(path, disk)
@@ -127,8 +137,9 @@ class CopyLog(Closing):
                 check_follows(before, walk.header, file)
                 before.close()
             before = self._walk = walk
-            while walk.next() is not None:
-                pass
+            self.time = walk.header.created
+            while (frame := walk.next()) is not None:
+                self.time = frame.time
         self._cut(walk)
 
     def _cut(self, walk: Walk) -> None:
@@ -153,6 +164,11 @@ class CopyLog(Closing):
         """The end of what it has: its ``sequence`` is the next one, ``chain`` and ``epoch``."""
         assert self._walk is not None
         return self._walk
+
+    @property
+    def first(self) -> SegmentHeader:
+        """With which its oldest segment begins."""
+        return headers_of(self.directory, self._disk)[0][1]
 
     @property
     def sequence(self) -> int:
@@ -200,6 +216,7 @@ class CopyLog(Closing):
         walk.sequence += header.count
         walk.epoch = header.epoch
         if header.count:
+            self.time = header.time
             walk.chain, walk.rules = header.chain, header.rules or walk.rules
 
     def _rotate(self, following: FrameHeader) -> None:
@@ -220,6 +237,7 @@ class CopyLog(Closing):
         file = segment_path(self.directory, header.first_sequence)
         fd = give_birth(self._disk, file, [header.to_bytes()])
         walk = self._walk = Walk(file, header, fd, self._disk)
+        self.time = header.created
         walk.sequence, walk.epoch = header.first_sequence, header.epoch
         walk.chain, walk.rules = header.chain, header.rules
 
@@ -238,27 +256,65 @@ class CopyLog(Closing):
 
     # ------------------------------------------------------------------ promotion
 
-    def promote(self, now: int) -> Mark:
-        """Makes it a log of its own, ahead of every writer of its source; what it says of itself.
+    def frames(self) -> Iterator[tuple[bytes, int]]:
+        """Every frame, verified, with the version of the rules in force before it.
 
-        ``now``: nanoseconds since 1970.
+        LogError if the first ones are not here, as when they were archived.
+        """
+        headers, first = headers_of(self.directory, self._disk), self.first
+        if first.number != 1:
+            raise LogError(
+                f"{self.directory}: begins with sequence {first.first_sequence}: a replicated log"
+                " needs all of it. Put the archived segments back"
+            )
+        check_order(headers)
+        before: Walk | None = None
+        found: list[tuple[bytes, int]] = []
+        for file, header in headers:
+            if before is not None:
+                check_continues(before.sequence, before.chain, before.rules, header, file)
+            with Walk.open(file, structure=True, disk=self._disk) as walk:
+                walk.raw = lambda frame, rules: found.append((frame, rules))
+                more = True
+                while more:
+                    more = walk.next() is not None  # behind seals, which it passes over
+                    yield from found
+                    found.clear()
+                if walk.trailing_problem():
+                    raise walk.damage()
+            before = walk
+
+    def begin_anew(self, time: int) -> tuple[bytes, Mark]:
+        """The frame with which the log goes on, ahead of every writer of its source; and what is
+        to be said of it.  ``time``: of the frame, in nanoseconds since 1970.
         """
         walk, mark = self.at, self.mark
         assert mark is not None
         epoch = walk.epoch + REGION_EPOCHS
-        header = FrameHeader(0, 0, 0, epoch, walk.sequence, walk.sequence - 1, now, b"")
+        header = FrameHeader(0, 0, 0, epoch, walk.sequence, walk.sequence - 1, time, b"")
         header.chain = header.chain_after(walk.chain, b"", walk.header.hash)
-        self.append(header.to_bytes() + FILL * (header.frame_bytes - HEADER_BYTES))
-        self.sync()
         promoted = Mark(
             mark.source, mark.identity, mark.end, mark.heard, walk.sequence - 1, walk.chain.hex(),
             epoch,
         )  # fmt: skip
+        return header.to_bytes() + FILL * (header.frame_bytes - HEADER_BYTES), promoted
+
+    def promote(self, now: int) -> Mark:
+        """Makes it a log of its own, as `begin_anew` says; what it says of itself."""
+        frame, promoted = self.begin_anew(now)
+        self.append(frame)
+        self.sync()
         with refusals(self.directory):
             _write_mark(self.directory, PROMOTED_NAME, promoted, self._disk)
             self._disk.unlink(self.directory / COPY_NAME)
             self._disk.sync_directory(self.directory)
         return promoted
+
+    def follow(self, promoted: Mark, source: str) -> None:
+        """It stays a copy, of another log: the one that was made of it."""
+        with refusals(self.directory):
+            _write_mark(self.directory, PROMOTED_NAME, promoted, self._disk)
+        self.note(Mark(source, promoted.identity))
 
     def close(self) -> None:
         """Lets go of the directory."""

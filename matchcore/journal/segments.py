@@ -126,6 +126,8 @@ class Walk(Closing):
     bad: FrameHeader | None = field(default=None)  # header of the bad frame, if it is readable
     whole: bool = False  # the bad frame is what its writer wrote: the chain says so
     cipher: FileCipher | None = field(default=None, repr=False)
+    #: is given each good frame as it is, seals too, with the version of the rules before it
+    raw: Callable[[bytes, int], object] | None = None
     _starts: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_STARTS))
 
     @classmethod
@@ -188,6 +190,8 @@ class Walk(Closing):
             while self._starts and self._starts[0][0] <= self.durable + 1:
                 self.certain = self._starts.popleft()[1]
             self.frames += 1
+            if self.raw is not None:
+                self.raw(read_all(self.disk, self.fd, header.frame_bytes, offset), self.rules)
             if header.count:  # a seal is checked, but the chain goes on without it
                 self.chain = header.chain
                 under, self.rules = self.rules, header.rules or self.rules

@@ -50,7 +50,23 @@ WHAT = {
 
 
 cdef inline bint is_of_order(const mc_change* change) noexcept nogil:
-    return C_ADDED <= change.kind <= C_DELETED
+    """False for a trade that no book shows."""
+    return (C_ADDED <= change.kind <= C_DELETED
+            and not (change.kind == C_EXECUTED and change.flags & C_UNSEEN))
+
+
+cdef struct Adding:         # how many orders the last command that added one has added
+    u64 sequence
+    u64 orders
+
+
+cdef inline u64 place_of(Adding* adding, u64 sequence) noexcept nogil:
+    """The sequence of an order's adding; in the upper 16 bits how many its command added before."""
+    if sequence != adding.sequence:
+        adding.sequence, adding.orders = sequence, 0
+    else:
+        adding.orders += 1
+    return sequence | adding.orders << 48
 
 
 cdef void show_level(Exchange* exchange, mc_change* change) noexcept nogil:
@@ -89,7 +105,7 @@ cdef Wrong fill(Exchange* exchange, mc_change* change) noexcept nogil:
     return W_NOTHING
 
 
-cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
+cdef Wrong add(Core* core, Book* book, const mc_change* change, Adding* adding) noexcept nogil:
     cdef Ladder* ladder = side_of(book, change.side)
     cdef u64 key = ladder_key(ladder, change.price)
     cdef u32 hash = ids_hash(&core.ids, book.instrument, change.order_id)
@@ -108,7 +124,7 @@ cdef Wrong add(Core* core, Book* book, const mc_change* change) noexcept nogil:
     command.price = change.price
     command.side = change.side
     # Private fields, which no change has: their slots keep what a snapshot tells of the adding.
-    command.client_order_id = change.sequence
+    command.client_order_id = place_of(adding, change.sequence)
     command.account = C_LARGE if change.quantity > UINT32_TOP else change.flags & C_LARGE
     book_rest(core, book, &command, key, hash, 0, change.quantity, False)
     return W_NOTHING
@@ -133,7 +149,8 @@ cdef Wrong take(Core* core, Book* book, const mc_change* change) noexcept nogil:
     return W_NOTHING
 
 
-cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known) noexcept nogil:
+cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known,
+                  Adding* adding) noexcept nogil:
     """Applies one change, whatever it says of its level; `known`: how many instruments there are."""
     if change.kind in (C_DAY_ENDED, C_NOTICE):
         return W_NOTHING if change.instrument <= exchange.count else W_INSTRUMENT
@@ -146,7 +163,9 @@ cdef Wrong follow(Exchange* exchange, const mc_change* change, u32 known) noexce
     if change.side != BUY and change.side != SELL:
         return W_SIDE
     if change.kind == C_ADDED:
-        return add(&exchange.core, exchange.books[change.instrument - 1], change)
+        return add(&exchange.core, exchange.books[change.instrument - 1], change, adding)
+    if change.kind == C_EXECUTED and change.flags & C_UNSEEN:
+        return W_NOTHING if change.quantity > 0 else W_QUANTITY
     if change.kind in (C_EXECUTED, C_REDUCED, C_DELETED):
         return take(&exchange.core, exchange.books[change.instrument - 1], change)
     return W_KIND
@@ -161,10 +180,12 @@ cdef class Books:
     """
 
     cdef Exchange exchange
+    cdef Adding adding
     cdef readonly object instruments
     cdef bint broken
 
     def __cinit__(self, instruments):
+        self.adding.sequence = self.adding.orders = 0
         exchange_init(&self.exchange, fresh_secret())
         self.instruments = instruments
         for _ in range(len(instruments)):
@@ -193,7 +214,7 @@ cdef class Books:
         count = <size_t>source.len // sizeof(mc_change)
         with nogil:
             while at < count:
-                wrong = follow(&self.exchange, &change[at], known)
+                wrong = follow(&self.exchange, &change[at], known, &self.adding)
                 if wrong == W_NOTHING and is_of_order(&change[at]):
                     wrong = level_is(&self.exchange, &change[at])
                 if wrong != W_NOTHING:
@@ -226,7 +247,7 @@ cdef class Books:
             while at < count:
                 wrong = fill(&self.exchange, &change[at])
                 if wrong == W_NOTHING:
-                    wrong = follow(&self.exchange, &change[at], known)
+                    wrong = follow(&self.exchange, &change[at], known, &self.adding)
                 if wrong != W_NOTHING:
                     break
                 if is_of_order(&change[at]):
@@ -290,7 +311,8 @@ cdef class Books:
         """The resting orders of instrument ``number`` (None: of all) as changes that add them.
 
         A `CHANGE` array without times; empty `Books` of the same instruments become equal to these
-        by it.  The sequence is that of the change that added the order, 0 if nobody said it.
+        by it.  The sequence is that of the change that added the order, 0 if nobody said it; its
+        upper 16 bits count the orders that the same command has added before.
         """
         if number is None:
             parts = [self.snapshot(at + 1) for at in range(self.exchange.count)]

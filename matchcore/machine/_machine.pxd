@@ -18,6 +18,7 @@ cdef struct Exchange:
     u32 capacity
     u32 rules               # the version of the rules that commands are applied under
     u32 aside               # the kinds that are left to Python
+    u32 repeatable          # the kinds whose answers are remembered
 
 cdef void exchange_init(Exchange* exchange, u64 secret) noexcept nogil
 cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil

@@ -71,8 +71,10 @@ cdef void exchange_set_rules(Exchange* exchange, u32 rules) noexcept nogil:
     if exchange.count and rules_before < 2:     # a state of version 1 does not know what was before
         memset(exchange.core.lasts, 0, exchange.count * sizeof(mc_last))
     exchange.aside = ASIDE_KINDS
+    exchange.repeatable = REPEATABLE_KINDS
     if rules < 3:
         exchange.aside &= ~KINDS_OF_3
+        exchange.repeatable &= ~KINDS_OF_3
     if rules < 2:
         exchange.aside &= ~KINDS_OF_2
 
@@ -183,7 +185,7 @@ cdef Halt exchange_run_all(Exchange* exchange, const mc_command* commands, size_
             return FULL
         if in_set(exchange.aside, command.kind):
             return STOPPED
-        if command.client_order_id != 0 and in_set(REPEATABLE_KINDS, command.kind):
+        if command.client_order_id != 0 and in_set(exchange.repeatable, command.kind):
             halt = DONE
             if not once_is_new_here(core, command, events, &halt):
                 taken[0] += halt != NO_MEMORY

@@ -90,13 +90,14 @@ cdef void change_phase(Turn* turn, u8 phase, i64 until, u8 reason) noexcept nogi
     if phase != before and (phase == PHASE_CONTINUOUS
                             or (has(CALL_PHASES, before) and has(UNCROSS_PHASES, phase))):
         crossed = uncross(turn, &cross)
-    if (phase == PHASE_CLOSED or phase == PHASE_AT_CLOSING_PRICE) and not market.known & KNOWN_CLOSING:
-        if has_closing_price(turn, &cross if crossed else NULL, &market.closing_price):
-            market.known |= KNOWN_CLOSING
-        else:
-            market.closing_price = 0
-    elif not has(CLOSE_PHASES, phase):  # the market opens again, and has another close
-        market.known &= <u8>~KNOWN_CLOSING
+    if phase == PHASE_CLOSED or phase == PHASE_AT_CLOSING_PRICE:
+        if not market.known & KNOWN_CLOSING:
+            if has_closing_price(turn, &cross if crossed else NULL, &market.closing_price):
+                market.known |= KNOWN_CLOSING
+            else:
+                market.closing_price = 0
+    elif phase != PHASE_HALTED and phase != PHASE_CANCEL_ONLY:
+        market.known &= ~KNOWN_CLOSING      # the market opens again, and has another close
         market.closing_price = 0
     market.phase = phase
     market.until = until
@@ -124,6 +125,7 @@ cdef void say_phase(Turn* turn, u8 before, u8 reason, const Cross* cross) noexce
     if change == NULL:
         return
     change.level_orders = phase
+    change.price, change.quantity = event.price, event.quantity
     if (phase == PHASE_HALTED) != (before == PHASE_HALTED):
         change = tell(turn, C_HALT)
         change.level_orders = phase

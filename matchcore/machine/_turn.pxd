@@ -23,8 +23,6 @@ cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil
 cdef void touch(Turn* turn, const Wide* wide) noexcept nogil
 cdef void pull(Turn* turn, u64 account) noexcept nogil
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil
-cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
-                   u16 flags) noexcept nogil
 cdef void refresh(Turn* turn, Wide* wide) noexcept nogil
 cdef void lessen(Turn* turn, Wide* wide, i64 total) noexcept nogil
 cdef bint has_reference(Turn* turn, u8 side, i64* price) noexcept nogil

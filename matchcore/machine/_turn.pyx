@@ -114,15 +114,33 @@ cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     say_of(turn, CANCELLED, reason, wide, wide.total, 0)
 
 
-cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
-                   u16 flags) noexcept nogil:
-    """The change of the trade told last; `shown`: of the order before it."""
+cdef void shrunk(Turn* turn, Wide* wide, i64 before) noexcept nogil:
+    """The change of an order that shows less than it did."""
+    cdef i64 shown = shown_of(wide)
+    if shown < before:
+        tell_of(turn, C_REDUCED if shown else C_DELETED, 0, wide, wide.order.price, before - shown,
+                shown)
+
+
+cdef void executed(Turn* turn, Wide* maker, Wide* taker, i64 price, i64 quantity, i64 shown, i64 seen,
+                   bint crossed) noexcept nogil:
+    """The changes of the trade told last; `shown` and `seen`: of maker and taker before it."""
     cdef mc_change* change
     if mc_likely(turn.core.changes == NULL):
         return
-    change = tell_of(turn, C_EXECUTED, flags | (C_UNSEEN if quantity > shown else 0), wide, price,
-                     quantity, shown_of(wide))
-    change.taker_order_id = other_id
+    if mc_likely(not crossed and price == maker.order.price and quantity <= shown):
+        change = tell_of(turn, C_EXECUTED, 0, maker, price, quantity, shown_of(maker))
+    else:       # what it takes from the public book is told apart from the trade
+        shrunk(turn, maker, shown)
+        if crossed:
+            shrunk(turn, taker, seen)
+        change = tell(turn, C_EXECUTED)
+        change.order_id = maker.order.order_id
+        change.side = maker.order.side
+        change.price = price
+        change.quantity = quantity
+        change.flags = C_UNSEEN | C_CROSS if crossed else C_UNSEEN
+    change.taker_order_id = taker.order.order_id
     change.trade_id = turn.core.next_trade_id - 1
 
 
@@ -184,6 +202,7 @@ cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
         market.pegs_last.after = wide
     else:
         market.pegs = wide
+        market.pegs_stale = True    # the best prices have moved unseen while there were none
     market.pegs_last = wide
     market.pegs_count += 1
     market.pegs_stale = True        # its price is of before it traded
@@ -432,7 +451,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil:
     """One fill at a price; the maker is in the book, and gone when nothing of it is left.
 
-    A taker that is in the book, too, in an auction, has its own change: `trade_taker`.
+    So is the taker in an auction.
     """
     cdef Core* core = turn.core
     cdef mc_event* event
@@ -454,7 +473,7 @@ cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) n
     event.taker_left = taker.total
     event.trade_id = core.next_trade_id
     core.next_trade_id += 1
-    executed(turn, maker, price, quantity, shown, taker.order.order_id, 0)
+    executed(turn, maker, taker, price, quantity, shown, seen, crossed)
     last.price = price
     last.traded = 1
     turn.low = least(turn.low, price) if turn.traded else price
@@ -463,10 +482,8 @@ cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) n
     note_trade(turn, price, quantity)
     if mc_unlikely(maker.flags & QUOTED) and protection_hit(turn, maker, quantity):
         pull(turn, maker.order.account)
-    if crossed:
-        executed(turn, taker, price, quantity, seen, maker.order.order_id, C_CROSS)
-        if taker.total == 0:
-            forget(turn, taker)
+    if crossed and taker.total == 0:
+        forget(turn, taker)
     if maker.total == 0:
         forget(turn, maker)
 

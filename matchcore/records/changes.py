@@ -7,6 +7,7 @@ happened, with what is left of its level.  No account and no client order id is 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .schema import CHANGE_RECORD, MARKET_RECORD, NOTICE_RECORD, ChangeFlag, ChangeKind
 
@@ -16,13 +17,15 @@ __all__ = ["CHANGE", "ChangeFlag", "ChangeKind"]
 #: units of order ``order_id`` rest at ``price``, last in their level.  EXECUTED: ``quantity``
 #: units of it were traded at its price with ``taker_order_id``, as trade ``trade_id``.  REDUCED:
 #: it has ``quantity`` units less and keeps its place.  DELETED: the ``quantity`` units that it had
-#: are gone.  ``left``: what is open of the order afterwards; at 0 it is gone.  ``level_quantity``
+#: are gone.  ``left``: what is shown of the order afterwards; at 0 it is gone.  ``level_quantity``
 #: and ``level_orders``: what its level holds afterwards.  ``side``: the order's; the aggressor of
 #: a trade has the other one.  An amend that loses its place is a DELETED and, behind the trades
 #: of an order that crosses, an ADDED of what is left, both with the flag REPLACING.
 #: DEFINED: instrument ``instrument`` is new or has other parameters (mantissa of its tick in
 #: ``price``, lot in ``quantity``, largest quantity in ``left``).  DAY_ENDED: of ``instrument``, or
 #: of all if it is 0; its cancels stand before it.
+#: EXECUTED with the flag UNSEEN: a trade at ``price`` that no level loses anything by, with the
+#: order that rested, the buy order of an auction's trade; ``left`` and what is of a level are 0.
 #: NOTICE: the layout `NOTICE`.  PHASE, HALT, REFERENCE and INDICATIVE: the layout `MARKET`.
 CHANGE = np.dtype(CHANGE_RECORD.dtype_spec())
 
@@ -32,7 +35,8 @@ CHANGE = np.dtype(CHANGE_RECORD.dtype_spec())
 NOTICE = np.dtype(NOTICE_RECORD.dtype_spec())
 
 #: The same 88 bytes when ``kind`` is PHASE, HALT, REFERENCE or INDICATIVE: what instrument
-#: ``instrument`` (never 0) has from now on.  PHASE: ``phase``, a `Phase`.  HALT: ``halted``, 1; 0
+#: ``instrument`` (never 0) has from now on.  PHASE: ``phase``, a `Phase`, and what the auction
+#: before it has traded: ``quantity`` units at ``price``, or 0.  HALT: ``halted``, 1; 0
 #: when it trades again.  REFERENCE: ``price`` in ticks.  INDICATIVE: ``quantity`` units would trade
 #: at ``price`` if the auction of ``phase`` ended now, and ``imbalance`` units of ``side`` would be
 #: left; quantity and price 0: there is no such price.  DEFINED ends reference and indicative price,
@@ -40,6 +44,12 @@ NOTICE = np.dtype(NOTICE_RECORD.dtype_spec())
 MARKET = np.dtype(MARKET_RECORD.dtype_spec())
 
 _ROW = CHANGE_RECORD.packer()
+_EXECUTED, _UNSEEN = int(ChangeKind.EXECUTED), int(ChangeFlag.UNSEEN)
+
+
+def unseen(rows: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which changes are trades that change no level, of a `CHANGE` array."""
+    return (rows["kind"] == _EXECUTED) & (rows["flags"] & _UNSEEN != 0)
 
 
 def change_bytes(values: dict[str, int]) -> bytes:

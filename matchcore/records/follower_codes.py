@@ -59,8 +59,10 @@ class ChangeFlag(IntFlag):
     """Bits of a change's ``flags``: REPLACING for an amend that loses its place; LARGE, in a
     snapshot, for an order whose quantity was above 4,294,967,295 when it was added.
 
-    CROSS: of EXECUTED, the other order of an auction's trade, which is told before it.  UNSEEN: of
-    EXECUTED, an order that the public book does not show.
+    UNSEEN: of EXECUTED, a trade that the public book does not show: of an order or a part that is
+    hidden, or at another price than the order's.  It changes no level; what was shown of its orders
+    is taken off by REDUCED and DELETED before it.  CROSS: such a trade of an auction, in which both
+    orders rested.
     """
 
     REPLACING = 1

@@ -19,7 +19,16 @@ from ..errors import InvalidCommand
 from .arguments import flag, shown, whole
 from .instruments import Instrument, Price, exact, hundredths, percent
 from .market_faces import SetMarket
-from .markets import INDICES, PARAMETERS, bits, defaults, parameter_names, values_of
+from .markets import (
+    INDICES,
+    PARAMETERS,
+    PRICE_MAX,
+    bits,
+    defaults,
+    is_tick_table,
+    parameter_names,
+    values_of,
+)
 from .schema import (
     NEW_FLAGS,
     AuctionRule,
@@ -130,9 +139,9 @@ class Market:
       not told), ``special`` treatment; ``closing_rule``, ``closing_from_ns``: since when AVERAGE
       counts.
     - ``tick_table``: pairs (from this price, step), from 0 up, at most 16; empty: the tick of the
-      instrument.
+      instrument.  A row begins at a multiple of its step, and of the step before it.
 
-    `InvalidCommand` or `PriceError` for other values.
+    `InvalidCommand` or `PriceError` for other values; for prices off a tick when they are set.
 
     >>> from matchcore import CageMode, Market
     >>> Market(limit_up="10", limit_down=10, cage=CageMode.REFUSE)
@@ -224,10 +233,19 @@ class Market:
         values = {one: list(usual) for one, usual in defaults().items()}
         for name, source in FIELDS.items():
             at = parameter_names(source.parameter).index(source.value)
-            values[source.parameter][at] = _raw_of(source, getattr(self, name), instrument)
+            raw, most = _raw_of(source, getattr(self, name), instrument), PRICE_MAX
+            if source.form == "price" and abs(raw) > most:
+                raise InvalidCommand(f"{name} {getattr(self, name)}: within {most} ticks of zero")
+            values[source.parameter][at] = raw
         table = [
             (instrument.ticks(start), instrument.ticks(step)) for start, step in self.tick_table
         ]
+        most = max((one for row in table for one in row), default=0)
+        if most > PRICE_MAX or not is_tick_table(dict(enumerate(table))):
+            raise InvalidCommand(
+                f"tick_table {_shown(self.tick_table)}: a row begins at a multiple of its step, and"
+                f" of the step before; up to {PRICE_MAX} ticks"
+            )
         return {one: tuple(row) for one, row in values.items()}, table or _NO_TABLE
 
     @classmethod

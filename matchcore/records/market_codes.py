@@ -72,8 +72,6 @@ UNCROSS_PHASES = frozenset(
 MATCHING_PHASES = frozenset({Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE})
 #: Phases that a CLOCK ends when their time has come.
 TIMED_PHASES = frozenset({Phase.VOLATILITY_CALL, Phase.HALTED})
-#: Phases in which a closing price that is known stays so; in others the market has opened again.
-CLOSE_PHASES = frozenset({Phase.CLOSED, Phase.AT_CLOSING_PRICE, Phase.HALTED, Phase.CANCEL_ONLY})
 
 _ANY = frozenset({Phase.CANCEL_ONLY, Phase.HALTED, Phase.CLOSED})
 #: The phases that may follow each; any may be set again, with another ``until``.

@@ -29,7 +29,6 @@ from .follower_codes import (
 )
 from .market_codes import (
     CALL_PHASES as CALL_PHASES,
-    CLOSE_PHASES as CLOSE_PHASES,
     MATCHING_PHASES as MATCHING_PHASES,
     NEXT_PHASES as NEXT_PHASES,
     TIMED_PHASES as TIMED_PHASES,
@@ -74,7 +73,8 @@ class Kind(IntEnum):
 
 #: Kinds that concern one order of one instrument.
 ORDER_KINDS = frozenset({Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE})
-#: Kinds that may be sent again under their client order id (docs/idempotence.md).
+#: Kinds that may be sent again under their client order id (docs/idempotence.md), under the
+#: versions of the rules that know them: a refusal of an unknown kind is not remembered.
 REPEATABLE_KINDS = ORDER_KINDS | {Kind.MASS_CANCEL, Kind.QUOTE}
 #: Kinds whose client order id later requests may name their order by.
 NAMING_KINDS = frozenset({Kind.NEW, Kind.AMEND, Kind.REDUCE})
@@ -281,8 +281,7 @@ ORDER_EVENTS = frozenset(
 MARKET_EVENTS = frozenset({EventKind.PHASE_CHANGED, EventKind.INDICATIVE, EventKind.BUSTED})
 #: Events that always name an instrument of the exchange; a refusal may name one that is none.
 BOOK_EVENTS = ORDER_EVENTS - {EventKind.REJECTED}
-#: Events that say what an order is from now on: `left` is open at `price`.  The order of a trade
-#: that came to the other one is of the last such event but DECREMENTED; one of an auction is not.
+#: Events that say what an order is from now on: `left` is open at `price`.
 OPENING_EVENTS = frozenset(
     {
         EventKind.ACCEPTED,
@@ -292,6 +291,9 @@ OPENING_EVENTS = frozenset(
         EventKind.DECREMENTED,
     }
 )
+#: Events with which an order comes to others: the taker of a trade is of the last one before it,
+#: in the same command.  In an auction both orders rested, and the taker is of none.
+MOVING_EVENTS = OPENING_EVENTS - {EventKind.DECREMENTED}
 #: Events about an order that was there before, or that came with the command.
 LIVE_EVENTS = BOOK_EVENTS - {EventKind.ACCEPTED}
 #: Events about an instrument, whose parameters they carry.
@@ -646,7 +648,6 @@ SETS = {
     "AUCTION_TIFS": AUCTION_TIFS,
     "MARKET_DAY_TIFS": MARKET_DAY_TIFS,
     "CALL_PHASES": CALL_PHASES,
-    "CLOSE_PHASES": CLOSE_PHASES,
     "MATCHING_PHASES": MATCHING_PHASES,
     "UNCROSS_PHASES": UNCROSS_PHASES,
     "TIMED_PHASES": TIMED_PHASES,

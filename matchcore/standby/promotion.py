@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import LogClosed, LogError, LogFailed, LogLocked
+from ..errors import InvalidArgument, LogClosed, LogError, LogFailed, LogLocked
 from ..journal import DEFAULT_SEGMENT_BYTES
-from ..journal.copies import PROMOTED_NAME, REGION_EPOCHS, CopyLog, check_open, mark_of
+from ..journal.copies import PROMOTED_NAME, REGION_EPOCHS, CopyLog, Mark, check_open, mark_of
 from ..journal.format import CLOSED_EPOCH
 from ..journal.stream import Address, StreamLog, StreamReader
 from ..journal.stream.link import Link
-from ..journal.stream.reader import state_of
+from ..journal.stream.reader import NoLog, state_of
 from ..journal.stream.register import Entry, Register
+from ..journal.stream.restoring import Restoring
 from ..journal.stream.settings import wanted
 from ..records.arguments import UINT64_MAX
 from .copying import Copier
@@ -35,6 +37,8 @@ def refuse_superseded(city: Address, region: Address, patience: float) -> bool:
         far = _end_of(region, patience)
     except LogFailed:
         return False
+    except NoLog:  # `matchcore promote --to` will make it
+        return True
     near = _end_of(city, CATCH_UP_SECONDS)
     if far.identity != near.identity:
         raise LogError(f"{region}: exchange {far.identity.hex()}, not {near.identity.hex()}")
@@ -102,25 +106,75 @@ def promote_copy(path: Path, close: Address | None, patience: float) -> Promoted
     If that one can be reached, all of it is copied first, and nothing is lost.  A copy that was
     promoted before stays as it is; the other log is only closed.  LogError for a log that is none.
     """
-    before = mark_of(path, PROMOTED_NAME)
+    mark, before = mark_of(path), mark_of(path, PROMOTED_NAME)
+    if mark is None and before is None:
+        raise LogError(f"{path}: no copy of a log is here")
     closed = _close(close, patience)
-    if before is not None:
-        return Promoted(before.sequence, before.chain, before.epoch, before.end,
-                        _age(before.heard), closed)  # fmt: skip
+    if mark is None:
+        assert before is not None
+        return _promoted(before, closed, whole=False)
+    if close is not None and closed:
+        _catch_up(path, close)
+    with _opened(path, mark) as log:
+        return _promoted(log.promote(time.time_ns()), closed, whole=closed)
+
+
+def promote_copy_to(path: Path, to: Address, close: Address | None, patience: float) -> Promoted:
+    """As `promote_copy`, but the exchange goes on in a new replicated log at ``to``.
+
+    All frames of the copy are written there.  The directory stays a copy, of the new log from then
+    on.  What was interrupted can be repeated.  LogError if there is another stream at ``to``.
+    """
     mark = mark_of(path)
     if mark is None:
         raise LogError(f"{path}: no copy of a log is here")
-    if close is not None and closed:
-        with Copier(close, path, DEFAULT_SEGMENT_BYTES) as copier:
-            while not copier.closed:
-                if not copier.step():
-                    copier.wait(LOOK_SECONDS)
-            copier.measure()
-    with CopyLog(path, mark.source, DEFAULT_SEGMENT_BYTES) as log:
-        if log.is_empty:
-            raise LogError(f"{path}: this copy has nothing yet")
-        now = log.promote(time.time_ns())
-    end = now.sequence if closed else max(now.end, now.sequence)
+    before = mark_of(path, PROMOTED_NAME)
+    if mark.source == str(to) and before is not None:
+        return _promoted(before, _close(close, patience), whole=False)
+    names = {Address.of(mark.source).name, close.name if close is not None else ""}
+    if to.name in names:
+        raise InvalidArgument(
+            f"{to}: the log of the other region has this name: where the regions connect it would"
+            " take what is written in the other one. Choose another name"
+        )
+    with Restoring(to, bytes.fromhex(mark.identity)) as restoring:
+        if restoring.is_open:  # this was interrupted at its very end, or it is another log
+            with _opened(path, mark) as log:
+                _, now = log.begin_anew(log.time)
+                restoring.check_finished(now.sequence, bytes.fromhex(now.chain), now.epoch)
+                log.follow(now, str(to))
+            return _promoted(now, _close(close, patience), whole=False)
+        closed = _close(close, patience)
+        if close is not None and closed:
+            _catch_up(path, close)
+        with _opened(path, mark) as log:
+            frame, now = log.begin_anew(log.time)  # the same bytes if this is repeated
+            last = (frame, log.at.rules)
+            restoring.write(log.first, itertools.chain(log.frames(), [last]))
+            log.follow(now, str(to))
+    return _promoted(now, closed, whole=closed)
+
+
+def _catch_up(path: Path, source: Address) -> None:
+    """Copies the rest of a log that is closed."""
+    with Copier(source, path, DEFAULT_SEGMENT_BYTES) as copier:
+        while not copier.closed:
+            if not copier.step():
+                copier.wait(LOOK_SECONDS)
+        copier.measure()
+
+
+def _opened(path: Path, mark: Mark) -> CopyLog:
+    log = CopyLog(path, mark.source, DEFAULT_SEGMENT_BYTES)
+    if log.is_empty:
+        log.close()
+        raise LogError(f"{path}: this copy has nothing yet")
+    return log
+
+
+def _promoted(now: Mark, closed: bool, *, whole: bool) -> Promoted:
+    """``whole``: all of the other log was copied before."""
+    end = now.sequence if whole else max(now.end, now.sequence)
     return Promoted(now.sequence, now.chain, now.epoch, end, _age(now.heard), closed)
 
 

@@ -33,7 +33,7 @@ def commands_of(
     - ``seed``, ``orders``: of the flow (`day_of_orders`).
     """
     directory = Directory([instrument])
-    schedule = Schedule(lambda on: day, EveryDay(), seed=seed, clock_ns=_CLOCK_NS)
+    schedule = Schedule(lambda on, **told: day, EveryDay(), seed=seed, clock_ns=_CLOCK_NS)
     due = schedule.between(day.time_of(day.day_data) - 1, _end(day))
     phases = [(one.time, one.phase) for one in due if one.phase is not None]
     ends = [moment for moment, _ in phases[1:]] + [phases[-1][0] + 1]

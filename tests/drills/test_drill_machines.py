@@ -106,9 +106,23 @@ def test_a_power_cut_takes_what_was_not_synced(tmp_path: Path) -> None:
         assert not lost.exists() or lost.read_bytes() != b"y" * 5000
 
 
+def test_a_full_disk_takes_nothing_until_it_is_emptied(tmp_path: Path) -> None:
+    try:
+        disks = Disks([tmp_path / "d"])
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+    with disks:
+        file = tmp_path / "d" / "file"
+        disks.fill(0)
+        with pytest.raises(OSError, match="No space left"):
+            file.write_bytes(b"x" * 5000)
+        disks.empty(0)
+        file.write_bytes(b"x" * 5000)
+
+
 def test_without_root_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(LeftOut, match="power cuts: needs root"):
+    with pytest.raises(LeftOut, match="power cuts and full disks: needs root"):
         Disks([tmp_path / "d"])
     with pytest.raises(LeftOut, match="network namespaces: needs root"):
         Network(["a"])

@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from matchcore.drills.attacks import JUMP_SECONDS
 from matchcore.drills.cluster import noted
 from matchcore.drills.drill import Report, Round, percentile
 from matchcore.drills.processes import exists, wait_until
+from matchcore.journal import LogReader
+from matchcore.journal.copies import REGION_EPOCHS
 
+CLOCKS = "clocks an hour ahead and behind, and back"
 MATCHCORE = [sys.executable, "-m", "matchcore"]
 TIMEOUT = 300
 
@@ -31,9 +36,10 @@ def ran(*words: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_rounds_of_a_drill_keep_every_promise(tmp_path: Path) -> None:
-    faults = ("primary killed", "planned switch", "primary frozen", "all servers killed")
+    faults = ("primary killed", "planned switch", "primary frozen", "all servers killed",
+              "gateway killed", CLOCKS, "region promoted")  # fmt: skip
     words = [word for fault in faults for word in ("--fault", fault)]
-    code, said = ran("drill", "--rounds", "4", "--seed", "1", "--dir", str(tmp_path / "d"), *words)
+    code, said = ran("drill", "--rounds", "7", "--seed", "1", "--dir", str(tmp_path / "d"), *words)
     assert code == 0 and said["good"], said["broken"]
     assert sorted(one["fault"] for one in said["rounds"]) == sorted(faults)
     for one in said["rounds"]:
@@ -41,6 +47,11 @@ def test_rounds_of_a_drill_keep_every_promise(tmp_path: Path) -> None:
     last = said["rounds"][-1]
     assert last["sequence"] >= last["answered"] > 0
     assert not noted(tmp_path / "d")
+    epochs = {one["fault"]: one["epochs"] for one in said["rounds"]}
+    assert epochs["primary killed"] >= 1 and epochs["region promoted"] > REGION_EPOCHS
+    with LogReader(tmp_path / "d" / "copy") as reader:  # engines and gateways have seen the jumps
+        times = np.concatenate([frame.commands["time"] for frame in reader.read()])
+    assert np.ptp(times) > JUMP_SECONDS * 10**9
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +140,16 @@ def test_status_without_a_cluster_says_how_to_start_one(tmp_path: Path) -> None:
 def test_a_fault_that_there_is_not_names_those_that_there_are(tmp_path: Path) -> None:
     code, said = ran("drill", "--fault", "earthquake", "--dir", str(tmp_path / "d"))
     assert code == 2 and "primary killed" in said["error"]
+
+
+def test_all_faults_are_listed_with_what_they_need() -> None:
+    code, said = ran("drill", "--list")
+    found = {one["fault"]: one["option"] for one in said["faults"]}
+    assert code == 0 and len(found) == len(said["faults"])
+    assert found["gateway killed"] == found["region promoted"] == found[CLOCKS] == ""
+    assert found["disk of the leading server full"] == "--full-disk"
+    assert found["power cut of all servers"] == "--power-cut"
+    assert found["primary cut off"] == "--netns"
 
 
 def test_percentiles_are_values_that_were_seen() -> None:

@@ -89,9 +89,9 @@ def test_a_segment_under_another_version_than_the_one_before_is_damage(tmp_path:
     log.close()
     file = sorted(tmp_path.glob("journal-*"))[1]
     data = file.read_bytes()
-    other = replace(SegmentHeader.from_bytes(data), rules=3)
+    other = replace(SegmentHeader.from_bytes(data), rules=2)
     file.write_bytes(other.to_bytes() + data[HEADER_BYTES:])
-    what = "begins under version 3 of the rules, and the one before it ended under version 2"
+    what = "begins under version 2 of the rules, and the one before it ended under version 3"
     with pytest.raises(LogDamaged, match=what):
         FileLog.open(tmp_path)
     with LogReader(tmp_path) as reader, pytest.raises(LogDamaged, match=what):

@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, INSTRUMENT, LIMITS, TEXT, Instrument, Kind, OrderType, TimeInForce
+from matchcore import (
+    COMMAND,
+    INSTRUMENT,
+    LIMITS,
+    TEXT,
+    Flag,
+    Instrument,
+    Kind,
+    OrderType,
+    TimeInForce,
+)
 from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
 from matchcore.records.register import DATA_BYTES
 from matchcore.records.schema import (
     FOLLOWER_FIELDS,
     INSTRUMENT_KINDS,
+    KINDS_OF_3,
     LATER_FIELDS,
     LIMITS_RECORD,
     TEXT_KINDS,
@@ -34,11 +45,17 @@ TEXTS = [
 ]
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
-KINDS = sorted(set(Kind) - INSTRUMENT_KINDS)
+#: Markets have flows of their own (market_flows.py); here every instrument is a plain one.
+KINDS = sorted(set(Kind) - INSTRUMENT_KINDS - KINDS_OF_3)
 UNKNOWN_KIND = next(code for code in range(1, 256) if code not in set(Kind))
 KIND_WEIGHTS: dict[Any, float] = {
     Kind.NEW: 58, Kind.CANCEL: 13, Kind.AMEND: 13, Kind.REDUCE: 10, Kind.MASS_CANCEL: 2,
     Kind.END_DAY: 2,
+}  # fmt: skip
+#: What only markets take is refused, so there is little of it.
+TYPE_WEIGHTS = {OrderType.LIMIT: 165, OrderType.MARKET: 15}
+TIF_WEIGHTS = {
+    TimeInForce.GTC: 60, TimeInForce.DAY: 15, TimeInForce.IOC: 15, TimeInForce.FOK: 15,
 }  # fmt: skip
 
 
@@ -64,8 +81,8 @@ def flow(
     rows["kind"] = drawn(rng, count, [*KINDS, 0, UNKNOWN_KIND], KIND_WEIGHTS)
     rows["instrument"] = rng.integers(1, instruments + 1, count)
     rows["side"] = rng.integers(1, 3, count)
-    rows["order_type"] = drawn(rng, count, [*OrderType], {OrderType.LIMIT: 11})
-    rows["time_in_force"] = drawn(rng, count, [*TimeInForce], {TimeInForce.GTC: 4})
+    rows["order_type"] = drawn(rng, count, [*OrderType], TYPE_WEIGHTS)
+    rows["time_in_force"] = drawn(rng, count, [*TimeInForce], TIF_WEIGHTS)
     rows["order_id"] = rng.integers(0, 60, count)
     rows["client_order_id"] = (seed % 2**32 << 20) + rng.permutation(count) + 1
     rows["client_order_id"][rng.random(count) < 0.25] = 0
@@ -77,6 +94,7 @@ def flow(
     rows["flags"][amend] = rng.choice([0, 2, 4], count)[amend]
     if extreme:
         _make_extreme(rng, rows)
+    _bound_sweeps(rng, rows)
     _write_texts(rng, rows)
     _write_limits(rng, rows)
     _spoil(rng, rows)
@@ -86,6 +104,15 @@ def flow(
 
 def unpriced(rows: NDArray) -> NDArray:
     return among(rows["order_type"], UNPRICED_TYPES)
+
+
+def _bound_sweeps(rng: np.random.Generator, rows: NDArray) -> None:
+    """Some mass cancels have a range of prices or a session, which is read since version 3."""
+    mass = rows["kind"] == Kind.MASS_CANCEL
+    flags = [0, Flag.RANGE, Flag.OF_SESSION, Flag.RANGE | Flag.OF_SESSION]
+    rows["flags"][mass] = rng.choice(flags, len(rows), p=[0.5, 0.4, 0.05, 0.05])[mass]
+    rows["stop_price"][mass] = rng.integers(97, 106, len(rows))[mass]
+    rows["session"][mass] = rng.integers(0, 2, len(rows))[mass]
 
 
 def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
@@ -122,6 +149,8 @@ def _write_limits(rng: np.random.Generator, rows: NDArray) -> None:
         row["max_quantity"], row["max_value"], row["max_open_orders"], row["collar"] = (
             value if rng.random() < 0.2 else 0 for value in (25, 2500, 8, 4)
         )
+        if rng.random() < 0.03:
+            row["collar"] = -1
         row["max_messages"], row["window_ns"] = (9, 40) if rng.random() < 0.3 else (0, 0)
         row["flags"] = rng.choice([0, 1, 2, 3], p=[0.85, 0.06, 0.03, 0.06])
         for name in LIMITS_RECORD.names:

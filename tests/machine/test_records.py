@@ -82,7 +82,7 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
         pytest.skip("no documentation beside an installed package")
     package = [
         f"matchcore/records/{name}.py"
-        for name in ("__init__", "follower_codes", "generate", "layouts", "schema")
+        for name in ("__init__", "follower_codes", "generate", "layouts", "market_codes", "schema")
     ]
     for name in [*generate.FILES, *package]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def test_packed_fields_are_where_the_dtype_has_them(record: Record) -> None:
 def test_every_kind_is_of_one_sort() -> None:
     sorts = [
         schema.ORDER_KINDS, schema.SWEEP_KINDS, schema.INSTRUMENT_KINDS, schema.TEXT_KINDS,
-        schema.ENGINE_KINDS, {schema.Kind.SET_LIMITS},
+        schema.ENGINE_KINDS, {schema.Kind.SET_LIMITS}, schema.KINDS_OF_3,
     ]  # fmt: skip
     assert sorted(kind for sort in sorts for kind in sort) == sorted(schema.Kind)
 
@@ -143,8 +143,8 @@ def test_random_flows_have_every_code_that_a_client_can_send(made: Callable[...,
 
 
 def test_a_reason_is_of_a_cancel_or_of_a_refusal() -> None:
-    """The pages say that those of a cancel are from 32 on."""
-    assert {one for one in schema.Reason if one >= 32} == schema.CANCEL_REASONS
+    """The pages say that those of a cancel are from 32 to 63, and their names are not shared."""
+    assert {one for one in schema.Reason if 32 <= one <= 63} == schema.CANCEL_REASONS
 
 
 def test_records_are_plain_bytes() -> None:

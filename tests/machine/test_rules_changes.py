@@ -92,6 +92,20 @@ RULES = {
         mass side=buy     => cancelled 1 1@100 MASS_CANCEL, mass_cancelled 1
         book              => - / 101: 5x1
         """,
+    "a mass cancel of a range of prices, its ends included": """
+        buy 1 1@97
+        buy 2 1@98
+        sell 3 1@101
+        sell 4 1@102
+        sell 5 1@102 acc=7
+        mass 0 0@98 stop_price=101 flags=4096 => cancelled 2 1@98 MASS_CANCEL,
+                cancelled 3 1@101 MASS_CANCEL, mass_cancelled 2
+        mass 0 0@102 stop_price=102 flags=4096 acc=7 => cancelled 5 1@102 MASS_CANCEL,
+                mass_cancelled 1
+        mass 0 0@98 stop_price=101 flags=4096 => mass_cancelled 0
+        mass 0 0@102 stop_price=101 flags=4096 => rejected BAD_VALUE PRICE
+        book              => 97: 1x1 / 102: 4x1
+        """,
     "the end of the day takes DAY orders and leaves the others": """
         buy 1 1@100 day
         buy 2 1@100

@@ -35,13 +35,19 @@ ORDER_REFUSALS: list[tuple[str, str, dict[str, int], dict[str, int]]] = [
     ("UNKNOWN_INSTRUMENT", "INSTRUMENT", DAY, {"instrument": 3}),
     *(("BAD_SIDE", "SIDE", NEW, {"side": side}) for side in (0, 3, 255)),
     *(("BAD_SIDE", "SIDE", MASS, {"side": side}) for side in (3, 255)),
-    *(("BAD_ORDER_TYPE", "ORDER_TYPE", NEW, {"order_type": kind}) for kind in (0, 3, 255)),
-    *(("BAD_TIME_IN_FORCE", "TIME_IN_FORCE", NEW, {"time_in_force": t}) for t in (0, 5, 255)),
-    *(("BAD_FLAGS", "FLAGS", NEW, {"flags": flags}) for flags in (2, 3, 4, 8, 2**15)),
+    *(("BAD_ORDER_TYPE", "ORDER_TYPE", NEW, {"order_type": kind})
+      for kind in (0, *range(3, 15), 255)),
+    *(("BAD_TIME_IN_FORCE", "TIME_IN_FORCE", NEW, {"time_in_force": t})
+      for t in (0, *range(5, 10), 255)),
+    *(("BAD_FLAGS", "FLAGS", NEW, {"flags": flags})
+      for flags in (3, *(2**bit for bit in range(1, 16)))),
     ("BAD_FLAGS", "FLAGS", NEW, {"flags": 1, "time_in_force": 3}),
     ("BAD_FLAGS", "FLAGS", NEW, {"flags": 1, "time_in_force": 4}),
     ("BAD_FLAGS", "FLAGS", NEW, {"flags": 1, "order_type": 2, "price": 0}),
-    *(("BAD_FLAGS", "FLAGS", AMEND, {"flags": flags}) for flags in (1, 6, 8, 2**15)),
+    *(("BAD_FLAGS", "FLAGS", AMEND, {"flags": flags})
+      for flags in (1, 6, *(2**bit for bit in range(3, 16)))),
+    *(("BAD_FLAGS", "FLAGS", MASS, {"flags": flags}) for flags in (1, 2048, 16384, 2**15 + 4096)),
+    ("BAD_VALUE", "PRICE", MASS, {"flags": 4096, "price": 5, "stop_price": 4}),
     *(("UNSUPPORTED", name.upper(), command, {name: value})
       for command in (NEW, AMEND)
       for name, value in (("stop_price", -1), ("display_quantity", 5), ("expiry", 1),
@@ -178,7 +184,7 @@ def test_the_tables_provoke_every_reason_and_every_field() -> None:
     reasons = {Reason[reason] for reason, _ in rows} | {Reason.TOO_MANY_INSTRUMENTS}
     refusals = {reason for reason in Reason if 1 <= reason < 32}
     # those of other kinds are in test_register.py and test_limits.py
-    assert reasons == {reason for reason in refusals if reason < Reason.BAD_VALUE}
+    assert reasons == {reason for reason in refusals if reason <= Reason.BAD_VALUE}
     of_orders = {field for field in Field if field < Field.KEY} - {Field.NONE}
     assert {Field[field] for _, field in rows} == of_orders
 
@@ -249,7 +255,7 @@ def test_fields_that_a_kind_does_not_read_are_ignored(machine: str) -> None:
     assert exchange.send(**(CANCEL | noise))[0]["kind"] == EventKind.CANCELLED
     assert exchange.send(**(REDUCE | noise | {"order_id": 2}))[0]["kind"] == EventKind.AMENDED
     assert exchange.send(**(DAY | noise | {"instrument": 0}))[-1]["kind"] == EventKind.DAY_ENDED
-    mass = MASS | noise | {"side": 0, "instrument": 0}
+    mass = MASS | noise | {"side": 0, "instrument": 0, "flags": 0}
     assert exchange.send(**mass)[-1]["quantity"] == 7
 
 

@@ -18,6 +18,7 @@ from matchcore.records.schema import (
     RULES_LATEST,
     EventKind,
     Field,
+    Flag,
     Kind,
     Reason,
 )
@@ -90,6 +91,43 @@ def test_version_1_refuses_what_version_2_carries(
 
 
 @on_both_machines
+def test_flags_of_a_mass_cancel_are_read_since_version_3(made: Any) -> None:
+    orders = np.zeros(4, mc.COMMAND)
+    orders["kind"] = orders["instrument"] = orders["side"] = orders["order_type"] = 1
+    orders["time_in_force"] = orders["quantity"] = 1
+    orders["price"] = [10, 11, 12, 13]
+    mass = np.zeros(1, mc.COMMAND)
+    mass["kind"], mass["price"], mass["stop_price"] = Kind.MASS_CANCEL, 11, 12
+    gone = {}
+    for version in (1, 2, 3):
+        for flags in (Flag.RANGE, Flag.OF_SESSION, 8, 0):
+            machine = made(rules=version)
+            machine.apply(definitions(*WORLD))
+            machine.apply(orders)
+            mass["flags"], mass["session"] = flags, 5 if version > 1 else 0
+            events = machine.apply(mass)
+            gone[version, flags] = events["price"][events["kind"] == EventKind.CANCELLED].tolist()
+            machine._check()
+    every = [13, 12, 11, 10]
+    assert all(gone[version, flags] == every for version, flags in gone if version < 3 or not flags)
+    assert gone[3, Flag.RANGE] == [12, 11] and gone[3, Flag.OF_SESSION] == gone[3, 8] == []
+
+
+@on_both_machines
+def test_a_kind_that_the_rules_do_not_know_is_not_remembered(made: Any) -> None:
+    """QUOTE has client order ids since version 3; before, each is refused anew."""
+    row = np.zeros(1, mc.COMMAND)
+    row["kind"], row["instrument"], row["account"], row["client_order_id"] = Kind.QUOTE, 1, 2, 3
+    for version in (1, 2):
+        machine = made(rules=version)
+        machine.apply(definitions(*WORLD))
+        for _ in range(2):
+            (event,) = machine.apply(row)
+            assert (event["kind"], event["reason"]) == (EventKind.REJECTED, Reason.UNKNOWN_KIND)
+        assert not len(machine.state().answers)
+
+
+@on_both_machines
 def test_a_machine_begins_with_the_newest_or_the_one_it_is_given(made: Any) -> None:
     assert made().rules == RULES_LATEST
     machine = made(rules=1)
@@ -107,9 +145,10 @@ def test_a_machine_begins_with_the_newest_or_the_one_it_is_given(made: Any) -> N
         made(rules="2")
 
 
-def test_both_machines_agree_across_an_upgrade() -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_both_machines_agree_across_an_upgrade(version: int) -> None:
     fast, slow = (busy(made) for made in MACHINES)
-    assert fast.upgrade(2).tobytes() == slow.upgrade(2).tobytes()
+    assert fast.upgrade(version).tobytes() == slow.upgrade(version).tobytes()
     assert fast.state().to_bytes() == slow.state().to_bytes()
     more = flow(4, 500)
     assert fast.apply(more).tobytes() == slow.apply(more).tobytes()
@@ -126,6 +165,10 @@ def test_a_state_carries_its_version(made: Any) -> None:
     assert data.startswith(b"MCSTATE3") and len(data) == len(first) + 24 + 2 * 16
     again = made.from_state(mc.State.from_bytes(data))
     assert again.rules == 2 and again.state().to_bytes() == data
+    machine.upgrade(3)
+    newest = machine.state().to_bytes()
+    assert newest.startswith(b"MCSTATE3") and len(newest) == len(data) + 32
+    assert made.from_state(mc.State.from_bytes(newest)).rules == 3
     assert made.from_state(mc.State.from_bytes(first)).rules == 1
 
 

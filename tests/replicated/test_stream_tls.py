@@ -98,7 +98,7 @@ def test_what_is_wrong_is_named(place: Place) -> None:
     for address, said in (
         (f"{plain}?ca={theirs}{mine}", f"does not pass with ca={theirs}: unable to get local"),
         (f"{plain}?{mine[1:]}", "does not pass with the authorities that this system knows"),
-        (f"{plain.replace('127.0.0.1', 'localhost')}?ca={ours}{mine}", "not valid for 'localhost'"),
+        (f"{plain.replace('127.0.0.1', '127.1')}?ca={ours}{mine}", "not valid for '127.1'"),
         (f"{plain}?ca={ours}", "the servers refuse a client without a certificate"),
         (f"{plain}?ca={ours}{foreign}", f"the servers refuse cert={place.foreign[0]}: .*unknown"),
         (plain.replace("tls:", "nats:"), "must begin with tls://"),

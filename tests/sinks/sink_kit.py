@@ -9,17 +9,26 @@ from typing import Any
 
 import numpy as np
 from flows import flow
+from market_flows import market_flow
+from market_flows import world as market_world
 from numpy.typing import NDArray
 
 import matchcore as mc
 from matchcore.journal import LogReader, identity_of
+from matchcore.machine.reference import Machine as Reference
 from matchcore.records.events import fresh
 from matchcore.records.instruments import read_instrument
-from matchcore.records.schema import INSTRUMENT_EVENTS
+from matchcore.records.markets import PARAMETER
+from matchcore.records.schema import INSTRUMENT_EVENTS, Flag
 from matchcore.sinks import TABLES, RowSink, open_sink
 
 WORLD = (mc.Instrument("ONE", "0.01"), mc.Instrument("TWO", "0.5", lot=3, max_quantity=999))
 DAY = 86_400 * 10**9
+MARKET_TABLES = {
+    mc.EventKind.MARKET_SET: "market_parameters", mc.EventKind.PHASE_CHANGED: "phase_changes",
+    mc.EventKind.INDICATIVE: "indicatives", mc.EventKind.BUSTED: "busts",
+}  # fmt: skip
+IDENTITY = bytes(range(16))
 Row = tuple[Any, ...]
 Contents = dict[str, list[Row]]
 
@@ -39,6 +48,36 @@ def logged(path: Path) -> tuple[NDArray, NDArray]:
     with LogReader(path) as reader:
         commands = np.concatenate([frame.commands for frame in reader.read()])
     return commands, mc.Machine().apply(commands)
+
+
+#: Tables that an exchange without markets has rows in.
+PLAIN_TABLES = [name for name, table in TABLES.items() if table.since < 5]
+
+
+def market_log(seed: int, count: int) -> tuple[NDArray, NDArray]:
+    """Every command of a random history of markets over several days, and its events."""
+    commands = np.concatenate([market_world(), market_flow(seed, count)])
+    commands["time"] += DAY
+    return commands, Reference().apply(commands)
+
+
+def filled_with(
+    url: str, commands: NDArray, events: NDArray, step: int, identity: bytes = IDENTITY
+) -> str:
+    """A database that such a history went into, some commands at a time."""
+    with closing(open_sink(url, identity)) as sink:
+        for at in range(0, len(commands), step):
+            part = commands[at : at + step]
+            of_part = (events["sequence"] > at) & (events["sequence"] <= at + len(part))
+            sink.write(mc.Position(1, at + len(part)), part, events[of_part])
+    return url
+
+
+def price_of(order_type: int, event: NDArray) -> int:
+    """A market order in a call has a price that is none."""
+    price = int(event["price"])
+    at_any = order_type == mc.OrderType.MARKET and price in (2**63 - 1, -(2**63))
+    return 0 if at_any else price
 
 
 def url_of(database: Path | str) -> str:
@@ -89,6 +128,7 @@ class _Told:
         self.live: dict[tuple[int, int], dict[str, Any]] = {}
         self.bars: dict[tuple[int, int], dict[str, Any]] = {}
         self.version: dict[int, int] = {}
+        self.seq, self.moved = 0, (0, 0)  # which order came to others last
         self.made: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
 
     def contents(self) -> Contents:
@@ -101,11 +141,16 @@ class _Told:
 
     def hear(self, event: NDArray) -> None:
         kind, number = int(event["kind"]), int(event["instrument"])
+        if int(event["sequence"]) != self.seq:
+            self.moved = 0, 0
         self.seq = int(event["sequence"])
         self.command = self.commands[self.seq - 1]
         self.key = {"shard": self.shard, "seq": self.seq}
         self.time = int(self.command["time"])
         own = number, int(event["order_id"])
+        if kind in (mc.EventKind.ACCEPTED, mc.EventKind.AMENDED, mc.EventKind.TRIGGERED,
+                    mc.EventKind.REPRICED):  # fmt: skip
+            self.moved = own
         if kind == mc.EventKind.ACCEPTED:
             self.live[own] = self._accepted(event)
         elif kind == mc.EventKind.TRADED:
@@ -113,8 +158,10 @@ class _Told:
         elif kind == mc.EventKind.CANCELLED:
             self.live[own]["reason"] = int(event["reason"])
             self._now(own, 0, 2)
-        elif kind == mc.EventKind.AMENDED:
-            self.live[own]["price_ticks"] = int(event["price"])
+        elif kind in (mc.EventKind.AMENDED, mc.EventKind.TRIGGERED, mc.EventKind.REPRICED):
+            self._moves(self.live[own], event, kind)
+            self._now(own, int(event["left"]), 0)
+        elif kind == mc.EventKind.DECREMENTED:
             self._now(own, int(event["left"]), 0)
         elif kind == mc.EventKind.DAY_ENDED:
             self.made["phases"].append({
@@ -123,6 +170,35 @@ class _Told:
             })  # fmt: skip
         elif kind in INSTRUMENT_EVENTS:
             self._instrument(number)
+        elif kind in MARKET_TABLES:
+            self._of_market(MARKET_TABLES[kind], event)
+
+    def _moves(self, order: dict[str, Any], event: NDArray, kind: int) -> None:
+        order["price_ticks"] = price_of(order["order_type"], event)
+        if kind == mc.EventKind.TRIGGERED:
+            order["triggered_seq"] = self.seq
+        elif self.command["kind"] == mc.Kind.AMEND and kind == mc.EventKind.AMENDED:
+            if self.command["flags"] & Flag.NEW_STOP:
+                order["stop_ticks"] = int(self.command["stop_price"])
+            if self.command["flags"] & Flag.NEW_DISPLAY:
+                order["display_quantity"] = int(self.command["display_quantity"])
+
+    def _of_market(self, table: str, event: NDArray) -> None:
+        """A row of what a market is from now on, or of a trade that does not count."""
+        given = np.frombuffer(self.command.tobytes(), PARAMETER)[0]
+        same_seq = [row for row in self.made[table] if row["seq"] == self.seq]
+        number = int(event["instrument"])
+        values = {
+            **self.key, "n": len(same_seq), "instrument": number,
+            "instrument_seq": self.version[number], "time_ns": self.time,
+            "price_ticks": int(event["price"]), "quantity": int(event["quantity"]),
+            "phase": int(event["left"]), "former": int(event["taker_left"]),
+            "reason": int(event["reason"]), "imbalance": int(event["left"]),
+            "trade_id": int(event["trade_id"]), "parameter": int(given["parameter"]),
+            "place": int(given["index"]),
+            **{f"value{n}": int(given[f"value{n}"]) for n in range(1, 9)},
+        }  # fmt: skip
+        self.made[table].append({name: values[name] for name in TABLES[table].columns})
 
     def _instrument(self, number: int) -> None:
         one = read_instrument(np.frombuffer(self.command.tobytes(), mc.INSTRUMENT)[0])
@@ -137,12 +213,23 @@ class _Told:
     def _accepted(self, event: NDArray) -> dict[str, Any]:
         number, size = int(event["instrument"]), int(event["quantity"])
         names = ("order_id", "client_order_id", "account", "side")
-        terms = ("order_type", "time_in_force", "flags")
+        terms = {name: int(self.command[name]) for name in ("order_type", "time_in_force", "flags")}
+        stop, display = int(self.command["stop_price"]), int(self.command["display_quantity"])
+        if self.command["kind"] == mc.Kind.QUOTE:
+            terms = {"order_type": mc.OrderType.LIMIT, "time_in_force": mc.TimeInForce.DAY,
+                     "flags": int(Flag.QUOTED)}  # fmt: skip
+            display = 0
+        if terms["order_type"] not in (mc.OrderType.STOP, mc.OrderType.STOP_LIMIT):
+            stop = 0
+        if terms["flags"] & Flag.LINKED:
+            display = 0
         return {
             **self.key, "instrument": number, "instrument_seq": self.version[number],
             **{name: int(event[name]) for name in names},
-            **{name: int(self.command[name]) for name in terms},
-            "price_ticks": int(event["price"]), "quantity": size, "filled": 0, "filled_wraps": 0,
+            **terms, "stop_ticks": stop, "display_quantity": display,
+            "expiry_ns": int(self.command["expiry"]), "triggered_seq": 0,
+            "price_ticks": price_of(terms["order_type"], event),
+            "quantity": size, "filled": 0, "filled_wraps": 0,
             "open_quantity": size, "status": 0, "reason": 0, "accepted_ns": self.time,
             "changed_ns": self.time, "changed_seq": self.seq,
         }  # fmt: skip
@@ -162,6 +249,9 @@ class _Told:
             "instrument_seq": self.version[number], "price_ticks": int(event["price"]),
             "quantity": size, "aggressor": taker["side"], "time_ns": self.time,
         }  # fmt: skip
+        crossed = self.moved != (number, taker["order_id"])
+        if crossed:
+            trade["aggressor"] = 0
         for at, (name, order, left) in enumerate(
             (("maker", maker, "left"), ("taker", taker, "taker_left"))
         ):
@@ -169,7 +259,8 @@ class _Told:
             trade[f"{name}_order_id"] = order["order_id"]
             trade[f"{name}_account"] = order["account"]
             self.made["executions"].append({
-                **trade, "n": 2 * n + at, "order_seq": order["seq"], "liquidity": at + 1,
+                **trade, "n": 2 * n + at, "order_seq": order["seq"],
+                "liquidity": 3 if crossed else at + 1,
                 **{key: order[key] for key in ("order_id", "client_order_id", "account", "side")},
                 "open_quantity": int(event[left]),
             })  # fmt: skip

@@ -52,11 +52,13 @@ def test_rows_beyond_the_position_are_shown_and_stop(tmp_path: Path, url: str) -
     exchange = filled(tmp_path / "e")
     followed(exchange, url)
     with psycopg.connect(url) as connection:
-        connection.execute("UPDATE orders SET seq = 603 WHERE seq = (SELECT max(seq) FROM orders)")
+        connection.execute(
+            "UPDATE orders SET seq = 603, side = 1 WHERE seq = (SELECT max(seq) FROM orders)"
+        )
     with mc.Engine.open(exchange) as engine:
         order = engine.submit(mc.NewOrder("ONE", mc.Side.BUY, 1, "0.01"))
         engine.cancel("ONE", order.order_id)
-    says = r"orders has rows beyond its position already, shard, seq = \(0, 603\)"
+    says = r"orders has rows beyond its position already, shard, seq, side = \(0, 603, 1\)"
     with pytest.raises(mc.SinkError, match=says):
         followed(exchange, url)
     assert asked(url, "SELECT seq FROM positions") == [(602,)]

@@ -222,14 +222,16 @@ def test_rows_beyond_the_position_are_shown_and_stop(tmp_path: Path) -> None:
     exchange, database = filled(tmp_path / "e"), tmp_path / "x.db"
     followed(exchange, database)
     with closing(sqlite3.connect(database)) as db:
-        db.execute("UPDATE orders SET seq = 603 WHERE seq = (SELECT max(seq) FROM orders)")
+        db.execute(
+            "UPDATE orders SET seq = 603, side = 1 WHERE seq = (SELECT max(seq) FROM orders)"
+        )
         db.commit()
     before = dumped(database)
     with mc.Engine.open(exchange) as engine:
         order = engine.submit(mc.NewOrder("ONE", mc.Side.BUY, 1, "0.01"))
         assert engine.sequence == 603
         engine.cancel("ONE", order.order_id)
-    says = r"orders has rows beyond its position already, shard, seq = \(0, 603\)"
+    says = r"orders has rows beyond its position already, shard, seq, side = \(0, 603, 1\)"
     with pytest.raises(mc.SinkError, match=says):
         followed(exchange, database)
     assert dumped(database) == before

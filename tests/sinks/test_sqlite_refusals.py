@@ -84,8 +84,8 @@ def test_a_database_ahead_of_the_log_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_another_schema_is_to_be_rebuilt(tmp_path: Path) -> None:
     exchange = filled(tmp_path / "e")
     database = followed(exchange, tmp_path / "x.db")
-    too_new = "supports 4: use a newer matchcore"
-    for version, says in ((1, "follow the log into a new"), (5, too_new)):
+    too_new = "supports 5: use a newer matchcore"
+    for version, says in ((1, "follow the log into a new"), (6, too_new)):
         made(database, f"UPDATE positions SET version = {version}")
         before = dumped(database)
         with pytest.raises(mc.SinkError, match=f"has schema {version}.*{says}"):
@@ -98,7 +98,7 @@ def test_the_schema_before_is_known_and_refused(tmp_path: Path) -> None:
     file = made(tmp_path / "x.db", f"CREATE TABLE position ({columns}, sequence INTEGER)",
                 "CREATE TABLE orders (sequence INTEGER)")  # fmt: skip
     before = contents(tmp_path)
-    with pytest.raises(mc.SinkError, match="has schema 1, this matchcore needs 4"):
+    with pytest.raises(mc.SinkError, match="has schema 1, this matchcore needs 5"):
         open_sink(f"sqlite:///{file}", IDENTITY)
     assert contents(tmp_path) == before
 
@@ -108,13 +108,13 @@ def test_an_older_schema_is_brought_up_once(
 ) -> None:
     exchange = filled(tmp_path / "e")
     database = followed(exchange, tmp_path / "x.db")
-    monkeypatch.setattr(store, "VERSION", 5)
+    monkeypatch.setattr(store, "VERSION", 6)
     monkeypatch.setitem(
-        store.MIGRATIONS, 4, lambda db: db.exec_driver_sql("CREATE TABLE added (a INTEGER)")
+        store.MIGRATIONS, 5, lambda db, _: db.exec_driver_sql("CREATE TABLE added (a INTEGER)")
     )
     for _ in range(2):
         followed(exchange, database)
-        assert rows(database, "SELECT version, seq FROM positions") == [(5, 602)]
+        assert rows(database, "SELECT version, seq FROM positions") == [(6, 602)]
     assert rows(database, "SELECT * FROM added") == []
 
 

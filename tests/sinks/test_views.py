@@ -12,26 +12,59 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from sink_kit import DAY, WORLD, Contents, contents, expected, filled, followed, logged, sink_of
+from sink_kit import (
+    DAY,
+    WORLD,
+    Contents,
+    contents,
+    expected,
+    filled,
+    filled_with,
+    followed,
+    logged,
+    market_log,
+    sink_of,
+)
 
 import matchcore as mc
 from matchcore.sinks import TABLES
 from matchcore.sinks.opening import built_in
+from matchcore.sinks.rows.tables import ADDED
 from matchcore.sinks.sql.access import snapshot, transaction
 from matchcore.sinks.sql.queries import Queries
 from matchcore.sinks.sql.schema import SQL_TABLES
-from matchcore.sinks.sql.views import VIEWS, columns_of
+from matchcore.sinks.sql.views import VIEWS, columns_of, drop_views
 
 MINUTE = 60 * 10**9
 WORDS = {
-    "side": {1: "buy", 2: "sell"}, "aggressor": {1: "buy", 2: "sell"},
-    "order_type": {1: "limit", 2: "market"}, "status": {0: "open", 1: "filled", 2: "cancelled"},
-    "time_in_force": {1: "gtc", 2: "day", 3: "ioc", 4: "fok"},
-    "liquidity": {1: "maker", 2: "taker"},
+    "side": {1: "buy", 2: "sell"}, "aggressor": {0: "nobody", 1: "buy", 2: "sell"},
+    "order_type": {1: "limit", 2: "market", 3: "market to limit", 4: "stop", 5: "stop limit",
+                   6: "trailing stop", 7: "peg primary", 8: "peg market", 9: "peg midpoint",
+                   10: "best five", 11: "best five limit", 12: "own best",
+                   13: "counterparty best"},
+    "status": {0: "open", 1: "filled", 2: "cancelled"},
+    "time_in_force": {1: "gtc", 2: "day", 3: "ioc", 4: "fok", 5: "gtd", 6: "at open",
+                      7: "at close", 8: "auction"},
+    "liquidity": {1: "maker", 2: "taker", 3: "auction"},
     "reason": {0: "none", 32: "requested", 33: "immediate or cancel", 34: "fill or kill",
                35: "market remainder", 36: "reduced to nothing", 37: "mass cancel",
-               38: "end of day"},
+               38: "end of day", 40: "expired", 41: "self trade", 42: "one cancels other",
+               43: "quote replaced", 44: "protection", 45: "minimum not met",
+               46: "reference gone", 47: "auction over", 48: "amended to filled",
+               49: "levels taken", 50: "no opposite", 51: "phase", 52: "volatility"},
+    "parameter": {1: "trading", 2: "allocation", 3: "auction", 4: "quantities", 5: "limits",
+                  6: "cage", 7: "volatility", 8: "halts", 9: "day", 10: "ticks", 11: "closing"},
 }  # fmt: skip
+WORDS["phase"] = WORDS["former"] = {
+    1: "pre open", 2: "opening call", 3: "opening call locked", 4: "quiet", 5: "continuous",
+    6: "break", 7: "closing call", 8: "at closing price", 9: "closed", 10: "volatility call",
+    11: "cancel only", 12: "halted",
+}  # fmt: skip
+#: Views of tables that an exchange without markets has no rows in.
+OF_MARKETS = {
+    view for view, tables in VIEWS.items() if any(TABLES[one].since > 4 for one in tables)
+}
+PLAIN_VIEWS = VIEWS.keys() - OF_MARKETS - {"minute_bars_view"}
 Named = dict[str, Any]
 
 
@@ -59,8 +92,8 @@ def moment(time: int) -> str:
 
 def readable(row: Named, signed: bool) -> Named:
     """What a view must say of a row."""
-    made: Named = {"symbol": {1: "ONE", 2: "TWO"}[row["instrument"]]}
-    tick = Decimal({1: "0.01", 2: "0.5"}[row["instrument"]])
+    made: Named = {"symbol": {1: "ONE", 2: "TWO", 3: "PLAIN"}[row["instrument"]]}
+    tick = Decimal({1: "0.01", 2: "0.5", 3: "1"}[row["instrument"]])
     for name, value in row.items():
         if name in WORDS:
             made[name] = WORDS[name][value]
@@ -73,6 +106,8 @@ def readable(row: Named, signed: bool) -> Named:
             made[name] = value - 2**64 if ids else value
         if name.endswith("_ticks"):
             made[name.removesuffix("_ticks")] = value * tick
+        elif name == "expiry_ns":
+            made["expiry_utc"] = moment(value) if value else None
         elif name.endswith("_ns"):
             made[f"{name.removesuffix('_ns')}_utc"] = moment(value)
             if name in ("time_ns", "start_ns"):
@@ -84,7 +119,7 @@ def same(found: Named, wanted: Named, floats: bool) -> None:
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         there = found[name]
-        if name.endswith("_utc"):
+        if name.endswith("_utc") and value is not None:
             there = there[:26] if floats else f"{there:%Y-%m-%d %H:%M:%S.%f}"
         elif name == "day":
             there = str(there)
@@ -97,19 +132,35 @@ def same(found: Named, wanted: Named, floats: bool) -> None:
 def test_views_say_what_the_rows_say(exchange: Path, database: str) -> None:
     url = followed(exchange, database)
     told = expected(*logged(exchange))
-    for view in VIEWS:
-        if view != "minute_bars_view":
-            compare(url, told, view)
+    for view in PLAIN_VIEWS:
+        compare(url, told, view)
+
+
+def test_views_say_what_the_rows_of_markets_say(database: str) -> None:
+    commands, events = market_log(5, 1500)
+    filled_with(database, commands, events, 300)
+    told = expected(commands, events)
+    for view in PLAIN_VIEWS | OF_MARKETS:
+        compare(database, told, view)
+    query = "SELECT busted_seq FROM trades_view WHERE busted_seq IS NOT NULL"
+    assert rows_of(database, query)
 
 
 def compare(url: str, told: Contents, view: str) -> None:
     plain = [dict(zip(TABLES[table].columns, row, strict=True))
              for table in VIEWS[view] for row in told[table]]  # fmt: skip
+    busts: dict[tuple[int, int], int] = {}  # trade and instrument -> the first command
+    for _, seq, trade, number, *_ in told["busts"]:
+        busts.setdefault((trade, number), seq)
+    if view in ("trades_view", "executions_view"):
+        for row in plain:
+            row["busted_seq"] = busts.get((row["trade_id"], row["instrument"]))
     found = rows_of(url, f"SELECT * FROM {view}")
     if found:
         assert list(found[0]) == columns_of(view)
     for rows in (found, plain):
-        rows.sort(key=lambda row: (row["seq"], row.get("n", 0)))
+        rows.sort(key=lambda row: (row["seq"], row.get("n", 0), row["instrument"],
+                                   row.get("order_id", 0)))  # fmt: skip
     assert len(found) == len(plain) > 0
     signed, floats = not url.startswith("mysql"), url.startswith("sqlite")
     for one, row in zip(found, plain, strict=True):
@@ -139,9 +190,8 @@ def test_times_before_1970_and_at_the_ends(tmp_path: Path, database: str) -> Non
                 engine.submit(mc.NewOrder("ONE", side, 2, "1.00", account=1, time=time))
         engine.submit(mc.NewOrder("TWO", mc.Side.BUY, 3, "1.0", account=1, time=-3))
     url, told = followed(tmp_path / "e", database), expected(*logged(tmp_path / "e"))
-    for view in VIEWS:
-        if view != "minute_bars_view":
-            compare(url, told, view)
+    for view in PLAIN_VIEWS:
+        compare(url, told, view)
     with Queries(url) as ask:
         names = list(TABLES["trades"].columns)
         at, made = names.index("time_ns"), 0
@@ -193,7 +243,7 @@ def test_an_older_database_gets_views_and_indexes(exchange: Path, database: str)
     assert things(url)["views"] == []
     followed(exchange, url)
     assert things(url) == before
-    assert rows_of(url, "SELECT version FROM positions") == [{"version": 4}]
+    assert rows_of(url, "SELECT version FROM positions") == [{"version": 5}]
     as_of_version_2(url)  # and one that died half-way, on a server that has done a part then
     change(url, "CREATE INDEX orders_order_id ON orders (order_id)",
            "CREATE VIEW trades_view AS SELECT " + ", ".join(
@@ -202,11 +252,49 @@ def test_an_older_database_gets_views_and_indexes(exchange: Path, database: str)
     assert {**things(url)} == before and contents(exchange, url) == rows
 
 
+def as_of_version_4(url: str) -> None:
+    """A database as it was before there were markets: its keys, columns and tables of then."""
+    with closing(built_in(url)) as store, transaction(store) as connection:
+        drop_views(connection)
+        for name, table in TABLES.items():
+            if table.since > 4:
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+        for name in ("open_orders", "orders", "daily_bars"):
+            columns = [one for one in TABLES[name].columns if one not in ADDED]
+            connection.exec_driver_sql(
+                f"CREATE TABLE old AS SELECT {', '.join(columns)} FROM {name}"
+            )
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+            then = sa.Table(name, sa.MetaData(), *(
+                sa.Column(one, SQL_TABLES[name].c[one].type, nullable=False, autoincrement=False,
+                          primary_key=one in ("shard", "seq")) for one in columns
+            ), sqlite_with_rowid=False)  # fmt: skip
+            for index in SQL_TABLES[name].indexes:
+                sa.Index(index.name, *(then.c[column.name] for column in index.columns))
+            then.create(connection)
+            connection.exec_driver_sql(f"INSERT INTO {name} SELECT * FROM old")
+            connection.exec_driver_sql("DROP TABLE old")
+        connection.exec_driver_sql("UPDATE positions SET version = 4")
+
+
+def test_a_database_without_markets_gets_them(exchange: Path, database: str) -> None:
+    url = followed(exchange, database)
+    before, rows = things(url), contents(exchange, url)
+    as_of_version_4(url)
+    with Queries(url) as ask:  # zeros in place of what it does not have
+        old = ask.open_orders()
+        assert len(old) == len(rows["open_orders"]) and not old["triggered_seq"].any()
+        assert ask.lives("ONE", int(old["order_id"][0]))
+    for _ in range(2):
+        followed(exchange, url)
+        assert things(url) == before and contents(exchange, url) == rows
+
+
 def test_other_schemas_are_not_asked(exchange: Path, database: str) -> None:
     url = followed(exchange, database)
-    for version in (1, 5):
+    for version in (1, 6):
         change(url, f"UPDATE positions SET version = {version}")
-        with pytest.raises(mc.SinkError, match=f"schema {version}, this matchcore reads 2 to 4"):
+        with pytest.raises(mc.SinkError, match=f"schema {version}, this matchcore reads 2 to 5"):
             Queries(url)
 
 

@@ -7,8 +7,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from regions_kit import ANA, flow
 from standby_kit import Command, EngineProcess
 
+import matchcore as mc
 from matchcore.journal.stream import Servers
 
 _names = count(1)
@@ -59,3 +61,14 @@ def engine(tmp_path: Path) -> Iterator[Callable[..., EngineProcess]]:
     yield start
     for one in started:
         one.kill()
+
+
+@pytest.fixture
+def city(where: str) -> Iterator[str]:
+    """The address of a log with four writers and some commands."""
+    mc.Engine.open(where, instruments=[ANA]).close()
+    for commands in (100, 0, 150):
+        with mc.Engine.open(where) as engine:
+            if commands:
+                flow(engine, commands)
+    yield where

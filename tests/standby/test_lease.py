@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from hypothesis import settings
@@ -60,6 +61,24 @@ def test_the_first_record_is_waited_for_and_the_holder_is_named() -> None:
     one, two = held(Shared(), "one", "two")
     assert not one.lost and one.left == pytest.approx(0.9)
     assert two.holder == "one" and not two.is_free() and "has no lease" in two.lost
+
+
+def test_jumps_of_the_time_of_day_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Shared()
+    shared.record, shared.revision = Record().to_bytes(), 1  # given up
+    one, two = (Lease(shared, name, seconds=3600.0) for name in ("one", "two"))
+    one.beat()
+    assert one.take()
+    two.beat()
+    for days in (1, -1, 365, -365):
+        now = time.time_ns() + days * 86_400 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now)
+        monkeypatch.setattr(time, "time", lambda now=now: now / 1e9)
+        assert not one.lost and not two.is_free()
+        one.beat()
+        two.beat()
+        assert not one.lost and not two.is_free() and two.holder == "one"
+        monkeypatch.undo()
 
 
 def test_it_is_free_when_nothing_was_renewed_for_its_time() -> None:

@@ -13,13 +13,14 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from regions_kit import ANA, PATIENCE_SECONDS, SEGMENT_BYTES, bytes_of, copied, flow, frames_of
 from standby_kit import wait_until
 
 import matchcore as mc
 from matchcore.cli.app import app
 from matchcore.journal.copies import CopyLog, mark_of
 from matchcore.journal.format import FrameHeader
-from matchcore.journal.stream import Address, Servers, StreamReader
+from matchcore.journal.stream import Address, Servers
 from matchcore.journal.stream.link import Link
 from matchcore.journal.stream.servers import configuration, find_program
 from matchcore.standby.copying import Copier
@@ -30,50 +31,6 @@ from matchcore.standby.promotion import (
     promote_mirror,
     refuse_superseded,
 )
-
-ANA = mc.Instrument("ANA", tick="0.05")
-SEGMENT_BYTES = 8192
-PATIENCE_SECONDS = 5.0
-
-
-def flow(engine: mc.Engine, count: int) -> None:
-    for at in range(count):
-        side = mc.Side.SELL if at % 3 else mc.Side.BUY
-        answer = engine.submit_async(mc.NewOrder("ANA", side, 1 + at % 7, "95.70"))
-        if not at % 5:  # a frame of its own
-            answer.result()
-    engine.submit(mc.NewOrder("ANA", mc.Side.SELL, 1, "95.80"))
-
-
-def frames_of(where: str) -> list[bytes]:
-    frames: list[bytes] = []
-    with StreamReader(where) as reader:
-        reader.walk.raw = frames.append
-        for _ in reader.read():
-            pass
-    return frames
-
-
-def bytes_of(copy: Path) -> bytes:
-    return b"".join(file.read_bytes()[128:] for file in sorted(copy.glob("*.mcj")))
-
-
-@pytest.fixture
-def city(where: str) -> Iterator[str]:
-    """The address of a log with four writers and some commands."""
-    mc.Engine.open(where, instruments=[ANA]).close()
-    for count in (100, 0, 150):
-        with mc.Engine.open(where) as engine:
-            if count:
-                flow(engine, count)
-    yield where
-
-
-def copied(where: str, to: Path) -> Copier:
-    copier = Copier(Address.of(where), to, SEGMENT_BYTES)
-    while copier.step():
-        pass
-    return copier
 
 
 def test_it_has_the_same_bytes_and_every_tool_reads_it(city: str, tmp_path: Path) -> None:

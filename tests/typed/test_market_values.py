@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from decimal import Decimal
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,11 @@ def of_field(name: str) -> st.SearchStrategy[Any]:
 def markets(draw: st.DrawFn) -> Market:
     names = draw(st.sets(st.sampled_from(NAMED), max_size=8))
     given = {name: draw(of_field(name)) for name in sorted(names)}
-    starts = {0, *draw(st.sets(st.integers(1, 99), max_size=5))} if draw(st.booleans()) else ()
-    table = [(ANA.price(start), ANA.price(draw(st.integers(1, 9)))) for start in sorted(starts)]
+    start, step, table = 0, draw(st.integers(1, 9)), []
+    for _ in range(draw(st.integers(0, 5))):
+        table.append((ANA.price(start), ANA.price(step)))
+        before, step = step, draw(st.integers(1, 9))
+        start = (start // lcm(before, step) + draw(st.integers(1, 5))) * lcm(before, step)
     given["tick_table"] = table
     if draw(st.booleans()):
         given["first_halt"], given["second_halt"] = "1.5", draw(st.sampled_from([0, "1.51", 20]))
@@ -141,7 +145,7 @@ def test_the_usual_market_needs_one_command() -> None:
 
 def test_a_shorter_table_takes_away_what_is_behind_it() -> None:
     long = Market(tick_table=[(0, "0.05"), (1, "0.1"), (2, "0.2")])
-    for rows in ([], [(0, "0.05")], [(0, "0.05"), (1, "0.1")], [(0, "0.05"), (1, "0.15")],
+    for rows in ([], [(0, "0.05")], [(0, "0.05"), (1, "0.1")], [(0, "0.05"), (1, "0.2")],
                  [(0, "0.1")]):  # fmt: skip
         short = Market(tick_table=rows)
         assert len(short.commands(ANA, long)) == 1
@@ -195,6 +199,18 @@ def test_prices_are_on_a_tick_of_the_instrument() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "name"),
+    [({"previous_close": 2**40}, "previous_close"), ({"reference_price": -(2**40)}, "reference"),
+     ({"tick_table": [(0, "0.1"), ("0.15", "0.15")]}, "tick_table"),
+     ({"tick_table": [(0, "0.05"), ("0.15", "0.1")]}, "tick_table"),
+     ({"tick_table": [(0, "0.05"), (2**40, 1)]}, "tick_table")],
+)  # fmt: skip
+def test_what_the_exchange_would_refuse_is_not_sent(wrong: dict[str, Any], name: str) -> None:
+    with pytest.raises(mc.InvalidCommand, match=f"^{name}"):
+        Market(**wrong).commands(ANA)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ({"order_types": "LIMIT, stop-limit"}, {"order_types": [1, 5]}),
@@ -222,13 +238,3 @@ def test_the_sets_of_a_market_are_enumerations() -> None:
     market = Market()
     assert market.order_types == {*OrderType} and market.times_in_force == {*TimeInForce}
     assert Phase.CLOSED not in market.entry_phases and np.dtype(mc.PARAMETER).itemsize == 96
-
-
-def test_the_rows_of_a_state_have_no_stray_bytes() -> None:
-    """NumPy leaves the padding of a new array as it finds it, and a digest is of all bytes."""
-    market = Market(limit_up=10, pro_rata=True, tick_table=[(0, "0.05"), (1, "0.1")])
-    expected = machine_of(market).state().to_bytes()
-    for size in range(1, 60):
-        kept = [np.full(72 * count, 255, np.uint8) for count in range(1, 6)]
-        del kept
-        assert machine_of(market).state().to_bytes() == expected, size

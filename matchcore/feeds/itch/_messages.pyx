@@ -12,13 +12,14 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DELETED, C_EXECUTED,
-                                      C_HALT, C_INDICATIVE, C_LARGE, C_NOTICE, C_PHASE, C_REDUCED, SELL,
-                                      i64, mc_change, mc_likely, u8, u16, u32, u64)
-from ._references cimport (Slot, Table, table_find, table_grow, table_init, table_prefetch,
+                                      C_HALT, C_INDICATIVE, C_LARGE, C_NOTICE, C_PHASE, C_REDUCED, C_UNSEEN,
+                                      SELL, i64, mc_change, mc_likely, mc_unlikely, u8, u16, u32,
+                                      u64)
+from ._references cimport (Slot, Table, reference_of, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
 from ...serving._words cimport put32, word_of
 from ._writing cimport (MARKET_BYTES, Listed, is_standard, put_day_ended, put_head, put_market,
-                       put_standard, put_wide)
+                       put_standard, put_trade, put_wide)
 
 from os import urandom
 
@@ -60,7 +61,7 @@ cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* l
     if slot.reference == 0:
         table.count += 1
     slot.order_id, slot.instrument = change.order_id, change.instrument
-    slot.reference = change.sequence
+    slot.reference = reference_of(table, change.sequence)
     slot.wide = not is_standard(change, listed) or change.flags & C_LARGE
     return slot
 
@@ -89,7 +90,11 @@ cdef u8* put_changes(u8* at, const mc_change** place, const mc_change* end, cons
     while change < end:
         if change + AHEAD < end:
             table_prefetch(table, change[AHEAD].order_id, change[AHEAD].instrument)
-        if mc_likely(C_ADDED <= change.kind <= C_DELETED):
+        if mc_unlikely(change.kind == C_EXECUTED and change.flags & C_UNSEEN):
+            if not 1 <= change.instrument <= count:
+                break
+            at = put_trade(at, change, listed + (change.instrument - 1))
+        elif mc_likely(C_ADDED <= change.kind <= C_DELETED):
             if not 1 <= change.instrument <= count:
                 break
             one = listed + (change.instrument - 1)
@@ -259,6 +264,9 @@ cdef u16 length_of(u8 letter) noexcept nogil:
     if letter == b's': return 15
     if letter == b'r': return 64
     if letter == b'n': return HEAD + 10 + TEXT_BYTES
+    if letter == b'P': return 44
+    if letter == b'Q': return 40
+    if letter == b'p': return 40
     if letter == b'H': return 25
     if letter == b'I': return 50
     if letter == b'm': return MARKET_BYTES
@@ -315,6 +323,29 @@ cdef bint get_wide(const u8* message, mc_change* change) noexcept nogil:
     return True
 
 
+cdef bint get_trade(const u8* message, mc_change* change, u32 locate, const Listed* listed,
+                    size_t count) noexcept nogil:
+    """What one of P, p says; false if it makes no sense."""
+    cdef u8 side = message[19] if message[0] == b'P' else message[39]
+    cdef u64 price
+    change.kind = C_EXECUTED
+    change.side = BUY if side == b'B' else SELL
+    if message[0] == b'P':
+        if not 1 <= locate <= count or not listed[locate - 1].price_max:
+            return False
+        price = word_of(message + 32, 4)
+        change.instrument = locate
+        change.quantity = <i64>word_of(message + 20, 4)
+        change.price = <i64>(price // <u64>listed[locate - 1].scale)
+        change.trade_id = word_of(message + 36, 8)
+        return price % <u64>listed[locate - 1].scale == 0 and (side == b'B' or side == b'S')
+    change.instrument = <u32>word_of(message + HEAD, 4)
+    change.quantity = <i64>word_of(message + HEAD + 4, 8)
+    change.price = <i64>word_of(message + HEAD + 12, 8)
+    change.trade_id = word_of(message + HEAD + 20, 8)
+    return (side == b'B' or side == b'S') and 1 <= change.instrument <= count
+
+
 cdef void get_notice(const u8* message, mc_change* change) noexcept nogil:
     change.kind = C_NOTICE
     change.instrument = <u32>word_of(message + HEAD, 4)
@@ -325,7 +356,7 @@ cdef void get_notice(const u8* message, mc_change* change) noexcept nogil:
 
 cdef bint get_market(const u8* message, mc_change* change, u32 locate, const Listed* listed,
                      size_t count) noexcept nogil:
-    """What one of H, I, m says; false if it makes no sense."""
+    """What one of H, I, Q, m says; false if it makes no sense."""
     cdef u64 price
     cdef u16 tracking = change.flags
     change.instrument, change.flags = locate, 0
@@ -339,6 +370,12 @@ cdef bint get_market(const u8* message, mc_change* change, u32 locate, const Lis
         return C_PHASE <= change.kind <= C_INDICATIVE and 1 <= change.instrument <= count
     if not 1 <= locate <= count or not listed[locate - 1].price_max:
         return False
+    if message[0] == b'Q':
+        change.kind, change.level_orders = C_PHASE, tracking
+        price = word_of(message + 27, 4)
+        change.price = <i64>(price // <u64>listed[locate - 1].scale)
+        change.quantity = <i64>word_of(message + HEAD, 8)
+        return price % <u64>listed[locate - 1].scale == 0
     if message[0] == b'H':
         change.kind, change.flags = C_HALT, message[19] == b'H'
         return message[19] == b'H' or message[19] == b'T'
@@ -379,9 +416,12 @@ cdef Read get_changes(const u8* blocks, size_t size, size_t* at, mc_change* chan
                 elif letter == b'n':
                     get_notice(message, change + done[0])
                     good = True
-                elif letter == b'H' or letter == b'I' or letter == b'm':
+                elif letter == b'H' or letter == b'I' or letter == b'Q' or letter == b'm':
                     good = get_market(message, change + done[0], <u32>word_of(message + 1, 2),
                                       listed, count)
+                elif letter == b'P' or letter == b'p':
+                    good = get_trade(message, change + done[0], <u32>word_of(message + 1, 2),
+                                     listed, count)
                 elif letter >= b'a':
                     good = get_wide(message, change + done[0])
                 else:

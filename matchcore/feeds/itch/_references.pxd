@@ -23,6 +23,17 @@ cdef struct Table:
     size_t mask
     size_t count
     u64 secret          # without which nobody can choose ids that meet in one place
+    u64 sequence        # of the command that added an order last
+    u64 added           # how many it had added before that
+
+
+cdef inline u64 reference_of(Table* table, u64 sequence) noexcept nogil:
+    """Of an order that is added now: the sequence, and above it how many its command added before."""
+    if sequence != table.sequence:
+        table.sequence, table.added = sequence, 0
+    else:
+        table.added += 1
+    return sequence | table.added << 48
 
 
 cdef inline size_t home(const Table* table, u64 order_id, u32 instrument) noexcept nogil:
@@ -37,6 +48,7 @@ cdef inline bint table_init(Table* table, u64 secret) noexcept nogil:
     """False without memory."""
     table.slots = <Slot*>calloc(TABLE_MIN, sizeof(Slot))
     table.mask, table.count, table.secret = TABLE_MIN - 1, 0, secret
+    table.sequence = table.added = 0
     return table.slots != NULL
 
 

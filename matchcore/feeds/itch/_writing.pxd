@@ -1,9 +1,10 @@
 # How each public change is written as an ITCH message behind its length; docs/feeds/itch.md.
 from libc.string cimport memcpy, memset
 
-from ...machine.core.records cimport (BUY, C_ADDED, C_DELETED, C_EXECUTED, C_HALT, C_INDICATIVE,
-                                      C_REDUCED, PHASE_QUIET, PHASE_VOLATILITY_CALL, SELL, i64,
-                                      mc_change, u8, u16, u32, u64)
+from ...machine.core.records cimport (BUY, C_ADDED, C_CROSS, C_DELETED, C_EXECUTED, C_HALT,
+                                      C_INDICATIVE, C_PHASE, C_REDUCED, PHASE_CONTINUOUS,
+                                      PHASE_QUIET, PHASE_VOLATILITY_CALL, SELL, i64, mc_change, u8,
+                                      u16, u32, u64)
 from ...serving._words cimport put16, put32, put64
 
 cdef enum:
@@ -80,6 +81,23 @@ cdef inline u8* put_wide(u8* at, const mc_change* change, u64 reference) noexcep
     return at
 
 
+cdef inline u8* put_trade(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
+    """A trade that no book shows as P; one of an auction, which Q counts, and others as our own p."""
+    cdef u8 side = b'B' if change.side == BUY else b'S'
+    if not change.flags & C_CROSS and is_standard(change, listed):
+        at = put_head(at, 44, b'P', change.instrument, change.flags, change.time)
+        at = put64(at, 0)
+        at[0] = side
+        at = put32(at + 1, <u32>change.quantity)
+        memcpy(at, &listed.stock, 8)
+        return put64(put32(at + 8, <u32>(change.price * listed.scale)), change.trade_id)
+    at = put_head(at, 40, b'p', change.instrument, change.flags, change.time)
+    at = put32(at, change.instrument)
+    at = put64(put64(put64(at, <u64>change.quantity), <u64>change.price), change.trade_id)
+    at[0] = side
+    return at + 1
+
+
 cdef inline u8* put_halt(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
     """As H."""
     at = put_head(at, 25, b'H', change.instrument, 0, change.time)
@@ -94,6 +112,17 @@ cdef inline u8 cross_type(u32 phase) noexcept nogil:
     if phase <= PHASE_QUIET:
         return b'O'
     return b'H' if phase == PHASE_VOLATILITY_CALL else b'C'
+
+
+cdef inline u8* put_cross(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
+    """A phase that begins with an auction as Q, with the phase in the tracking number."""
+    at = put_head(at, 40, b'Q', change.instrument, <u16>change.level_orders, change.time)
+    at = put64(at, <u64>change.quantity)
+    memcpy(at, &listed.stock, 8)
+    at = put64(put32(at + 8, <u32>(change.price * listed.scale)), 0)
+    at[0] = (b'O' if change.level_orders == PHASE_QUIET or change.level_orders == PHASE_CONTINUOUS
+             else b'C')
+    return at + 1
 
 
 cdef inline u8* put_indicative(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
@@ -119,6 +148,9 @@ cdef inline bint is_indicative(const mc_change* change, const Listed* listed) no
 
 cdef inline u8* put_market(u8* at, const mc_change* change, const Listed* listed) noexcept nogil:
     """Phase, halt, reference or indicative price."""
+    if (change.kind == C_PHASE and change.quantity > 0
+            and <u64>change.price - 1 < listed.price_max):
+        return put_cross(at, change, listed)
     if listed.price_max and change.kind == C_HALT:
         return put_halt(at, change, listed)
     if listed.price_max and change.kind == C_INDICATIVE and is_indicative(change, listed):

@@ -39,6 +39,7 @@ export class Market {
       const levels = this[side];
       if (whole) levels.clear();
       for (const [price, quantity, orders] of message[side] ?? []) {
+        if (price === null) continue; // orders of a call that trade at any price
         const known = levels.get(price);
         this.decimals = Math.max(this.decimals, decimalsOf(price)); // the tick may have changed
         if (Number(quantity) === 0) levels.delete(price);

@@ -13,7 +13,7 @@ export function writeTables(market, { words, zone }, at) {
   fill(at("ladder-text"), words.ladder, ["", words.price, words.quantity, words.orders], levels);
   const trades = market.trades.slice(-TRADES).reverse().map((trade) => {
     const time = timeOf(milliseconds(trade.time), zone);
-    return [time, words[trade.side], price(trade.price), grouped(trade.quantity)];
+    return [time, words[trade.side] ?? "", price(trade.price), grouped(trade.quantity)];
   });
   fill(at("tape-text"), words.tape, [words.time, "", words.price, words.quantity], trades);
   const [bid] = market.levels("bids");

@@ -28,7 +28,7 @@ export class Tape {
       const trade = trades[trades.length - 1 - row];
       const y = HEAD + row * ROW - top + ROW / 2;
       const bought = trade.side === "buy";
-      const ink = bought ? colours.up : colours.down;
+      const ink = !trade.side ? colours.text : bought ? colours.up : colours.down;
       if (row % 2) {
         context.fillStyle = colours.back;
         context.fillRect(0, y - ROW / 2, surface.width, ROW);
@@ -37,7 +37,7 @@ export class Tape {
       surface.text(time, 10, y, colours.dim, "left");
       surface.text(grouped(fixed(trade.price, market.decimals)), edge * 0.66, y, ink);
       surface.text(short(trade.quantity, language), edge - 16, y, colours.text);
-      triangle(context, edge - 4, y, bought, ink);
+      if (trade.side) triangle(context, edge - 4, y, bought, ink); // an auction has no aggressor
     }
     context.fillStyle = colours.panel;
     context.fillRect(0, 0, surface.width, HEAD);

@@ -5,14 +5,16 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strlen
 
-from ...machine.core.records cimport BUY, C_ADDED, C_EXECUTED, C_REDUCED, mc_change
+from ...machine.core.records cimport (BUY, C_ADDED, C_CROSS, C_EXECUTED, C_REDUCED, C_UNSEEN,
+                                      mc_change)
 from ...serving._digits cimport digits
 
 from ...records.changes import CHANGE
 
 cdef extern from *:
     """
-    static char *mc_put_price(char *at, int64_t ticks, int64_t mantissa, int decimals)
+    #include <string.h>
+    static char *mc_put_scaled(char *at, int64_t ticks, int64_t mantissa, int decimals)
     {
         uint64_t size = ticks < 0 ? 0 - (uint64_t)ticks : (uint64_t)ticks;
         *at++ = '"';
@@ -22,8 +24,21 @@ cdef extern from *:
         *at++ = '"';
         return at;
     }
+    static char *mc_put_number(char *at, int64_t value)
+    {
+        return mc_put_scaled(at, value, 1, 0);
+    }
+    static char *mc_put_price(char *at, int64_t ticks, int64_t mantissa, int decimals)
+    {
+        if (ticks == INT64_MAX || ticks == INT64_MIN) {     /* any price */
+            memcpy(at, "null", 4);
+            return at + 4;
+        }
+        return mc_put_scaled(at, ticks, mantissa, decimals);
+    }
     """
     char* mc_put_price(char* at, int64_t ticks, int64_t mantissa, int decimals) noexcept nogil
+    char* mc_put_number(char* at, int64_t value) noexcept nogil
 
 cdef enum:
     SAFE_BITS = 53  # of a number that every reader of JSON takes as exact
@@ -82,6 +97,11 @@ cdef char* room(size_t size) except NULL:
     return found
 
 
+cdef inline bint is_unseen(const mc_change* change) noexcept nogil:
+    """True for a trade that changes no level."""
+    return change.kind == C_EXECUTED and change.flags & C_UNSEEN
+
+
 cdef void mark_last(const mc_change* rows, Py_ssize_t count, uint32_t* table, size_t mask,
                     char* last) noexcept nogil:
     """Marks the last change of each level."""
@@ -90,6 +110,9 @@ cdef void mark_last(const mc_change* rows, Py_ssize_t count, uint32_t* table, si
     cdef const mc_change* other
     while at > 0:
         at -= 1
+        if is_unseen(&rows[at]):
+            last[at] = 0
+            continue
         hash = (<uint64_t>rows[at].price * 2 + rows[at].side) * <uint64_t>0x9E3779B97F4A7C15
         hash = (hash >> 32) & mask
         last[at] = 1
@@ -167,6 +190,8 @@ def touched(changes):
     cdef bint empty
     for row in range(held.count):
         change = &held.rows[row]
+        if is_unseen(change):
+            continue
         side = bids if change.side == BUY else asks
         empty = change.level_orders == 0 or change.kind == C_ADDED and change.level_orders == 1
         price = change.price
@@ -194,8 +219,13 @@ def executions(changes, int64_t mantissa, int decimals):
         at = mc_put_price(at, change.price, mantissa, decimals)
         at = put(at, b',"quantity":')
         at = put_whole(at, <uint64_t>change.quantity)
-        at = put(at, b',"side":"sell","time":' if change.side == BUY else b',"side":"buy","time":')
-        at = mc_put_price(at, change.time, 1, 0)
+        if change.flags & C_CROSS:
+            at = put(at, b',"side":null,"time":')
+        elif change.side == BUY:
+            at = put(at, b',"side":"sell","time":')
+        else:
+            at = put(at, b',"side":"buy","time":')
+        at = mc_put_number(at, change.time)
         at = put(at, b"}")
     return taken(text, put(at, b"]"))
 
@@ -211,6 +241,7 @@ def orders(changes, int64_t mantissa, int decimals):
         change = &held.rows[row]
         at = put(at, b'{"op":"' if row == 0 else b',{"op":"')
         at = put(at, b"add" if change.kind == C_ADDED
+                 else b"trade" if is_unseen(change)
                  else b"execute" if change.kind == C_EXECUTED
                  else b"reduce" if change.kind == C_REDUCED else b"delete")
         at = put(at, b'","order_id":')
@@ -241,7 +272,7 @@ def framed(bytes begin, uint64_t number, uint64_t prev, bint update, int64_t tim
         at = put(at, b',"prev":')
         at = digits(at, prev, 0)
     at = put(at, b',"time":')
-    at = mc_put_price(at, time, 1, 0)
+    at = mc_put_number(at, time)
     at = put(at, b",")
     memcpy(at, <const char*>fields, <size_t>len(fields))
     at = put(at + len(fields), b"}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...records.changes import unseen
 from ..states import State
 from ..statistics import INT64_MAX, WORD, Symbol
 
@@ -59,7 +60,7 @@ def levels(found: list[tuple[int, int, int, int]]) -> bytes:
 
 def last_levels(changes: NDArray[np.void]) -> bytes:
     """`LEVEL` records of the levels of one book that ``changes``, a `CHANGE` array, leave."""
-    backward = changes[::-1]
+    backward = changes[~unseen(changes)][::-1]
     place = np.stack([backward["price"], backward["side"].astype(np.int64)], axis=1)
     _, first = np.unique(place, axis=0, return_index=True)
     last = backward[first]

@@ -12,8 +12,10 @@ PRICE = {"type": "string", "description": "A decimal number, exact", "example": 
 WHOLE = {"oneOf": [{"type": "integer"}, {"type": "string"}],
          "description": "An integer; a string beyond 2^53"}  # fmt: skip
 NUMBER = {"type": "integer", "description": "Of the last change of the stream that it contains"}
-LEVEL = {"type": "array", "description": "Price, quantity, number of orders",
-         "prefixItems": [PRICE, WHOLE, {"type": "integer"}]}  # fmt: skip
+LEVEL = {"type": "array",
+         "description": "Price, null for orders that trade at any; quantity, number of orders",
+         "prefixItems": [{"oneOf": [PRICE, {"type": "null"}]}, WHOLE,
+                         {"type": "integer"}]}  # fmt: skip
 BAR = {"type": "array",
        "description": "Start in seconds since 1970 UTC, open, high, low, close, volume, turnover",
        "prefixItems": [{"type": "integer"}, PRICE, PRICE, PRICE, PRICE, WHOLE, PRICE]}  # fmt: skip
@@ -21,7 +23,7 @@ TRADE = {
     "id": WHOLE,
     "price": PRICE,
     "quantity": WHOLE,
-    "side": {"enum": ["buy", "sell"], "description": "The aggressor's"},
+    "side": {"enum": ["buy", "sell", None], "description": "The aggressor's; null in an auction"},
     "time": {"type": "string", "description": "Nanoseconds since 1970 UTC"},
 }
 OF_SYMBOL = {"symbol": {"type": "string"}, "number": NUMBER}

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...records.instruments import Instrument
+from ...records.markets import ANY_BUY, ANY_SELL
 from ...records.schema import Side
 from ..notices import Told, signed_bytes
 from ..states import State, phase_name
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SAFE_MAX = 2**53  # what every reader of JSON takes as an exact number
 VWAP_DECIMALS = 4  # behind those of the tick
 SIDES = {1: "buy", 2: "sell"}
+AGGRESSORS = {0: "null", 1: '"buy"', 2: '"sell"'}  # nobody is one in an auction
 BUY = int(Side.BUY)  # an enumeration compares slowly
 
 
@@ -43,6 +45,11 @@ def decimal(value: int, mantissa: int, exponent: int) -> str:
     return f'"{"-" if value < 0 else ""}{digits[:exponent]}.{digits[exponent:]}"'
 
 
+def limit(value: int, mantissa: int, exponent: int) -> str:
+    """A price of an order as `decimal`; null for an order that trades at any."""
+    return "null" if value in (ANY_BUY, ANY_SELL) else decimal(value, mantissa, exponent)
+
+
 def instrument_said(number: int, instrument: Instrument) -> dict[str, Any]:
     return {
         "number": number,
@@ -57,7 +64,7 @@ Level = tuple[int, int, int, int]  # side, price in ticks, quantity, orders
 
 def _level(level: Level, tick: tuple[int, int]) -> str:
     _, price, quantity, orders = level
-    return f"[{decimal(price, *tick)},{whole(quantity)},{orders}]"
+    return f"[{limit(price, *tick)},{whole(quantity)},{orders}]"
 
 
 def levels(found: Iterable[Level], tick: tuple[int, int]) -> str:
@@ -80,7 +87,7 @@ def orders(found: Any, tick: tuple[int, int]) -> str:
     sides: dict[int, list[str]] = {Side.BUY: [], Side.SELL: []}
     columns = (found[name].tolist() for name in ("side", "order_id", "price", "quantity"))
     for side, order_id, price, quantity in zip(*columns, strict=True):
-        sides[side].append(f"[{whole(order_id)},{decimal(price, *tick)},{whole(quantity)}]")
+        sides[side].append(f"[{whole(order_id)},{limit(price, *tick)},{whole(quantity)}]")
     return f'"bids":[{",".join(sides[Side.BUY])}],"asks":[{",".join(sides[Side.SELL])}]'
 
 
@@ -88,7 +95,7 @@ def trades(found: Any) -> str:
     """The fields of trades, from a `TRADE` array."""
     said = [
         f'{{"id":{whole(trade_id)},"price":{decimal(price, mantissa, exponent)},'
-        f'"quantity":{whole(quantity)},"side":"{SIDES[side]}","time":"{time}"}}'
+        f'"quantity":{whole(quantity)},"side":{AGGRESSORS[side]},"time":"{time}"}}'
         for trade_id, price, quantity, time, mantissa, exponent, side, _ in found.tolist()
     ]
     return f'"trades":[{",".join(said)}]'

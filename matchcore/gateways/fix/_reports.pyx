@@ -15,8 +15,8 @@ from ._text cimport SOH, digits, mc_wide, put_time
 from ...records.reports import REPORT
 from ...records.schema import OrderStatus, ReportFlag, ReportKind
 from .layout import (
-    CANCEL_REJECT_REASON, DONE, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_STATUS, FIX_TIME_IN_FORCE,
-    ORDER_REJECT_REASON, OTHER, TOO_LATE, reason_text,
+    CANCEL_REJECT_REASON, DONE, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_RESTATED, FIX_STATUS,
+    FIX_TIME_IN_FORCE, ORDER_REJECT_REASON, OTHER, TOO_LATE, reason_text,
 )
 
 cdef enum:
@@ -31,13 +31,15 @@ cdef int K_REPLACE_REJECTED = ReportKind.REPLACE_REJECTED
 cdef int K_MASS = ReportKind.MASS_CANCELLED, K_MASS_REJECTED = ReportKind.MASS_CANCEL_REJECTED
 cdef int S_EXPIRED = OrderStatus.EXPIRED
 cdef int MAKER = ReportFlag.MAKER, POST_ONLY = ReportFlag.POST_ONLY
+cdef int AUCTION = ReportFlag.AUCTION, K_BUSTED = ReportKind.BUSTED
 
-cdef unsigned char[256] status_code, exec_code
+cdef unsigned char[256] status_code, exec_code, restated
 cdef list order_reasons = [ORDER_REJECT_REASON.get(code, OTHER) for code in range(256)]
 cdef list cancel_reasons = [CANCEL_REJECT_REASON.get(code, OTHER) for code in range(256)]
 cdef int _code
 for _code in range(256):
     status_code[_code] = (<bytes>FIX_STATUS.get(_code, b"8"))[0]
+    restated[_code] = (<bytes>FIX_RESTATED.get(_code, b"\0"))[0]
     exec_code[_code] = (<bytes>FIX_EXEC_TYPE.get(_code, b"I"))[0]
 cdef bytes types = FIX_ORDER_TYPE, times = FIX_TIME_IN_FORCE
 cdef dict texts = {}
@@ -241,13 +243,15 @@ cdef class Reports:
         signed(out, b"38=", 3, row.quantity)
         if row.order_type < len(types) and row.order_type:
             letter(out, b"40=", 3, types[row.order_type])
-        if row.order_type == LIMIT:
+        if row.order_type == LIMIT or row.price:
             price(out, b"44=", 3, row.price, mantissa, decimals)
         if row.time_in_force < len(times) and row.time_in_force:
             letter(out, b"59=", 3, times[row.time_in_force])
         if row.flags & POST_ONLY:
             letter(out, b"18=", 3, c"6")
-        if row.kind == K_TRADE and not status:
+        if restated[row.kind] and not status:
+            letter(out, b"378=", 4, restated[row.kind])
+        if (row.kind == K_TRADE or row.kind == K_BUSTED) and not status:
             self.trade(out, row, mantissa, decimals)
         signed(out, b"151=", 4, row.left)
         signed(out, b"14=", 3, row.filled)
@@ -259,10 +263,11 @@ cdef class Reports:
                    int decimals) except -1:
         signed(out, b"32=", 3, row.last_quantity)
         price(out, b"31=", 3, row.last_price, mantissa, decimals)
-        letter(out, b"851=", 4, c"1" if row.flags & MAKER else c"2")
+        letter(out, b"851=", 4,
+               c"4" if row.flags & AUCTION else c"1" if row.flags & MAKER else c"2")
         number(out, b"527=", 4, row.trade_id)
         if self.modern:
-            letter(out, b"1057=", 5, c"N" if row.flags & MAKER else c"Y")
+            letter(out, b"1057=", 5, c"N" if row.flags & (MAKER | AUCTION) else c"Y")
             number(out, b"880=", 4, row.trade_id)
         return 0
 
@@ -346,7 +351,7 @@ cdef class Reports:
         out.at = digits(out.at, row.sequence, 0)
         out.at[0] = c"-"
         out.at = digits(out.at + 1, row.part, 0)
-        if row.kind == K_TRADE and row.flags & MAKER:  # one trade may be both sides of a session
+        if (row.kind == K_TRADE or row.kind == K_BUSTED) and row.flags & MAKER:  # one trade may be both sides of a session
             out.at[0] = c"M"
             out.at += 1
 

@@ -48,16 +48,20 @@ TIMES_IN_FORCE = {b"0": 2, b"1": 1, b"3": 3, b"4": 4}
 # ---------------------------------------------------------------------- reports
 
 #: By the code of matchcore: what FIX calls it.
-FIX_ORDER_TYPE = b"?21"
-FIX_TIME_IN_FORCE = b"?1034"
+#: The types that take levels have no name of their own there: they are market orders, or K.
+FIX_ORDER_TYPE = b"?21K343PPP1KU1"
+FIX_TIME_IN_FORCE = b"?10346279"
 FIX_STATUS = {
     0: b"8", OrderStatus.NEW: b"0", OrderStatus.PARTLY_FILLED: b"1", OrderStatus.FILLED: b"2",
     OrderStatus.CANCELLED: b"4", OrderStatus.REJECTED: b"8", OrderStatus.EXPIRED: b"C",
 }  # fmt: skip
 FIX_EXEC_TYPE = {
     ReportKind.NEW: b"0", ReportKind.TRADE: b"F", ReportKind.CANCELLED: b"4",
-    ReportKind.REPLACED: b"5", ReportKind.REJECTED: b"8",
+    ReportKind.REPLACED: b"5", ReportKind.REJECTED: b"8", ReportKind.TRIGGERED: b"L",
+    ReportKind.REPRICED: b"D", ReportKind.DECREMENTED: b"D", ReportKind.BUSTED: b"H",
 }  # fmt: skip
+#: ExecRestatementReason (378).
+FIX_RESTATED = {ReportKind.REPRICED: b"3", ReportKind.DECREMENTED: b"5"}
 OTHER = b"99"
 #: Reason -> OrdRejReason (103); 99 for all others.
 ORDER_REJECT_REASON = {

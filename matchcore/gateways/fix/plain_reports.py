@@ -14,6 +14,7 @@ from .layout import (
     DONE,
     FIX_EXEC_TYPE,
     FIX_ORDER_TYPE,
+    FIX_RESTATED,
     FIX_STATUS,
     FIX_TIME_IN_FORCE,
     ORDER_REJECT_REASON,
@@ -24,6 +25,7 @@ from .layout import (
 from .plain import average, build, price_text, time_text
 
 CANCEL_REFUSALS = (ReportKind.CANCEL_REJECTED, ReportKind.REPLACE_REJECTED)
+TRADES = (ReportKind.TRADE, ReportKind.BUSTED)
 MASS_REPORTS = (ReportKind.MASS_CANCELLED, ReportKind.MASS_CANCEL_REJECTED)
 Fields = list[tuple[int, bytes]]
 NO_SYMBOL = b"[N/A]"
@@ -97,12 +99,14 @@ class Plain:
         fields += _side(report)
         fields.append((38, b"%d" % report["quantity"]))
         fields += _coded(40, FIX_ORDER_TYPE, report["order_type"])
-        if report["order_type"] == OrderType.LIMIT:
+        if report["order_type"] == OrderType.LIMIT or report["price"]:
             fields.append((44, price_text(report["price"], mantissa, decimals)))
         fields += _coded(59, FIX_TIME_IN_FORCE, report["time_in_force"])
         if report["flags"] & ReportFlag.POST_ONLY:
             fields.append((18, b"6"))
-        if kind == ReportKind.TRADE and not status:
+        if kind in FIX_RESTATED and not status:
+            fields.append((378, FIX_RESTATED[kind]))
+        if kind in TRADES and not status:
             fields += self._trade(report, mantissa, decimals)
         fields += [(151, b"%d" % report["left"]), (14, b"%d" % report["filled"])]
         turnover = (report["turnover_high"] << 64) + report["turnover"]
@@ -114,8 +118,9 @@ class Plain:
         price = price_text(report["last_price"], mantissa, decimals)
         trade = b"%d" % report["trade_id"]
         fields = [(32, b"%d" % report["last_quantity"]), (31, price)]
-        fields += [(851, b"1" if made else b"2"), (527, trade)]
-        return fields + [(1057, b"N" if made else b"Y"), (880, trade)] * self._modern
+        crossed = report["flags"] & ReportFlag.AUCTION
+        fields += [(851, b"4" if crossed else b"1" if made else b"2"), (527, trade)]
+        return fields + [(1057, b"N" if made or crossed else b"Y"), (880, trade)] * self._modern
 
     def _cancel_reject(self, report: dict[str, Any]) -> Fields:
         order = b"%d" % report["order_id"] if report["order_id"] else b"NONE"
@@ -160,7 +165,7 @@ def _ids(report: dict[str, Any]) -> Fields:
 
 
 def _exec_id(report: dict[str, Any]) -> bytes:
-    made = report["kind"] == ReportKind.TRADE and report["flags"] & ReportFlag.MAKER
+    made = report["kind"] in TRADES and report["flags"] & ReportFlag.MAKER
     return b"%d-%d%b" % (report["sequence"], report["part"], b"M" if made else b"")
 
 

@@ -1,8 +1,11 @@
 # Reports as packets: the messages that a session hears.
 from libc.string cimport memcpy, memset
 
-from ...machine.core.records cimport (BUY, DAY, FOK, GTC, IOC, MARKET, REPORT_CANCELLED,
-                                      REPORT_CANCEL_REJECTED, REPORT_MAKER, REPORT_MASS_CANCELLED,
+from ...machine.core.records cimport (AT_CLOSE, AT_OPEN, AUCTION, BUY, DAY, FOK, GTC, GTD, IOC,
+                                      MARKET, REPORT_AUCTION, REPORT_BUSTED, REPORT_CANCELLED,
+                                      REPORT_CANCEL_REJECTED, REPORT_DECREMENTED, REPORT_MAKER,
+                                      REPORT_MASS_CANCELLED, REPORT_QUOTE_REJECTED,
+                                      REPORT_QUOTE_SET, REPORT_REPRICED, REPORT_TRIGGERED,
                                       REPORT_NEW, REPORT_POST_ONLY, REPORT_REJECTED,
                                       REPORT_REPLACED, REPORT_REPLACE_REJECTED, REPORT_TRADE,
                                       REPORT_UNSOLICITED, SELL, i64, mc_report, u8, u16, u32, u64)
@@ -64,6 +67,10 @@ cdef inline u8 side_letter(u8 side) noexcept nogil:
 cdef inline u8 time_letter(u8 time) noexcept nogil:
     if time == DAY: return b'0'
     if time == IOC or time == FOK: return b'3'
+    if time == GTD: return b'6'
+    if time == AT_OPEN: return b'o'
+    if time == AT_CLOSE: return b'c'
+    if time == AUCTION: return b'a'
     return b'G' if time == GTC else b' '
 
 
@@ -129,10 +136,39 @@ cdef inline u8* put_accepted(u8* at, const Said* said, u32 original, bint replac
     return put_items(put_order(at, said), said, True, True, True, True)
 
 
+cdef inline u8 liquidity_letter(u8 flags) noexcept nogil:
+    if flags & REPORT_AUCTION: return b'c'
+    return b'A' if flags & REPORT_MAKER else b'R'
+
+
+cdef inline u8* put_busted(u8* at, const Said* said) noexcept nogil:
+    at = put64(put_head(at, said, b'B'), said.report.trade_id)
+    at[0] = b'S'
+    at = put_text(at + 1, said.forms, said.report.client_order_tail if said.operation == 0 else <u64>0)
+    return put_items(at, said, False, False, False, False)
+
+
+cdef inline u8* put_restated(u8* at, const Said* said) noexcept nogil:
+    """R: another price, or a stop that was reached; the price is appended in ticks."""
+    cdef Said ticks = said[0]
+    at = put_head(at, said, b'R')
+    at[0] = b'P' if said.report.kind == REPORT_REPRICED else b'T'
+    ticks.is_priced = False
+    return put_items(at + 1, &ticks, False, True, False, True)
+
+
+cdef inline u8* put_decremented(u8* at, const Said* said) noexcept nogil:
+    at = put32(put_head(at, said, b'D'), small(said.quantity))
+    at[0] = b'D'
+    at = put64(put32(at + 1, small(said.quantity)), said.price)
+    at[0], at[1] = liquidity_letter(said.report.flags), b'D'
+    return put_items(at + 2, said, True, True, False, True)
+
+
 cdef inline u8* put_executed(u8* at, const Said* said) noexcept nogil:
     at = put32(put_head(at, said, b'E'), small(said.quantity))
     at = put64(at, said.price)
-    at[0] = b'A' if said.report.flags & REPORT_MAKER else b'R'
+    at[0] = liquidity_letter(said.report.flags)
     at = put64(at + 1, said.report.trade_id)
     return put_items(at, said, True, True, False, True)
 
@@ -193,8 +229,15 @@ cdef inline u8* put_message(u8* at, Said* said, const Answers* answers, u64 scop
         return put_rejected(at, said, answers)
     if kind == REPORT_REPLACE_REJECTED or kind == REPORT_CANCEL_REJECTED:
         return put_items(put_head(at, said, b'I'), said, False, False, False, False)
+    if kind == REPORT_BUSTED:
+        return put_busted(at, said)
+    if kind == REPORT_REPRICED or kind == REPORT_TRIGGERED:
+        return put_restated(at, said)
+    if kind == REPORT_DECREMENTED:
+        return put_decremented(at, said)
     at = put_head(at, said, b'S')
-    at[0] = b'm' if kind == REPORT_MASS_CANCELLED else b'n'
+    at[0] = (b'm' if kind == REPORT_MASS_CANCELLED else b'q' if kind == REPORT_QUOTE_SET
+             else b'k' if kind == REPORT_QUOTE_REJECTED else b'n')
     return at + 1
 
 
@@ -209,7 +252,8 @@ cdef inline u8* put_answer(u8* start, const Answers* answers, const mc_report* r
     said.operation, said.ref = 4, 0
     if report.order_id >> 32 == (1ull << 31 | scope):
         said.operation = named_of(report, scope, &said.ref)
-    said.quantity = <u64>(report.last_quantity if is_trade else report.quantity)
+    said.quantity = <u64>(report.last_quantity if is_trade or report.kind == REPORT_DECREMENTED
+                          else report.quantity)
     said.price, said.is_priced = 0, False
     if not is_trade and report.order_type == MARKET:
         said.price, said.is_priced = 0x7fffffff, True

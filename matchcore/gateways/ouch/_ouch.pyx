@@ -10,6 +10,7 @@ from libc.string cimport memset
 
 from ...machine.core.records cimport (AMEND, BUY, CANCEL, DAY, FOK, IOC, KEEP_PRICE, KEEP_QUANTITY,
                                       LIMIT, MARKET, NEW, POST_ONLY, REDUCE, REPORT_CANCELLED,
+                                      REPORT_DECREMENTED,
                                       REPORT_NEW, REPORT_REJECTED, REPORT_REPLACED,
                                       REPORT_REPLACE_REJECTED, REPORT_TRADE, REPORT_UNSOLICITED,
                                       SELL, i64, mc_command, mc_report, u8, u32, u64)
@@ -426,6 +427,10 @@ cdef class Codec:
                 slot_remove(&self.slots, first)
                 if ref != first:
                     slot_remove(&self.slots, ref)
+        elif report.kind == REPORT_DECREMENTED:
+            order = slot_find(&self.slots, first)
+            if order != NULL:
+                order.total -= report.last_quantity
         elif report.kind == REPORT_NEW or report.kind == REPORT_TRADE or (
                 report.kind == REPORT_REPLACED):
             order = slot_find(&self.slots, first)

@@ -70,9 +70,13 @@ ANSWERS = {
         Message(b"J", "time:u8 user_ref:u4 reason:u2 cl_ord_id:a14", None),
         Message(b"I", "time:u8 user_ref:u4", None),
         Message(b"M", "time:u8 user_ref:u4 side:a1 quantity:u4", None),
+        Message(b"B", "time:u8 user_ref:u4 match:u8 reason:a1 cl_ord_id:a14", None),
+        Message(b"R", "time:u8 user_ref:u4 reason:a1", True),
+        Message(b"D", "time:u8 user_ref:u4 quantity:u4 reason:a1 prevented:u4 price:u8"
+                      " liquidity:a1 strategy:a1", True),
         Message(b"Q", "time:u8 next_ref:u4"),
     )
-}
+}  # fmt: skip
 
 # ---------------------------------------------------------------------- appended items
 
@@ -90,7 +94,12 @@ SIDE_LETTERS = {0: b" ", Side.BUY: b"B", Side.SELL: b"S"}
 #: Of requests.  An IOC order with a smallest quantity of all of it is fill or kill.
 TIMES = {b"0": TimeInForce.DAY, b"3": TimeInForce.IOC}
 TIME_LETTERS = {0: b" ", TimeInForce.DAY: b"0", TimeInForce.IOC: b"3", TimeInForce.FOK: b"3",
-                TimeInForce.GTC: b"G"}  # fmt: skip
+                TimeInForce.GTC: b"G", TimeInForce.GTD: b"6", TimeInForce.AT_OPEN: b"o",
+                TimeInForce.AT_CLOSE: b"c", TimeInForce.AUCTION: b"a"}  # fmt: skip
+#: Of E: added, removed, and a letter of ours for both sides of an auction's trade.
+ADDED, REMOVED, CROSSED_LETTER = b"A", b"R", b"c"
+#: Reasons of R: an order has another price, or came into the book.  Of B and D.
+REPRICED, TRIGGERED, BUSTED, DECREMENTED = b"P", b"T", b"S", b"D"
 DISPLAYS = frozenset({b"Y", b"A"})
 CROSS = b"N"
 MARKET_PRICE = 0x7FFFFFFF
@@ -134,9 +143,16 @@ CANCELS = {
     Reason.MARKET_REMAINDER: b"I",
     Reason.END_OF_DAY: b"T",
     Reason.MASS_CANCEL: b"S",
+    Reason.EXPIRED: b"T",
+    Reason.AUCTION_OVER: b"T",
+    Reason.SELF_TRADE: b"Q",
+    Reason.MINIMUM_NOT_MET: b"I",
+    Reason.AMENDED_TO_FILLED: b"U",
 }
-#: Of S.  Small letters are ours: a mass cancel of the session has been done, or was refused.
+#: Of S.  Small letters are ours: a mass cancel of the session has been done, or was refused; a
+#: quote has been set, or was refused.
 START_OF_DAY, END_OF_DAY, MASS_CANCELLED, MASS_CANCEL_REFUSED = b"S", b"E", b"m", b"n"
+QUOTE_SET, QUOTE_REFUSED = b"q", b"k"
 
 
 def price_parts(tick: tuple[int, int]) -> tuple[int, int]:

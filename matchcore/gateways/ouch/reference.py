@@ -357,6 +357,10 @@ class Codec:
             order = self._slots.pop(first, None)
             if order is not None and order.current != first:
                 self._slots.pop(order.current, None)
+        elif kind == ReportKind.DECREMENTED:
+            order = self._slots.get(first)
+            if order is not None:
+                order.total -= int(report["last_quantity"])
         elif kind in (ReportKind.NEW, ReportKind.TRADE, ReportKind.REPLACED):
             order = self._slots.get(first)
             if order is None:
@@ -426,6 +430,12 @@ class Codec:
             return said.message(b"J" if operation in (names.NAMED, names.FOREIGN) else b"I")
         if kind == ReportKind.CANCEL_REJECTED:
             return said.message(b"I")
+        if kind == ReportKind.BUSTED:
+            return said.message(b"B")
+        if kind in (ReportKind.REPRICED, ReportKind.TRIGGERED):
+            return said.message(b"R")
+        if kind == ReportKind.DECREMENTED:
+            return said.message(b"D")
         return said.message(b"S")
 
 

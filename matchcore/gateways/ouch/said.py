@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from .reference import Codec
 
 
+_RESTATED = {
+    ReportKind.REPRICED: layout.REPRICED, ReportKind.TRIGGERED: layout.TRIGGERED,
+    ReportKind.BUSTED: layout.BUSTED, ReportKind.DECREMENTED: layout.DECREMENTED,
+}  # fmt: skip
+_EVENTS = {
+    ReportKind.MASS_CANCELLED: layout.MASS_CANCELLED, ReportKind.QUOTE_SET: layout.QUOTE_SET,
+    ReportKind.QUOTE_REJECTED: layout.QUOTE_REFUSED,
+}  # fmt: skip
+
+
 class Said:
     """The fields of the messages, of one report."""
 
@@ -25,7 +35,7 @@ class Said:
         self.operation, self._ref = codec.named(report) if self.is_mine else (names.FOREIGN, 0)
         self.unsolicited = bool(report["flags"] & ReportFlag.UNSOLICITED)
         self.quantity = int(report["quantity"])
-        if report["kind"] == ReportKind.TRADE:
+        if report["kind"] in (ReportKind.TRADE, ReportKind.DECREMENTED):
             self.quantity = int(report["last_quantity"])
 
     def message(self, letter: bytes) -> bytes:
@@ -41,7 +51,7 @@ class Said:
         items = []
         if "quantity" in known.names and self.quantity > layout.UINT32_MAX:
             items.append((layout.QUANTITY, self.quantity.to_bytes(8, "big")))
-        if "price" in known.names and self._wire_price() is None:
+        if known.letter == b"R" or ("price" in known.names and self._wire_price() is None):
             ticks = self._ticks().to_bytes(8, "big", signed=True)
             items.append((layout.PRICE, ticks))
         number = int(self.report["instrument"])
@@ -103,10 +113,20 @@ class Said:
         return int(self.report["trade_id"])
 
     def _liquidity(self) -> bytes:
-        return b"A" if self.report["flags"] & ReportFlag.MAKER else b"R"
+        if self.report["flags"] & ReportFlag.AUCTION:
+            return layout.CROSSED_LETTER
+        return layout.ADDED if self.report["flags"] & ReportFlag.MAKER else layout.REMOVED
+
+    def _prevented(self) -> int:
+        return self._quantity()
+
+    def _strategy(self) -> bytes:
+        return layout.DECREMENTED
 
     def _reason(self) -> int | bytes:
         reason, kind = Reason(self.report["reason"]), self.report["kind"]
+        if kind in _RESTATED:
+            return _RESTATED[kind]
         if kind in (ReportKind.CANCELLED, ReportKind.REPLACED):
             letter = layout.CANCELS.get(reason, b"Z" if kind == ReportKind.CANCELLED else b"U")
             return b"S" if letter == b"U" and self.unsolicited else letter
@@ -121,8 +141,7 @@ class Said:
         return names.text_of(code)
 
     def _event(self) -> bytes:
-        done = self.report["kind"] == ReportKind.MASS_CANCELLED
-        return layout.MASS_CANCELLED if done else layout.MASS_CANCEL_REFUSED
+        return _EVENTS.get(self.report["kind"], layout.MASS_CANCEL_REFUSED)
 
     def _display(self) -> bytes:
         return b"Y"

@@ -26,6 +26,10 @@ ASK_SECONDS = 1.0
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
 
 
+class NoLog(LogError):
+    """There is no log at an address yet."""
+
+
 class StreamReader(Closing):
     """Hands out the frames of a replicated log, as `LogReader` those of a directory.
 
@@ -33,8 +37,8 @@ class StreamReader(Closing):
     sequences beyond ``after`` are given.  With ``chain``, the log must have that digest there.
     Not for two threads.
 
-    LogError when there is no log, `LogDamaged` for one with anything in it that no writer put
-    there, `LogFailed` if the servers cannot be reached; then `read` may be called again.
+    `NoLog`, a LogError, when there is none, `LogDamaged` for one with anything in it that no writer
+    put there, `LogFailed` if the servers cannot be reached; then `read` may be called again.
     """
 
     torn_bytes = 0  # what is not whole is nobody's
@@ -168,7 +172,7 @@ class StreamReader(Closing):
         first, last = self._link.call(state_of(self._link))
         place = str(self.address)
         if not last:
-            raise LogError(f"{place}: no journal here: the stream is empty")
+            raise NoLog(f"{place}: no journal here: the stream is empty")
         if first != 1:
             what = f"the messages before {first} are missing: removed"
             raise LogDamaged(what, place, 1, 1)
@@ -300,7 +304,7 @@ async def state_of(link: Link) -> tuple[int, int]:
     try:
         info = await link.retried(lambda: link.streams.stream_info(link.address.name))
     except NotFoundError:
-        raise LogError(f"{link.address}: no journal here: there is no such stream") from None
+        raise NoLog(f"{link.address}: no journal here: there is no such stream") from None
     if info.state.first_seq <= 1 and (missing := info.state.last_seq - info.state.messages):
         raise LogDamaged(f"{missing} messages are missing: removed", str(link.address), 0, 0)
     return info.state.first_seq, info.state.last_seq

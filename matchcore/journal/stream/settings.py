@@ -35,6 +35,8 @@ NEEDED: dict[str, tuple[Any, str]] = {
     "sealed": (False, "nothing can be appended"),
 }
 _EMPTY = {"max_age": 0, "allow_msg_ttl": False, "no_ack": False, "sealed": False}
+#: In a stream's metadata while it has only a part of a log; with the exchange.
+UNFINISHED = "matchcore-unfinished"
 _FOREIGN = ("mirror", "sources", "subject_transform")  # messages come from elsewhere, or changed
 
 
@@ -60,6 +62,11 @@ def wrong_in(config: StreamConfig, address: Address) -> str:
         return _change(f"has subjects {config.subjects}", "subjects", [address.name])
     if any(getattr(config, name, None) for name in _FOREIGN):
         return f"stream {config.name} takes messages from elsewhere: {', '.join(_FOREIGN)}"
+    if UNFINISHED in (config.metadata or {}):
+        return (
+            f"stream {config.name} has only a part of a log: matchcore promote --to was"
+            " interrupted; run it again"
+        )
     if getattr(config, "persist_mode", None) not in (None, "", "default"):
         return _change(
             "has persist_mode async: a power cut loses messages", "persist_mode", "default"

@@ -5,8 +5,7 @@
 # between two prices, where that difference, the gap, is above zero for the last time; so orders that
 # come and go move it by a few prices, and the sums of the tree find it in one descent after a leap.
 #
-# Keys are prices with the sign bit flipped, ascending on both sides.  Orders stand at prices on a
-# tick: buys that are off it at the one below, sells at the one above.
+# Keys are prices with the sign bit flipped, ascending on both sides.
 from .ladder cimport HEIGHT_MAX, place_of, prefix_of
 from .pool cimport Slots, slots_give, slots_grow, slots_take
 from .records cimport i64, mc_first_bit, mc_last_bit, mc_unlikely, u8, u32, u64
@@ -26,7 +25,6 @@ cdef struct Call:
     u32 height              # 0: no tree
     i64 limit[2]            # open at prices, of buys and sells
     i64 any[2]              # open at any price
-    i64 off_tick            # of `limit`, at prices that are on no tick
     u64 at                  # the cursor: prices up to this key lie below it
     i64 gap                 # buys less sells at the prices next above the cursor
     i64 below               # sells at prices below it
@@ -231,29 +229,6 @@ cdef inline Open tally_last(const Call* call, u64 key) noexcept nogil:
                       prefix_of(key, height) << 6 | place)
         break
     return found
-
-cdef inline void tally_up_to(const Call* call, u64 key, i64* sums) noexcept nogil:
-    """Buys below a key, and sells up to it, of the orders at prices.  O(64 x height)."""
-    cdef const Sums* path[HEIGHT_MAX + 1]
-    cdef u64 masks
-    cdef u32 height, lowest, place
-    sums[0] = sums[1] = 0
-    if call.limit[0] == 0 and call.limit[1] == 0 or prefix_of(key, call.height) < call.prefix:
-        return
-    if prefix_of(key, call.height) > call.prefix:
-        sums[0] = call.limit[0]
-        sums[1] = call.limit[1]
-        return
-    lowest = tally_path(call, key, path)
-    for height in range(lowest, call.height + 1):
-        masks = path[height].occupied & ((<u64>1 << place_of(key, height)) - 1)
-        while masks:
-            place = mc_first_bit(masks)
-            sums[0] += path[height].open[place][0]
-            sums[1] += path[height].open[place][1]
-            masks &= masks - 1
-    if lowest == 1:
-        sums[1] += path[1].open[key & 63][1]
 
 cdef inline void tally_search(Call* call) noexcept nogil:
     """Sets the cursor by the sums of the tree.  O(64 x height)."""

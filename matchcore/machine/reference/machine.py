@@ -98,7 +98,7 @@ class Machine(Markets):
             self.sequence += 1
             row = dict(zip(names, record.tolist(), strict=True))
             self._time = row["time"]
-            client = row["client_order_id"] if row["kind"] in REPEATABLE_KINDS else 0
+            client = row["client_order_id"] if self._is_repeatable(row["kind"]) else 0
             if client and (again := self._window.again(row, self.sequence)):
                 self._events += again
                 continue
@@ -182,6 +182,10 @@ class Machine(Markets):
                 self._note(record)
             case _:
                 raise Refused(Reason.UNKNOWN_KIND, Field.KIND)
+
+    def _is_repeatable(self, kind: int) -> bool:
+        """Whether its answers are remembered: not of a kind that these rules do not know."""
+        return kind in REPEATABLE_KINDS and (self.rules > 2 or kind not in KINDS_OF_3)
 
     def _say(
         self, kind: EventKind, instrument: int, order: Order | None = None, /, **more: int
@@ -408,7 +412,7 @@ class Machine(Markets):
         return order.account == account
 
     def _check_sweep_flags(self, row: Row) -> None:
-        fine = row["flags"] & ~(Flag.RANGE | Flag.OF_SESSION) == 0
+        fine = row["flags"] & ~int(Flag.RANGE | Flag.OF_SESSION) == 0
         require(fine, Reason.BAD_FLAGS, Field.FLAGS)
         ranged = row["flags"] & Flag.RANGE
         require(not ranged or row["price"] <= row["stop_price"], Reason.BAD_VALUE, Field.PRICE)

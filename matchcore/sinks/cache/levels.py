@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from sortedcontainers import SortedDict
 
 from ...records.schema import Side
-from ..rows.rows import taken
 from ..rows.tables import TABLES
+from ..rows.taking import taken
 
 Best = tuple[int, int, int]  # price in ticks, quantity, number of orders
 
@@ -17,20 +17,20 @@ class Levels:
     """Orders by the sequence that made them, and their levels by instrument and side."""
 
     def __init__(self) -> None:
-        self._orders: dict[int, NDArray[np.void]] = {}
+        self._orders: dict[int, list[NDArray[np.void]]] = {}  # a quote has made two
         self._sides: dict[tuple[int, int], SortedDict] = {}
 
     def add(self, rows: NDArray[np.void]) -> None:
         """Orders, as rows of `open_orders`."""
         for at, (seq, key, price, quantity) in enumerate(_parts(rows)):
-            self._orders[seq] = rows[at : at + 1].copy()
+            self._orders.setdefault(seq, []).append(rows[at : at + 1].copy())
             side = self._sides.setdefault(key, SortedDict())
             total, count = side.get(price, (0, 0))
             side[price] = total + quantity, count + 1
 
     def take(self, seqs: NDArray[np.int64]) -> NDArray[np.void]:
         """Removes the orders of these sequences and returns their rows."""
-        found = [self._orders.pop(seq) for seq in seqs.tolist()]
+        found = [row for seq in seqs.tolist() for row in self._orders.pop(seq)]
         if not found:
             return np.zeros(0, TABLES["open_orders"].dtype)
         rows = taken(np.concatenate(found), np.arange(len(found)))

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from ...errors import SinkError
 from ...journal import Position
 from ...records.instruments import Instrument, price_text, read_instrument
-from ...records.schema import CANCEL_REASONS, OrderType, Reason, Side, TimeInForce
+from ...records.schema import (
+    CANCEL_REASONS,
+    UNPRICED_TYPES,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+)
 from ..rows.rows import Rows
 from ..rows.tables import CANCELLED, OPEN, TABLES, VERSION
 from ..urls import shown
@@ -29,8 +36,9 @@ from .levels import Levels
 if TYPE_CHECKING:
     from redis.client import Pipeline
 
-#: Rows that the follower reads again; of bars only those of the newest days.
-STORED = ("open_orders", "instruments", "daily_bars")
+#: Rows that the follower reads again; of bars only those of the newest days, of parameters of
+#: markets the first of each.
+STORED = ("open_orders", "instruments", "daily_bars", "market_parameters")
 DAYS_KEPT = 2
 REMOVE_STEP = 1000
 _STATUS = {OPEN: "open", CANCELLED: "cancelled"}
@@ -50,6 +58,7 @@ class RedisStore:
         self._instruments: dict[int, Instrument] = {}  # by `instrument_seq`
         self._levels = Levels()
         self._days: dict[int, list[int]] = {}  # day -> `seq`s of its bars
+        self._markets: set[int] = set()  # numbers of the instruments that have one
 
     def prepare(self) -> None:
         """`SinkError` if Redis may drop keys that have no end."""
@@ -94,13 +103,14 @@ class RedisStore:
         dtype = TABLES[table].dtype
         with speaking(self._where):
             found: dict[bytes, bytes] = self._redis.hgetall(self._keys.rows(table))
-        if any(len(row) != dtype.itemsize for row in found.values()):
+        if any(len(row) % dtype.itemsize for row in found.values()):
             raise SinkError(f"{self._where}: {self._keys.rows(table)} was not written by matchcore")
         rows: NDArray[np.void] = np.frombuffer(b"".join(found.values()), dtype)
         if column:
             rows = rows[np.isin(rows[column], list(values))]
         elif table == "instruments":
             self._define(rows)
+            self._markets = set(self.read(shard, "market_parameters")["instrument"].tolist())
         elif table == "open_orders":
             self._levels = Levels()
             self._levels.add(rows)
@@ -151,7 +161,7 @@ class RedisStore:
 
     def _empty(self) -> None:
         """Before the first batch: what is left of keys that lost their position."""
-        self._levels, self._instruments, self._days = Levels(), {}, {}
+        self._levels, self._instruments, self._days, self._markets = Levels(), {}, {}, set()
         names = []
         for name in self._redis.scan_iter(f"{self._keys.prefix}:*", REMOVE_STEP):
             names.append(name)
@@ -183,6 +193,7 @@ class RedisStore:
             batch.hset(keys.account(int(row["account"])), name, text)
         for row in done:
             self._finish(batch, row, now)
+        rows = self._first_of_markets(batch, rows)
         for table in STORED:
             self._store(batch, table, rows)
         self._forget_days(batch, rows)
@@ -190,6 +201,22 @@ class RedisStore:
             (int(row["instrument_seq"]), int(row["instrument"]))
             for part in (ended, resting) for row in part
         }  # fmt: skip
+
+    def _first_of_markets(self, batch: Pipeline, rows: Rows) -> Rows:
+        """The rows with those parameters only that make a market.
+
+        The book of a market has orders that its public does not see, and no row says which part
+        of them is shown: its best prices are not in the cache.
+        """
+        given = rows.new.get("market_parameters")
+        if given is None:
+            return rows
+        _, first = np.unique(given["instrument"], return_index=True)
+        first = [at for at in first.tolist() if int(given["instrument"][at]) not in self._markets]
+        for row in given[first]:
+            self._markets.add(int(row["instrument"]))
+            batch.hdel(self._keys.tops, self._instrument(row).symbol)
+        return Rows(rows.gone, {**rows.new, "market_parameters": given[first]})
 
     def _finish(self, batch: Pipeline, row: np.void, now: int) -> None:
         """An order that has ended: kept for a while, from when it ended."""
@@ -205,7 +232,10 @@ class RedisStore:
         if gone is not None and len(gone):
             batch.hdel(key, *gone.tolist())
         if new is not None and len(new):
-            batch.hset(key, mapping={int(row["seq"]): row.tobytes() for row in new})
+            mapping: dict[int, bytes] = {}  # rows of one `seq` together
+            for row in new:
+                mapping[int(row["seq"])] = mapping.get(int(row["seq"]), b"") + row.tobytes()
+            batch.hset(key, mapping=mapping)
 
     def _forget_days(self, batch: Pipeline, rows: Rows) -> None:
         """Bars are kept of the newest days, which trades may still change."""
@@ -217,6 +247,8 @@ class RedisStore:
 
     def _tops(self, batch: Pipeline, touched: set[tuple[int, int]]) -> None:
         for version, number in touched:
+            if number in self._markets:
+                continue
             instrument = self._instruments[version]
             found: dict[str, Any] = {}
             for side in Side:
@@ -239,7 +271,8 @@ class RedisStore:
             "symbol": instrument.symbol, "order_id": str(row["order_id"]),
             "client_order_id": str(row["client_order_id"]), "account": str(row["account"]),
             "side": Side(int(row["side"])).name.lower(),
-            "price": None if kind == OrderType.MARKET else price,
+            "price": None if kind in UNPRICED_TYPES and not int(row["price_ticks"]) else price,
+            "order_type": OrderType(kind).name,
             "time_in_force": TimeInForce(int(row["time_in_force"])).name,
             "status": _STATUS.get(int(row["status"]), "filled"),
             "quantity": int(row["quantity"]), "left": int(row["open_quantity"]),

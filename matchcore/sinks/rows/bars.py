@@ -38,9 +38,13 @@ class Bars:
         self._shard = shard
         self._read = read
         self._days: dict[int, dict[int, NDArray[np.void]]] = {}  # day -> version -> bar
+        self._places: dict[int, set[tuple[int, int]]] = {}  # `seq` -> day and version
 
     def make(self, trades: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-        """The bars that trades (in order) lead to, and the `seq`s of those they replace."""
+        """The bars that trades (in order) lead to, and the `seq`s of those they replace.
+
+        With them come, as they were, others of these `seq`s: an auction may begin several bars.
+        """
         if not len(trades):
             return np.zeros(0, _BAR), np.zeros(0, np.int64)
         day = trades["time_ns"] // DAY_NS
@@ -72,13 +76,24 @@ class Bars:
             trades["quantity"][queue], starts, bars["volume"], bars["volume_wraps"]
         )
         bars["trades"] += ends - starts
-        return bars, np.sort(bars["seq"][known])
+        gone = np.unique(bars["seq"][known])
+        own = set(zip(day[starts].tolist(), version[starts].tolist(), strict=True))
+        others = {place for seq in gone.tolist() for place in self._places[seq]} - own
+        kept = [self._days[one][of].reshape(1) for one, of in sorted(others)]
+        return np.concatenate([bars, *kept]), gone
 
     def accept(self, bars: NDArray[np.void]) -> None:
         for bar in bars:
-            self._days[int(bar["day"])][int(bar["instrument_seq"])] = bar
+            self._note(bar)
         while len(self._days) > DAYS_KEPT_MAX:
-            del self._days[next(iter(self._days))]  # the one that came first
+            oldest = next(iter(self._days))  # the one that came first
+            for version, bar in self._days.pop(oldest).items():
+                self._places[int(bar["seq"])].discard((oldest, version))
+
+    def _note(self, bar: NDArray[np.void]) -> None:
+        place = int(bar["day"]), int(bar["instrument_seq"])
+        self._days[place[0]][place[1]] = bar
+        self._places.setdefault(int(bar["seq"]), set()).add(place)
 
     def _fetch(self, days: list[int]) -> None:
         missing = [day for day in days if day not in self._days]
@@ -88,4 +103,4 @@ class Bars:
         for day in missing:
             self._days[day] = {}
         for bar in found:
-            self._days[int(bar["day"])][int(bar["instrument_seq"])] = bar
+            self._note(bar)

@@ -17,13 +17,34 @@ from ...errors import SinkError
 from ...records.arguments import INT64_MAX
 from ...records.commands import INSTRUMENT, among, joined
 from ...records.events import fresh
-from ...records.schema import BOOK_EVENTS, INSTRUMENT_EVENTS, EventKind
+from ...records.schema import (
+    BOOK_EVENTS,
+    INSTRUMENT_EVENTS,
+    MOVING_EVENTS,
+    OPENING_EVENTS,
+    EventKind,
+    Flag,
+    Kind,
+    OrderType,
+    TimeInForce,
+)
 from .bars import Bars, wide_sum
-from .tables import CANCELLED, FILLED, MAKER, OPEN, TABLES, TAKER
+from .markets import (
+    busts,
+    indicatives,
+    market_parameters,
+    new_terms,
+    phase_changes,
+    shown_prices,
+    terms,
+)
+from .tables import CANCELLED, CROSSED, FILLED, MAKER, NOBODY, OPEN, TABLES, TAKER
+from .taking import taken
 
 Array = NDArray[np.void]
 _ORDER = TABLES["orders"].dtype
 _ONE_ORDER = BOOK_EVENTS - {EventKind.TRADED}
+_REPRICING = OPENING_EVENTS - {EventKind.ACCEPTED, EventKind.DECREMENTED}
 #: Reads rows of a table: all of them, or those whose column has one of some values.
 Reader = Callable[[str, str, Sequence[int]], Array]
 
@@ -43,6 +64,20 @@ class OpenOrders:
         self._free: list[int] = []
         keys = zip(rows["instrument"].tolist(), rows["order_id"].tolist(), strict=True)
         self._slots = {key: at for at, key in enumerate(keys)}
+        self._quotes: dict[int, set[tuple[int, int]]] = {}  # `seq` -> orders of a quote
+        self._note_quotes(rows)
+
+    def _note_quotes(self, rows: Array) -> None:
+        for row in rows[(rows["flags"] & Flag.QUOTED) != 0]:
+            key = int(row["instrument"]), int(row["order_id"])
+            self._quotes.setdefault(int(row["seq"]), set()).add(key)
+
+    def siblings(self, rows: Array) -> Array:
+        """The other orders of their quotes: rows go by `seq`, so that those come again."""
+        quoted = rows[(rows["flags"] & Flag.QUOTED) != 0]
+        own = set(zip(quoted["instrument"].tolist(), quoted["order_id"].tolist(), strict=True))
+        others = {key for seq in set(quoted["seq"].tolist()) for key in self._quotes[seq]} - own
+        return self.find([number for number, _ in others], [order for _, order in others])
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -66,6 +101,11 @@ class OpenOrders:
     def remove(self, rows: Array) -> None:
         keys = zip(rows["instrument"].tolist(), rows["order_id"].tolist(), strict=True)
         self._free += map(self._slots.pop, keys)
+        for row in rows[(rows["flags"] & Flag.QUOTED) != 0]:
+            quote = self._quotes[int(row["seq"])]
+            quote.remove((int(row["instrument"]), int(row["order_id"])))
+            if not quote:
+                del self._quotes[int(row["seq"])]
 
     def put(self, rows: Array) -> None:
         """New ones; their ids are free."""
@@ -80,6 +120,7 @@ class OpenOrders:
         self._rows[slots] = rows
         keys = zip(rows["instrument"].tolist(), rows["order_id"].tolist(), strict=True)
         self._slots.update(zip(keys, slots, strict=True))
+        self._note_quotes(rows)
 
 
 class RowMaker:
@@ -115,16 +156,21 @@ class RowMaker:
         bars, replaced = self._bars.make(trades)
         rests = lives.rows["status"] == OPEN
         resting = _by_seq(lives.rows, rests)
+        coming = joined([resting, self.open_orders.siblings(lives.known)])
         new = {
             "instruments": batch.instruments,
-            "open_orders": resting,
+            "open_orders": _by_seq(coming, np.ones(len(coming), np.bool_)),
             "orders": _by_seq(lives.rows, ~rests),
             "trades": trades,
             "executions": executions,
             "phases": batch.phases(),
+            "market_parameters": market_parameters(batch),
+            "phase_changes": phase_changes(batch),
+            "indicatives": indicatives(batch),
+            "busts": busts(batch),
             "daily_bars": bars,
         }
-        gone = {"open_orders": np.sort(lives.known["seq"]), "daily_bars": replaced}
+        gone = {"open_orders": np.unique(lives.known["seq"]), "daily_bars": replaced}
 
         def then() -> None:
             self._since = batch.since
@@ -149,6 +195,16 @@ class _Batch:
         self.time = commands["time"][self.at]
         self.instruments = np.zeros(0, TABLES["instruments"].dtype)
         self.since, self.version = self._versions(since)
+
+    def crossed(self, trades: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which trades are of auctions: no event of the command has moved their taker before."""
+        events, places = self.events, np.arange(len(self.events))
+        movers = np.maximum.accumulate(np.where(among(self.kind, MOVING_EVENTS), places, 0))
+        by, taking = movers[trades], np.ones(len(trades), np.bool_)
+        for name, of in (("sequence", "sequence"), ("instrument", "instrument"),
+                         ("order_id", "taker_order_id")):  # fmt: skip
+            taking &= events[name][by] == events[of][trades]
+        return ~taking
 
     def _versions(self, since: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The newest version of each instrument behind the batch, and that of each event."""
@@ -237,6 +293,10 @@ def _accepted(batch: _Batch, at: NDArray[np.intp]) -> Array:
         rows[name] = events[name]
     for name in ("order_type", "time_in_force", "flags"):
         rows[name] = given[name]
+    quoted = given["kind"] == Kind.QUOTE
+    rows["order_type"][quoted], rows["time_in_force"][quoted] = OrderType.LIMIT, TimeInForce.DAY
+    rows["flags"][quoted] = Flag.QUOTED
+    terms(rows, given)
     rows["price_ticks"] = events["price"]
     rows["accepted_ns"] = batch.time[at]
     return rows
@@ -261,8 +321,13 @@ def _bring_up(
     rows["filled"], rows["filled_wraps"] = wide_sum(
         fills, starts, rows["filled"], rows["filled_wraps"]
     )
-    amended = np.flatnonzero(kind == EventKind.AMENDED)  # in order: the last one counts
-    rows["price_ticks"][life[amended]] = batch.events["price"][at[amended]]
+    moved = np.flatnonzero(among(kind, _REPRICING))  # in order: the last one counts
+    rows["price_ticks"][life[moved]] = batch.events["price"][at[moved]]
+    rows["price_ticks"] = shown_prices(rows["order_type"], rows["price_ticks"])
+    triggered = np.flatnonzero(kind == EventKind.TRIGGERED)
+    rows["triggered_seq"][life[triggered]] = batch.seq[at[triggered]]
+    amended = np.flatnonzero(kind == EventKind.AMENDED)
+    new_terms(rows, life[amended], taken(batch.commands, batch.at[at[amended]]))
     cancelled = batch.kind[last] == EventKind.CANCELLED
     rows["status"] = np.where(left != 0, OPEN, np.where(cancelled, CANCELLED, FILLED))
     rows["reason"] = np.where(cancelled, batch.events["reason"][last], 0)
@@ -276,7 +341,9 @@ def _trades(batch: _Batch, lives: _Lives) -> tuple[Array, Array]:
     made["shard"], made["seq"] = batch.shard, batch.seq[at]
     made["n"] = np.arange(count) - np.searchsorted(made["seq"], made["seq"])
     made["instrument_seq"], made["time_ns"] = batch.version[at], batch.time[at]
-    made["price_ticks"], made["aggressor"] = events["price"], 3 - events["side"]
+    crossed = batch.crossed(at)
+    made["price_ticks"] = events["price"]
+    made["aggressor"] = np.where(crossed, NOBODY, 3 - events["side"])
     for name in ("trade_id", "instrument", "quantity", "taker_order_id", "taker_account"):
         made[name] = events[name]
     made["maker_order_id"], made["maker_account"] = events["order_id"], events["account"]
@@ -289,11 +356,12 @@ def _trades(batch: _Batch, lives: _Lives) -> tuple[Array, Array]:
         both[name] = made[name][:, np.newaxis]
     for role, prefix in enumerate(("maker", "taker")):
         one = both[:, role]
-        one["n"], one["liquidity"] = 2 * made["n"] + role, (MAKER, TAKER)[role]
+        one["n"] = 2 * made["n"] + role
+        one["liquidity"] = np.where(crossed, CROSSED, (MAKER, TAKER)[role])
         one["account"], one["order_id"] = made[f"{prefix}_account"], made[f"{prefix}_order_id"]
         one["order_seq"] = made[f"{prefix}_seq"]
         one["client_order_id"] = clients[role * count : (role + 1) * count]
-        one["side"] = made["aggressor"] if role else events["side"]
+        one["side"] = 3 - events["side"] if role else events["side"]
         one["open_quantity"] = events["taker_left" if role else "left"]
     return made, both.reshape(-1)
 
@@ -312,8 +380,3 @@ def _by_seq(rows: Array, wanted: NDArray[np.bool_]) -> Array:
     """Those that are wanted, in the order in which a table is to grow."""
     at = np.flatnonzero(wanted)
     return taken(rows, at[np.argsort(rows["seq"][at])])
-
-
-def taken(rows: Array, at: NDArray[np.intp]) -> Array:
-    """`rows[at]`, as bytes: NumPy copies records field by field otherwise."""
-    return rows.view(f"V{rows.dtype.itemsize}")[at].view(rows.dtype)

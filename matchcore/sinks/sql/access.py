@@ -35,6 +35,8 @@ def open_existing(
             raise SinkError(f"{store.shown}: there is no such file")
         with snapshot(store) as connection:
             missing = store._missing(connection)
+            if read_only:  # an older schema is read as it is
+                missing = store.lacking(connection, missing)
             if missing:
                 raise SinkError(
                     f"{store.shown} has no tables of an exchange ({', '.join(sorted(missing))}):"

@@ -29,7 +29,7 @@ from ...records.arguments import (
 )
 from ...records.instruments import SYMBOL
 from ..rows.rows import Array
-from ..rows.tables import DAY_NS, TABLES, VERSION
+from ..rows.tables import ADDED, DAY_NS, TABLES, VERSION
 
 try:
     import sqlalchemy as sa
@@ -47,7 +47,10 @@ ROWS_MAX = 1_000_000  # of one answer, of some 100 bytes each
 LIVES_MAX = 100  # of one order id
 NAMED_MAX = 10_000  # instruments in a statement; SQLite takes 32,766 parameters
 FETCHED_TOGETHER = 10_000
-_OLDEST = 2  # schema whose tables are those of now
+_OLDEST = 2  # schema whose rows can be read, with zeros where it has no such column
+#: Tables whose rows may be named by their `seq` alone, which few of them share.
+_OF_SEQ = ("open_orders", "orders", "daily_bars")
+_NOTHING: Any = sa.literal_column("0")
 _MINUTES_OF_A_DAY = 24 * 60
 _MINUTE_KEY = ("start_ns", "instrument_seq")
 #: What finds rows: the table's key, an index after which they are sorted, or one in their order.
@@ -70,13 +73,15 @@ class Queries(Closing):
     is another exchange's or of a schema that this matchcore does not know.
 
     An answer is all there is, and `TooManyRows` beyond `ROWS_MAX` rows.  With `limit` it is so many
-    rows at most; the next ones are those `after` the last of them: a row, or its key.
+    rows at most; the next ones are those `after` the last of them: a row, or its key.  Of orders
+    and daily bars the key may also be the `seq` alone.
     """
 
     def __init__(self, url: str, *, shard: int = 0, identity: bytes | None = None) -> None:
         self._shard = shard_number(shard)
         self._store = open_existing(url, None, self._shard, read_only=True)
         self._asking: sa.Connection | None = None
+        self._version = VERSION  # of the database's schema
         try:
             self._check(identity)
         except BaseException:
@@ -96,6 +101,7 @@ class Queries(Closing):
         if not _OLDEST <= row.version <= VERSION:
             raise SinkError(f"{shown} has schema {row.version}, this matchcore reads {_OLDEST} to"
                             f" {VERSION}")  # fmt: skip
+        self._version = row.version
         if identity is not None and bytes(row.exchange) != identity:
             raise SinkError(
                 f"{shown}: shard {self._shard} belongs to another exchange"
@@ -219,7 +225,10 @@ class Queries(Closing):
             return [Life(order, self._executions_of(order)) for order in found[:LIVES_MAX]]
 
     def life(self, seq: int) -> Life | None:
-        """The order that the command of a sequence entered; None if it entered none."""
+        """The order that the command of a sequence entered; None if it entered none.
+
+        Of a quote that is one of two: one that rests, if there is one.
+        """
         if integer(seq, "seq", 0, UINT64_MAX) > INT64_MAX:  # which no database of ours goes to
             return None
         with self._moment():
@@ -284,6 +293,7 @@ class Queries(Closing):
                 columns.account == self._id(order["account"], "account"),
                 columns.seq.between(int(order["seq"]), int(order["changed_seq"])),
                 columns.order_seq == int(order["seq"]),
+                columns.side == int(order["side"]),  # a quote has entered two
             ],
             by=ORDERED,
         )
@@ -314,7 +324,11 @@ class Queries(Closing):
         newest: bool = False,
     ) -> Array:
         source, key = SQL_TABLES[table], TABLES[table].key[1:]
-        wanted = sa.select(source).where(self._mine(table, by), *conditions)
+        columns = [
+            one if ADDED.get(one.name, 0) <= self._version else _NOTHING.label(one.name)
+            for one in source.c
+        ]
+        wanted = sa.select(*columns).where(self._mine(table, by), *conditions)
         order: list[Any] = [source.c[name].desc() if newest else source.c[name] for name in key]
         if by == INDEX and not newest:
             order[0] = source.c[key[0]] + 0  # or MariaDB reads all of the key to spare the sort
@@ -323,7 +337,8 @@ class Queries(Closing):
             return self._store.as_array(table, found)
 
         if after is not None:
-            wanted = wanted.where(_behind(source.c, key, after))
+            bare = table in _OF_SEQ and isinstance(after, Sequence) and len(after) == 1
+            wanted = wanted.where(_behind(source.c, key[:1] if bare else key, after))
         return self._ask(wanted.order_by(*order), made, limit)
 
     def _ask(

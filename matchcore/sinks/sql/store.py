@@ -19,8 +19,9 @@ from ...errors import SinkError
 from ...journal import Position
 from ..interface import SinkAway
 from ..rows.rows import Rows
-from ..rows.tables import TABLES, VERSION
+from ..rows.tables import ADDED, TABLES, VERSION
 from ..urls import hide, secrets_of, shown
+from .migrating import other_indexes, with_markets
 from .schema import METADATA, POSITIONS, SQL_TABLES, Layout, ddl
 from .views import VIEWS, columns_of, drop_views, make_views
 
@@ -29,20 +30,6 @@ SHOWN_MAX = 5
 #: What is said by SQLAlchemy, drivers and what they stand on, and never leaves as it is.
 FOREIGN = (sa.exc.SQLAlchemyError, UnicodeError, OSError)
 MAKING_TRIES, MAKING_SECONDS = 20, 1.0  # looks at tables that somebody else makes, a pause each
-
-
-def _other_indexes(connection: sa.Connection) -> None:
-    """From 2 to 3.  A server that makes no transaction of it may have done a part already."""
-    looker = sa.inspect(connection)
-    then = sa.Table("orders", sa.MetaData(), sa.Column("account"), sa.Column("seq"))
-    old = sa.Index("orders_account_seq", then.c.account, then.c.seq)
-    if old.name in {index["name"] for index in looker.get_indexes("orders")}:
-        connection.execute(sa.schema.DropIndex(old))
-    for table in ("orders", "daily_bars"):
-        there = {index["name"] for index in looker.get_indexes(table)}
-        for index in SQL_TABLES[table].indexes:
-            if index.name not in there:
-                connection.execute(sa.schema.CreateIndex(index))
 
 
 def _columns(connection: sa.Connection, name: str) -> list[str]:
@@ -57,9 +44,10 @@ def _columns(connection: sa.Connection, name: str) -> list[str]:
 
 #: From a version of the schema to the next: what brings the tables there.
 #: Version 4 has other views only, which `_migrate` makes anew.
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {
-    2: _other_indexes,
-    3: lambda connection: None,
+MIGRATIONS: dict[int, Callable[[sa.Connection, Layout], None]] = {
+    2: other_indexes,
+    3: lambda connection, layout: None,
+    4: with_markets,
 }
 
 
@@ -197,6 +185,7 @@ class SqlStore:
             name.lower(): name for name in [*looker.get_table_names(), *looker.get_view_names()]
         }
         ours = {table.name: set(table.columns.keys()) for table in METADATA.sorted_tables}
+        added = frozenset(ADDED)  # which older tables do not have
         ours["position"] = {"old"}  # of schema 1
         foreign, there = [], set()
         for name, columns in ours.items():
@@ -207,7 +196,7 @@ class SqlStore:
                         f"{self.shown} has schema 1, this matchcore needs {VERSION}: follow the"
                         " log into a new database"
                     )
-                if name != "position" and found != columns:
+                if name != "position" and found != columns and found != columns - added:
                     foreign.append(name)
                 there.add(name)
         missing = frozenset(ours) - there - {"position"}
@@ -258,6 +247,7 @@ class SqlStore:
                     if shard == self.shard
                     else f"{self.shown}: this exchange is shard {shard} there, not {self.shard}"
                 )
+        missing = self.lacking(connection, missing)
         if rows and missing:
             raise SinkError(
                 f"{self.shown} has lost {', '.join(sorted(missing))}: follow the log into a new"
@@ -265,18 +255,26 @@ class SqlStore:
             )
         return next((version for shard, _, version in rows if shard == self.shard), None)
 
+    def lacking(self, connection: sa.Connection, missing: frozenset[str]) -> frozenset[str]:
+        """Of missing tables those that a database of its schema should have."""
+        if "positions" in missing:
+            return missing
+        oldest = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar()
+        version = VERSION if oldest is None else oldest
+        return frozenset(name for name in missing if TABLES[name].since <= version)
+
     def _migrate(self, connection: sa.Connection) -> None:
         """Step by step to our version, all shards together."""
         if not self.ddl_is_undone:
-            self._left = "some indexes may be new already; the next start creates the rest"
+            self._left = "some of it may be new already; the next start creates the rest"
         with connection.begin():
-            version = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar_one()
-            while version < VERSION:
-                MIGRATIONS[version](connection)
-                version += 1
-                connection.execute(sa.update(POSITIONS).values(version=version))
             if self._views == "yes":
                 drop_views(connection)
+            version = connection.execute(sa.select(sa.func.min(POSITIONS.c.version))).scalar_one()
+            while version < VERSION:
+                MIGRATIONS[version](connection, self.layout)
+                version += 1
+                connection.execute(sa.update(POSITIONS).values(version=version))
             self._make_views(connection)
 
     # ------------------------------------------------------------------ the interface

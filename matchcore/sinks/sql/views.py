@@ -66,6 +66,11 @@ _SQLITE = _Speech(
     wide="CASE {1} WHEN 0 THEN {0} ELSE {0} + {1} * 9223372036854775808.0 END",
     shard="+t.shard",
 )
+#: The command that busted a trade, if there is one.
+_BUSTED = (
+    "(SELECT MIN(b.seq) FROM busts b WHERE b.shard = t.shard AND b.trade_id = t.trade_id"
+    " AND b.instrument = t.instrument)"
+)
 _SPEECHES = {"postgresql": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL, "sqlite": _SQLITE}
 
 
@@ -77,6 +82,10 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "executions_view": ("executions",),
     "open_orders_view": ("open_orders",),
     "orders_view": ("orders", "open_orders"),
+    "phase_changes_view": ("phase_changes",),
+    "indicatives_view": ("indicatives",),
+    "busts_view": ("busts",),
+    "market_parameters_view": ("market_parameters",),
     "daily_bars_view": ("daily_bars",),
     "minute_bars_view": (),  # made of trades
 }
@@ -135,6 +144,9 @@ def _columns(tables: tuple[str, ...], say: _Speech) -> Iterator[tuple[str, str]]
         elif name in WORDS:
             told = " ".join(f"WHEN {number} THEN '{word}'" for number, word in WORDS[name].items())
             yield name, f"CASE {own} {told} END"
+        elif name == "expiry_ns":
+            yield "expiry_utc", f"CASE WHEN {own} > 0 THEN {say.time.format(own)} END"
+            yield name, own
         elif name in ("filled", "volume"):
             yield name, say.wide.format(own, f"{own}_wraps")
         elif not name.endswith("_wraps"):
@@ -145,6 +157,8 @@ def _columns(tables: tuple[str, ...], say: _Speech) -> Iterator[tuple[str, str]]
                     yield "day", say.day.format(own)
                 yield f"{name.removesuffix('_ns')}_utc", say.time.format(own)
             yield name, own
+    if tables and "trade_id" in TABLES[tables[0]].columns and tables != ("busts",):
+        yield "busted_seq", _BUSTED
 
 
 @sa.event.listens_for(METADATA, "before_drop")

@@ -1,3 +1,15 @@
+CREATE TABLE busts (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	trade_id BIGINT NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq),
+	KEY busts_trade_id (trade_id)
+)ENGINE=InnoDB;
 CREATE TABLE daily_bars (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
@@ -11,7 +23,7 @@ CREATE TABLE daily_bars (
 	volume BIGINT NOT NULL,
 	volume_wraps INTEGER NOT NULL,
 	trades BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq),
+	PRIMARY KEY (shard, seq, instrument),
 	KEY daily_bars_day_instrument (day, instrument),
 	KEY daily_bars_instrument_day (instrument, day)
 )ENGINE=InnoDB;
@@ -35,6 +47,18 @@ CREATE TABLE executions (
 	PRIMARY KEY (shard, seq, n),
 	KEY executions_account_seq (account, seq)
 )ENGINE=InnoDB;
+CREATE TABLE indicatives (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	n INTEGER NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	imbalance BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, n)
+)ENGINE=InnoDB;
 CREATE TABLE instruments (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
@@ -45,6 +69,24 @@ CREATE TABLE instruments (
 	lot BIGINT NOT NULL,
 	max_quantity BIGINT NOT NULL,
 	max_orders BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq)
+)ENGINE=InnoDB;
+CREATE TABLE market_parameters (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	parameter SMALLINT NOT NULL,
+	place SMALLINT NOT NULL,
+	value1 BIGINT NOT NULL,
+	value2 BIGINT NOT NULL,
+	value3 BIGINT NOT NULL,
+	value4 BIGINT NOT NULL,
+	value5 BIGINT NOT NULL,
+	value6 BIGINT NOT NULL,
+	value7 BIGINT NOT NULL,
+	value8 BIGINT NOT NULL,
 	time_ns BIGINT NOT NULL,
 	PRIMARY KEY (shard, seq)
 )ENGINE=InnoDB;
@@ -70,7 +112,11 @@ CREATE TABLE open_orders (
 	accepted_ns BIGINT NOT NULL,
 	changed_ns BIGINT NOT NULL,
 	changed_seq BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq),
+	stop_ticks BIGINT NOT NULL,
+	display_quantity BIGINT NOT NULL,
+	expiry_ns BIGINT NOT NULL,
+	triggered_seq BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, side),
 	KEY open_orders_account (account)
 )ENGINE=InnoDB;
 CREATE TABLE orders (
@@ -95,8 +141,26 @@ CREATE TABLE orders (
 	accepted_ns BIGINT NOT NULL,
 	changed_ns BIGINT NOT NULL,
 	changed_seq BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq),
+	stop_ticks BIGINT NOT NULL,
+	display_quantity BIGINT NOT NULL,
+	expiry_ns BIGINT NOT NULL,
+	triggered_seq BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, side),
 	KEY orders_order_id (order_id)
+)ENGINE=InnoDB;
+CREATE TABLE phase_changes (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	n INTEGER NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	phase SMALLINT NOT NULL,
+	former SMALLINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	reason SMALLINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, n)
 )ENGINE=InnoDB;
 CREATE TABLE phases (
 	shard INTEGER NOT NULL,

@@ -1,3 +1,15 @@
+CREATE TABLE busts (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	trade_id BIGINT NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq)
+);
+CREATE INDEX busts_trade_id ON busts (trade_id);
 CREATE TABLE daily_bars (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
@@ -11,7 +23,7 @@ CREATE TABLE daily_bars (
 	volume BIGINT NOT NULL,
 	volume_wraps INTEGER NOT NULL,
 	trades BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq)
+	PRIMARY KEY (shard, seq, instrument)
 );
 CREATE INDEX daily_bars_day_instrument ON daily_bars (day, instrument);
 CREATE INDEX daily_bars_instrument_day ON daily_bars (instrument, day);
@@ -35,6 +47,18 @@ CREATE TABLE executions (
 	PRIMARY KEY (shard, seq, n)
 );
 CREATE INDEX executions_account_seq ON executions (account, seq);
+CREATE TABLE indicatives (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	n INTEGER NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	imbalance BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, n)
+);
 CREATE TABLE instruments (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,
@@ -45,6 +69,24 @@ CREATE TABLE instruments (
 	lot BIGINT NOT NULL,
 	max_quantity BIGINT NOT NULL,
 	max_orders BIGINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq)
+);
+CREATE TABLE market_parameters (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	parameter SMALLINT NOT NULL,
+	place SMALLINT NOT NULL,
+	value1 BIGINT NOT NULL,
+	value2 BIGINT NOT NULL,
+	value3 BIGINT NOT NULL,
+	value4 BIGINT NOT NULL,
+	value5 BIGINT NOT NULL,
+	value6 BIGINT NOT NULL,
+	value7 BIGINT NOT NULL,
+	value8 BIGINT NOT NULL,
 	time_ns BIGINT NOT NULL,
 	PRIMARY KEY (shard, seq)
 );
@@ -70,7 +112,11 @@ CREATE TABLE open_orders (
 	accepted_ns BIGINT NOT NULL,
 	changed_ns BIGINT NOT NULL,
 	changed_seq BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq)
+	stop_ticks BIGINT NOT NULL,
+	display_quantity BIGINT NOT NULL,
+	expiry_ns BIGINT NOT NULL,
+	triggered_seq BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, side)
 );
 CREATE INDEX open_orders_account ON open_orders (account);
 CREATE TABLE orders (
@@ -95,9 +141,27 @@ CREATE TABLE orders (
 	accepted_ns BIGINT NOT NULL,
 	changed_ns BIGINT NOT NULL,
 	changed_seq BIGINT NOT NULL,
-	PRIMARY KEY (shard, seq)
+	stop_ticks BIGINT NOT NULL,
+	display_quantity BIGINT NOT NULL,
+	expiry_ns BIGINT NOT NULL,
+	triggered_seq BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, side)
 );
 CREATE INDEX orders_order_id ON orders (order_id);
+CREATE TABLE phase_changes (
+	shard INTEGER NOT NULL,
+	seq BIGINT NOT NULL,
+	n INTEGER NOT NULL,
+	instrument INTEGER NOT NULL,
+	instrument_seq BIGINT NOT NULL,
+	phase SMALLINT NOT NULL,
+	former SMALLINT NOT NULL,
+	price_ticks BIGINT NOT NULL,
+	quantity BIGINT NOT NULL,
+	reason SMALLINT NOT NULL,
+	time_ns BIGINT NOT NULL,
+	PRIMARY KEY (shard, seq, n)
+);
 CREATE TABLE phases (
 	shard INTEGER NOT NULL,
 	seq BIGINT NOT NULL,

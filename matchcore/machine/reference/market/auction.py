@@ -8,7 +8,6 @@ from ....records.schema import (
     AUCTION_TIFS,
     CALL_PHASES,
     AuctionRule,
-    ChangeFlag,
     ChangeKind,
     EventKind,
     OrderType,
@@ -42,23 +41,21 @@ def _in_book(book: MarketBook, side: int) -> list[MarketOrder]:
 def find_cross(turn: Turn) -> Cross | None:
     """The price of the auction; None if nothing would trade.
 
-    Of the prices with the largest volume those with the smallest imbalance; among them the rule
-    of the market decides.
+    It is the limit of an order, or on a tick between the lowest and the highest limit or reference.
+    Of the prices with the largest volume those with the smallest imbalance; among them the rule of
+    the market decides.
     """
     book, reference = turn.book, auction_reference(turn)
     limits = {o.price for o in book.live.values()
               if o.place == Place.BOOK and o.price not in (ANY_BUY, ANY_SELL)}  # fmt: skip
-    if reference is not None:
-        limits.add(reference)
-    if not limits:
+    known = limits | ({reference} if reference is not None else set())
+    if not known:
         return None
-    least, most = book.ceil(min(limits)), book.floor(max(limits))
-    near = {book.floor(price + away) for price in limits for away in (-1, 0, 1)}
-    near |= {book.ceil(price + away) for price in limits for away in (-1, 0, 1)}
-    crosses = [cross_at(book, price) for price in sorted(near) if least <= price <= most]
-    if not crosses:
-        return None
-    volume = max(cross.quantity for cross in crosses)
+    near = {book.floor(price + away) for price in known for away in (-1, 0, 1)}
+    near |= {book.ceil(price + away) for price in known for away in (-1, 0, 1)}
+    limits |= {price for price in near if min(known) <= price <= max(known)}
+    crosses = [cross_at(book, price) for price in sorted(limits)]
+    volume = max((cross.quantity for cross in crosses), default=0)
     if volume == 0:
         return None
     crosses = [cross for cross in crosses if cross.quantity == volume]
@@ -71,28 +68,18 @@ def _chosen(turn: Turn, tied: list[Cross], reference: int | None) -> int:
     """One price of a range in which nothing but the rule of the market tells them apart."""
     low, high = tied[0].price, tied[-1].price
     rule = turn.book.value(Parameter.AUCTION, "rule")
-    middle = _rounded(turn.book, low + high, low)
     if rule != AuctionRule.SZSE:
         if tied[-1].imbalance > 0:
             return high
         if tied[0].imbalance < 0:
             return low
-    if rule == AuctionRule.SSE or reference is None:
-        return middle
-    # closest to the reference, the higher one of two
-    nearest = min(max(reference, low), high)
-    below, above = turn.book.floor(nearest), turn.book.ceil(nearest)
-    if above > high or (below >= low and nearest - below < above - nearest):
-        return below
-    return above
-
-
-def _rounded(book: MarketBook, twice: int, low: int) -> int:
-    """Half of a sum, rounded half up to a tick, but not below ``low``."""
-    half = -(-twice // 2)
-    below, above = book.floor(half), book.ceil(half)
-    price = below if twice - 2 * below < 2 * above - twice else above
-    return max(price, low)
+    twice = low + high
+    if rule != AuctionRule.SSE and reference is not None:
+        twice = 2 * min(max(reference, low), high)
+    # closest to the middle or to the reference, the higher one of two
+    below = max(turn.book.floor(twice // 2), low)
+    above = min(turn.book.ceil(-(-twice // 2)), high)
+    return below if twice - 2 * below < 2 * above - twice else above
 
 
 def auction_reference(turn: Turn) -> int | None:
@@ -118,8 +105,12 @@ def publish(turn: Turn) -> None:
     turn.say(EventKind.INDICATIVE, price=cross.price, quantity=cross.quantity, left=cross.imbalance)
     turn.machine.market_fact(
         ChangeKind.INDICATIVE, turn.instrument, price=cross.price, quantity=cross.quantity,
-        imbalance=cross.imbalance, phase=book.phase,
+        imbalance=abs(cross.imbalance), side=_side_left(cross.imbalance), phase=book.phase,
     )  # fmt: skip
+
+
+def _side_left(imbalance: int) -> int:
+    return 0 if imbalance == 0 else Side.BUY if imbalance > 0 else Side.SELL
 
 
 def uncross(turn: Turn) -> Cross | None:
@@ -131,7 +122,7 @@ def uncross(turn: Turn) -> Cross | None:
             buy, sell = _first(book, Side.BUY), _first(book, Side.SELL)
             quantity = min(buy.left, sell.left, left)
             left -= quantity
-            _trade(turn, buy, sell, quantity, cross.price)
+            turn.trade(buy, sell, quantity, cross.price)
         book.auction_price = cross.price
     for order in book.at(Place.BOOK):
         if order.time_in_force in AUCTION_TIFS:
@@ -148,17 +139,3 @@ def _first(book: MarketBook, side: int) -> MarketOrder:
     best = book.best(side)
     assert best is not None
     return book.queue(side, best)[0]
-
-
-def _trade(turn: Turn, buy: MarketOrder, sell: MarketOrder, quantity: int, price: int) -> None:
-    """A trade of two orders in the book: the buy order is told as the maker."""
-    shown = sell.shown
-    turn.trade(buy, sell, quantity, price)
-    sell.shown = max(0, shown - quantity) if not sell.hidden else 0
-    if not sell.left:
-        del turn.book.live[sell.order_id]
-    flags = ChangeFlag.CROSS | (ChangeFlag.UNSEEN if quantity > shown else 0)
-    turn.change(
-        ChangeKind.EXECUTED, sell, price=price, quantity=quantity, left=sell.shown,
-        taker_order_id=buy.order_id, trade_id=turn.machine.next_trade_id - 1, flags=flags,
-    )  # fmt: skip

@@ -152,7 +152,13 @@ class Markets(Aside):
         values = [more.get(name, 0) for name in _FACT_NAMES]
         self._changes.append(
             _FACT.pack(
-                self.sequence, self._time, *values, instrument, kind, 0, more.get("halted", 0)
+                self.sequence,
+                self._time,
+                *values,
+                instrument,
+                kind,
+                more.get("side", 0),
+                more.get("halted", 0),
             )
         )
 

@@ -21,7 +21,7 @@ from ....records.schema import (
     TimeInForce,
 )
 from ..book import other
-from ..refusals import Refused, require
+from ..refusals import require
 from . import checks
 from .book import ANY_BUY, ANY_SELL, MarketOrder
 from .execution import bounded, execute, slid, trigger
@@ -71,8 +71,8 @@ def _checked(turn: Turn, row: Row) -> MarketOrder:
         checks.check_cage(turn, side, order.price)
     if turn.book.phase == Phase.AT_CLOSING_PRICE:
         close = turn.book.closing_price
-        if close is None:  # the end of the day came before the phase's
-            raise Refused(Reason.NO_REFERENCE, Field.PRICE)
+        require(close is not None, Reason.NO_REFERENCE, Field.PRICE)  # the day has ended since
+        assert close is not None
         fine = order.price >= close if side == Side.BUY else order.price <= close
         require(fine, Reason.OUTSIDE_LIMITS, Field.PRICE)
         order.price = close

@@ -64,7 +64,7 @@ def execute(turn: Turn, order: MarketOrder, flags: int = 0) -> None:
     least = order.left if order.time_in_force == TimeInForce.FOK else 0
     if order.flags & Flag.MINIMUM:
         least, order.stop_price = order.stop_price, 0
-        order.flags &= ~Flag.MINIMUM
+        order.flags &= ~int(Flag.MINIMUM)
     if least and tradeable(turn, order, limit, least, levels) < least:
         whole = order.time_in_force == TimeInForce.FOK
         turn.cancelled(order, Reason.FILL_OR_KILL if whole else Reason.MINIMUM_NOT_MET)

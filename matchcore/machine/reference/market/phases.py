@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ....records.schema import (
     CALL_PHASES,
-    CLOSE_PHASES,
     MARKET_DAY_TIFS,
     NEXT_PHASES,
     TIMED_PHASES,
@@ -29,6 +28,8 @@ from .book import ANY_BUY, ANY_SELL, MarketOrder
 from .turn import Turn
 
 Row = dict[str, int]
+#: Phases in which a closing price that is known stays so.
+_KEEP_CLOSE = frozenset({Phase.CLOSED, Phase.AT_CLOSING_PRICE, Phase.HALTED, Phase.CANCEL_ONLY})
 
 
 def check_codes(row: Row) -> None:
@@ -59,7 +60,7 @@ def change_phase(turn: Turn, phase: int, until: int, reason: Reason) -> None:
         cross = uncross(turn)
     if phase in (Phase.CLOSED, Phase.AT_CLOSING_PRICE) and book.closing_price is None:
         book.closing_price = closing_price(turn, cross)
-    elif phase not in CLOSE_PHASES:
+    elif phase not in _KEEP_CLOSE:
         book.closing_price = None  # the market opens again, and has another close
     book.phase, book.until = phase, until
     if before not in CALL_PHASES and phase in CALL_PHASES:
@@ -68,7 +69,10 @@ def change_phase(turn: Turn, phase: int, until: int, reason: Reason) -> None:
         EventKind.PHASE_CHANGED, price=cross.price if cross else 0,
         quantity=cross.quantity if cross else 0, left=phase, taker_left=before, reason=reason,
     )  # fmt: skip
-    turn.machine.market_fact(ChangeKind.PHASE, turn.instrument, phase=phase)
+    turn.machine.market_fact(
+        ChangeKind.PHASE, turn.instrument, price=cross.price if cross else 0,
+        quantity=cross.quantity if cross else 0, phase=phase,
+    )  # fmt: skip
     if (phase == Phase.HALTED) != (before == Phase.HALTED):
         turn.machine.market_fact(
             ChangeKind.HALT, turn.instrument, halted=int(phase == Phase.HALTED), phase=phase

@@ -39,8 +39,6 @@ class Turn:
     def change(self, kind: ChangeKind, order: MarketOrder, /, **more: int) -> None:
         """A public change of an order; its level holds already what it does afterwards."""
         quantity, orders = self.book.level(order.side, order.price)
-        if order.hidden:
-            quantity = orders = 0
         self.machine.market_change(
             kind, self.instrument,
             **{
@@ -90,8 +88,12 @@ class Turn:
     def trade(
         self, maker: MarketOrder, taker: MarketOrder, quantity: int, price: int | None = None
     ) -> None:
-        """One fill at the maker's price, or another one; the maker is in the book."""
-        machine, shown = self.machine, maker.shown
+        """One fill at the maker's price, or another one; the maker is in the book.
+
+        So is the taker in an auction.
+        """
+        machine, shown, seen = self.machine, maker.shown, taker.shown
+        crossed = self.book.live.get(taker.order_id) is taker
         price = maker.price if price is None else price
         for order in (maker, taker):
             order.left -= quantity
@@ -105,17 +107,34 @@ class Turn:
         )  # fmt: skip
         if not maker.left:
             del self.book.live[maker.order_id]
-        self.change(
-            ChangeKind.EXECUTED, maker, price=price, quantity=quantity, left=maker.shown,
-            taker_order_id=taker.order_id, trade_id=machine.next_trade_id,
-            flags=ChangeFlag.UNSEEN if quantity > shown else 0,
-        )  # fmt: skip
+        if crossed:
+            taker.shown = max(0, seen - quantity) if not taker.hidden else 0
+            if not taker.left:
+                del self.book.live[taker.order_id]
+        named = {"taker_order_id": taker.order_id, "trade_id": machine.next_trade_id}
+        if not crossed and price == maker.price and quantity <= shown:
+            self.change(ChangeKind.EXECUTED, maker, quantity=quantity, left=maker.shown, **named)
+        else:  # what it takes from the public book is told apart from the trade
+            self.shrunk(maker, shown)
+            if crossed:
+                self.shrunk(taker, seen)
+            machine.market_change(
+                ChangeKind.EXECUTED, self.instrument, order_id=maker.order_id, side=maker.side,
+                price=price, quantity=quantity,
+                flags=ChangeFlag.UNSEEN | (ChangeFlag.CROSS if crossed else 0), **named,
+            )  # fmt: skip
         machine.next_trade_id += 1
         self.note(price, quantity)
         if maker.flags & Flag.QUOTED and machine.protection_hit(
             maker, self.instrument, quantity, self.time
         ):
             self.pulled.append(maker.account)
+
+    def shrunk(self, order: MarketOrder, before: int) -> None:
+        """The change of an order that shows less than it did."""
+        if order.shown < before:
+            kind = ChangeKind.REDUCED if order.shown else ChangeKind.DELETED
+            self.change(kind, order, quantity=before - order.shown, left=order.shown)
 
     def note(self, price: int, quantity: int) -> None:
         """What a trade leaves behind in the market."""
