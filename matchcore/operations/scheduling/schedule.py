@@ -174,7 +174,10 @@ class Schedule:
     def commands_between(
         self, begin: int, end: int, *, clocks: bool = True
     ) -> list[SetPhase | Clock | EndDay]:
-        """As `between`, as commands for all instruments of the board."""
+        """What is due as commands for all instruments of the board, but for day data.
+
+        ``begin``, ``end``, ``clocks``: as of `between`.
+        """
         found = []
         for due in self.between(begin, end, clocks=clocks):
             command = due.command(self.day(due.on).group)

@@ -111,7 +111,7 @@ class Scheduler:
         return found
 
     def next_time(self, now: int) -> int:
-        """When `step` should be called next; nanoseconds since 1970 UTC."""
+        """When `step` should be called next after ``now``; both nanoseconds since 1970 UTC."""
         later = self._schedule.next_after(now)
         today = self._schedule.date_of(now)
         if self._is_clocked(today, now):
