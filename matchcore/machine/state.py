@@ -32,12 +32,12 @@ from ..records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
     MARKET_VALUE,
-    PRICE_MAX,
     PROTECTION_STATE,
     check_markets,
     check_protections,
     check_values,
 )
+from ..records.parameters import PRICE_MAX
 from ..records.register import ENTRY, check_entries
 from ..records.rules import checked_rules
 from . import dedup as repeats

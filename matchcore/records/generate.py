@@ -24,6 +24,7 @@ if not __package__:  # run as a file: without the package's own imports, which m
     sys.modules[PACKAGE].__path__ = [str(Path(__file__).parent)]
 layouts: Any = import_module(".layouts", PACKAGE)
 schema: Any = import_module(".schema", PACKAGE)
+parameters: Any = import_module(".parameters", PACKAGE)
 
 ROOT = Path(__file__).parents[2]
 PLAIN = (schema.Kind.NEW,), tuple(schema.Side), (schema.OrderType.LIMIT,), schema.PLAIN_TIFS
@@ -201,6 +202,45 @@ def _layouts_of(noted: dict[layouts.Record, dict[str, str]]) -> Iterator[str]:
         yield ""
 
 
+def _parameters() -> Iterator[str]:
+    """What SET_MARKET sets, from `parameters.py`."""
+    for parameter, values in parameters.PARAMETERS.items():
+        yield f"### {int(parameter)} {parameter.name}"
+        yield ""
+        yield "| value | name | from | to | at first | |"
+        yield "|---|---|---|---|---|---|"
+        for at, one in enumerate(values, 1):
+            bounds = " | ".join(_power(number) for number in (one.least, one.most, one.default))
+            yield f"| {at} | `{one.name}` | {bounds} | {one.unit} |"
+        yield ""
+
+
+def _power(number: int) -> str:
+    """A number; those at the ends of 64 bits as powers."""
+    named = {2**63 - 1: "2^63\u22121", -(2**63): "\u22122^63", 2**32 - 1: "2^32\u22121"}
+    named |= {2**40: "2^40", -(2**40): "\u22122^40", 2**31: "2^31"}
+    return named.get(number, f"{number:,}" if number >= 0 else f"\u2212{-number:,}")
+
+
+def _next_phases() -> Iterator[str]:
+    yield "| phase | may be followed by |"
+    yield "|---|---|"
+    for phase, after in schema.NEXT_PHASES.items():
+        names = ", ".join(one.name for one in schema.Phase if one in after)
+        yield f"| {int(phase)} {phase.name} | {names} |"
+
+
+def _phase_masks() -> Iterator[str]:
+    """In which phases a new market takes orders and cancels."""
+    values = {one.name: one.default for one in parameters.PARAMETERS[schema.Parameter.TRADING]}
+    yield "| phase | orders | cancels |"
+    yield "|---|---|---|"
+    for phase in schema.Phase:
+        takes = ("yes" if values[f"{name}_phases"] >> phase & 1 else "no"
+                 for name in ("entry", "cancel"))  # fmt: skip
+        yield f"| {phase.name} | {' | '.join(takes)} |"
+
+
 def _event_row() -> Iterator[str]:
     yield from (f"    {name}: int" for name in schema.EVENT_RECORD.names)
 
@@ -214,6 +254,8 @@ FILES: dict[str, dict[str, _Lines]] = {
     "docs/commands-and-events.md": {"codes": _code_table},
     "docs/journal.md": {"layouts": _layouts},
     "docs/gateways/reports.md": {"report": _report_layout},
+    "docs/markets/parameters.md": {"parameters": _parameters},
+    "docs/markets/phases.md": {"next_phases": _next_phases, "phase_masks": _phase_masks},
 }
 
 

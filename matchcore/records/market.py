@@ -19,16 +19,8 @@ from ..errors import InvalidCommand
 from .arguments import flag, shown, whole
 from .instruments import Instrument, Price, exact, hundredths, percent
 from .market_faces import SetMarket
-from .markets import (
-    INDICES,
-    PARAMETERS,
-    PRICE_MAX,
-    bits,
-    defaults,
-    is_tick_table,
-    parameter_names,
-    values_of,
-)
+from .markets import defaults, is_tick_table, parameter_names, values_of
+from .parameters import INDICES, PARAMETERS, PRICE_MAX, bits
 from .schema import (
     NEW_FLAGS,
     AuctionRule,

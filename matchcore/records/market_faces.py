@@ -13,7 +13,8 @@ from .arguments import INT64_MAX, INT64_MIN, UINT32_MAX, UINT64_MAX, flag, shown
 from .commands import COMMAND
 from .fields import code, expect, known, values_of, whole, within, wrong
 from .instruments import Directory, Price
-from .markets import PARAMETER, PARAMETERS, PHASE, PROTECTION, defaults_of, parameter_names
+from .markets import PARAMETER, PHASE, PROTECTION, defaults_of, parameter_names
+from .parameters import PARAMETERS
 from .schema import Kind, Parameter, Phase, PhaseFlag, SelfTrade
 
 
@@ -24,7 +25,7 @@ class SetMarket:
     `Market.commands` makes those of a whole market.
 
     - ``parameter``: a `Parameter`.
-    - ``values``: by name, as `matchcore.records.markets.PARAMETERS` has them, in its units: prices
+    - ``values``: by name, as `matchcore.records.parameters.PARAMETERS` has them, in its units: prices
       are in ticks.  Those that are not named are as before anything is set.
     - ``index``: of TICKS: the place in the table, from 0; otherwise 0.
     - ``time``, ``session``: as of `NewOrder`.

@@ -6,37 +6,29 @@ commands name them by it, and the documentation shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SnapshotDamaged
 from .arguments import INT64_MAX, INT64_MIN
+from .parameters import INDICES, PARAMETERS, PRICE_MAX, VALUES
 from .schema import (
     AMEND_FLAGS,
-    CALL_PHASES,
     MARKET_ORDER_RECORD,
     MARKET_STATE_RECORD,
     MARKET_VALUE_RECORD,
-    NEW_FLAGS,
     PARAMETER_RECORD,
     PEG_TYPES,
     PHASE_RECORD,
     PROTECTION_RECORD,
     PROTECTION_STATE_RECORD,
     STOP_TYPES,
-    AuctionRule,
-    CageMode,
-    ClosingRule,
     Field,
-    OrderType,
     Parameter,
     Phase,
     Reason,
-    TimeInForce,
 )
 
 #: The layout of a SET_MARKET, of a SET_PHASE and of a SET_PROTECTION, 96 bytes each.
@@ -52,122 +44,9 @@ PROTECTION_STATE = np.dtype(PROTECTION_STATE_RECORD.dtype_spec())
 #: The price of an order of a market that trades at any, while it is in a call: no number to show.
 ANY_BUY, ANY_SELL = INT64_MAX, INT64_MIN
 
-VALUES = 8  # of a parameter
-INDICES = 16  # places of TICKS; every other parameter has one
 PROTECTIONS_MAX = 65_536
-_PART = 10_000  # hundredths of a percent in one
-#: No price of a market is further from zero, in ticks: so sums and parts of prices have 64 bits.
-PRICE_MAX = 2**40
-
-
-def bits(codes: Iterable[int]) -> int:
-    """A mask with bit n for each code n."""
-    return sum(1 << int(code) for code in codes)
-
-
-class Value(NamedTuple):
-    """One value of a parameter: its name, its bounds, what it is before it is set, its unit."""
-
-    name: str
-    least: int
-    most: int
-    default: int
-    unit: str
-
-
-def _flag(name: str, unit: str = "0 or 1", default: int = 0) -> Value:
-    return Value(name, 0, 1, default, unit)
-
-
-def _units(name: str, default: int = 0) -> Value:
-    return Value(name, 0, INT64_MAX, default, "units, 0: none")
-
-
-def _part(name: str, most: int = _PART * 100) -> Value:
-    return Value(name, 0, most, 0, "hundredths of a percent, 0: none")
-
-
-def _price(name: str) -> Value:
-    return Value(name, -PRICE_MAX, PRICE_MAX, 0, "ticks")
-
-
-_ENTRY = CALL_PHASES | {Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.AT_CLOSING_PRICE}
-_CANCEL = _ENTRY - {Phase.OPENING_CALL_LOCKED} | {Phase.HALTED, Phase.CANCEL_ONLY}
-_CALL_TYPES = {OrderType.LIMIT, OrderType.MARKET}
-
-#: parameter -> its values, in the order of the record.
-PARAMETERS: dict[Parameter, tuple[Value, ...]] = {
-    Parameter.TRADING: (
-        Value("order_types", 0, bits(OrderType), bits(OrderType), "bits of OrderType"),
-        Value("call_types", 0, bits(_CALL_TYPES), bits(_CALL_TYPES), "bits of OrderType"),
-        Value("times_in_force", 0, bits(TimeInForce), bits(TimeInForce), "bits of TimeInForce"),
-        Value("order_flags", 0, int(NEW_FLAGS), int(NEW_FLAGS), "Flag"),
-        Value("entry_phases", 0, bits(Phase), bits(_ENTRY), "bits of Phase"),
-        Value("cancel_phases", 0, bits(Phase), bits(_CANCEL), "bits of Phase"),
-        _flag("amends", "1: AMEND is taken", 1),
-        Value("group", 0, 2**32 - 1, 0, "any number, of SET_PHASE"),
-    ),
-    Parameter.ALLOCATION: (
-        _flag("pro_rata"),
-        Value("top_share", 0, 100, 0, "percent of what is left, for the oldest order"),
-        _units("least"),
-    ),
-    Parameter.AUCTION: (
-        Value("rule", 0, max(AuctionRule), 0, "AuctionRule"),
-        Value(
-            "interval_ns", -1, INT64_MAX, 0, "nanoseconds between two indicative prices, -1: off"
-        ),
-    ),
-    Parameter.QUANTITIES: (
-        _units("buy_least"),
-        _units("buy_step"),
-        _units("sell_least"),
-        _units("sell_step"),
-        _units("limit_most"),
-        _units("market_most"),
-        Value("value_most", 0, INT64_MAX, 0, "ticks times units, 0: none"),
-        _units("display_least"),
-    ),
-    Parameter.LIMITS: (
-        _part("up"),
-        _part("down", _PART),
-        _part("special_up"),
-        _part("special_down", _PART),
-        Value("free_days", 0, 2**32 - 1, 0, "days from listing without a limit"),
-    ),
-    Parameter.CAGE: (
-        Value("mode", 0, max(CageMode), 0, "CageMode"),
-        _part("part"),
-        Value("ticks", 0, 2**31, 0, "ticks, 0: the part alone"),
-    ),
-    Parameter.VOLATILITY: (
-        _part("static"),
-        _part("dynamic"),
-        Value("duration_ns", 0, INT64_MAX, 0, "nanoseconds"),
-    ),
-    Parameter.HALTS: (
-        _part("first"),
-        _part("second"),
-        Value("duration_ns", 0, INT64_MAX, 0, "nanoseconds"),
-    ),
-    Parameter.DAY: (
-        _price("previous_close"),
-        _price("reference"),
-        Value("listed_days", 0, 2**32 - 1, 0, "1: the day of listing, 0: not told"),
-        _flag("special", "1: under special treatment"),
-    ),
-    Parameter.TICKS: (
-        Value("from_price", 0, PRICE_MAX, 0, "ticks, without a sign"),
-        Value("step", 1, PRICE_MAX, 1, "ticks"),
-    ),
-    Parameter.CLOSING: (
-        Value("rule", 0, max(ClosingRule), 0, "ClosingRule"),
-        Value("from_ns", INT64_MIN, INT64_MAX, 0, "time from which AVERAGE counts"),
-    ),
-}
 #: Types that a call does not take, whatever the market says.
 CONTINUOUS_TYPES = STOP_TYPES | PEG_TYPES
-assert all(len(values) <= VALUES for values in PARAMETERS.values())
 assert int(AMEND_FLAGS) < 2**16
 
 

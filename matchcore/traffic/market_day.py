@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records.commands import COMMAND
-from ..records.markets import CONTINUOUS_TYPES, PARAMETERS
+from ..records.markets import CONTINUOUS_TYPES
+from ..records.parameters import PARAMETERS
 from ..records.schema import (
     CALL_PHASES,
     PEG_TYPES,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ..records.arguments import UINT32_MAX, flag, integer
 from ..records.instruments import Price
 from ..records.market import Market
-from ..records.markets import MARKET_VALUE, PARAMETERS, bits
+from ..records.markets import MARKET_VALUE
+from ..records.parameters import PARAMETERS, bits
 from ..records.schema import (
     AuctionRule,
     CageMode,

@@ -14,7 +14,7 @@ from ..records.arguments import shown
 from ..records.instruments import Instrument
 from ..records.market import NAMES, Market
 from ..records.market_faces import SetMarket
-from ..records.markets import PARAMETERS
+from ..records.parameters import PARAMETERS
 from ..records.schema import Parameter, Phase
 from ..records.times import parse, zone_of
 from .limits import price_limits
@@ -93,7 +93,7 @@ class VenueDay:
     def parameters(self) -> Mapping[Parameter, Values]:
         """The values of every `Parameter` but TICKS, by name, in the units of the log.
 
-        `matchcore.records.markets.PARAMETERS` lists them.
+        `matchcore.records.parameters.PARAMETERS` lists them.
         """
         found = {
             parameter: {one.name: one.default for one in PARAMETERS[parameter]}

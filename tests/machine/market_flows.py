@@ -13,7 +13,8 @@ from flows import definitions
 from numpy.typing import NDArray
 
 from matchcore import COMMAND, LIMITS, Instrument, Kind, OrderType, TimeInForce
-from matchcore.records.markets import PARAMETER, PARAMETERS, PHASE, PROTECTION, Value
+from matchcore.records.markets import PARAMETER, PHASE, PROTECTION
+from matchcore.records.parameters import PARAMETERS, Value
 from matchcore.records.schema import (
     AUCTION_TIFS,
     NEXT_PHASES,

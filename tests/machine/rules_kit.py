@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import matchcore as mc
 from matchcore import COMMAND, EventKind, Field, Flag, Kind, OrderType, Reason, Side, TimeInForce
 from matchcore.records.commands import LIMITS
-from matchcore.records.markets import PARAMETER, PARAMETERS, PHASE, PROTECTION
+from matchcore.records.markets import PARAMETER, PHASE, PROTECTION
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import ORDER_EVENTS, Parameter, Phase, Place, SelfTrade
 
 on_both_machines = pytest.mark.parametrize("machine", ["cython", "reference"])

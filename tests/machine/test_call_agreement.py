@@ -18,7 +18,7 @@ from test_market_agreement import agree, same_state
 
 from matchcore import COMMAND, Instrument, Kind, Machine, OrderType, TimeInForce
 from matchcore.machine.reference import Machine as Reference
-from matchcore.records.markets import PRICE_MAX
+from matchcore.records.parameters import PRICE_MAX
 from matchcore.records.schema import AuctionRule, EventKind, Flag, Parameter, Phase, Place, Side
 
 MINUTE = 60_000_000_000
@@ -90,7 +90,9 @@ def change(rng: np.random.Generator, order_id: int, world: World) -> NDArray:
     if kind == Kind.REDUCE:
         row["quantity"] = 2 * int(rng.integers(1, 8))
     if kind == Kind.AMEND:
-        row["price"] = world.base + int(rng.integers(-min(world.width, 40), min(world.width, 40) + 1))
+        row["price"] = world.base + int(
+            rng.integers(-min(world.width, 40), min(world.width, 40) + 1)
+        )
         row["quantity"] = 2 * int(rng.integers(1, 30))
         row["flags"] = int(rng.choice((0, Flag.KEEP_PRICE, Flag.KEEP_QUANTITY)))
     return row

@@ -18,7 +18,7 @@ from matchcore import Market, OrderType, Parameter, Phase, TimeInForce
 from matchcore.machine.reference import Machine
 from matchcore.records.market import FIELDS, NAMES
 from matchcore.records.market_texts import market_changes
-from matchcore.records.markets import PARAMETERS
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import NEW_FLAGS, Flag
 
 ANA = mc.Instrument("ANA", "0.05")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import matchcore as mc
 from matchcore import COMMAND, OrderType, Parameter, Phase, SelfTrade, Side, TimeInForce
-from matchcore.records.markets import PARAMETERS
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import (
     AMEND_FLAGS,
     NEW_FLAGS,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matchcore import markets
 from matchcore.machine.reference.market.book import MarketBook
-from matchcore.records.markets import PARAMETERS
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import Parameter
 from matchcore.venues import VenueDay, price_limits
 

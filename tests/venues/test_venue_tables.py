@@ -11,7 +11,8 @@ import pytest
 
 import matchcore as mc
 from matchcore import markets
-from matchcore.records.markets import PARAMETER, PARAMETERS, parameter_refusal
+from matchcore.records.markets import PARAMETER, parameter_refusal
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import (
     AuctionRule,
     CageMode,

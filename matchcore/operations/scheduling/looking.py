@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ...machine.state import State
 from ...records.instruments import Instrument
-from ...records.markets import PARAMETERS, defaults, values_of
+from ...records.markets import defaults, values_of
+from ...records.parameters import PARAMETERS
 from ...records.schema import NEXT_PHASES, TIMED_PHASES, Parameter, Phase
 
 _CLOSING_KNOWN = 4  # the bit of ``known``

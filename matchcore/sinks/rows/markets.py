@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...records.markets import ANY_BUY, ANY_SELL, PARAMETER, VALUES
+from ...records.markets import ANY_BUY, ANY_SELL, PARAMETER
+from ...records.parameters import VALUES
 from ...records.schema import EventKind, Flag, Kind, OrderType
 from .tables import TABLES
 from .taking import taken

@@ -13,13 +13,9 @@ from ....records.markets import (
 from ....records.markets import (
     ANY_SELL as ANY_SELL,
 )
-from ....records.markets import (
-    PARAMETERS,
-    defaults,
-)
-from ....records.markets import (
-    PRICE_MAX as PRICE_MAX,
-)
+from ....records.markets import defaults
+from ....records.parameters import PARAMETERS
+from ....records.parameters import PRICE_MAX as PRICE_MAX
 from ....records.schema import (
     ClosingRule,
     Flag,

@@ -17,18 +17,16 @@ from ....records.markets import (
     MARKET_STATE,
     MARKET_VALUE,
     PARAMETER,
-    PARAMETERS,
     PHASE,
-    PRICE_MAX,
     PROTECTION,
     PROTECTION_STATE,
     PROTECTIONS_MAX,
-    VALUES,
     defaults,
     is_tick_table,
     parameter_refusal,
     values_of,
 )
+from ....records.parameters import PARAMETERS, PRICE_MAX, VALUES
 from ....records.schema import (
     MARKET_RECORD,
     ChangeKind,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....errors import SnapshotDamaged
-from ....records.markets import PARAMETERS, values_of
+from ....records.markets import values_of
+from ....records.parameters import PARAMETERS
 from ....records.schema import LASTING_TIFS, Parameter, Phase, Place
 from ...state import State
 from .book import ANY_BUY, ANY_SELL, PRICE_MAX, Indicative, MarketBook, MarketOrder, market_row
