@@ -82,7 +82,10 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
         pytest.skip("no documentation beside an installed package")
     package = [
         f"matchcore/records/{name}.py"
-        for name in ("__init__", "follower_codes", "generate", "layouts", "market_codes", "schema")
+        for name in (
+            *("__init__", "event_codes", "follower_codes", "generate", "layouts", "market_codes"),
+            "schema",
+        )
     ]
     for name in [*generate.FILES, *package]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
