@@ -140,14 +140,14 @@ cdef void add_row(list rows, u32 number, u8 parameter, u32 index, const i64* val
     rows.append((*row, number, parameter, index, 0))
 
 
-cdef object parameters_rows(Machine machine):
-    """The values that are not as at first, a `MARKET_VALUE` array."""
+cdef object parameters_rows(Machine machine, u32 first, u32 last):
+    """The values of these instruments that are not as at first, a `MARKET_VALUE` array."""
     cdef const Market* market
     cdef i64 ticks[2]
     cdef u32 number, index
     cdef u8 parameter
     rows = []
-    for number in range(1, machine.exchange.count + 1):
+    for number in range(first, last + 1):
         market = market_of(machine, number)
         if market == NULL:
             continue
