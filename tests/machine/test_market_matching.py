@@ -211,7 +211,8 @@ SHARED = {
         buy 4 4@100 => accepted 4 4@100, trade 1 1@100 by 4 left 8/3, trade 2 3@100 by 4 left 3/0
         buy 5 20@100 => accepted 5 20@100, trade 1 1@100 by 5 left 7/19,
             trade 2 3@100 by 5 left 0/16, trade 1 2@100 by 5 left 5/14,
-            trade 1 2@100 by 5 left 3/12, trade 1 2@100 by 5 left 1/10, trade 1 1@100 by 5 left 0/9, trade 3 9@100 by 5 left 0/0
+            trade 1 2@100 by 5 left 3/12, trade 1 2@100 by 5 left 1/10,
+            trade 1 1@100 by 5 left 0/9, trade 3 9@100 by 5 left 0/0
         """,
 }
 
