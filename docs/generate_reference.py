@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import matchcore
-from matchcore import feeds, reports, shards
+from matchcore import feeds, markets, reports, shards
 from matchcore.feeds import itch
+from matchcore.operations import scheduling
 from matchcore.sinks import cache
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -47,14 +48,14 @@ REPORTS = ("Reports", "ReportKind", "ReportFlag")
 def value_of(name: str) -> Any:
     homes = {**dict.fromkeys(ITCH, itch), **dict.fromkeys(REPORTS, reports),
              **dict.fromkeys(CACHE, cache)}  # fmt: skip
-    rooms = [room for room in (feeds, shards) if name in room.__all__]
+    rooms = [room for room in (feeds, shards, markets, scheduling) if name in room.__all__]
     home = rooms[0] if rooms else homes.get(name, matchcore)
     return getattr(home, name)
 
 
 def public_names() -> dict[str, list[str]]:
     """Section -> names: those above, then the codes, records, errors and whatever is left."""
-    left = [name for name in matchcore.__all__ if not name.startswith("__")]
+    left = [name for name in matchcore.__all__ if not name.startswith("__") and name != "markets"]
     found: dict[str, list[str]] = {}
     for section, names in SECTIONS.items():
         found[section] = [name for name in names if name in left]
@@ -67,6 +68,8 @@ def public_names() -> dict[str, list[str]]:
     for section, belongs in groups.items():
         found[section] = [name for name in left if belongs(value_of(name))]
         left = [name for name in left if name not in found[section]]
+    found["Exchanges by name: `matchcore.markets`"] = list(markets.__all__)
+    found["The scheduler: `matchcore.operations.scheduling`"] = list(scheduling.__all__)
     found["Market data: `matchcore.feeds`"] = list(feeds.__all__)
     found["The cache: `matchcore.sinks.cache`"] = list(CACHE)
     found["Shards: `matchcore.shards`"] = list(shards.__all__)

@@ -1,15 +1,6 @@
 """Exchanges by name: what a board of one is on a day (docs/markets/venues.md).
 
-Each function returns a `VenueDay`: the parameters of an instrument, and the timetable of the day.
-Arguments that several of them have:
-
-- ``on``: the day, a date or a text like 2026-11-27.  `UnknownDay` if the rules of that day are not
-  in the tables.
-- ``previous_close``: of the instrument, a price on its tick; None: not told, and then a day has no
-  price limits.
-- ``reference``: the price that limits are computed from, after ex-rights; None: the previous close.
-- ``listed_days``: 1 on the day of listing, 2 on the next trading day; 0: not told.
-- ``special``: whether the stock is under special treatment.
+Each function returns a `VenueDay`: how an instrument trades, and the timetable of the day.
 
 >>> from matchcore import markets
 >>> day = markets.sse("main", on="2026-11-27", previous_close="1808.00")
@@ -41,7 +32,20 @@ def sse(
     listed_days: int = 0,
     special: bool = False,
 ) -> VenueDay:
-    """The Shanghai Stock Exchange; ``board``: "main", "star" or "fund"."""
+    """A board of the Shanghai Stock Exchange on a day.
+
+    - ``board``: "main", "star" or "fund".
+    - ``on``: the day, a date or a text like 2026-11-27.
+    - ``previous_close``: of the instrument, a price on its tick; None: not told, and then the day
+      has no price limits.
+    - ``reference``: the price that limits are computed from, after ex-rights; None: the previous
+      close.
+    - ``listed_days``: 1 on the day of listing, 2 on the next trading day; 0: not told.
+    - ``special``: whether the stock is under special treatment.
+
+    `UnknownDay` for a day before the first one of the rule tables; `InvalidArgument` or
+    `PriceError` for other arguments that are wrong.
+    """
     return venue_day(
         "sse", board, on, previous_close=previous_close, reference=reference,
         listed_days=listed_days, special=special,
@@ -57,7 +61,10 @@ def szse(
     listed_days: int = 0,
     special: bool = False,
 ) -> VenueDay:
-    """The Shenzhen Stock Exchange; ``board``: "main", "chinext" or "fund"."""
+    """A board of the Shenzhen Stock Exchange on a day; ``board``: "main", "chinext" or "fund".
+
+    ``on``, ``previous_close``, ``reference``, ``listed_days``, ``special``: as of `sse`.
+    """
     return venue_day(
         "szse", board, on, previous_close=previous_close, reference=reference,
         listed_days=listed_days, special=special,
@@ -72,7 +79,10 @@ def star(
     listed_days: int = 0,
     special: bool = False,
 ) -> VenueDay:
-    """The STAR Market of the Shanghai Stock Exchange."""
+    """The STAR Market of the Shanghai Stock Exchange on a day.
+
+    ``on``, ``previous_close``, ``reference``, ``listed_days``, ``special``: as of `sse`.
+    """
     return sse("star", on=on, previous_close=previous_close, reference=reference,
                listed_days=listed_days, special=special)  # fmt: skip
 
@@ -85,7 +95,10 @@ def chinext(
     listed_days: int = 0,
     special: bool = False,
 ) -> VenueDay:
-    """ChiNext of the Shenzhen Stock Exchange."""
+    """ChiNext of the Shenzhen Stock Exchange on a day.
+
+    ``on``, ``previous_close``, ``reference``, ``listed_days``, ``special``: as of `sse`.
+    """
     return szse("chinext", on=on, previous_close=previous_close, reference=reference,
                 listed_days=listed_days, special=special)  # fmt: skip
 
@@ -98,7 +111,10 @@ def bse(
     listed_days: int = 0,
     special: bool = False,
 ) -> VenueDay:
-    """The Beijing Stock Exchange."""
+    """The Beijing Stock Exchange on a day.
+
+    ``on``, ``previous_close``, ``reference``, ``listed_days``, ``special``: as of `sse`.
+    """
     return venue_day(
         "bse", "main", on, previous_close=previous_close, reference=reference,
         listed_days=listed_days, special=special,
@@ -125,6 +141,7 @@ def generic(
     - ``timezone``, ``calendar``: of the timetable; code of an exchange in `exchange-calendars`, or
       "" for one that is open every day.
     - ``timetable``: `PhaseAt`s in order; None: the one in docs/markets/venues.md.
+    - ``on``, ``previous_close``, ``reference``, ``listed_days``, ``special``: as of `sse`.
     - ``market``: anything that a `Market` has, as in ``limit_up="10", pro_rata=True``.
     """
     made = venue_day("generic", "main", on)

@@ -63,7 +63,7 @@ SPEED_MAX = 1e6  # seconds of the day in a second
 @click.option("--market", type=click.Choice(sorted(MARKETS)),
               help="Trade a seeded day of an exchange by name, with its calls.")  # fmt: skip
 @click.option("--orders", type=click.IntRange(3, 1_000_000),
-              help="With --serve (3,000; at most 10,000), --market (20,000): how many.")  # fmt: skip
+              help="Of --serve (3,000, at most 10,000) or --market (20,000).")  # fmt: skip
 @json_option
 def demo(
     place: Path, port: int | None, speed: float, serves: bool, market: str | None,

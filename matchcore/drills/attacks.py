@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from ..errors import LogFailed
 from ..journal.stream import Address
 from ..journal.stream.register import Changed, Entry, Register
 from ..standby.lease import LEASE_KEY, Lease
 from ..standby.member import ANYBODY
 from ..standby.promotion import promote_copy_to
 from .clocks import Clocks
-from .cluster import ENGINES, NAME, Cluster
+from .cluster import ENGINES, NAME, SERVERS, Cluster
 from .disks import Disks
 from .network import Network
 
 LOSS_PERCENT, SLOW_MBIT = 10, 1
 JUMP_SECONDS = 3600
 PATIENCE_SECONDS = 30.0
+WHOLE_SECONDS_MAX, GOOD_LOOKS = 60.0, 3  # until a server has everything again, by looks each second
 Names = Sequence[str]
 
 
@@ -38,6 +42,7 @@ class Attacks:
             "kill": (lambda names: cluster.kill(*names), self._start),
             "freeze": (lambda names: cluster.freeze(*names), lambda names: cluster.thaw(*names)),
             "power": (self._power, self._start),
+            "wipe": (self._wipe, self._start_empty),
             "full": (self._fill, self._empty),
             "switch": (self._switch, lambda names: None),
             "promote": (self._promote, lambda names: None),
@@ -113,6 +118,25 @@ class Attacks:
             self._disks.empty(at)
         self._cluster.kill(*names)
         self._start(names)
+
+    def _wipe(self, names: Names) -> None:
+        """Nothing is left of what a server had, as when its disk is lost."""
+        self._cluster.kill(*names)
+        for at in _numbers(names):
+            for entry in self._cluster.servers.store(at).iterdir():
+                shutil.rmtree(entry)
+
+    def _start_empty(self, names: Names) -> None:
+        """The others have answered meanwhile: an empty server has no voice in who leads them."""
+        self._start(names)
+        good, until = 0, time.monotonic() + WHOLE_SECONDS_MAX
+        with Register(Address.of(self._cluster.address)) as register:
+            while good < GOOD_LOOKS:  # the first one may be from before the end of the old one
+                if time.monotonic() > until:
+                    raise LogFailed(f"{names}: not up to date within {WHOLE_SECONDS_MAX:.0f} s")
+                time.sleep(1.0)
+                whole = register.servers(PATIENCE_SECONDS)["current"] == SERVERS
+                good = good + 1 if whole else 0
 
     def _jump(self, names: Names, *ways: int) -> None:
         """One after the other, the first way and the second one in turns."""

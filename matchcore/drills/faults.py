@@ -49,6 +49,11 @@ def one_server(number: int) -> Who:
     return lambda cluster, dice: [f"server-{number}"]
 
 
+def any_server(cluster: Cluster, dice: random.Random) -> list[str]:
+    """One of the three."""
+    return [dice.choice(ALL_SERVERS)]
+
+
 def two_servers(cluster: Cluster, dice: random.Random) -> list[str]:
     """Two of the three."""
     return dice.sample(ALL_SERVERS, 2)
@@ -100,6 +105,7 @@ PROCESSES: Sequence[Fault] = (
     Fault("two servers frozen", "freeze", two_servers, stops=True),
     Fault("all servers frozen", "freeze", all_servers, stops=True),
     Fault("servers and engines killed", "kill", everything, stops=True),
+    Fault("server with an empty disk", "wipe", any_server),
     Fault("gateway killed", "kill", one_gateway),
     Fault("gateway frozen", "freeze", one_gateway),
     Fault("both gateways killed", "kill", all_gateways, stops=True),

@@ -40,10 +40,12 @@ class Child:
     def __init__(self, command: Sequence[str], *, log: Path | None = None, **more: str) -> None:
         self.command = list(command)
         self._log, self._more = log, more
+        self._guard: Guard | None = None
         self.start()
 
     def start(self) -> None:
-        """Starts it, for the first time or again."""
+        """Starts it, for the first time or again once it has ended."""
+        self._release()
         # A session of its own: Ctrl-C on the terminal is for whoever ends all in good order.
         with open(self._log or os.devnull, "ab") as out:
             self._process = subprocess.Popen(
@@ -61,14 +63,19 @@ class Child:
         """False once it has ended, however it did; a frozen process lives."""
         if self._process.poll() is None:
             return True
-        self._guard.release()
+        self._release()
         return False
 
     def kill(self) -> None:
         """SIGKILL; to a frozen process, too."""
         self._process.kill()
         self._process.wait()
-        self._guard.release()
+        self._release()
+
+    def _release(self) -> None:
+        """Its number may be given again: nobody is to be killed for it."""
+        if self._guard is not None:
+            self._guard.release()
 
     def freeze(self) -> None:
         """SIGSTOP."""

@@ -225,7 +225,7 @@ class RedisOutlet:
         instrument = self._instruments[int(row["instrument"]) - 1]
         fields = {
             "symbol": instrument.symbol, "side": _SIDES[Side(int(row["side"]))],
-            "price": _limit(instrument, int(row["price"])) or "any",
+            "price": _limit(instrument, int(row["side"]), int(row["price"])) or "any",
             "quantity": int(row["level_quantity"]), "orders": int(row["level_orders"]),
             "time": str(row["time"]),
         }  # fmt: skip
@@ -249,7 +249,7 @@ class RedisOutlet:
     def _side(self, number: int, instrument: Instrument, side: Side) -> Sequence[object]:
         levels = self._feed.books.levels(number, side, DEPTH)
         return [
-            [_limit(instrument, price), quantity, orders]
+            [_limit(instrument, side, price), quantity, orders]
             for price, quantity, orders in levels.tolist()
         ]
 
@@ -257,9 +257,10 @@ class RedisOutlet:
         return {"number": self._number, "time": str(self._time), "ended": int(ended)}
 
 
-def _limit(instrument: Instrument, ticks: int) -> str | None:
+def _limit(instrument: Instrument, side: int, ticks: int) -> str | None:
     """A price of orders; None for those that trade at any."""
-    return None if ticks in (ANY_BUY, ANY_SELL) else price_text(instrument.price(ticks))
+    at_any = ticks == (ANY_BUY if side == Side.BUY else ANY_SELL)
+    return None if at_any else price_text(instrument.price(ticks))
 
 
 def _aggressor(row: np.void) -> str:

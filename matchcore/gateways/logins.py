@@ -29,11 +29,11 @@ ACCOUNT_MAX = 2**64 - 1
 SESSION_MAX = 2**32 - 1
 #: Actions of which one must be granted, by kind of command; other kinds are no client's.
 _NEEDED = np.zeros(256, np.uint16)
-_NEEDED[[Kind.NEW, Kind.AMEND]] = Action.TRADE
+_NEEDED[[Kind.NEW, Kind.AMEND, Kind.QUOTE]] = Action.TRADE
 _NEEDED[[Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = Action.TRADE | Action.CANCEL
 _NEEDED[Kind.END_DAY] = Action.ADMINISTER
 _OF_ONE_ORDER = np.zeros(256, np.bool_)
-_OF_ONE_ORDER[list(ORDER_KINDS)] = True
+_OF_ONE_ORDER[[*ORDER_KINDS, Kind.QUOTE]] = True
 
 
 def needed(kind: int) -> Action:

@@ -5,7 +5,9 @@ it is made when it is first asked for, and follows every order that comes into t
 """
 from libc.stdlib cimport calloc, free
 
-from ._turn cimport cancel, first_of, last_of, orders_found, refresh, say, tell, trade
+from ._places cimport first_of, last_of, orders_found
+from ._saying cimport say, tell
+from ._turn cimport cancel, refresh, trade
 from .core.cross cimport find_cross
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.market cimport *
@@ -25,6 +27,7 @@ cdef inline bint call_add(Call* call, u32 side, i64 price, i64 change) noexcept 
     if mc_unlikely(at_any(price)):
         call.any[side] += change
         call.gap += -change if side else change
+        call.same = False
         return True
     return tally_add(call, side, tally_key(price), change)
 

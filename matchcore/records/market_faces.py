@@ -25,8 +25,8 @@ class SetMarket:
     `Market.commands` makes those of a whole market.
 
     - ``parameter``: a `Parameter`.
-    - ``values``: by name, as `matchcore.records.parameters.PARAMETERS` has them, in its units: prices
-      are in ticks.  Those that are not named are as before anything is set.
+    - ``values``: by name, as `matchcore.records.parameters.PARAMETERS` has them, in its units:
+      prices are in ticks.  Those that are not named are as before anything is set.
     - ``index``: of TICKS: the place in the table, from 0; otherwise 0.
     - ``time``, ``session``: as of `NewOrder`.
     """

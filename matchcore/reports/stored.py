@@ -17,6 +17,7 @@ from .._closing import Closing
 from .._version import VERSION
 from ..errors import ReportsError
 from ..records.reports import REPORT
+from ..records.schema import EventKind
 from . import saved
 from ._reports import Derivation
 from ._spool import Spool
@@ -73,6 +74,8 @@ class Reports(Derivation, Closing):
         self._saved: set[int] = set()  # days that the saved state has
         #: What was added to each copy by the last `apply`.
         self.copied: dict[str, NDArray[np.void]] = {}
+        #: Numbers of the instruments that have a market.
+        self.markets: set[int] = set()
         #: What was saved beside the reports, by name.
         self.beside: dict[str, bytes] = {}
         self.epoch = 0
@@ -101,6 +104,9 @@ class Reports(Derivation, Closing):
         `ReportsError` also if the system refuses the file: then this object must be closed.
         """
         told = super().apply(commands, events)
+        made = events["kind"] == EventKind.MARKET_SET
+        if made.any():
+            self.markets |= set(events["instrument"][made].tolist())
         self.copied = {}
         if len(told):
             first, last = int(told["day"][0]), int(told["day"][-1])
@@ -243,7 +249,7 @@ class Reports(Derivation, Closing):
             "identity": self._identity.hex(), "epoch": epoch, "sequence": self.sequence,
             "remembered": self._remembered, "build": VERSION, "days": sorted(days),
             "copies": {name: list(copy) for name, copy in self._copies.items()},
-            "streams": self._streams,
+            "streams": self._streams, "markets": sorted(self.markets),
         }  # fmt: skip
         self._saved = former | days  # their files stay until it is known which state counts
         written = []
@@ -276,6 +282,7 @@ class Reports(Derivation, Closing):
         except (ReportsError, OSError) as error:
             return str(error)
         self.epoch, self._streams, self._saved = head["epoch"], head["streams"], set(head["days"])
+        self.markets = set(head.get("markets", ()))
         self.beside = {
             name.removeprefix("beside "): data
             for name, data in parts.items()
@@ -295,7 +302,7 @@ class Reports(Derivation, Closing):
         for spool in self._days.values():
             spool.close()
         self._days, self._copies, self._saved, self.epoch = {}, {}, set(), 0
-        self.beside = {}
+        self.beside, self.markets = {}, set()
         self._load(Derivation(remembered=self._remembered)._image())
         if self._directory is not None:
             old = [path.name for path in self._directory.glob("reports-*")]

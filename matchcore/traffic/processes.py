@@ -60,7 +60,10 @@ class Part:
         return self._child is not None and self._child.lives
 
     def start(self) -> None:
-        self._child = Child(self._command, log=self._log)
+        if self._child is None:
+            self._child = Child(self._command, log=self._log)
+        else:
+            self._child.start()
 
     def kill(self) -> None:
         """SIGKILL."""

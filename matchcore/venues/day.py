@@ -95,7 +95,7 @@ class VenueDay:
 
         `matchcore.records.parameters.PARAMETERS` lists them.
         """
-        found = {
+        found: dict[Parameter, Values] = {
             parameter: {one.name: one.default for one in PARAMETERS[parameter]}
             for parameter in Parameter
             if parameter != Parameter.TICKS

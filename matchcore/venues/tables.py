@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
 from ..errors import InvalidArgument, UnknownDay
@@ -92,7 +93,7 @@ def rules_of(venue: str) -> Rules:
     """The tables of a venue by its short name; `InvalidArgument` for an unknown one."""
     if venue not in VENUES:
         raise InvalidArgument(f"venue {shown(venue)}: one of {', '.join(VENUES)}")
-    text = files(__package__).joinpath("data", f"{venue}.toml").read_text("utf-8")
+    text = (files(__package__) / "data" / f"{venue}.toml").read_text("utf-8")
     said = tomllib.loads(text)
     boards, sources = said["boards"], said["sources"]
     rows = {
@@ -107,7 +108,7 @@ def rules_of(venue: str) -> Rules:
 
 def _rows_of(table: str, board: str, rows: list[dict[str, Any]]) -> Iterator[Row]:
     mine = [row for row in rows if board in row["boards"]]
-    for row in sorted(mine, key=lambda row: row["since"]):  # type: ignore[no-any-return]  # a date
+    for row in sorted(mine, key=itemgetter("since")):
         values = {name: value for name, value in row.items()
                   if name not in ("boards", "since", "source", "unknown")}  # fmt: skip
         yield Row(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_kit import apart, run, run_json
@@ -131,7 +132,7 @@ def test_a_server_carries_it_out(path: Path, monkeypatch: pytest.MonkeyPatch) ->
             None, "OPENING_CALL", "OPENING_CALL_LOCKED", "QUIET", "CONTINUOUS",
         ]  # fmt: skip
         assert found["next"] == at("09:31:01")  # a CLOCK
-        market = markets_of(engine.state())["600519"]
+        market = markets_of(engine, ["600519"])["600519"]
         assert (market.phase, market.group) == (mc.Phase.CONTINUOUS, 1)
         said = run("schedule", path, "--venue", "sse", "--on", "2026-11-27", "--json").stdout
         assert json.loads(said)["done_until"] == "2026-11-27T01:30:00.000000000Z"
@@ -155,12 +156,12 @@ def test_a_run_goes_on_until_it_is_stopped(path: Path, monkeypatch: pytest.Monke
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130
         child.stdout.close()
-        assert markets_of(engine.state())["600519"].phase == mc.Phase.OPENING_CALL_LOCKED
+        assert markets_of(engine, ["600519"])["600519"].phase == mc.Phase.OPENING_CALL_LOCKED
 
 
 def test_the_act_names_what_is_wrong(path: Path) -> None:
     with mc.Engine.open(path, machine="reference", policy="os") as engine:
-        given = {"board": "main", "symbols": None, "day_data": None, "options": {}}
+        given: dict[str, Any] = {"board": "main", "symbols": None, "day_data": None, "options": {}}
         with pytest.raises(mc.InvalidArgument, match="venue"):
             perform(engine, "schedule", {"venue": "nyse", **given})
     assert asked(path, "schedule", {}) is None  # nobody serves it

@@ -24,13 +24,22 @@ change = st.fixed_dictionaries({
     "quantity": small_or_large, "left": small_or_large, "level_quantity": small_or_large,
     "level_orders": st.integers(0, 2**32 - 1), "order_id": st.integers(1, 2**64 - 1),
     "trade_id": st.one_of(st.integers(1, 9), st.just(2**64 - 1)),
-    "time": st.integers(-(2**63), MOST),
+    "time": st.integers(-(2**63), MOST), "flags": st.sampled_from([0, 0, 8, 12]),
 })  # fmt: skip
 ticks = st.tuples(st.one_of(st.integers(1, 9), st.just(MOST)), st.integers(0, 18))
 
 
 def price_said(price: int, mantissa: int, decimals: int) -> str:
     return json.loads(texts.decimal(price, mantissa, -decimals))
+
+
+def limit_said(side: int, price: int, *tick: int) -> str | None:
+    """None for a buy at the largest price, or a sell at the smallest: they trade at any."""
+    return None if price == (MOST if side == 1 else -(2**63)) else price_said(price, *tick)
+
+
+def is_unseen(one: dict[str, int]) -> bool:
+    return one["kind"] == ChangeKind.EXECUTED and bool(one["flags"] & 8)
 
 
 def whole_said(value: int) -> int | str:
@@ -43,26 +52,29 @@ def test_it_is_what_plain_python_says(given_changes: list[dict[str, int]], tick:
     for row, fields in zip(rows, given_changes, strict=True):
         for name, value in fields.items():
             row[name] = value
-    levels = {(one["side"], one["price"]): one for one in given_changes}
+    seen = [one for one in given_changes if not is_unseen(one)]
+    levels = {(one["side"], one["price"]): one for one in seen}
     said = json.loads(b"{" + _texts.levels(rows, *tick) + b"}")
     for name, side in (("bids", 1), ("asks", 2)):
         expected = [
-            [price_said(price, *tick), whole_said(one["level_quantity"]), one["level_orders"]]
+            [limit_said(side, price, *tick), whole_said(one["level_quantity"]), one["level_orders"]]
             for (its, price), one in levels.items()
             if its == side
         ]
         assert sorted(said[name], key=str) == sorted(expected, key=str)
     trades = [
         {"id": whole_said(one["trade_id"]), "price": price_said(one["price"], *tick),
-         "quantity": whole_said(one["quantity"]), "side": SIDES[3 - one["side"]],
+         "quantity": whole_said(one["quantity"]), "side": None if one["flags"] & 4 else SIDES[3 - one["side"]],
          "time": str(one["time"])}
         for one in given_changes
         if one["kind"] == ChangeKind.EXECUTED
     ]  # fmt: skip
     assert json.loads(b"{" + _texts.executions(rows, *tick) + b"}")["trades"] == trades
     orders = [
-        {"op": OPS[one["kind"]], "order_id": whole_said(one["order_id"]),
-         "side": SIDES[one["side"]], "price": price_said(one["price"], *tick),
+        {"op": "trade" if is_unseen(one) else OPS[one["kind"]],
+         "order_id": whole_said(one["order_id"]), "side": SIDES[one["side"]],
+         "price": (price_said(one["price"], *tick) if is_unseen(one)
+                   else limit_said(one["side"], one["price"], *tick)),
          "quantity": whole_said(one["quantity"]), "left": whole_said(one["left"]),
          **({"trade_id": whole_said(one["trade_id"])} if one["kind"] == 2 else {})}
         for one in given_changes

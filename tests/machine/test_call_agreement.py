@@ -260,13 +260,15 @@ def test_a_leap_moves_the_price_and_back() -> None:
     for at in range(3000):
         side = Side.BUY if at % 2 else Side.SELL
         rows.append(one(kind=Kind.NEW, order_id=at + 1, side=side, order_type=OrderType.LIMIT,
-                        time_in_force=TimeInForce.GTC, price=7 * at, quantity=at % 5 + 1))  # fmt: skip
+                        time_in_force=TimeInForce.GTC, price=7 * at,
+                        quantity=at % 5 + 1))  # fmt: skip
     flow = np.concatenate(rows)
     fast.apply(flow)
     slow.apply(flow)
     for at in range(6):
         huge = one(kind=Kind.NEW, order_id=9000 + at, side=at % 2 + 1, order_type=OrderType.LIMIT,
-                   time_in_force=TimeInForce.GTC, price=20_000 * (1 - at % 2), quantity=10**6)  # fmt: skip
+                   time_in_force=TimeInForce.GTC, price=20_000 * (1 - at % 2),
+                   quantity=10**6)  # fmt: skip
         agree(fast, slow, huge)
         agree(fast, slow, one(kind=Kind.CANCEL, order_id=9000 + at))
     agree(fast, slow, phase(1, Phase.CONTINUOUS))

@@ -38,7 +38,7 @@ def exchange(
 
 
 def now(engine: mc.Engine, symbol: str = "600519") -> MarketNow:
-    return markets_of(engine.state())[symbol]
+    return markets_of(engine, [symbol])[symbol]
 
 
 def drive(scheduler: Scheduler, schedule: Schedule, begin: int, end: int) -> list[Any]:

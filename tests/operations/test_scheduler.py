@@ -237,7 +237,7 @@ def test_a_halt_ends_after_ten_minutes_or_before_the_close(
         halted(engine, scheduler, moment)
         paused = now(engine)
         assert (paused.phase, paused.is_paused) == (mc.Phase.VOLATILITY_CALL, True)
-        assert paused.until == at(moment) + 600 * SECOND
+        assert paused.state["until"] == at(moment) + 600 * SECOND
         engine.submit(order(mc.Side.BUY, "12.00", 100, moment))
         engine.submit(order(mc.Side.SELL, "11.90", 100, moment))  # they cross in the call
         scheduler.step(at(end) - 1)

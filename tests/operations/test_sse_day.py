@@ -91,7 +91,8 @@ def test_a_whole_day(day: Day) -> None:
     assert first.order_id and second.order_id
     assert day.send(BUY, 100, "10.00").reason == mc.Reason.BAD_PHASE
     assert day.cancel(spare).reason == mc.Reason.BAD_PHASE
-    assert day.engine.book("600519").best_bid.quantity == 100  # the rest of the second one
+    bid = day.engine.book("600519").best_bid
+    assert bid is not None and bid.quantity == 100  # the rest of the second one
 
     day.until("09:30")
     assert not day.cancel(spare).rejected
@@ -104,7 +105,8 @@ def test_a_whole_day(day: Day) -> None:
     assert (amended.reason, amended.field) == (mc.Reason.UNSUPPORTED, mc.Field.KIND)
     swept = day.send(SELL, 100, "10.00", order_type=mc.OrderType.BEST_FIVE_LIMIT)
     assert [one.quantity for one in swept.trades] == [68]
-    assert str(day.engine.book("600519").best_ask.price) == "10.05"  # its last fill price
+    ask = day.engine.book("600519").best_ask
+    assert ask is not None and str(ask.price) == "10.05"  # its last fill price
 
     day.until("11:30")
     assert day.send(BUY, 100, "10.00").reason == mc.Reason.BAD_PHASE

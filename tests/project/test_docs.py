@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempotence.md",
          "docs/queries.md", "docs/what-if.md", "docs/operations.md",
          "docs/feeds/client.md", "docs/feeds/itch.md", "docs/orders.md",
-         "docs/gateways/reports.md", "docs/gateways/lines.md")  # fmt: skip
+         "docs/gateways/reports.md", "docs/gateways/lines.md",
+         "docs/markets/venues.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:
@@ -39,15 +40,23 @@ def test_python_on_the_page_runs(
         exec(compile(block, f"{page}, block {number}", "exec"), names)
 
 
-def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def generator(monkeypatch: pytest.MonkeyPatch, name: str = "generate_reference") -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    return importlib.import_module("generate_reference")
+    return importlib.import_module(name)
 
 
 def test_the_reference_is_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     page = generator(monkeypatch).page()
     assert page == (ROOT / "docs" / "reference.md").read_text()
     assert not re.search(r" at 0x|ForwardRef|/site-packages/", page)
+
+
+def test_the_rule_tables_on_the_page_are_those_of_the_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = (ROOT / "docs" / "markets" / "venues.md").read_text()
+    assert generator(monkeypatch, "generate_venues").page(page) == page
+    assert len(page.splitlines()) > 200
 
 
 def test_every_public_name_and_argument_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +105,7 @@ def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
 
 DOCTESTS = [
     "machine._orderbook", "records.events", "records.instruments", "records.typed",
-    "engine.engine", "engine.forks", "engine.orders", "records._ids", "reports.stored",
+    "engine.engine", "engine.forks", "engine.orders", "records._ids", "reports.stored", "markets",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchcore import markets
@@ -81,6 +81,7 @@ def machine_limits(day: VenueDay) -> tuple[Decimal | None, ...]:
     st.booleans(),
     st.sampled_from(["2022-01-04", "2023-04-10", "2026-07-03", "2026-07-06"]),
 )
+@settings(deadline=None)  # the first one reads the tables
 def test_a_day_says_what_the_machine_does(
     venue: object, close: int, listed: int, special: bool, on: str
 ) -> None:

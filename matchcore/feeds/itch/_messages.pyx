@@ -41,6 +41,7 @@ REFERENCE = np.dtype([("order_id", "<u8"), ("reference", "<u8"), ("instrument", 
                       ("wide", "<u4")])
 
 cdef u64 UINT32_TOP = 0xffffffff
+cdef u64 SEQUENCE_BITS = (<u64>1 << 48) - 1     # of a reference number
 
 
 # ---------------------------------------------------------------------- changes to messages
@@ -61,7 +62,8 @@ cdef inline Slot* slot_of(Table* table, const mc_change* change, const Listed* l
     if slot.reference == 0:
         table.count += 1
     slot.order_id, slot.instrument = change.order_id, change.instrument
-    slot.reference = reference_of(table, change.sequence)
+    if slot.reference & SEQUENCE_BITS != change.sequence:  # else it is told once more
+        slot.reference = reference_of(table, change.sequence)
     slot.wide = not is_standard(change, listed) or change.flags & C_LARGE
     return slot
 

@@ -28,16 +28,19 @@ cdef extern from *:
     {
         return mc_put_scaled(at, value, 1, 0);
     }
-    static char *mc_put_price(char *at, int64_t ticks, int64_t mantissa, int decimals)
+    /* of an order: null for one that trades at any price */
+    static char *mc_put_limit(char *at, int buys, int64_t ticks, int64_t mantissa, int decimals)
     {
-        if (ticks == INT64_MAX || ticks == INT64_MIN) {     /* any price */
+        if (ticks == (buys ? INT64_MAX : INT64_MIN)) {
             memcpy(at, "null", 4);
             return at + 4;
         }
         return mc_put_scaled(at, ticks, mantissa, decimals);
     }
     """
-    char* mc_put_price(char* at, int64_t ticks, int64_t mantissa, int decimals) noexcept nogil
+    char* mc_put_scaled(char* at, int64_t ticks, int64_t mantissa, int decimals) noexcept nogil
+    char* mc_put_limit(char* at, bint buys, int64_t ticks, int64_t mantissa,
+                       int decimals) noexcept nogil
     char* mc_put_number(char* at, int64_t value) noexcept nogil
 
 cdef enum:
@@ -137,7 +140,7 @@ cdef char* put_levels(char* at, const mc_change* rows, Py_ssize_t count, const c
             at = put(at, b",")
         first = False
         at = put(at, b"[")
-        at = mc_put_price(at, rows[row].price, mantissa, decimals)
+        at = mc_put_limit(at, buys, rows[row].price, mantissa, decimals)
         at = put(at, b",")
         at = put_whole(at, <uint64_t>rows[row].level_quantity)
         at = put(at, b",")
@@ -216,7 +219,7 @@ def executions(changes, int64_t mantissa, int decimals):
         first = False
         at = put_whole(at, change.trade_id)
         at = put(at, b',"price":')
-        at = mc_put_price(at, change.price, mantissa, decimals)
+        at = mc_put_scaled(at, change.price, mantissa, decimals)
         at = put(at, b',"quantity":')
         at = put_whole(at, <uint64_t>change.quantity)
         if change.flags & C_CROSS:
@@ -247,7 +250,10 @@ def orders(changes, int64_t mantissa, int decimals):
         at = put(at, b'","order_id":')
         at = put_whole(at, change.order_id)
         at = put(at, b',"side":"buy","price":' if change.side == BUY else b',"side":"sell","price":')
-        at = mc_put_price(at, change.price, mantissa, decimals)
+        if is_unseen(change):
+            at = mc_put_scaled(at, change.price, mantissa, decimals)
+        else:
+            at = mc_put_limit(at, change.side == BUY, change.price, mantissa, decimals)
         at = put(at, b',"quantity":')
         at = put_whole(at, <uint64_t>change.quantity)
         at = put(at, b',"left":')

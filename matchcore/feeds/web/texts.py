@@ -45,9 +45,9 @@ def decimal(value: int, mantissa: int, exponent: int) -> str:
     return f'"{"-" if value < 0 else ""}{digits[:exponent]}.{digits[exponent:]}"'
 
 
-def limit(value: int, mantissa: int, exponent: int) -> str:
+def limit(side: int, value: int, tick: tuple[int, int]) -> str:
     """A price of an order as `decimal`; null for an order that trades at any."""
-    return "null" if value in (ANY_BUY, ANY_SELL) else decimal(value, mantissa, exponent)
+    return "null" if value == (ANY_BUY if side == BUY else ANY_SELL) else decimal(value, *tick)
 
 
 def instrument_said(number: int, instrument: Instrument) -> dict[str, Any]:
@@ -63,8 +63,8 @@ Level = tuple[int, int, int, int]  # side, price in ticks, quantity, orders
 
 
 def _level(level: Level, tick: tuple[int, int]) -> str:
-    _, price, quantity, orders = level
-    return f"[{limit(price, *tick)},{whole(quantity)},{orders}]"
+    side, price, quantity, orders = level
+    return f"[{limit(side, price, tick)},{whole(quantity)},{orders}]"
 
 
 def levels(found: Iterable[Level], tick: tuple[int, int]) -> str:
@@ -87,7 +87,7 @@ def orders(found: Any, tick: tuple[int, int]) -> str:
     sides: dict[int, list[str]] = {Side.BUY: [], Side.SELL: []}
     columns = (found[name].tolist() for name in ("side", "order_id", "price", "quantity"))
     for side, order_id, price, quantity in zip(*columns, strict=True):
-        sides[side].append(f"[{whole(order_id)},{limit(price, *tick)},{whole(quantity)}]")
+        sides[side].append(f"[{whole(order_id)},{limit(side, price, tick)},{whole(quantity)}]")
     return f'"bids":[{",".join(sides[Side.BUY])}],"asks":[{",".join(sides[Side.SELL])}]'
 
 

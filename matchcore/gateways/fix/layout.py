@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...records.schema import CANCEL_REASONS, Field, OrderStatus, Reason, ReportKind
+from ...records.schema import (
+    CANCEL_REASONS,
+    Field,
+    OrderStatus,
+    OrderType,
+    Reason,
+    ReportKind,
+    TimeInForce,
+)
 
 COMP_ID_CHARACTERS_MAX = 32
 QUANTITY_DIGITS_MAX = 18
@@ -19,21 +27,24 @@ DATA_TAGS = {90: 91, 93: 89, 95: 96, 212: 213, 348: 349, 350: 351, 352: 353, 354
 
 #: Tags that change what an order means, and that no order here can have.
 UNSUPPORTED_TAGS = {
-    99: "StopPx", 110: "MinQty", 111: "MaxFloor", 126: "ExpireTime", 152: "CashOrderQty",
-    168: "EffectiveTime", 210: "MaxShow", 211: "PegOffsetValue", 388: "DiscretionInst",
+    152: "CashOrderQty", 168: "EffectiveTime", 210: "MaxShow", 388: "DiscretionInst",
     389: "DiscretionOffsetValue", 432: "ExpireDate", 555: "NoLegs", 1084: "DisplayMethod",
-    1090: "MaxPriceLevels", 1094: "PegPriceType", 1100: "TriggerType", 1138: "DisplayQty",
+    1090: "MaxPriceLevels", 1100: "TriggerType",
 }  # fmt: skip
+#: Tags of orders that only instruments with a market take: StopPx, MinQty, MaxFloor, ExpireTime,
+#: PegOffsetValue, PegOffsetType, PegPriceType, DisplayQty, SelfMatchPreventionInstruction.
+MARKET_TAGS = frozenset({99, 110, 111, 126, 211, 836, 1094, 1138, 2964})
 
 #: Tags that the reader of plain orders leaves to the general one.
 REFUSED_TAGS = frozenset(
-    {8, 9, 10, 43, 97, 122, 1128, *DATA_TAGS, *DATA_TAGS.values(), *UNSUPPORTED_TAGS}
+    {8, 9, 10, 43, 97, 122, 1128, *DATA_TAGS, *DATA_TAGS.values(), *UNSUPPORTED_TAGS, *MARKET_TAGS}
 )
 
 #: Tags of which a message has one at most.
 SINGLE_TAGS = frozenset(
     {7, 16, 34, 35, 36, 43, 49, 52, 56, 97, 98, 108, 112, 122, 123, 141, 553, 554, 789, 1137,
-     1, 11, 18, 21, 37, 38, 40, 41, 44, 54, 55, 59, 60, 530, 584, 585, 790, *UNSUPPORTED_TAGS}
+     1, 11, 18, 21, 37, 38, 40, 41, 44, 54, 55, 59, 60, 530, 584, 585, 790, *UNSUPPORTED_TAGS,
+     *MARKET_TAGS}
 )  # fmt: skip
 
 #: Messages that are defined, but not for this door.
@@ -42,8 +53,16 @@ OTHER_TYPES = frozenset("6789BCEJKLMNPQRSTVWXYZabcdefghijklmnoprstuvwxyz") | {
 }
 
 SIDES = {b"1": 1, b"2": 2}
-ORDER_TYPES = {b"1": 2, b"2": 1}
-TIMES_IN_FORCE = {b"0": 2, b"1": 1, b"3": 3, b"4": 4}
+#: P: what ExecInst or PegPriceType says then.
+ORDER_TYPES = {
+    b"1": OrderType.MARKET, b"2": OrderType.LIMIT, b"3": OrderType.STOP,
+    b"4": OrderType.STOP_LIMIT, b"K": OrderType.MARKET_TO_LIMIT, b"P": OrderType.PEG_PRIMARY,
+}  # fmt: skip
+TIMES_IN_FORCE = {
+    b"0": TimeInForce.DAY, b"1": TimeInForce.GTC, b"2": TimeInForce.AT_OPEN, b"3": TimeInForce.IOC,
+    b"4": TimeInForce.FOK, b"6": TimeInForce.GTD, b"7": TimeInForce.AT_CLOSE,
+    b"9": TimeInForce.AUCTION,
+}  # fmt: skip
 
 # ---------------------------------------------------------------------- reports
 

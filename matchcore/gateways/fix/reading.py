@@ -5,25 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from ...records.ids import TEXT_MAX, id_of
-from ...records.schema import Flag, Kind, OrderType, TimeInForce
+from ...records.schema import Kind, OrderType, TimeInForce
 from .layout import ORDER_TYPES, QUANTITY_DIGITS_MAX, SIDES, TIMES_IN_FORCE, UNSUPPORTED_TAGS
 from .plain import BAD_FORMAT, BAD_VALUE, Message, SessionFault, moment, ticks, whole
+from .refusals import (
+    BAD_QUANTITY,
+    OTHER,
+    UNKNOWN_SYMBOL,
+    UNSUPPORTED,
+    Refused,
+)
+from .refusals import (
+    DUPLICATE as DUPLICATE,
+)
+from .refusals import (
+    NO_SUCH_ORDER as NO_SUCH_ORDER,
+)
+from .refusals import (
+    TOO_LATE as TOO_LATE,
+)
 from .tables import Tables
+from .terms import read_terms
 
-NO_SUCH_ORDER, TOO_LATE, OTHER = 1, 0, 99  # CxlRejReason
-UNKNOWN_SYMBOL, UNSUPPORTED, BAD_QUANTITY, DUPLICATE = 1, 11, 13, 6  # OrdRejReason
+_NO_PRICE = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.MARKET_TO_LIMIT})
 KINDS = {"D": Kind.NEW, "F": Kind.CANCEL, "G": Kind.AMEND, "q": Kind.MASS_CANCEL}
-
-
-class Refused(Exception):
-    """A request that never becomes a command: the reason in its own code, and a text.
-
-    ``status``: OrdStatus of the order that the request is about.
-    """
-
-    def __init__(self, reason: int, text: str, status: bytes = b"8") -> None:
-        super().__init__(text)
-        self.reason, self.text, self.status = reason, text, status
 
 
 def read(
@@ -52,7 +57,9 @@ def read(
         if instrument is None:
             raise Refused(UNKNOWN_SYMBOL, "Symbol is not known")
         command["instrument"] = instrument[0]
-        if command["order_type"] == OrderType.LIMIT:
+        if kind != Kind.CANCEL:
+            read_terms(message, command, instrument[1], instrument[2])
+        if command["order_type"] in (OrderType.LIMIT, OrderType.STOP_LIMIT):
             command["price"] = _price(message, instrument[1], instrument[2])
     command["account"] = account_of(message, account)
     command["client_order_id"], command["client_order_tail"] = _id(id, 11)
@@ -73,18 +80,14 @@ def _read_terms(message: Message, kind: Kind, command: np.void) -> None:
         raise SessionFault(BAD_FORMAT, 38, "OrderQty: a whole number of up to 18 digits")
     if value < 1:
         raise Refused(BAD_QUANTITY, "OrderQty must be above 0")
-    if kind == Kind.AMEND and order_type != OrderType.LIMIT:
+    if kind == Kind.AMEND and order_type == OrderType.MARKET:
         raise Refused(UNSUPPORTED, "OrdType of an order cannot be changed")
-    if order_type == OrderType.MARKET and 44 in message.fields:
-        raise Refused(UNSUPPORTED, "a market order has no Price (44)")
+    if order_type in _NO_PRICE and 44 in message.fields:
+        raise Refused(UNSUPPORTED, f"OrdType {message.fields[40].decode()} has no Price (44)")
     command["quantity"], command["order_type"] = value, order_type
     command["time_in_force"] = TimeInForce.DAY
     if 59 in message.fields:
         command["time_in_force"] = _coded(message, 59, TIMES_IN_FORCE, "TimeInForce")
-    if 18 in message.fields:
-        if message.fields[18] != b"6":
-            raise Refused(UNSUPPORTED, "ExecInst (18) may only be 6: participate, do not initiate")
-        command["flags"] = Flag.POST_ONLY
 
 
 def _read_mass(message: Message, tables: Tables, command: np.void) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...records.ids import id_of, text_of
-from ...records.schema import Flag, Kind, OrderStatus
+from ...records.schema import Flag, Kind, OrderStatus, OrderType
 from ..desk import Desk, DoorSession, room
 from ..logins import Action, Forbidden, GatewayError, Unavailable
 from .layout import (
@@ -33,6 +33,8 @@ from .tables import Tables
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTLY_FILLED)
 LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
+_ONLY_OF_MARKETS = int(Flag.NEW_STOP | Flag.NEW_DISPLAY)
+_WITH_PRICE = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 QUESTIONS_MAX = 1000  # of one session
 STATUS_MAX = 10_000  # orders that one mass status request is answered with
 
@@ -129,6 +131,12 @@ class Requests:
 
     def _change(self, row: np.void, original: tuple[int, int], at: tuple[int, int]) -> None:
         """An amend in its final form: FIX says the total, the exchange what stays open."""
+        if at[0] in self._desk.reports.markets:
+            self._change_total(row, original)
+            return
+        if row["stop_price"] or row["display_quantity"] or row["flags"] & _ONLY_OF_MARKETS:
+            raise Refused(OTHER, "StopPx, MaxFloor and DisplayQty: this instrument has no market")
+        row["flags"] = 0
         total, price = int(row["quantity"]), int(row["price"])
         status = self._desk.reports.status(int(row["account"]), *original)
         intended = self._intended.get(at)
@@ -160,6 +168,20 @@ class Requests:
         intended.price, intended.total = price, total
         intended.changes += 1
         self._intended[at] = intended
+
+    def _change_total(self, row: np.void, original: tuple[int, int]) -> None:
+        """Where there is a market the exchange counts what is filled: no fill is missed."""
+        status = self._desk.reports.status(int(row["account"]), *original)
+        if status is not None:
+            order = status[0]
+            is_now = FIX_STATUS[int(order["status"])]
+            if int(order["status"]) not in OPEN:
+                raise Refused(TOO_LATE, "the order is not open any more", is_now)
+            if int(order["side"]) != int(row["side"]):
+                raise Refused(OTHER, "Side cannot be changed", is_now)
+        kept = 0 if row["order_type"] in _WITH_PRICE else Flag.KEEP_PRICE
+        row["flags"] = int(row["flags"]) & _ONLY_OF_MARKETS | Flag.TOTAL | kept
+        row["side"] = row["order_type"] = row["time_in_force"] = 0
 
     def _send(self, commands: NDArray[np.void], numbers: range | list[int]) -> None:
         """Sends all, or those that the desk takes."""

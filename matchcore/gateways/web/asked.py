@@ -15,7 +15,18 @@ from ...errors import InvalidCommand
 from ...records.commands import COMMAND
 from ...records.ids import id_of
 from ...records.instruments import Directory
-from ...records.schema import Flag, Kind, OrderType, Side, TimeInForce
+from ...records.order_faces import MassCancel, NewOrder
+from ...records.order_records import mass_cancel_fields, order_fields
+from ...records.schema import (
+    PLAIN_TYPES,
+    UNPRICED_TYPES,
+    Flag,
+    Kind,
+    OrderType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 from ..logins import Action, Forbidden, Login
 from ..reports import Reports
 from .refusals import Refused, malformed
@@ -27,6 +38,9 @@ _DIGITS = re.compile("[0-9]{1,20}")
 _SIDES = {side.name.lower(): int(side) for side in Side}
 _TYPES = {kind.name.lower(): int(kind) for kind in OrderType}
 _TIMES = {time.name.lower(): int(time) for time in TimeInForce}
+_SELF_TRADES = {mode.name.lower(): int(mode) for mode in SelfTrade}
+_IMMEDIATE = frozenset({OrderType.MARKET, OrderType.BEST_FIVE})  # unless they say otherwise
+_PRICED = "limit and stop_limit orders"
 _REQUIRED: Any = object()
 
 Body = Mapping[str, Any]
@@ -108,7 +122,7 @@ def _number(most: int, least: int) -> Callable[[str, Any], int]:
 
 account = _number(WORD_MAX, 0)
 quantity = _number(QUANTITY_MAX, 1)
-number = _number(QUANTITY_MAX, 0)
+number = number_or_nothing = _number(QUANTITY_MAX, 0)
 
 
 def choice(codes: Mapping[str, int]) -> Callable[[str, Any], int]:
@@ -141,6 +155,22 @@ def price(field: str, value: Any) -> str:
     return value
 
 
+#: Fields of a new order that only instruments with a market take, as `NewOrder` has them.
+_TERMS: dict[str, Callable[[str, Any], Any]] = {
+    "stop_price": price,
+    "offset": price,
+    "trailing_percent": price,
+    "protection_price": price,
+    "display_quantity": quantity,
+    "minimum_quantity": quantity,
+    "expiry": quantity,
+    "self_trade": choice(_SELF_TRADES),
+    "hidden": flag,
+    "slide": flag,
+    "linked_order_id": _number(WORD_MAX, 1),
+}
+
+
 def fresh_id() -> str:
     """A client order id for a request that names none; sent again, it is another request."""
     return f"w-{secrets.token_hex(9)}"
@@ -162,20 +192,44 @@ class Commands:
         limit = asked.take("price", price, None)
         natural = OrderType.MARKET if limit is None else OrderType.LIMIT
         kind = asked.take("order_type", choice(_TYPES), natural)
-        usual = TimeInForce.GTC if kind == OrderType.LIMIT else TimeInForce.IOC
+        usual = TimeInForce.IOC if kind in _IMMEDIATE else TimeInForce.GTC
         time = asked.take("time_in_force", choice(_TIMES), usual)
         post_only = asked.take("post_only", flag, False)
         owner = asked.take("account", account, self._login.account)
+        terms = {field: value for field, of in _TERMS.items()
+                 if (value := asked.take(field, of, None)) is not None}  # fmt: skip
         asked.done()
-        if (limit is None) != (kind == OrderType.MARKET):
-            raise malformed("price", "a limit order has one, a market order has none")
+        if (limit is None) != (kind in UNPRICED_TYPES):
+            raise malformed("price", f"{_PRICED} have one, others have none")
         command = _command(Kind.NEW, name, owner, number)
         command["side"], command["quantity"] = side, units
         command["order_type"], command["time_in_force"] = kind, time
         command["flags"] = Flag.POST_ONLY if post_only else 0
-        if limit is not None:
+        if terms or kind not in PLAIN_TYPES:
+            self._market_terms(command, terms, post_only)
+        elif limit is not None:
+            command["price"] = self._instruments[number].ticks(limit)
+        if terms and limit is not None:
             command["price"] = self._instruments[number].ticks(limit)
         return command
+
+    def _market_terms(self, command: NDArray[np.void], terms: dict[str, Any], post: bool) -> None:
+        """The fields of an order for an instrument with a market."""
+        row = command[0]
+        kind, number = int(row["order_type"]), int(row["instrument"])
+        bound = terms.pop("protection_price", None)
+        if bound is not None and kind not in UNPRICED_TYPES:
+            raise malformed("protection_price", f"{_PRICED} have a price")
+        order = NewOrder(
+            self._instruments[number].symbol, Side(int(row["side"])), int(row["quantity"]),
+            "0" if bound is None and kind not in UNPRICED_TYPES else bound,
+            TimeInForce(int(row["time_in_force"])), post_only=post, order_type=OrderType(kind),
+            **terms,
+        )  # fmt: skip
+        for field, value in order_fields(order, self._instruments, number).items():
+            row[field] = value
+        if bound is not None:
+            row["price"] = self._instruments[number].ticks(bound)
 
     def cancel(self, body: Body) -> NDArray[np.void]:
         """Takes an order out of the book."""
@@ -185,27 +239,42 @@ class Commands:
         return command
 
     def amend(self, body: Body) -> NDArray[np.void]:
-        """Another price or open quantity of an order, or less of it."""
+        """Another price or open quantity of an order, or less of it; in a market more."""
         asked = Asked(body)
         less = asked.take("reduce_by", quantity, None)
         command, number = self._about(asked, Kind.REDUCE if less else Kind.AMEND)
         limit, units = asked.take("price", price, None), asked.take("quantity", quantity, None)
+        total = asked.take("total_quantity", quantity, None)
+        stop = asked.take("stop_price", price, None)
+        shown = asked.take("display_quantity", quantity, None)
         asked.done()
-        if less and (limit is not None or units is not None):
+        named = [one for one in (limit, units, total, stop, shown) if one is not None]
+        if less and named:
             raise malformed("reduce_by", "not together with price or quantity")
         if less:
             command["quantity"] = less
             return command
-        if limit is None and units is None:
+        if not named:
             raise malformed("", "name a price, a quantity, or reduce_by")
+        if total is not None and units is not None:
+            raise malformed("total_quantity", "not together with quantity")
+        flags, instrument = Flag(0), self._instruments[number]
         if limit is None:
-            command["flags"] = Flag.KEEP_PRICE
+            flags |= Flag.KEEP_PRICE
         else:
-            command["price"] = self._instruments[number].ticks(limit)
-        if units is None:
-            command["flags"] = Flag.KEEP_QUANTITY
+            command["price"] = instrument.ticks(limit)
+        if units is None and total is None:
+            flags |= Flag.KEEP_QUANTITY
         else:
-            command["quantity"] = units
+            flags |= Flag(0) if total is None else Flag.TOTAL
+            command["quantity"] = units if total is None else total
+        if stop is not None:
+            flags |= Flag.NEW_STOP
+            command["stop_price"] = instrument.ticks(stop)
+        if shown is not None:
+            flags |= Flag.NEW_DISPLAY
+            command["display_quantity"] = shown
+        command["flags"] = flags
         return command
 
     def cancel_all(self, body: Body) -> NDArray[np.void]:
@@ -215,10 +284,39 @@ class Commands:
         side = asked.take("side", choice(_SIDES), 0)
         owner = asked.take("account", account, self._login.account)
         name = asked.take("request_id", client_order_id, None) or id_of(fresh_id())
+        lowest, highest = asked.take("lowest", price, None), asked.take("highest", price, None)
+        mine = asked.take("of_session", flag, False)
         asked.done()
         number = self._instruments.number(symbol) if symbol is not None else 0
         command = _command(Kind.MASS_CANCEL, name, owner, number)
-        command["side"] = side
+        sweep = MassCancel(
+            symbol, side=Side(side) if side else None, lowest=lowest, highest=highest,
+            of_session=mine,
+        )  # fmt: skip
+        for field, value in mass_cancel_fields(sweep, self._instruments, number).items():
+            command[field] = value
+        return command
+
+    def quote(self, body: Body) -> NDArray[np.void]:
+        """Both sides of a market maker, in place of those that the account has there."""
+        asked = Asked(body)
+        name = asked.take("client_order_id", client_order_id)
+        number = self._instruments.number(asked.take("symbol", text))
+        owner = asked.take("account", account, self._login.account)
+        mode = asked.take("self_trade", choice(_SELF_TRADES), 0)
+        command = _command(Kind.QUOTE, name, owner, number)
+        command["self_trade"] = mode
+        for side, limit, units in (
+            ("bid", "price", "quantity"),
+            ("ask", "stop_price", "display_quantity"),
+        ):
+            value = asked.take(side, price, None)
+            size = asked.take(f"{side}_quantity", number_or_nothing, 0)
+            if (value is None) != (size == 0):
+                raise malformed(side, f"with a {side}_quantity it is a price, without it nothing")
+            if value is not None:
+                command[limit], command[units] = self._instruments[number].ticks(value), size
+        asked.done()
         return command
 
     def _about(self, asked: Asked, kind: Kind) -> tuple[NDArray[np.void], int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._version import VERSION
 from ...records.ids import ALPHABET, TEXT_MAX
-from ...records.schema import OrderType, Side, TimeInForce
+from ...records.schema import OrderType, SelfTrade, Side, TimeInForce
 from .limits import WebLimits
 from .texts import KINDS, SIDES, STATUSES, TIMES, TYPES
 
@@ -99,6 +99,7 @@ REPORT = _object(
         "last_quantity": WHOLE,
         "trade_id": WHOLE,
         "maker": FLAG,
+        "auction": FLAG,
         "unsolicited": FLAG,
         "copy": FLAG,
         "cancelled": COUNT,
@@ -113,6 +114,20 @@ ERROR = _object(
 )
 ANSWER = _object({}, {**REPORTS, "order": _ref("Order"), "repeated": FLAG, "sequence": COUNT})
 PENDING = _object({"pending": {"const": True}}, {"ask": TEXT})
+#: What only instruments with a market take.
+_OF_MARKETS = {
+    "stop_price": _maybe(ASKED_PRICE),
+    "offset": _maybe(ASKED_PRICE),
+    "trailing_percent": _maybe(ASKED_PRICE),
+    "protection_price": _maybe(ASKED_PRICE),
+    "display_quantity": _maybe(QUANTITY),
+    "minimum_quantity": _maybe(QUANTITY),
+    "expiry": _maybe(QUANTITY),
+    "self_trade": _maybe(_words(mode.name.lower() for mode in SelfTrade)),
+    "hidden": _maybe(FLAG),
+    "slide": _maybe(FLAG),
+    "linked_order_id": _maybe(_whole(0, 2**64 - 1, "Of a live order of the account")),
+}
 NEW = _object(
     {
         "client_order_id": ID,
@@ -126,6 +141,7 @@ NEW = _object(
         "time_in_force": _maybe(_words(time.name.lower() for time in TimeInForce)),
         "post_only": _maybe(FLAG),
         "account": _maybe(ACCOUNT),
+        **_OF_MARKETS,
     },
     closed=True,
 )
@@ -135,6 +151,9 @@ AMEND = _object(
         "price": _maybe(ASKED_PRICE),
         "quantity": _maybe(QUANTITY),
         "reduce_by": _maybe(QUANTITY),
+        "total_quantity": _maybe(QUANTITY),
+        "stop_price": _maybe(ASKED_PRICE),
+        "display_quantity": _maybe(QUANTITY),
         "account": _maybe(ACCOUNT),
         "request_id": _maybe(ID),
     },
@@ -147,6 +166,21 @@ CANCEL_ALL = _object(
         "side": _maybe(_words(side.name.lower() for side in Side)),
         "account": _maybe(ACCOUNT),
         "request_id": _maybe(ID),
+        "lowest": _maybe(ASKED_PRICE),
+        "highest": _maybe(ASKED_PRICE),
+        "of_session": _maybe(FLAG),
+    },
+    closed=True,
+)
+QUOTE = _object(
+    {"client_order_id": ID, "symbol": SYMBOL},
+    {
+        "bid": _maybe(ASKED_PRICE),
+        "bid_quantity": _maybe(_whole(0, 2**63 - 1, "In units")),
+        "ask": _maybe(ASKED_PRICE),
+        "ask_quantity": _maybe(_whole(0, 2**63 - 1, "In units")),
+        "self_trade": _maybe(_words(mode.name.lower() for mode in SelfTrade)),
+        "account": _maybe(ACCOUNT),
     },
     closed=True,
 )
@@ -234,6 +268,14 @@ def _paths(limits: WebLimits) -> Schema:
                 _object({}, {**REPORTS, "cancelled": COUNT, "repeated": FLAG, "sequence": COUNT}),
                 body=CANCEL_ALL,
                 needs_body=False,
+            )
+        },
+        "/quotes": {
+            "post": _command(
+                "Both sides of a market maker, in place of those that it has",
+                "200",
+                _object({}, {**REPORTS, "cancelled": COUNT, "repeated": FLAG, "sequence": COUNT}),
+                body=QUOTE,
             )
         },
         "/reports": {"get": _ask(page, PAGE, after, limit)},

@@ -50,6 +50,7 @@ class Routes:
             web.patch(order, self.amend),
             web.delete(order, self.cancel),
             web.post("/cancel-all", self.cancel_all),
+            web.post("/quotes", self.quote),
             web.get("/reports", self.reports),
             web.get("/fills", self.fills),
         ]
@@ -141,6 +142,11 @@ class Routes:
         body = await self._door.body(request)
         return await self._send(login, commands.cancel_all(parse(body) if body else {}), 200)
 
+    async def quote(self, request: web.Request) -> web.Response:
+        login, commands = await self._commands(request)
+        command = commands.quote(parse(await self._door.body(request)))
+        return await self._send(login, command, 200)
+
     async def _login(self, request: web.Request) -> Login:
         return await self._door.login(request)
 
@@ -185,9 +191,10 @@ class Routes:
         if first["kind"] in REFUSALS:
             refused = _refused(first, instruments)
             return web.json_response({"error": refused.said(), **said}, status=refused.status)
-        if first["kind"] == ReportKind.MASS_CANCELLED:
-            said["cancelled"] = first["last_quantity"]
-            return web.json_response(said, status=done)
+        for row in rows:
+            if row["kind"] in (ReportKind.MASS_CANCELLED, ReportKind.QUOTE_SET):
+                said["cancelled"] = row["last_quantity"]
+                return web.json_response(said, status=done)
         last = [row for row in rows if row["order_id"] == first["order_id"]][-1]
         said["order"] = order_said(last, instruments)
         return web.json_response(said, status=done)

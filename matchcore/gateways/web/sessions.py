@@ -18,7 +18,9 @@ from .asked import Id
 
 #: Kinds of reports that answer a request; a trade only follows an answer.
 _ANSWERING = np.zeros(256, np.bool_)
-_ANSWERING[[int(kind) for kind in ReportKind if kind != ReportKind.TRADE]] = True
+_ANSWERING[[int(kind) for kind in ReportKind]] = True
+_ANSWERING[[ReportKind.TRADE, ReportKind.TRIGGERED, ReportKind.REPRICED, ReportKind.DECREMENTED,
+            ReportKind.BUSTED]] = False  # fmt: skip
 
 REVOKED = "the user or its secret was revoked"
 

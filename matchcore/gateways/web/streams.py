@@ -157,6 +157,8 @@ class Stream:
             command = commands.amend(body)
         elif op == "cancel_all":
             command = commands.cancel_all(body)
+        elif op == "quote":
+            command = commands.quote(body)
         else:
             return self._other(op, body)
         self._desk.send(session, command)
@@ -165,7 +167,7 @@ class Stream:
         if not self._rate.take(1, time.monotonic()):
             raise Refused(429, "too_many", "too many messages")
         if op != "ping":
-            raise malformed("op", "one of order, cancel, amend, cancel_all, ping")
+            raise malformed("op", "one of order, cancel, amend, cancel_all, quote, ping")
         Asked(body).done()
         self._live.append(PONG)
         self._stir()

@@ -31,9 +31,11 @@ SIDES, TYPES, TIMES = _names(Side), _names(OrderType), _names(TimeInForce)
 REASONS, FIELDS = _names(Reason), _names(Field)
 #: Kinds of reports about a request that was refused.
 REFUSALS = frozenset({int(ReportKind.REJECTED), int(ReportKind.CANCEL_REJECTED),
-                      int(ReportKind.REPLACE_REJECTED),
+                      int(ReportKind.REPLACE_REJECTED), int(ReportKind.QUOTE_REJECTED),
                       int(ReportKind.MASS_CANCEL_REJECTED)})  # fmt: skip
 
+#: Kinds of reports about a trade.
+TRADES = frozenset({int(ReportKind.TRADE), int(ReportKind.BUSTED)})
 Row = dict[str, int]
 
 
@@ -68,7 +70,7 @@ def order_said(row: Row, instruments: Directory) -> dict[str, Any]:
         "average_price": None,
         "status": STATUSES[row["status"]],
     }
-    if instrument and row["order_type"] == OrderType.LIMIT:
+    if instrument and (row["order_type"] == OrderType.LIMIT or row["price"]):
         said["price"] = price_text(instrument.price(row["price"]))
     if instrument and row["filled"]:
         turnover = row["turnover_high"] << 64 | row["turnover"]
@@ -97,7 +99,7 @@ def report_said(row: Row, instruments: Directory) -> dict[str, Any]:
     }
     if row["original_id"]:
         said["original_client_order_id"] = text_of(row["original_id"], row["original_tail"])
-    if kind == ReportKind.TRADE:
+    if kind in TRADES:
         instrument = _instrument(row, instruments)
         price = price_text(instrument.price(row["last_price"])) if instrument else None
         said |= {
@@ -106,7 +108,11 @@ def report_said(row: Row, instruments: Directory) -> dict[str, Any]:
             "trade_id": whole(row["trade_id"]),
             "maker": bool(flags & ReportFlag.MAKER),
         }
-    if kind == ReportKind.MASS_CANCELLED:
+        if flags & ReportFlag.AUCTION:
+            said["auction"] = True  # in which both orders rested
+    if kind == ReportKind.DECREMENTED:
+        said["last_quantity"] = whole(row["last_quantity"])  # what was taken off
+    if kind in (ReportKind.MASS_CANCELLED, ReportKind.QUOTE_SET):
         said["cancelled"] = row["last_quantity"]
     if flags & ReportFlag.UNSOLICITED:
         said["unsolicited"] = True

@@ -31,6 +31,7 @@ RECONNECT_SECONDS = 0.1
 PING_SECONDS, PINGS_MAX = 1, 2  # a server that does not answer so many is left for another
 REQUEST_SECONDS = 2.0
 RETRY_SECONDS = 0.1
+NO_PEERS = 10005  # too few servers are there to make a stream: the others may be starting
 PENDING_BYTES = 64 << 20  # of what waits for the socket
 THREAD_SECONDS = 5.0
 
@@ -207,8 +208,11 @@ class Link(Closing):
         while True:
             try:
                 return await ask()
-            except (NotFoundError, BadRequestError):
+            except NotFoundError:
                 raise
+            except BadRequestError as error:
+                if error.err_code != NO_PEERS or self.loop.time() > until:
+                    raise
             except (Error, TimeoutError, asyncio.TimeoutError) as error:
                 final = isinstance(error, APIError) and not isinstance(
                     error, ServiceUnavailableError

@@ -110,6 +110,10 @@ class Servers(Closing):
         asked = f"?{urlencode(options, safe=',/')}" if options else ""
         return f"{scheme}://{known}{','.join(self.urls)}/{name}{asked}"
 
+    def store(self, at: int) -> Path:
+        """The folder in which server ``at`` keeps its messages."""
+        return self.folder / f"store-{at}"
+
     def log_file(self, at: int) -> Path:
         """What server ``at``, counted from 0, has to say."""
         return self.folder / f"server-{at}.log"
@@ -148,7 +152,7 @@ class Servers(Closing):
             f"{host}:{port}" for host, (_, port, _) in zip(self._hosts, self._ports, strict=True)
         ]
         return configuration(
-            name=f"log-{at}", store=self.folder / f"store-{at}", host=self._hosts[at],
+            name=f"log-{at}", store=self.store(at), host=self._hosts[at],
             port=client, routes=routes if self.count > 1 else [],
             route_port=route, monitor=monitor if self._monitoring else None, user=self._user,
             tls=self._tls, sync=self._sync,

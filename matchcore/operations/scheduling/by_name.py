@@ -63,9 +63,10 @@ def read_day_data(file: Path) -> Callable[[date], dict[str, DayData]]:
 
 
 def day_data_of(said: Mapping[str, Any]) -> Callable[[date], dict[str, DayData]]:
-    """What is new on days, as JSON has it: day -> symbol -> the fields of a `DayData`.
+    """What is new on days, for a `Scheduler`.
 
-    `InvalidArgument` if it is something else.
+    ``said``: as JSON has it: day -> symbol -> the fields of a `DayData`.  `InvalidArgument` if it
+    is something else.
     """
     found: dict[date, dict[str, DayData]] = {}
     try:

@@ -14,13 +14,14 @@ class Calendar(Protocol):
     """Days on which there is trading."""
 
     def is_open(self, on: date) -> bool:
-        """Whether there is trading on a day; `UnknownDay` if the calendar does not know it."""
+        """Whether there is trading on the day ``on``; `UnknownDay` if the calendar cannot tell."""
 
 
 class EveryDay:
     """A calendar without holidays, also at weekends."""
 
     def is_open(self, on: date) -> bool:
+        """True, whatever day ``on`` is."""
         return True
 
 
@@ -41,6 +42,7 @@ class ExchangeCalendar:
         return f"ExchangeCalendar({self.code!r})"
 
     def is_open(self, on: date) -> bool:
+        """Whether there is trading on the day ``on``; `UnknownDay` if the library cannot tell."""
         return on in _sessions(self.code, on.year)
 
 

@@ -1,61 +1,80 @@
-"""What a scheduler sees of an exchange: the markets of a state."""
+"""What a scheduler sees of an exchange: its markets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from ...machine.state import State
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.engine import Engine
 from ...records.instruments import Instrument
-from ...records.markets import defaults, values_of
+from ...records.markets import defaults, parameter_names, values_of
 from ...records.parameters import PARAMETERS
 from ...records.schema import NEXT_PHASES, TIMED_PHASES, Parameter, Phase
 
 _CLOSING_KNOWN = 4  # the bit of ``known``
+_GROUP = parameter_names(Parameter.TRADING).index("group")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarketNow:
-    """A market as it is: its phase, its closing price in ticks, and its parameters."""
+    """A market as it is.
+
+    ``rows``: a `MARKET_VALUE` array; ``state``: its `MARKET_STATE`.
+    """
 
     instrument: Instrument
-    phase: Phase
-    until: int
-    closing_price: int | None
-    values: Mapping[Parameter, Mapping[str, int]]
+    rows: NDArray[np.void]
+    state: np.void
+
+    @cached_property
+    def phase(self) -> Phase:
+        return Phase(int(self.state["phase"]))
+
+    @property
+    def closing_price(self) -> int | None:
+        """In ticks; None until it is known."""
+        known = int(self.state["known"]) & _CLOSING_KNOWN
+        return int(self.state["closing_price"]) if known else None
+
+    @cached_property
+    def values(self) -> Mapping[Parameter, Mapping[str, int]]:
+        """The values of every parameter but TICKS, by name."""
+        said = {Parameter(int(row["parameter"])): values_of(row) for row in self.rows}
+        said.pop(Parameter.TICKS, None)
+        return USUAL | {parameter: _named(parameter, values) for parameter, values in said.items()}
 
     @property
     def group(self) -> int:
-        return self.values[Parameter.TRADING]["group"]
+        for row in self.rows:
+            if row["parameter"] == Parameter.TRADING:
+                return values_of(row)[_GROUP]
+        return USUAL[Parameter.TRADING]["group"]
 
     @property
     def is_held(self) -> bool:
         """Whether an operator has halted it without an end."""
-        return self.phase == Phase.HALTED and not self.until
+        return self.phase == Phase.HALTED and not self.state["until"]
 
     @property
     def is_paused(self) -> bool:
         """Whether trading is interrupted for a time."""
-        return self.phase in TIMED_PHASES and self.until > 0
+        return self.phase in TIMED_PHASES and bool(self.state["until"] > 0)
 
 
-def markets_of(state: State) -> dict[str, MarketNow]:
-    """The markets of a state by symbol, in the order of their numbers."""
-    said: dict[int, dict[Parameter, Mapping[str, int]]] = {}
-    for row in state.market_values:
-        parameter = Parameter(int(row["parameter"]))
-        if parameter != Parameter.TICKS:
-            mine = said.setdefault(int(row["instrument"]), {})
-            mine[parameter] = _named(parameter, values_of(row))
+def markets_of(engine: Engine, symbols: Iterable[str]) -> dict[str, MarketNow]:
+    """The markets of the instruments that have one, by symbol.
+
+    One by one, so nobody has to wait for all of them.
+    """
     found = {}
-    for row in state.markets:
-        number, known = int(row["instrument"]), int(row["known"])
-        instrument = state.instruments[number - 1]
-        found[instrument.symbol] = MarketNow(
-            instrument, Phase(int(row["phase"])), int(row["until"]),
-            int(row["closing_price"]) if known & _CLOSING_KNOWN else None,
-            USUAL | said.get(number, {}),
-        )  # fmt: skip
+    for symbol in symbols:
+        market, instrument = engine._market(symbol)  # as records: thousands are read at an opening
+        if market is not None:
+            found[symbol] = MarketNow(instrument, *market)
     return found
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from ...errors import UnknownDay
 from ...records.market_faces import Clock, SetPhase
+from ...records.order_faces import EndDay
 from ...records.schema import Phase
 from ...records.times import zone_of
-from ...records.typed import EndDay
 from ...venues import VenueDay, venue_day
 from .calendars import Calendar, EveryDay, ExchangeCalendar
 
@@ -174,7 +174,10 @@ class Schedule:
     def commands_between(
         self, begin: int, end: int, *, clocks: bool = True
     ) -> list[SetPhase | Clock | EndDay]:
-        """As `between`, as commands for all instruments of the board."""
+        """What is due as commands for all instruments of the board, but for day data.
+
+        ``begin``, ``end``, ``clocks``: as of `between`.
+        """
         found = []
         for due in self.between(begin, end, clocks=clocks):
             command = due.command(self.day(due.on).group)

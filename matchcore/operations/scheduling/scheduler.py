@@ -19,9 +19,10 @@ from ...records.codec import encode_all
 from ...records.instruments import Instrument, Price
 from ...records.market_faces import Clock, SetMarket, SetPhase
 from ...records.operating import Register
+from ...records.order_faces import EndDay
 from ...records.register import Place
 from ...records.schema import EventKind, Field, Parameter, Phase, Reason, Topic
-from ...records.typed import Command, EndDay
+from ...records.typed import Command
 from .looking import USUAL, MarketNow, markets_of, phases_to
 from .schedule import Action, Due, Schedule
 
@@ -63,7 +64,7 @@ class Done:
 class Scheduler:
     """Sends to an engine what is due by a schedule.
 
-    - ``engine``: an `Engine`, or anything with its `state`, `register` and `submit_batch`.
+    - ``engine``: an `Engine`.
     - ``schedule``: a `Schedule`.
     - ``symbols``: instruments of the board.  Those without a market get one in the morning.  None:
       all instruments whose market has the group of the board.
@@ -110,7 +111,7 @@ class Scheduler:
         return found
 
     def next_time(self, now: int) -> int:
-        """When `step` should be called next; nanoseconds since 1970 UTC."""
+        """When `step` should be called next after ``now``; both nanoseconds since 1970 UTC."""
         later = self._schedule.next_after(now)
         today = self._schedule.date_of(now)
         if self._is_clocked(today, now):
@@ -163,27 +164,27 @@ class Scheduler:
 
     def _markets(self, on: date) -> dict[str, MarketNow]:
         """The instruments of the board that have a market."""
-        found, group = markets_of(self._engine.state()), self._schedule.day(on).group
+        engine, group = self._engine, self._schedule.day(on).group
         if self._symbols is not None:
-            return {symbol: found[symbol] for symbol in self._symbols if symbol in found}
-        return {symbol: one for symbol, one in found.items() if one.group == group}
+            return markets_of(engine, self._symbols)
+        every = markets_of(engine, [one.symbol for one in engine.instruments])
+        return {symbol: one for symbol, one in every.items() if one.group == group}
 
     def _phase_commands(self, due: Due, mine: Mapping[str, MarketNow], now: int) -> list[Command]:
         """Those that nobody needs any more are left out."""
         phase = due.phase
         assert phase is not None
         commands: list[Command] = []
-        after = dict(mine)
+        begins = {symbol: one.phase for symbol, one in mine.items() if not one.is_held}
         for symbol, one in mine.items():
             if due.ends_halts and one.is_paused:
                 commands.append(SetPhase(symbol, Phase.CONTINUOUS, time=now))
-                after[symbol] = replace(one, phase=Phase.CONTINUOUS, until=0)
-        moving = {symbol: one for symbol, one in after.items()
-                  if one.phase != phase and not one.is_held}  # fmt: skip
-        ways = {symbol: phases_to(one.phase, phase) for symbol, one in moving.items()}
-        if len(moving) == len(after) and all(len(way) == 1 for way in ways.values()):
+                begins[symbol] = Phase.CONTINUOUS
+        ways = {symbol: phases_to(begin, phase) for symbol, begin in begins.items()
+                if begin != phase}  # fmt: skip
+        if len(ways) == len(mine) and all(len(way) == 1 for way in ways.values()):
             group = self._whole_group(due.on, mine)
-            if group and moving:
+            if group and ways:
                 commands.append(
                     SetPhase(None, phase, group, cancel_orders=due.cancel_orders, time=now)
                 )
@@ -199,7 +200,7 @@ class Scheduler:
         group = self._schedule.day(on).group
         if self._symbols is None:
             return group
-        every = markets_of(self._engine.state())
+        every = markets_of(self._engine, [one.symbol for one in self._engine.instruments])
         whole = {symbol for symbol, one in every.items() if one.group == group} == set(mine)
         return group if whole else 0
 

@@ -288,6 +288,6 @@ def test_any_bytes_are_decoded_or_refused(given: list[tuple[int, bytes]]) -> Non
 
 def test_a_message_of_another_type_counts_and_says_nothing() -> None:
     rows = Decoder(Directory(WORLD)).changes(
-        blocks_of(b"Q" + bytes(39)) + b"\x00\x00" + blocks_of(GOOD)
+        blocks_of(b"Y" + bytes(19)) + b"\x00\x00" + blocks_of(GOOD)
     )
     assert rows["kind"].tolist() == [0, 0, ChangeKind.ADDED]
