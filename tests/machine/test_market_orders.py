@@ -38,11 +38,14 @@ TYPES = {
         buy 1 11@101 market protected fok => accepted 1 11@101, cancelled 1 11@101 FILL_OR_KILL
         buy 1 10@101 market protected fok => accepted 1 10@101, trade 11 10@101 by 1 left 0/0
         """,
-    "what a market-to-limit order leaves rests at its last price": """
+    "a market-to-limit order takes the best price, and its rest stays there": """
+        mass price=104 to=106 range
         sell 1 25 market_to_limit => accepted 1 25@0, trade 21 10@99 by 1 left 0/15,
-            trade 22 10@98 by 1 left 0/5, repriced 1 5@98
-        book => - / 98: 1x5; 101: 11x10; 102: 12x10; 103: 13x10; 104: 14x10; 105: 15x10; 106: 16x10
+            repriced 1 15@99
+        book => 98: 22x10 / 99: 1x15; 101: 11x10; 102: 12x10; 103: 13x10
+        cancel 22
         sell 2 5 market_to_limit => accepted 2 5@0, cancelled 2 5@0 NO_OPPOSITE
+        buy 3 5@98 market_to_limit protected => accepted 3 5@98, cancelled 3 5@98 NO_OPPOSITE
         """,
     "best five, the rest cancelled": """
         buy 1 55 best_five => accepted 1 55@0, trade 11 10@101 by 1 left 0/45,
@@ -166,7 +169,8 @@ FLAGS = {
         buy 3 20 market least=11 => accepted 3 20@0, trade 14 10@104 by 3 left 0/10,
             trade 15 10@105 by 3 left 0/0
         """,
-    "five levels may not be enough for it": """
+    "one level may not be enough for it, or five": """
+        buy 1 20 market_to_limit least=11 => accepted 1 20@0, cancelled 1 20@0 MINIMUM_NOT_MET
         buy 1 60 best_five least=51 => accepted 1 60@0, cancelled 1 60@0 MINIMUM_NOT_MET
         buy 1 50 best_five least=50 => accepted 1 50@0, trade 11 10@101 by 1 left 0/40,
             trade 12 10@102 by 1 left 0/30, trade 13 10@103 by 1 left 0/20,
