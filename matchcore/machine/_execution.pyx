@@ -84,7 +84,8 @@ cdef inline void end(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
 cdef void execute(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     """An order that is nowhere trades, and rests or is gone.  `flags`: of the change."""
     cdef u8 kind = wide.order_type
-    cdef i64 levels = 5 if has(FIVE, kind) else LEVELS_ALL, least_quantity = 0, price = 0
+    cdef i64 levels = 5 if has(FIVE, kind) else 1 if kind == MARKET_TO_LIMIT else LEVELS_ALL
+    cdef i64 least_quantity = 0, price = 0
     cdef bint limited = has(PRICED, kind) or wide.flags & PROTECTED
     cdef u64 trades = turn.core.next_trade_id
     if mc_unlikely(is_expired(turn, wide)):

@@ -185,7 +185,8 @@ def parsed(line: str) -> dict[str, int]:
 def _operation(verb: str, words: list[str]) -> dict[str, int]:
     """The fields of a command in a layout of its own."""
     fields: dict[str, int] = {"kind": OPERATIONS[verb][0]}
-    given = {NAMES.get(name, name): _number(value)
+    names = NAMES if verb != "set" else {"on": "instrument"}  # parameters have names of their own
+    given = {names.get(name, name): _number(value)
              for name, value in (word.split("=") for word in words if "=" in word)}  # fmt: skip
     plain = [word for word in words if "=" not in word]
     if verb == "phase":

@@ -185,10 +185,8 @@ def prices_by_rule(call: Call) -> tuple[int, int, int] | None:
     found = [one for one in found if one[1] == volume]
     least = min(abs(one[2]) for one in found)
     found = [one for one in found if abs(one[2]) == least]
-    if call.rule != AuctionRule.SZSE and all(one[2] > 0 for one in found):
-        return found[-1]
-    if call.rule != AuctionRule.SZSE and all(one[2] < 0 for one in found):
-        return found[0]
+    if found[0][2] or found[-1][2]:  # the highest with more bid, the lowest with more offered
+        found = [one for one in found if one[2] > 0][-1:] + [one for one in found if one[2] < 0][:1]
     aim = (found[0][0] + found[-1][0]) / 2
     if call.rule != AuctionRule.SSE and call.reference is not None:
         aim = call.reference

@@ -84,7 +84,7 @@ def test_copies_are_made_where_nothing_is_compiled(tmp_path: Path) -> None:
         f"matchcore/records/{name}.py"
         for name in (
             *("__init__", "event_codes", "follower_codes", "generate", "layouts", "market_codes"),
-            "schema",
+            *("parameters", "schema"),
         )
     ]
     for name in [*generate.FILES, *package]:

@@ -5,7 +5,7 @@
 # prices with more, the first with less, and those in between where nothing is left over.
 from .market cimport AUCTION_RULE, Market, greatest, least
 from .prices cimport ceil_tick, floor_tick
-from .records cimport A_SSE, A_SZSE, M_AUCTION, i64, u32, u64
+from .records cimport A_SSE, M_AUCTION, i64, u32, u64
 from .tally cimport (Call, Cross, Open, tally_after, tally_key, tally_last, tally_next, tally_price,
                      tally_seek, tally_under, widen)
 
@@ -23,9 +23,9 @@ cdef struct Search:         # for the price of a call
     bint bounded            # least and most are known
     i64 least
     i64 most
-    Span more               # more bid than offered: `high` is known, `low` when it matters
+    Span more               # more bid than offered: of the highest such price
     Span even
-    Span less               # `low` is known, `high` when it matters
+    Span less               # of the lowest such price
 
 cdef inline i64 volume_of(const Span* span) noexcept nogil:
     return span.sells if span.imbalance >= 0 else span.sells + span.imbalance
@@ -142,40 +142,6 @@ cdef inline void find_spans(Search* search) noexcept nogil:
     if not search.even.there:       # as far as that price, at least
         span_set(&search.even, price, price, 0, sells)
 
-cdef inline void find_low(Search* search) noexcept nogil:
-    """How far down the prices with more reach."""
-    cdef Span* span = &search.more
-    cdef u64 key = tally_key(span.high)
-    cdef Open here = tally_last(search.call, key)
-    if here.open != NULL and here.key == key:
-        if here.open[1] != 0:
-            return
-        here = tally_last(search.call, key - 1)
-    widen(search.call, here.key if here.open != NULL else 0, key)
-    if here.open == NULL:
-        span.low = least_of(search)
-        return
-    span.low = tally_price(here.key)
-    if here.open[0] != 0:
-        span.low = least(tick_above(search.market, span.low), span.high)
-
-cdef inline void find_high(Search* search) noexcept nogil:
-    """How far up the prices with less reach."""
-    cdef Span* span = &search.less
-    cdef u64 key = tally_key(span.low)
-    cdef Open here = tally_next(search.call, key - 1)
-    if here.open != NULL and here.key == key:
-        if here.open[0] != 0:
-            return
-        here = tally_next(search.call, key)
-    widen(search.call, key, here.key if here.open != NULL else ~<u64>0)
-    if here.open == NULL:
-        span.high = most_of(search)
-        return
-    span.high = tally_price(here.key)
-    if here.open[1] != 0:
-        span.high = greatest(tick_below(search.market, span.high), span.low)
-
 
 # ---------------------------------------------------------------------- the price
 
@@ -189,19 +155,12 @@ cdef inline i64 closest_to(const Market* market, i64 low, i64 high, i64 twice) n
 cdef inline i64 chosen(Search* search, bint is_more, bint is_less) noexcept nogil:
     """One of the prices that nothing but the rule of the market tells apart."""
     cdef i64 rule = search.market.value[<u32>M_AUCTION][<u32>AUCTION_RULE]
-    cdef i64 low, high
-    if rule != A_SZSE and is_more != is_less:
+    cdef i64 low = search.even.low, high = search.even.high
+    if is_more and is_less:     # at other prices orders with better ones would be left over
+        low = search.more.high
+        high = search.less.low
+    elif is_more or is_less:
         return search.more.high if is_more else search.less.low
-    if is_more or is_less:
-        if is_more:
-            find_low(search)
-        if is_less:
-            find_high(search)
-        low = search.more.low if is_more else search.less.low
-        high = search.less.high if is_less else search.more.high
-    else:
-        low = search.even.low
-        high = search.even.high
     if rule == A_SSE or search.reference == NULL:
         return closest_to(search.market, low, high, low + high)
     return closest_to(search.market, low, high, 2 * least(greatest(search.reference[0], low), high))

@@ -66,15 +66,15 @@ def find_cross(turn: Turn) -> Cross | None:
 
 def _chosen(turn: Turn, tied: list[Cross], reference: int | None) -> int:
     """One price of a range in which nothing but the rule of the market tells them apart."""
+    more = [cross.price for cross in tied if cross.imbalance > 0]
+    less = [cross.price for cross in tied if cross.imbalance < 0]
     low, high = tied[0].price, tied[-1].price
-    rule = turn.book.value(Parameter.AUCTION, "rule")
-    if rule != AuctionRule.SZSE:
-        if tied[-1].imbalance > 0:
-            return high
-        if tied[0].imbalance < 0:
-            return low
+    if more or less:  # at other prices orders with better ones would be left over
+        low, high = max(more, default=low), min(less, default=high)
+        if not (more and less):
+            return low if more else high
     twice = low + high
-    if rule != AuctionRule.SSE and reference is not None:
+    if turn.book.value(Parameter.AUCTION, "rule") != AuctionRule.SSE and reference is not None:
         twice = 2 * min(max(reference, low), high)
     # closest to the middle or to the reference, the higher one of two
     below = max(turn.book.floor(twice // 2), low)

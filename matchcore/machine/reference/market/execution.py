@@ -20,7 +20,7 @@ from .matching import take, tradeable
 from .turn import Turn
 
 #: How many levels a type takes; all others: any number.
-LEVELS = {OrderType.BEST_FIVE: 5, OrderType.BEST_FIVE_LIMIT: 5}
+LEVELS = {OrderType.MARKET_TO_LIMIT: 1, OrderType.BEST_FIVE: 5, OrderType.BEST_FIVE_LIMIT: 5}
 
 
 def slid(turn: Turn, side: int, price: int) -> int:
