@@ -27,6 +27,7 @@ cdef inline bint call_add(Call* call, u32 side, i64 price, i64 change) noexcept 
     if mc_unlikely(at_any(price)):
         call.any[side] += change
         call.gap += -change if side else change
+        call.same = False
         return True
     return tally_add(call, side, tally_key(price), change)
 

@@ -6,12 +6,8 @@
 from .market cimport AUCTION_RULE, Market, greatest, least
 from .prices cimport ceil_tick, floor_tick
 from .records cimport A_SSE, A_SZSE, M_AUCTION, i64, u32, u64
-from .tally cimport Call, Open, tally_key, tally_last, tally_next, tally_price, tally_seek
-
-cdef struct Cross:          # a price with what would trade at it, and buys less sells that are left over
-    i64 price
-    i64 quantity
-    i64 imbalance
+from .tally cimport (Call, Cross, Open, tally_after, tally_key, tally_last, tally_next, tally_price,
+                     tally_seek, tally_under, widen)
 
 cdef struct Span:           # prices with one volume and imbalance
     bint there
@@ -48,6 +44,7 @@ cdef inline void search_bound(Search* search) noexcept nogil:
     cdef Open first = tally_next(search.call, 0)
     cdef i64 low = tally_price(~<u64>0), high = tally_price(0)
     search.bounded = True
+    widen(search.call, 0, ~<u64>0)      # any change may move them
     if first.open != NULL:
         low = tally_price(first.key)
         high = tally_price(tally_last(search.call, ~<u64>0).key)
@@ -82,18 +79,18 @@ cdef inline void find_more(Search* search, const Open* above) noexcept nogil:
     cdef Call* call = search.call
     cdef i64 sells = call.any[1] + call.below
     cdef i64 price, left
-    cdef Open here
+    cdef const Open* under
     if above.open != NULL and call.gap - above.open[1] > 0:
         price = tally_price(above.key)
         span_set(&search.more, price, price, call.gap - above.open[1], sells + above.open[1])
         return
     price = tick_below(search.market, tally_price(above.key)) if above.open != NULL else most_of(search)
     left = call.gap
-    here = tally_last(call, call.at)
-    if here.open != NULL and tally_price(here.key) >= price:        # nothing lies between them
-        price = tally_price(here.key)
-        left += here.open[0]
-    elif here.open == NULL and price < least_of(search):
+    under = tally_under(call)
+    if under.open != NULL and tally_price(under.key) >= price:      # nothing lies between them
+        price = tally_price(under.key)
+        left += under.open[0]
+    elif under.open == NULL and price < least_of(search):
         return
     span_set(&search.more, price, price, left, sells)
 
@@ -120,13 +117,14 @@ cdef inline void find_rest(Search* search, i64 gap, i64 sells, i64 low, const Op
 
 cdef inline void find_spans(Search* search) noexcept nogil:
     cdef Call* call = search.call
-    cdef Open above = tally_seek(call), next
+    cdef const Open* above = tally_seek(call)
+    cdef const Open* after
     cdef i64 sells = call.any[1] + call.below
     cdef i64 price, left
     if call.gap <= 0:           # at all prices, as none lies below the cursor
-        find_rest(search, call.gap, sells, least_of(search), &above)
+        find_rest(search, call.gap, sells, least_of(search), above)
         return
-    find_more(search, &above)
+    find_more(search, above)
     if above.open == NULL:
         return
     price = tally_price(above.key)
@@ -135,12 +133,12 @@ cdef inline void find_spans(Search* search) noexcept nogil:
     if left < 0:
         span_set(&search.less, price, price, left, sells)
         return
-    next = tally_next(call, above.key)
+    after = tally_after(call)
     if left > 0:
-        find_rest(search, left - above.open[0], sells, tick_above(search.market, price), &next)
+        find_rest(search, left - above.open[0], sells, tick_above(search.market, price), after)
         return
     if above.open[0] == 0:
-        find_rest(search, 0, sells, price, &next)
+        find_rest(search, 0, sells, price, after)
     if not search.even.there:       # as far as that price, at least
         span_set(&search.even, price, price, 0, sells)
 
@@ -153,6 +151,7 @@ cdef inline void find_low(Search* search) noexcept nogil:
         if here.open[1] != 0:
             return
         here = tally_last(search.call, key - 1)
+    widen(search.call, here.key if here.open != NULL else 0, key)
     if here.open == NULL:
         span.low = least_of(search)
         return
@@ -169,6 +168,7 @@ cdef inline void find_high(Search* search) noexcept nogil:
         if here.open[0] != 0:
             return
         here = tally_next(search.call, key)
+    widen(search.call, key, here.key if here.open != NULL else ~<u64>0)
     if here.open == NULL:
         span.high = most_of(search)
         return
@@ -206,17 +206,12 @@ cdef inline i64 chosen(Search* search, bint is_more, bint is_less) noexcept nogi
         return closest_to(search.market, low, high, low + high)
     return closest_to(search.market, low, high, 2 * least(greatest(search.reference[0], low), high))
 
-cdef inline bint find_cross(Market* market, Call* call, const i64* reference, Cross* cross) noexcept nogil:
+cdef inline bint find_anew(Search* search, Cross* cross) noexcept nogil:
     """The price of the call; false if nothing would trade."""
-    cdef Search search
     cdef const Span* span = &search.even
     cdef i64 more = -1, less = -1
     cdef bint is_more = False, is_less = False
-    search.market = market
-    search.call = call
-    search.reference = reference
-    search.bounded = search.more.there = search.even.there = search.less.there = False
-    find_spans(&search)
+    find_spans(search)
     if not search.even.there:
         if search.more.there:
             more = volume_of(&search.more)
@@ -230,8 +225,31 @@ cdef inline bint find_cross(Market* market, Call* call, const i64* reference, Cr
     cross.quantity = volume_of(span)
     if cross.quantity == 0:
         return False
-    cross.price = chosen(&search, is_more, is_less)
+    cross.price = chosen(search, is_more, is_less)
     if is_more and is_less and cross.price > search.more.high:
         span = &search.less
     cross.imbalance = span.imbalance
     return True
+
+cdef inline bint find_cross(Market* market, Call* call, const i64* reference, Cross* cross) noexcept nogil:
+    """The price of the call; false if nothing would trade.
+
+    The same as before when nothing that it depends on has changed: most orders of a call are far
+    from it.
+    """
+    cdef Search search
+    cdef i64 rule = market.value[<u32>M_AUCTION][<u32>AUCTION_RULE]
+    if not (call.same and call.rule == rule and call.has_reference == (reference != NULL)
+            and (reference == NULL or call.reference == reference[0])):
+        search.market = market
+        search.call = call
+        search.reference = reference
+        search.bounded = search.more.there = search.even.there = search.less.there = False
+        call.found = find_anew(&search, &call.cross)
+        call.rule = rule
+        call.has_reference = reference != NULL
+        if reference != NULL:
+            call.reference = reference[0]
+        call.same = True
+    cross[0] = call.cross
+    return call.found

@@ -19,6 +19,15 @@ cdef struct Stalk:
     Sums sums
     void* child[64]
 
+cdef struct Cross:          # a price with what would trade at it, and buys less sells that are left over
+    i64 price
+    i64 quantity
+    i64 imbalance
+
+cdef struct Open:           # a price at which something is open
+    u64 key
+    const i64* open         # of buys and sells; NULL: there is none
+
 cdef struct Call:
     void* root              # Sums when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
@@ -28,15 +37,26 @@ cdef struct Call:
     u64 at                  # the cursor: prices up to this key lie below it
     i64 gap                 # buys less sells at the prices next above the cursor
     i64 below               # sells at prices below it
+    Open above              # what has been looked up around the cursor: see `known`
+    Open after
+    Open under
+    u64 low                 # a change from this key to another one makes it unknown
+    u64 high
+    u8 known
+    bint same               # nothing has changed that the last answer depends on:
+    bint found              # whether something would trade
+    Cross cross             # at what price
+    bint has_reference
+    i64 reference
+    i64 rule
     Slots leaves
     Slots stalks
 
-cdef struct Open:           # a price at which something is open
-    u64 key
-    const i64* open         # of buys and sells; NULL: there is none
-
 cdef enum:
     NEAR = 4                # prices that a cursor goes step by step
+    ABOVE = 1               # bits of Call.known: the first price above the cursor
+    AFTER = 2               # the one above that
+    UNDER = 4               # the last price below the cursor
 
 cdef inline u64 tally_key(i64 price) noexcept nogil:
     return <u64>price ^ <u64>1 << 63
@@ -107,11 +127,16 @@ cdef inline bint tally_add(Call* call, u32 side, u64 key, i64 change) noexcept n
         if not tally_cover(call, key):
             return False
     call.limit[side] += change
+    if call.low <= key <= call.high:
+        call.known = 0
+        call.same = False
     if side == 0 and key > call.at:
         call.gap += change
+        call.same = False
     elif side == 1 and key <= call.at:
         call.gap -= change
         call.below += change
+        call.same = False
     sums = <Sums*>call.root
     height = call.height
     while True:
@@ -237,6 +262,7 @@ cdef inline void tally_search(Call* call) noexcept nogil:
     cdef u32 height = call.height, place
     cdef u64 masks, key = call.prefix
     cdef i64 rest
+    call.known = 0
     call.at = 0
     call.below = 0
     call.gap = call.any[0] - call.any[1] + call.limit[0]
@@ -263,29 +289,73 @@ cdef inline void tally_search(Call* call) noexcept nogil:
         sums = <const Sums*>(<const Stalk*>sums).child[place]
         height -= 1
 
-cdef inline Open tally_seek(Call* call) noexcept nogil:
-    """Moves the cursor to where it belongs; returns the first price above it."""
-    cdef Open found
+cdef inline void widen(Call* call, u64 low, u64 high) noexcept nogil:
+    """What is known depends on all prices from one key to another, too."""
+    call.low = low if low < call.low else call.low
+    call.high = high if high > call.high else call.high
+
+cdef inline Open* tally_above(Call* call) noexcept nogil:
+    """The first price above the cursor, which is where it belongs."""
+    if not call.known & ABOVE:
+        call.above = tally_next(call, call.at)
+        call.low = call.at
+        call.high = call.above.key if call.above.open != NULL else ~<u64>0
+        call.known = ABOVE
+    return &call.above
+
+cdef inline Open* tally_after(Call* call) noexcept nogil:
+    """The first price above that one, of which there is one."""
+    if not call.known & AFTER:
+        call.after = tally_next(call, call.above.key)
+        widen(call, call.above.key, call.after.key if call.after.open != NULL else ~<u64>0)
+        call.known |= AFTER
+    return &call.after
+
+cdef inline Open* tally_under(Call* call) noexcept nogil:
+    """The last price below the cursor."""
+    if not call.known & UNDER:
+        call.under = tally_last(call, call.at)
+        widen(call, call.under.key if call.under.open != NULL else 0, call.at)
+        call.known |= UNDER
+    return &call.under
+
+cdef inline bint is_crossing(const Call* call, const Open* price) noexcept nogil:
+    """True if the gap, above zero, is not above it any more beyond a price."""
+    return price.open == NULL or call.gap - price.open[1] - price.open[0] <= 0
+
+cdef inline void tally_walk(Call* call) noexcept nogil:
+    """Moves the cursor to where it belongs: by steps, or over all prices between."""
+    cdef Open* above
+    cdef Open* under
     cdef u32 step
     for step in range(NEAR):
         if call.gap > 0:
-            found = tally_next(call, call.at)
-            if found.open == NULL or call.gap - found.open[1] - found.open[0] <= 0:
-                return found
-            call.gap -= found.open[1]
-            call.gap -= found.open[0]
-            call.below += found.open[1]
-            call.at = found.key
+            above = tally_above(call)
+            if is_crossing(call, above):
+                return
+            call.gap -= above.open[1]
+            call.gap -= above.open[0]
+            call.below += above.open[1]
+            call.at = above.key
         else:
-            found = tally_last(call, call.at)
-            if found.open == NULL:
+            under = tally_under(call)
+            if under.open == NULL:
                 call.at = 0
-                return tally_next(call, 0)
-            call.gap += found.open[0]
-            call.gap += found.open[1]
-            call.below -= found.open[1]
-            call.at = found.key - 1
+                call.known = 0
+                return
+            call.gap += under.open[0]
+            call.gap += under.open[1]
+            call.below -= under.open[1]
+            call.at = under.key - 1
             if call.gap > 0:
-                return found
+                call.known = 0
+                return
+        call.known = 0
     tally_search(call)
-    return tally_next(call, call.at)
+
+cdef inline Open* tally_seek(Call* call) noexcept nogil:
+    """Moves the cursor to where it belongs, if it is not there; returns the first price above it."""
+    if call.known & ABOVE and (is_crossing(call, &call.above) if call.gap > 0 else call.at == 0):
+        return &call.above
+    tally_walk(call)
+    return tally_above(call)
