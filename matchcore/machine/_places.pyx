@@ -19,29 +19,40 @@ cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil:
     return <Wide*>level.head if level != NULL else NULL
 
 
+cdef bint has_lit(Ladder* ladder, Lit* lit) noexcept nogil:
+    """Finds the first level with a shown order that is no peg; false without any.
+
+    O(levels of pegs alone before it), which all have other prices then.
+    """
+    cdef const Level* level
+    while ladder_from(ladder, lit.key, &lit.key):
+        level = level_at(ladder, lit.key)
+        if orders_of_level(level) > pegs_of(level):
+            lit.exact = True
+            return True
+        if lit.key == ~<u64>0:
+            return False
+        lit.key += 1
+    lit.key = ~<u64>0
+    return False
+
+
 cdef bint has_reference(Turn* turn, u8 side, i64* price) noexcept nogil:
     """The best price of a side that pegs and the cage go by: shown, and no peg itself."""
     cdef Ladder* ladder = &turn.book.sides[side - 1]
-    cdef const Order* order
-    cdef u64 key
+    cdef Lit* lit = &turn.market.lit[side - 1]
+    cdef u64 key = ladder.best
     if ladder.levels == 0:
         return False
-    key = ladder.best
-    if mc_likely(key != 0 and turn.market.pegs_count == 0):
-        price[0] = ladder_price(ladder, key)
-        return True
-    key = 1 if key == 0 else key        # at 0 are the orders at any price
-    while ladder_from(ladder, key, &key):
-        order = level_at(ladder, key).head
-        while order != NULL:
-            if not is_pegged(<const Wide*>order):
-                price[0] = ladder_price(ladder, key)
-                return True
-            order = order.next
-        if key == ~<u64>0:
-            break
-        key += 1
-    return False
+    if mc_likely(turn.market.pegs_count == 0):
+        if mc_unlikely(key == 0) and not ladder_from(ladder, 1, &key):
+            return False        # at 0 are the orders at any price
+    else:
+        if not lit.exact and not has_lit(ladder, lit):
+            return False
+        key = lit.key
+    price[0] = ladder_price(ladder, key)
+    return True
 
 
 cdef i64 last_of(const Turn* turn, bint* known) noexcept nogil:

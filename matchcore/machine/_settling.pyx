@@ -63,10 +63,12 @@ cdef void cancel_partners(Turn* turn) noexcept nogil:
     cdef size_t i
     for i in range(all.touched_count):
         one = all.touched[i]
+        order = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.order_id)
+        if order != NULL:
+            order.touched = 0
         partner = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.link)
         if partner == NULL or partner.link != one.order_id:
             continue
-        order = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.order_id)
         if order != NULL:
             order.link = 0
         partner.link = 0

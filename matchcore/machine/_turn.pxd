@@ -15,7 +15,7 @@ cdef void forget(Turn* turn, Wide* wide) noexcept nogil
 cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil
 cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil
 cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil
-cdef void touch(Turn* turn, const Wide* wide) noexcept nogil
+cdef void touch(Turn* turn, Wide* wide) noexcept nogil
 cdef void pull(Turn* turn, u64 account) noexcept nogil
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil
 cdef void refresh(Turn* turn, Wide* wide) noexcept nogil

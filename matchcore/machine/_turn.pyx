@@ -89,6 +89,21 @@ cdef inline bint has_leaf(Turn* turn) noexcept nogil:
     return True
 
 
+cdef inline void lit_join(Market* market, const Wide* wide, u64 key) noexcept nogil:
+    """A shown order that is no peg has come; at key 0 are the orders at any price."""
+    cdef Lit* lit = &market.lit[wide.order.side - 1]
+    if key != 0 and key <= lit.key:
+        lit.key = key
+        lit.exact = True
+
+
+cdef inline void lit_leave(Market* market, const Wide* wide, u64 key) noexcept nogil:
+    """A shown order that is no peg has gone."""
+    cdef Lit* lit = &market.lit[wide.order.side - 1]
+    if key == lit.key:
+        lit.exact = False
+
+
 cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
     wide.after = NULL
     wide.before = market.pegs_last
@@ -97,9 +112,10 @@ cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
     else:
         market.pegs = wide
         market.pegs_stale = True    # the best prices have moved unseen while there were none
+        market.lit[0].key = market.lit[1].key = 1
+        market.lit[0].exact = market.lit[1].exact = False
     market.pegs_last = wide
     market.pegs_count += 1
-    market.pegs_stale = True        # its price is of before it traded
 
 
 cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
@@ -114,15 +130,30 @@ cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
     market.pegs_count -= 1
 
 
+cdef inline void leave_pegs(Market* market, Wide* wide, Level* level, u64 key) noexcept nogil:
+    """What an order that leaves its level means to pegs, itself or others."""
+    if is_pegged(wide):
+        if not is_hidden(wide):
+            count_peg(level, -1)
+        peg_leave(market, wide)
+    elif not is_hidden(wide):
+        lit_leave(market, wide, key)
+
+
 cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
     """Last in its level; there is a leaf."""
     cdef Market* market = turn.market
     cdef Ladder* ladder = ladder_of(turn, wide)
+    cdef u64 key = ladder_key(ladder, wide.order.price)
     wide.place = PLACE_BOOK
-    level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
+    level_join(turn.core, ladder, key, &wide.order, 0, False)
     count_in_book(market, wide, 1)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
+        if not is_hidden(wide):
+            count_peg(level_at(ladder, key), 1)
+    elif mc_unlikely(market.pegs_count) and not is_hidden(wide):
+        lit_join(market, wide, key)
 
 
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
@@ -218,10 +249,10 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         key = ladder_key(ladder, wide.order.price)
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
+        if mc_unlikely(market.pegs_count):
+            leave_pegs(market, wide, level_at(ladder, key), key)
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
         count_in_book(market, wide, -1)
-        if mc_unlikely(is_pegged(wide)):
-            peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
             call_moved(turn, wide, -wide.total)
         if mc_unlikely(turn.core.changes != NULL) and shown_of(wide) != 0:
@@ -278,16 +309,12 @@ cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil:
         turn.market.open_quantity[wide.order.side - 1] -= quantity
 
 
-cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
+cdef void touch(Turn* turn, Wide* wide) noexcept nogil:
     """The other order of its pair, if it has one, is to go."""
     cdef Markets* all = turn.all
-    cdef size_t i
     cdef void* grown
-    if mc_likely(wide.link == 0):
+    if mc_likely(wide.link == 0) or wide.touched:
         return
-    for i in range(all.touched_count):
-        if all.touched[i].order_id == wide.order.order_id:
-            return
     if all.touched_count == all.touched_room:
         grown = realloc(all.touched, (2 * all.touched_room + 8) * sizeof(Touched))
         if grown == NULL:
@@ -298,6 +325,7 @@ cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
     all.touched[all.touched_count].order_id = wide.order.order_id
     all.touched[all.touched_count].link = wide.link
     all.touched_count += 1
+    wide.touched = 1
 
 
 # ---------------------------------------------------------------------- trades
@@ -326,6 +354,8 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
         call_moved(turn, wide, -quantity)
     if wide.total != 0:
         return
+    if mc_unlikely(turn.market.pegs_count):
+        leave_pegs(turn.market, wide, level, key)
     if wide.order.prev != NULL:
         wide.order.prev.next = wide.order.next
     else:
@@ -338,8 +368,6 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
     count_in_book(turn.market, wide, -1)
-    if mc_unlikely(is_pegged(wide)):
-        peg_leave(turn.market, wide)
 
 
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil:
