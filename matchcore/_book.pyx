@@ -6,7 +6,8 @@ Python; tests drive both.  Here are the commands of orders; `_machine.pyx` has t
 from .machine.core.prefetch cimport (LARGE, LARGE_ACCOUNTS, STAGES, STRIPS, Ahead, Strip, book_for,
                        look_at_accounts, look_at_ids, look_at_last, look_at_levels,
                       look_at_newest, look_at_orders)
-from .machine.core.checks cimport is_plain, is_resting, unsupported, wrong_fields, wrong_quantity, wrong_resting
+from .machine.core.checks cimport (is_plain, is_resting, is_swept, unsupported, wrong_fields, wrong_quantity,
+                       wrong_resting)
 from .machine.core.emit cimport emit, emit_execution, emit_refusal, emit_taker, emit_trade
 from .machine.core.ids cimport ids_drop, ids_find, ids_has, ids_hash, ids_hash_of, ids_init, ids_ready
 from .machine.core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_init, ladder_key,
@@ -298,18 +299,6 @@ cdef void do_amend(Core* core, Book* book, const mc_command* given, const Ahead*
         order.price = command.price
         order.left = command.quantity
         level_join(core, ladder, key, order, C_REPLACING, told)
-
-
-cdef inline bint is_swept(const Pending* pending, const Order* order) noexcept nogil:
-    """True if a mass cancel or the kill switch is about an order of its side."""
-    if pending.command.account not in (0, order.account):
-        return False
-    if mc_likely(pending.command.kind != MASS_CANCEL or pending.command.flags == 0):
-        return True
-    if (pending.command.flags & RANGE
-            and not pending.command.price <= order.price <= pending.command.stop_price):
-        return False
-    return not pending.command.flags & OF_SESSION       # which an order here does not know
 
 
 cdef bint book_sweep(Core* core, Book* book, Events* events) noexcept nogil:

@@ -1,7 +1,8 @@
 # The calls of matchcore for Cython and C; docs/c-api.md has them with examples.
 #
 # None of them needs the GIL or raises.  One thread at a time in a machine; machines are apart.
-from .machine._machine cimport Exchange, Machine
+from .machine._exchange cimport Exchange
+from .machine._machine cimport Machine
 from .machine.core.records cimport i64, mc_command, mc_event, mc_level, mc_order, u8, u32, u64
 
 ctypedef Exchange mc_machine        # its fields are nobody's business

@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from ._book cimport DONE, EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Events, Halt
 from .machine.core.ladder cimport Ladder, ladder_key, ladder_price
-from .machine._machine cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
+from .machine._exchange cimport exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run
 from .machine.core.pool cimport Level
 from .machine.core.records cimport *
 from .machine.core.resting cimport level_at

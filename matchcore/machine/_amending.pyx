@@ -7,9 +7,11 @@ from libc.stdint cimport INT64_MAX
 from ._entry cimport has_room, wrong_cage, wrong_display, wrong_price, wrong_size, wrong_value
 from ._execution cimport execute, is_caged, slid, trigger
 from ._limits cimport limits_admit, limits_allow
+from ._places cimport last_of
+from ._saying cimport say_of
 from ._settling cimport settle
 from ._stops cimport is_reached
-from ._turn cimport cancel, last_of, lessen, lift, park, resize, rest, say_of
+from ._turn cimport cancel, lessen, lift, park, resize, rest
 from .core.ids cimport ids_look_up
 from .core.market cimport *
 from .core.pool cimport Order

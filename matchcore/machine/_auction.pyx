@@ -5,13 +5,14 @@ it is made when it is first asked for, and follows every order that comes into t
 """
 from libc.stdlib cimport calloc, free
 
-from ._turn cimport cancel, first_of, last_of, orders_found, refresh, say, tell, trade
+from ._places cimport first_of, last_of, orders_found
+from ._saying cimport say, tell
+from ._turn cimport cancel, refresh, trade
 from .core.cross cimport find_cross
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.market cimport *
 from .core.pages cimport Arena
 from .core.pool cimport Order, slots_drop, slots_init
-from .core.prices cimport ceil_tick, floor_tick
 from .core.records cimport *
 from .core.resting cimport level_at
 from .core.tally cimport Call, Stalk, Sums, tally_add, tally_key
@@ -21,17 +22,14 @@ cdef Arena NO_ARENA     # what a call takes it gives back at the end of it: not 
 
 # ---------------------------------------------------------------------- the sums of a call
 
-cdef inline bint call_add(const Market* market, Call* call, u32 side, i64 price, i64 change) noexcept nogil:
+cdef inline bint call_add(Call* call, u32 side, i64 price, i64 change) noexcept nogil:
     """So much more is open on a side, 0 or 1, at a price; false without memory."""
-    cdef i64 tick
     if mc_unlikely(at_any(price)):
         call.any[side] += change
         call.gap += -change if side else change
+        call.same = False
         return True
-    tick = ceil_tick(market, price) if side else floor_tick(market, price)
-    if mc_unlikely(tick != price):
-        call.off_tick += change
-    return tally_add(call, side, tally_key(tick), change)
+    return tally_add(call, side, tally_key(price), change)
 
 
 cdef inline i64 open_at(const Market* market, const Ladder* ladder, u64 key) noexcept nogil:
@@ -51,7 +49,7 @@ cdef inline bint call_fill(Market* market, Call* call, u32 side, Ladder* ladder)
     """Counts the orders of a ladder; false without memory."""
     cdef u64 key = 0
     while ladder_from(ladder, key, &key):
-        if not call_add(market, call, side, ladder_price(ladder, key), open_at(market, ladder, key)):
+        if not call_add(call, side, ladder_price(ladder, key), open_at(market, ladder, key)):
             return False
         if key == ~<u64>0:
             break
@@ -85,7 +83,7 @@ cdef void call_lose(Turn* turn) noexcept nogil:
 
 cdef void call_moved(Turn* turn, const Wide* wide, i64 change) noexcept nogil:
     """So much more is open in the book at the price of an order; only while market.call is not NULL."""
-    if not call_add(turn.market, <Call*>turn.market.call, wide.order.side - 1, wide.order.price, change):
+    if not call_add(<Call*>turn.market.call, wide.order.side - 1, wide.order.price, change):
         call_lose(turn)
 
 

@@ -12,7 +12,7 @@ from libc.string cimport memset
 
 from .._book cimport Book, Core
 from ._inspect cimport fresh_secret, levels_array, order_row, orders_array
-from ._machine cimport Exchange, exchange_add_book, exchange_drop, exchange_init
+from ._exchange cimport Exchange, exchange_add_book, exchange_drop, exchange_init
 from .core.ids cimport ids_find, ids_hash, ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_key
 from .core.pool cimport Level, Order, pool_ready

@@ -4,9 +4,11 @@ from libc.string cimport memcpy
 
 from ._execution cimport bounded, slid, start
 from ._limits cimport limits_admit, limits_allow
+from ._places cimport has_reference, last_of
+from ._saying cimport say_of
 from ._settling cimport settle
 from ._stops cimport has_peg_price, outside_cage, set_trailing
-from ._turn cimport fresh, has_reference, last_of, say_of, show
+from ._turn cimport fresh, show
 from .core.checks cimport wrong_quantity
 from .core.ids cimport ids_look_up
 from .core.market cimport *

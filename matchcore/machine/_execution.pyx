@@ -1,7 +1,9 @@
 """An order of a market at its turn: it trades, and what is left of it rests or is cancelled."""
 from ._matching cimport LEVELS_ALL, take, tradeable
+from ._places cimport has_reference, last_of
+from ._saying cimport cancelled, say_of
 from ._stops cimport is_reached, outside_cage
-from ._turn cimport cancelled, forget, has_reference, last_of, lift, park, rest, say_of, show, touch
+from ._turn cimport forget, lift, park, rest, show, touch
 from .core.market cimport *
 from .core.prices cimport ceil_tick, floor_tick, is_priced, within_limits
 from .core.records cimport *

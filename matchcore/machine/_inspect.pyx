@@ -118,7 +118,7 @@ cdef object levels_array(const Book* book, side, depth):
         level = level_at(ladder, key)
         into.price = ladder_price(ladder, key)
         into.quantity = level.quantity
-        into.orders = level.orders
+        into.orders = <u32>level.orders     # the upper half counts pegs of a market
         into += 1
         count -= 1
         key += 1            # the last key has no level behind it that count would let in

@@ -1,6 +1,6 @@
 # The commands of markets, one after the other.
 from .._book cimport Core, Events, Halt
-from ._machine cimport Exchange
+from ._exchange cimport Exchange
 from .core.market cimport Market, Markets
 from .core.records cimport mc_command, u8, u32, u64
 

@@ -14,9 +14,10 @@ from ._dedup cimport once_heard, once_is_new_here, once_keep
 from ._entry cimport enter
 from ._parameters cimport market_defaults
 from ._phases cimport clock, end_day, ends_with_day, set_phase
+from ._places cimport orders_found
 from ._quotes cimport do_bust, do_quote, quotes_drop, quotes_ready, set_protection
 from ._settling cimport settle
-from ._turn cimport cancel, orders_found, turn_begin
+from ._turn cimport cancel, turn_begin
 from .core.emit cimport emit_refusal
 from .core.ids cimport ids_has, ids_ready
 from .core.ladder cimport ladder_init

@@ -8,8 +8,9 @@ from .._book cimport Core
 from ._inspect cimport ladder_check, orders_array
 from ._market cimport market_make
 from ._parameters cimport parameters_restore, parameters_rows
+from ._places cimport orders_of
 from ._quotes cimport protections_restore, protections_rows, quotes_check
-from ._turn cimport orders_of, put_back, turn_begin
+from ._turn cimport put_back, turn_begin
 from .core.ids cimport ids_look_up, ids_ready
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.makers cimport Maker, maker_find, makers_ready
@@ -407,15 +408,35 @@ cdef int check_ladder(Core* core, Market* market, Ladder* ladder, u8 place, wher
         price = ladder_price(ladder, key)
         shown, count = check_queue(core, market, level.head, level.tail, place, f"{where} at {price}")
         assert level.quantity == shown, f"{where} at {price}: {level.quantity}, orders hold {shown}"
-        assert level.orders == count, f"{where} at {price}: counts {level.orders} of {count}"
+        counted = orders_of_level(level)
+        assert counted == count, f"{where} at {price}: counts {counted} of {count}"
         order = level.head
+        pegs = 0
         while order != NULL:
+            pegs += place == PLACE_BOOK and is_pegged(<const Wide*>order) and not is_hidden(<const Wide*>order)
             at = order.price if place == PLACE_BOOK else (<const Wide*>order).stop_price
             assert at == price, f"{where}: order {order.order_id} at {price}, not {at}"
             order = order.next
+        assert pegs_of(level) == pegs, f"{where} at {price}: counts {pegs_of(level)} of {pegs} pegs"
         if key == ~<u64>0:
             break
         key += 1
+    return 0
+
+
+cdef int check_lit(Market* market, int side, where) except -1:
+    """Checks what is remembered of the best order that pegs go by."""
+    cdef Ladder* ladder = &market.book.sides[side]
+    cdef const Lit* lit = &market.lit[side]
+    cdef u64 key = 1
+    if market.pegs_count == 0:
+        return 0
+    while ladder_from(ladder, key, &key):
+        if orders_of_level(level_at(ladder, key)) > pegs_of(level_at(ladder, key)):
+            assert lit.key == key if lit.exact else lit.key <= key, f"{where}: no peg at {key}"
+            return 0
+        key += 1
+    assert not lit.exact, f"{where}: pegs alone"
     return 0
 
 
@@ -481,6 +502,7 @@ cdef int market_check(Core* core, Markets* all, Market* market) except -1:
         check_ladder(core, market, &market.book.sides[side], PLACE_BOOK, f"{where}, shown {side}")
         check_ladder(core, market, &market.dark[side], PLACE_BOOK, f"{where}, hidden {side}")
         check_ladder(core, market, &market.stops[side], PLACE_STOPS, f"{where}, stops {side}")
+        check_lit(market, side, where)
     check_line(core, market, &market.trailing, PLACE_TRAILING, f"{where}, trailing")
     check_line(core, market, &market.waiting, PLACE_WAITING, f"{where}, waiting")
     check_line(core, market, &market.caged, PLACE_CAGED, f"{where}, caged")

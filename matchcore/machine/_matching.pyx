@@ -2,8 +2,10 @@
 from libc.stdlib cimport realloc
 
 from ._auction cimport halt_steps, is_volatile, reaches_halt
+from ._places cimport first_of
 from ._quotes cimport group_of
-from ._turn cimport (cancel, cancelled, deplete, first_of, has_best, lessen, refresh, say_of, touch, trade)
+from ._saying cimport cancelled, say_of
+from ._turn cimport cancel, deplete, lessen, refresh, touch, trade
 from .core.ladder cimport Ladder, ladder_from, ladder_key, ladder_price
 from .core.market cimport *
 from .core.pool cimport Level, Order
@@ -141,7 +143,7 @@ cdef void share(Turn* turn, Wide* taker, u8 side, i64 price) noexcept nogil:
     cdef Ladder* ladder = &turn.book.sides[side - 1]
     cdef u64 key = ladder_key(ladder, price)
     cdef Level* level = level_at(ladder, key)
-    cdef size_t count = <size_t>level.orders, stay = count, i
+    cdef size_t count = <size_t>orders_of_level(level), stay = count, i
     cdef Order* at = level.head
     cdef Wide* maker
     cdef i64 quantity
@@ -166,7 +168,7 @@ cdef bint has_shares(Turn* turn, const Level* level, i64 left) noexcept nogil:
     """In `shares` what each order of a level gets: the oldest its share beforehand, all by size,
     rounded down to whole lots and to nothing below the least; what remains goes by time."""
     cdef Markets* all = turn.all
-    cdef size_t count = <size_t>level.orders, i = 0
+    cdef size_t count = <size_t>orders_of_level(level), i = 0
     cdef const i64* said = turn.market.value[<u32>M_ALLOCATION]
     cdef i64 lot = turn.book.lot, first = 0, rest, over, size, part
     cdef u64 total

@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcmp, memcpy, memset
 
 from .._book cimport Core
+from ._auction cimport call_drop
 from ._market cimport market_make
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from .core.market cimport *
@@ -90,6 +91,7 @@ cdef void set_values(Market* market, u8 parameter, u8 index, const i64* values) 
         market.tick_from[index] = values[0]
         market.tick_step[index] = values[1]
         market.ticks = <u64>index + 1
+        call_drop(market)       # what it knows of the cross is on the ticks before
     else:
         memcpy(market.value[parameter], values, sizeof(market.value[parameter]))
     market_derive(market)

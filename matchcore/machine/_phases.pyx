@@ -1,7 +1,9 @@
 """The phases of markets: which follows which, and what happens in between."""
 from ._auction cimport call_drop, forget_indicative, publish, uncross
+from ._places cimport last_of, orders_found
+from ._saying cimport say, say_of, tell
 from ._settling cimport settle
-from ._turn cimport cancel, last_of, lift, orders_found, rest, say, say_of, tell, turn_begin
+from ._turn cimport cancel, lift, rest, turn_begin
 from .core.cross cimport Cross
 from .core.market cimport *
 from .core.records cimport *

@@ -11,8 +11,9 @@ from libc.string cimport memset
 from ._entry cimport has_room, wrong_cage, wrong_price, wrong_size
 from ._execution cimport start
 from ._limits cimport limits_admit, limits_allow_more
+from ._saying cimport say, say_of
 from ._settling cimport settle
-from ._turn cimport cancel, fresh, say, say_of, show
+from ._turn cimport cancel, fresh, show
 from .core.emit cimport emit_taker
 from .core.makers cimport (PROTECTIONS_MAX, Maker, MakerTable, is_said, maker_find, maker_made,
                            maker_removed, makers_drop, makers_ready)

@@ -8,8 +8,9 @@ from libc.stdint cimport INT64_MAX
 from ._execution cimport execute, trigger
 from ._phases cimport change_phase
 from ._quotes cimport pull_quotes
+from ._saying cimport say_of
 from ._stops cimport follow, next_stop, next_uncaged, reprice
-from ._turn cimport cancel, lift, say_of
+from ._turn cimport cancel, lift
 from .core.ids cimport ids_look_up
 from .core.market cimport *
 from .core.pool cimport Order
@@ -62,10 +63,12 @@ cdef void cancel_partners(Turn* turn) noexcept nogil:
     cdef size_t i
     for i in range(all.touched_count):
         one = all.touched[i]
+        order = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.order_id)
+        if order != NULL:
+            order.touched = 0
         partner = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.link)
         if partner == NULL or partner.link != one.order_id:
             continue
-        order = <Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, one.order_id)
         if order != NULL:
             order.link = 0
         partner.link = 0

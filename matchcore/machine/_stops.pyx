@@ -5,7 +5,9 @@ The rules are those of `reference/market/{stops,pegs,checks}.py`.
 from libc.stdint cimport INT64_MAX, INT64_MIN
 
 from ._execution cimport execute
-from ._turn cimport cancel, has_reference, last_of, lift, park, say_of
+from ._places cimport has_reference, last_of
+from ._saying cimport say_of
+from ._turn cimport cancel, lift, park
 from .core.ladder cimport Ladder, ladder_price
 from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
                            book_crosses, greatest, least)

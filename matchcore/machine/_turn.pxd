@@ -1,14 +1,10 @@
 # One command at work in one market: what it says, what it moves.
 from .._book cimport Core, Events
-from .core.market cimport Market, Markets, Turn, Wide, has_best
+from .core.market cimport Market, Markets, Turn, Wide
 from .core.records cimport Reason, i64, mc_change, mc_event, u8, u16, u32, u64
 
 cdef void turn_begin(Turn* turn, Markets* all, Core* core, u32 instrument, i64 time,
                      Events* events) noexcept nogil
-cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil
-cdef mc_event* say_of(Turn* turn, u8 kind, u8 reason, const Wide* wide, i64 quantity,
-                      i64 left) noexcept nogil
-cdef mc_change* tell(Turn* turn, u8 kind) noexcept nogil
 cdef Wide* fresh(Turn* turn) noexcept nogil
 cdef void show(Wide* wide) noexcept nogil
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil
@@ -17,18 +13,10 @@ cdef void put_back(Turn* turn, Wide* wide) noexcept nogil
 cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil
 cdef void forget(Turn* turn, Wide* wide) noexcept nogil
 cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil
-cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil
 cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil
 cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil
-cdef void touch(Turn* turn, const Wide* wide) noexcept nogil
+cdef void touch(Turn* turn, Wide* wide) noexcept nogil
 cdef void pull(Turn* turn, u64 account) noexcept nogil
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil
-cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
-                   u16 flags) noexcept nogil
 cdef void refresh(Turn* turn, Wide* wide) noexcept nogil
 cdef void lessen(Turn* turn, Wide* wide, i64 total) noexcept nogil
-cdef bint has_reference(Turn* turn, u8 side, i64* price) noexcept nogil
-cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil
-cdef size_t orders_found(Turn* turn) noexcept nogil
-cdef i64 last_of(const Turn* turn, bint* known) noexcept nogil
-cdef size_t orders_of(Markets* all, Market* market) noexcept nogil

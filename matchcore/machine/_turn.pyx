@@ -9,6 +9,7 @@ from libc.string cimport memset
 from ._auction cimport call_moved
 from ._phases cimport note_trade
 from ._quotes cimport protection_hit, quote_joined, quote_left
+from ._saying cimport cancelled, executed, say_of, tell_of
 from ._stops cimport cage_joined
 from .core.ids cimport ids_hash_of, ids_put, ids_remove
 from .core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off, ladder_make,
@@ -18,7 +19,6 @@ from .core.market cimport *
 from .core.pool cimport (Leaf, Level, Order, pool_has, pool_ready, slots_give, slots_grow, slots_take)
 from .core.records cimport *
 from .core.resting cimport level_at, level_join, level_leave
-from .core.spill cimport change_spilled, event_spilled
 
 from libc.stdint cimport INT64_MAX
 
@@ -36,94 +36,6 @@ cdef void turn_begin(Turn* turn, Markets* all, Core* core, u32 instrument, i64 t
     turn.stop = R_NONE
     turn.pause = 0
     all.touched_count = all.pulled_count = 0
-
-
-# ---------------------------------------------------------------------- what it says
-
-cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
-    """A new event with nothing but its kind: in the caller's buffer, or spilled."""
-    cdef mc_event* event = turn.events.at
-    if mc_likely(event < turn.events.end and turn.all.spill.count == 0):
-        turn.events.at += 1
-    else:
-        event = event_spilled(turn.all)
-    memset(event, 0, sizeof(mc_event))
-    event.sequence = turn.core.sequence
-    event.instrument = turn.book.instrument
-    event.kind = kind
-    return event
-
-
-cdef mc_event* say_of(Turn* turn, u8 kind, u8 reason, const Wide* wide, i64 quantity,
-                      i64 left) noexcept nogil:
-    """A new event about an order."""
-    cdef mc_event* event = say(turn, kind)
-    event.order_id = wide.order.order_id
-    event.client_order_id = wide.order.client_order_id
-    event.account = wide.order.account
-    event.price = wide.order.price
-    event.quantity = quantity
-    event.left = left
-    event.side = wide.order.side
-    event.reason = reason
-    return event
-
-
-cdef mc_change* tell(Turn* turn, u8 kind) noexcept nogil:
-    """A new public change with nothing but its kind; NULL: nobody wants it."""
-    cdef Core* core = turn.core
-    cdef mc_change* change = core.changes
-    if mc_likely(change == NULL):
-        return NULL
-    if change < core.changes_end and turn.all.spill.changes_count == 0:
-        core.changes += 1
-    else:
-        change = change_spilled(turn.all)
-    memset(change, 0, sizeof(mc_change))
-    change.sequence = core.sequence
-    change.instrument = turn.book.instrument
-    change.kind = kind
-    return change
-
-
-cdef mc_change* tell_of(Turn* turn, u8 kind, u16 flags, const Wide* wide, i64 price, i64 quantity,
-                        i64 left) noexcept nogil:
-    """A new change of an order, whose level holds already what it does afterwards."""
-    cdef mc_change* change = tell(turn, kind)
-    cdef Ladder* ladder
-    cdef Level* level
-    if change == NULL:
-        return NULL
-    change.order_id = wide.order.order_id
-    change.price = price
-    change.quantity = quantity
-    change.left = left
-    change.side = wide.order.side
-    change.flags = flags
-    if not is_hidden(wide):
-        ladder = &turn.book.sides[wide.order.side - 1]
-        level = level_at(ladder, ladder_key(ladder, wide.order.price))
-        if level != NULL and level.head != NULL:
-            change.level_quantity = level.quantity
-            change.level_orders = <u32>level.orders
-    return change
-
-
-cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
-    """Says that an order that is nowhere is cancelled."""
-    say_of(turn, CANCELLED, reason, wide, wide.total, 0)
-
-
-cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
-                   u16 flags) noexcept nogil:
-    """The change of the trade told last; `shown`: of the order before it."""
-    cdef mc_change* change
-    if mc_likely(turn.core.changes == NULL):
-        return
-    change = tell_of(turn, C_EXECUTED, flags | (C_UNSEEN if quantity > shown else 0), wide, price,
-                     quantity, shown_of(wide))
-    change.taker_order_id = other_id
-    change.trade_id = turn.core.next_trade_id - 1
 
 
 # ---------------------------------------------------------------------- where orders are
@@ -177,6 +89,21 @@ cdef inline bint has_leaf(Turn* turn) noexcept nogil:
     return True
 
 
+cdef inline void lit_join(Market* market, const Wide* wide, u64 key) noexcept nogil:
+    """A shown order that is no peg has come; at key 0 are the orders at any price."""
+    cdef Lit* lit = &market.lit[wide.order.side - 1]
+    if key != 0 and key <= lit.key:
+        lit.key = key
+        lit.exact = True
+
+
+cdef inline void lit_leave(Market* market, const Wide* wide, u64 key) noexcept nogil:
+    """A shown order that is no peg has gone."""
+    cdef Lit* lit = &market.lit[wide.order.side - 1]
+    if key == lit.key:
+        lit.exact = False
+
+
 cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
     wide.after = NULL
     wide.before = market.pegs_last
@@ -184,9 +111,11 @@ cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
         market.pegs_last.after = wide
     else:
         market.pegs = wide
+        market.pegs_stale = True    # the best prices have moved unseen while there were none
+        market.lit[0].key = market.lit[1].key = 1
+        market.lit[0].exact = market.lit[1].exact = False
     market.pegs_last = wide
     market.pegs_count += 1
-    market.pegs_stale = True        # its price is of before it traded
 
 
 cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
@@ -201,15 +130,30 @@ cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
     market.pegs_count -= 1
 
 
+cdef inline void leave_pegs(Market* market, Wide* wide, Level* level, u64 key) noexcept nogil:
+    """What an order that leaves its level means to pegs, itself or others."""
+    if is_pegged(wide):
+        if not is_hidden(wide):
+            count_peg(level, -1)
+        peg_leave(market, wide)
+    elif not is_hidden(wide):
+        lit_leave(market, wide, key)
+
+
 cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
     """Last in its level; there is a leaf."""
     cdef Market* market = turn.market
     cdef Ladder* ladder = ladder_of(turn, wide)
+    cdef u64 key = ladder_key(ladder, wide.order.price)
     wide.place = PLACE_BOOK
-    level_join(turn.core, ladder, ladder_key(ladder, wide.order.price), &wide.order, 0, False)
+    level_join(turn.core, ladder, key, &wide.order, 0, False)
     count_in_book(market, wide, 1)
     if mc_unlikely(is_pegged(wide)):
         peg_join(market, wide)
+        if not is_hidden(wide):
+            count_peg(level_at(ladder, key), 1)
+    elif mc_unlikely(market.pegs_count) and not is_hidden(wide):
+        lit_join(market, wide, key)
 
 
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
@@ -305,10 +249,10 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
         key = ladder_key(ladder, wide.order.price)
         if mc_unlikely(wide.order.left == 0):       # it was not counted any more
             level_at(ladder, key).orders += 1
+        if mc_unlikely(market.pegs_count):
+            leave_pegs(market, wide, level_at(ladder, key), key)
         level_leave(turn.core, ladder, key, &wide.order, 0, False)
         count_in_book(market, wide, -1)
-        if mc_unlikely(is_pegged(wide)):
-            peg_leave(market, wide)
         if mc_unlikely(market.call != NULL):
             call_moved(turn, wide, -wide.total)
         if mc_unlikely(turn.core.changes != NULL) and shown_of(wide) != 0:
@@ -365,16 +309,12 @@ cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil:
         turn.market.open_quantity[wide.order.side - 1] -= quantity
 
 
-cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
+cdef void touch(Turn* turn, Wide* wide) noexcept nogil:
     """The other order of its pair, if it has one, is to go."""
     cdef Markets* all = turn.all
-    cdef size_t i
     cdef void* grown
-    if mc_likely(wide.link == 0):
+    if mc_likely(wide.link == 0) or wide.touched:
         return
-    for i in range(all.touched_count):
-        if all.touched[i].order_id == wide.order.order_id:
-            return
     if all.touched_count == all.touched_room:
         grown = realloc(all.touched, (2 * all.touched_room + 8) * sizeof(Touched))
         if grown == NULL:
@@ -385,6 +325,7 @@ cdef void touch(Turn* turn, const Wide* wide) noexcept nogil:
     all.touched[all.touched_count].order_id = wide.order.order_id
     all.touched[all.touched_count].link = wide.link
     all.touched_count += 1
+    wide.touched = 1
 
 
 # ---------------------------------------------------------------------- trades
@@ -413,6 +354,8 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
         call_moved(turn, wide, -quantity)
     if wide.total != 0:
         return
+    if mc_unlikely(turn.market.pegs_count):
+        leave_pegs(turn.market, wide, level, key)
     if wide.order.prev != NULL:
         wide.order.prev.next = wide.order.next
     else:
@@ -425,8 +368,6 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
         ladder_level_off(ladder, &turn.core.pool, leaf, key)
     wide.place = PLACE_NOWHERE
     count_in_book(turn.market, wide, -1)
-    if mc_unlikely(is_pegged(wide)):
-        peg_leave(turn.market, wide)
 
 
 cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) noexcept nogil:
@@ -533,122 +474,3 @@ cdef void lessen(Turn* turn, Wide* wide, i64 total) noexcept nogil:
     elif wide.place == PLACE_STOPS:
         ladder = &turn.market.stops[wide.order.side - 1]
         level_at(ladder, ladder_key(ladder, wide.stop_price)).quantity -= before - wide.order.left
-
-
-# ---------------------------------------------------------------------- looking at the book
-
-cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil:
-    """The order at a price whose turn it is: shown ones come first; NULL: nobody is there."""
-    cdef Ladder* ladder = &market.book.sides[side - 1]
-    cdef u64 key = ladder_key(ladder, price)
-    cdef Level* level = level_at(ladder, key)
-    if level != NULL and level.head != NULL:
-        return <Wide*>level.head
-    level = level_at(&market.dark[side - 1], key)
-    return <Wide*>level.head if level != NULL else NULL
-
-
-cdef bint has_reference(Turn* turn, u8 side, i64* price) noexcept nogil:
-    """The best price of a side that pegs and the cage go by: shown, and no peg itself."""
-    cdef Ladder* ladder = &turn.book.sides[side - 1]
-    cdef const Order* order
-    cdef u64 key
-    if ladder.levels == 0:
-        return False
-    key = ladder.best
-    if mc_likely(key != 0 and turn.market.pegs_count == 0):
-        price[0] = ladder_price(ladder, key)
-        return True
-    key = 1 if key == 0 else key        # at 0 are the orders at any price
-    while ladder_from(ladder, key, &key):
-        order = level_at(ladder, key).head
-        while order != NULL:
-            if not is_pegged(<const Wide*>order):
-                price[0] = ladder_price(ladder, key)
-                return True
-            order = order.next
-        if key == ~<u64>0:
-            break
-        key += 1
-    return False
-
-
-cdef i64 last_of(const Turn* turn, bint* known) noexcept nogil:
-    """The price of the last trade."""
-    known[0] = turn.core.lasts[turn.book.instrument - 1].traded != 0
-    return turn.core.lasts[turn.book.instrument - 1].price
-
-
-# ---------------------------------------------------------------------- all orders
-
-cdef inline void found_level(Wide** found, size_t* count, Ladder* ladder, u64 key) noexcept nogil:
-    cdef Level* level = level_at(ladder, key)
-    cdef Order* order = level.head if level != NULL else NULL
-    while order != NULL:
-        found[count[0]] = <Wide*>order
-        count[0] += 1
-        order = order.next
-
-
-cdef void found_side(Market* market, int side, Wide** found, size_t* count) noexcept nogil:
-    """Shown and hidden orders, by price; at a price first those that are shown."""
-    cdef Ladder* lit = &market.book.sides[side]
-    cdef Ladder* dark = &market.dark[side]
-    cdef u64 key = 0, key_lit, key_dark
-    cdef bint is_lit, is_dark
-    while True:
-        is_lit = ladder_from(lit, key, &key_lit)
-        is_dark = ladder_from(dark, key, &key_dark)
-        if not is_lit and not is_dark:
-            return
-        key = key_lit if is_lit and (not is_dark or key_lit < key_dark) else key_dark
-        if is_lit and key_lit == key:
-            found_level(found, count, lit, key)
-        if is_dark and key_dark == key:
-            found_level(found, count, dark, key)
-        if key == ~<u64>0:
-            return
-        key += 1
-
-
-cdef void found_line(const Line* line, Wide** found, size_t* count) noexcept nogil:
-    cdef Wide* wide = line.head
-    while wide != NULL:
-        found[count[0]] = wide
-        count[0] += 1
-        wide = <Wide*>wide.order.next
-
-
-cdef size_t orders_of(Markets* all, Market* market) noexcept nogil:
-    """All orders of a market, in the order of a state, into `found`; says how many."""
-    cdef size_t count = 0
-    cdef void* grown
-    cdef Ladder* ladder
-    cdef u64 key
-    cdef int side
-    if market.book.orders > all.found_room:
-        grown = realloc(all.found, 2 * <size_t>market.book.orders * sizeof(Wide*))
-        if grown == NULL:
-            all.lost = True
-            return 0
-        all.found = <Wide**>grown
-        all.found_room = 2 * <size_t>market.book.orders
-    for side in range(2):
-        found_side(market, side, all.found, &count)
-    for side in range(2):
-        ladder = &market.stops[side]
-        key = 0
-        while ladder_from(ladder, key, &key):
-            found_level(all.found, &count, ladder, key)
-            if key == ~<u64>0:
-                break
-            key += 1
-    found_line(&market.trailing, all.found, &count)
-    found_line(&market.waiting, all.found, &count)
-    found_line(&market.caged, all.found, &count)
-    return count
-
-
-cdef size_t orders_found(Turn* turn) noexcept nogil:
-    """`orders_of` the market at work."""
-    return orders_of(turn.all, turn.market)

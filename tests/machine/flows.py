@@ -40,6 +40,11 @@ KIND_WEIGHTS: dict[Any, float] = {
     Kind.NEW: 58, Kind.CANCEL: 13, Kind.AMEND: 13, Kind.REDUCE: 10, Kind.MASS_CANCEL: 2,
     Kind.END_DAY: 2,
 }  # fmt: skip
+#: Types and times in force of markets are refused here, so they are rare.
+TYPE_WEIGHTS: dict[Any, float] = {OrderType.LIMIT: 110, OrderType.MARKET: 10}
+TIF_WEIGHTS: dict[Any, float] = {
+    TimeInForce.GTC: 20, TimeInForce.DAY: 5, TimeInForce.IOC: 5, TimeInForce.FOK: 5,
+}  # fmt: skip
 
 
 def definitions(*instruments: Instrument) -> NDArray:
@@ -64,8 +69,8 @@ def flow(
     rows["kind"] = drawn(rng, count, [*KINDS, 0, UNKNOWN_KIND], KIND_WEIGHTS)
     rows["instrument"] = rng.integers(1, instruments + 1, count)
     rows["side"] = rng.integers(1, 3, count)
-    rows["order_type"] = drawn(rng, count, [*OrderType], {OrderType.LIMIT: 11})
-    rows["time_in_force"] = drawn(rng, count, [*TimeInForce], {TimeInForce.GTC: 4})
+    rows["order_type"] = drawn(rng, count, [*OrderType], TYPE_WEIGHTS)
+    rows["time_in_force"] = drawn(rng, count, [*TimeInForce], TIF_WEIGHTS)
     rows["order_id"] = rng.integers(0, 60, count)
     rows["client_order_id"] = (seed % 2**32 << 20) + rng.permutation(count) + 1
     rows["client_order_id"][rng.random(count) < 0.25] = 0

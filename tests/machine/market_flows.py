@@ -12,12 +12,14 @@ import numpy as np
 from flows import definitions
 from numpy.typing import NDArray
 
-from matchcore import COMMAND, Instrument, Kind, OrderType, TimeInForce
+from matchcore import COMMAND, LIMITS, Instrument, Kind, OrderType, TimeInForce
 from matchcore.records.markets import PARAMETER, PARAMETERS, PHASE, PROTECTION, Value
 from matchcore.records.schema import (
     AUCTION_TIFS,
+    NEXT_PHASES,
     PEG_TYPES,
     STOP_TYPES,
+    TIMED_PHASES,
     UNPRICED_TYPES,
     Flag,
     Parameter,
@@ -27,15 +29,10 @@ from matchcore.records.schema import (
 
 SECOND = 1_000_000_000
 WORLD = (
-    Instrument("ONE", "0.01", max_orders=60),
+    Instrument("ONE", "0.01", max_orders=40),
     Instrument("TWO", "0.5", lot=2, max_quantity=999),
     Instrument("PLAIN", "1"),
 )
-#: Phases of a whole day, in an order that is allowed.
-DAY = (
-    Phase.PRE_OPEN, Phase.OPENING_CALL, Phase.OPENING_CALL_LOCKED, Phase.QUIET, Phase.CONTINUOUS,
-    Phase.BREAK, Phase.CONTINUOUS, Phase.CLOSING_CALL, Phase.AT_CLOSING_PRICE, Phase.CLOSED,
-)  # fmt: skip
 
 
 def parameter(number: int, code: Parameter, index: int = 0, /, **values: int) -> NDArray:
@@ -75,26 +72,50 @@ def world() -> NDArray:
     )
 
 
+class Flow:
+    """What a flow remembers of its own commands: phases, orders and what it may send again."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = np.random.default_rng(seed)
+        self.time = SECOND
+        self.phases = dict.fromkeys((1, 2), int(Phase.CONTINUOUS))
+        self.orders: list[tuple[int, int, int]] = []  # instrument, id, account
+        self.sent: list[NDArray] = []
+        self.steady = rng.random() < 0.5  # a flow that stays in continuous trading for long
+        self.lively = rng.choice([0.0, 0.3, 1.0])  # how often parameters are set
+        self.limited = rng.random() < 0.3  # whether accounts get limits
+        # a flow of its own kind: what one order in three is of
+        self.types = [int(kind) for kind in rng.choice([int(one) for one in OrderType], 2)]
+        self.owner = int(rng.integers(0, 5)) if rng.random() < 0.3 else None
+
+    def odd(self, number: int) -> bool:
+        return self.phases.get(number, Phase.CONTINUOUS) != Phase.CONTINUOUS
+
+    def recent(self) -> tuple[int, int, int]:
+        """An order that may still be there."""
+        return self.orders[-1 - int(self.rng.integers(0, min(len(self.orders), 40)))]
+
+
 def market_flow(seed: int, count: int) -> NDArray:
     """`count` commands for the instruments of `world`, as a `COMMAND` array."""
-    rng = np.random.default_rng(seed)
-    rows, time, at = [], SECOND, 0
-    steady = rng.random() < 0.4  # a flow that stays in continuous trading for long
-    lively = rng.choice([0.0, 0.3, 1.0])  # how often parameters are set
+    flow = Flow(seed)
+    rng = flow.rng
     for step in range(count):
-        time += int(rng.integers(0, SECOND // 5))
+        flow.time += int(rng.integers(0, SECOND // 5))
+        moving = 0.12 if flow.odd(1) or flow.odd(2) else 0.004 if flow.steady else 0.03
         draw = rng.random()
-        if draw < (0.004 if steady else 0.03):
-            at += 1
-            row = _phase(rng, at, time)
-        elif draw < 0.05:
-            row = _operation(rng, lively)
+        if draw < moving:
+            row = _phase(flow)
+        elif draw < moving + 0.03:
+            row = _operation(flow)
+        elif draw < moving + 0.05 and flow.sent:
+            row = flow.sent[-1 - int(rng.integers(0, min(len(flow.sent), 30)))].copy()
         else:
-            row = _order(rng, time)
+            row = _order(flow)
             row["client_order_id"] = (seed % 2**32 << 20) + step + 1 if rng.random() < 0.5 else 0
-        row["time"] = time if rng.random() < 0.98 else time - SECOND
-        rows.append(row)
-    return np.concatenate(rows) if rows else np.empty(0, COMMAND)
+        row["time"] = flow.time if rng.random() < 0.98 else flow.time - SECOND
+        flow.sent.append(row)
+    return np.concatenate(flow.sent) if flow.sent else np.empty(0, COMMAND)
 
 
 def _pick(rng: np.random.Generator, values: Any, *weights: float) -> int:
@@ -109,16 +130,20 @@ def _number(rng: np.random.Generator) -> int:
     return _pick(rng, (1, 2, 3), 0.72, 0.25)
 
 
-def _phase(rng: np.random.Generator, at: int, time: int) -> NDArray:
-    if rng.random() < 0.3:
-        code = _pick(
-            rng, (Phase.CONTINUOUS, Phase.CLOSING_CALL, Phase.VOLATILITY_CALL, *Phase), 0.4
-        )
+def _phase(flow: Flow) -> NDArray:
+    rng, number = flow.rng, _pick(flow.rng, (0, 1, 2, 3), 0.5, 0.3)
+    before = Phase(flow.phases[number if number in flow.phases else 1])
+    following = sorted(NEXT_PHASES[before])
+    if Phase.CONTINUOUS in following and rng.random() < 0.4:
+        code = Phase.CONTINUOUS
     else:
-        code = int(DAY[at % len(DAY)])
-    number = _pick(rng, (0, 1, 2, 3), 0.5, 0.4)
-    until = time + SECOND if rng.random() < 0.3 else 0
-    return phase(number, code, until, int(rng.random() < 0.03), int(rng.random() < 0.1))
+        code = Phase(_pick(rng, following if rng.random() < 0.9 else list(Phase)))
+    until = flow.time + SECOND if code in TIMED_PHASES and rng.random() < 0.5 else 0
+    until += int(rng.random() < 0.02)
+    for one in flow.phases if number == 0 else (number,):
+        if one in flow.phases:
+            flow.phases[one] = int(code)
+    return phase(number, code, until, int(rng.random() < 0.03), int(rng.random() < 0.05))
 
 
 def _value(rng: np.random.Generator, code: Parameter, one: Value) -> int:
@@ -129,7 +154,8 @@ def _value(rng: np.random.Generator, code: Parameter, one: Value) -> int:
         "duration_ns": (0, SECOND), "first": (300, 400), "second": (0, 700),
         "previous_close": (0, 100), "reference": (0, 100), "up": (0, 500), "down": (0, 500),
         "interval_ns": (0, -1, SECOND), "top_share": (0, 20), "least": (0, 2),
-        "buy_step": (0, 2), "limit_most": (0, 40), "value_most": (0, 2500), "display_least": (0, 2),
+        "buy_step": (0, 2), "limit_most": (0, 40), "buy_least": (0, 4), "sell_least": (0, 4),
+        "market_most": (0, 20), "value_most": (0, 2500), "display_least": (0, 2),
         "group": (0, 1), "listed_days": (0, 2), "free_days": (0, 5), "from_ns": (0, 5 * SECOND),
         "call_types": (one.default, 6, 2),
     }.get(one.name, (one.default,))  # fmt: skip
@@ -140,9 +166,10 @@ def _value(rng: np.random.Generator, code: Parameter, one: Value) -> int:
     return max(-(2**63), min(value, 2**63 - 1))
 
 
-def _operation(rng: np.random.Generator, lively: float) -> NDArray:
+def _operation(flow: Flow) -> NDArray:
+    rng = flow.rng
     draw, number = rng.random(), _number(rng)
-    if draw < 0.35 * lively:
+    if draw < 0.4 * flow.lively:
         code = Parameter(_pick(rng, Parameter))
         index = int(rng.integers(0, 3)) if code == Parameter.TICKS else int(rng.random() < 0.02)
         return parameter(
@@ -160,7 +187,9 @@ def _operation(rng: np.random.Generator, lively: float) -> NDArray:
         return protection(account, number, max_fills=2, window_ns=SECOND * int(rng.integers(0, 3)))
     elif draw < 0.87:
         row["kind"], row["order_id"] = Kind.BUST, int(rng.integers(0, 30))
-    elif draw < 0.94:
+    elif draw < 0.91 and flow.limited:
+        return _limits(rng, number)
+    elif draw < 0.96:
         row["kind"], row["account"] = Kind.MASS_CANCEL, int(rng.integers(0, 5))
         row["instrument"] = _pick(rng, (0, 1, 2, 3), 0.3)
         row["flags"] = _pick(rng, (0, Flag.RANGE, Flag.OF_SESSION, 3), 0.5, 0.25)
@@ -171,14 +200,35 @@ def _operation(rng: np.random.Generator, lively: float) -> NDArray:
     return row
 
 
-def _order(rng: np.random.Generator, time: int) -> NDArray:
+def _limits(rng: np.random.Generator, number: int) -> NDArray:
+    """A SET_LIMITS, now and then one that cancels."""
+    record = np.zeros(1, LIMITS)
+    record["kind"], record["account"] = Kind.SET_LIMITS, int(rng.integers(1, 5))
+    record["instrument"] = number if rng.random() < 0.5 else 0
+    draw = rng.random()
+    if draw < 0.3:
+        record["flags"] = _pick(rng, (1, 3))
+    elif draw < 0.7:
+        record["max_open_orders"], record["max_quantity"] = int(rng.integers(1, 6)), 20
+    elif draw < 0.8:
+        record["collar"], record["max_value"] = 4, 2000
+    elif draw < 0.9:
+        record["max_messages"], record["window_ns"] = 3, SECOND
+    return record.view(COMMAND)
+
+
+def _order(flow: Flow) -> NDArray:
+    rng, time = flow.rng, flow.time
     row = np.zeros(1, COMMAND)
     row["kind"] = _pick(
-        rng, (Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE, Kind.QUOTE), 0.7, 0.08, 0.12, 0.04
+        rng, (Kind.NEW, Kind.CANCEL, Kind.AMEND, Kind.REDUCE, Kind.QUOTE), 0.66, 0.07, 0.16, 0.05
     )
     row["instrument"] = _number(rng)
-    row["order_id"] = int(rng.integers(1, 70)) if rng.random() < 0.9 else 0
-    row["account"] = int(rng.integers(0, 5))
+    row["order_id"] = int(rng.integers(1, 400)) if rng.random() < 0.9 else 0
+    row["account"] = int(rng.integers(0, 5)) if flow.owner is None else flow.owner
+    if row["kind"][0] in (Kind.CANCEL, Kind.AMEND, Kind.REDUCE) and flow.orders:
+        row["instrument"], row["order_id"], account = flow.recent()
+        row["account"] = account if rng.random() < 0.9 else 0
     row["side"] = int(rng.integers(1, 3))
     row["price"] = int(rng.integers(94, 107))
     row["quantity"] = 2 * int(rng.integers(1, 15)) if rng.random() < 0.8 else rng.integers(1, 30)
@@ -186,6 +236,9 @@ def _order(rng: np.random.Generator, time: int) -> NDArray:
     fill = {Kind.NEW: _new, Kind.AMEND: _amend, Kind.QUOTE: _quote}.get(Kind(int(row["kind"][0])))
     if fill is not None:
         fill(rng, row[0], time)
+    if row["kind"][0] == Kind.NEW:
+        _adapt(flow, row[0])
+        flow.orders.append(tuple(int(row[0][one]) for one in ("instrument", "order_id", "account")))
     for name, values in {
         "flags": (1, 2, 2**14, 2**15), "reserved": (1,), "self_trade": (5, 255), "expiry": (1, -1),
         "stop_price": (1, -(2**63), 2**40 + 1), "display_quantity": (1, -1), "side": (0, 3),
@@ -195,6 +248,25 @@ def _order(rng: np.random.Generator, time: int) -> NDArray:
         if rng.random() < 0.004:
             row[name] = rng.choice(np.array(values, object))
     return row
+
+
+def _adapt(flow: Flow, row: Any) -> None:
+    """An order that the phase, as the flow knows it, is likely to take; one of the flow's kind."""
+    rng = flow.rng
+    if flow.odd(int(row["instrument"])) and rng.random() < 0.9:
+        row["order_type"] = _pick(rng, (OrderType.LIMIT, OrderType.MARKET), 0.8)
+        row["flags"] &= int(Flag.HIDDEN) if row["order_type"] == OrderType.LIMIT else 0
+        row["stop_price"] = row["expiry"] = row["display_quantity"] = 0
+        tif = _pick(rng, (TimeInForce.GTC, TimeInForce.DAY, *sorted(AUCTION_TIFS)), 0.6, 0.2)
+        row["time_in_force"] = TimeInForce.DAY if row["flags"] else tif
+        if row["order_type"] == OrderType.MARKET:
+            row["price"] = 0
+    if rng.random() < 0.1 and flow.orders:  # a pair with one that may be there
+        number, order_id, account = flow.recent()
+        row["instrument"], row["account"], row["display_quantity"] = number, account, order_id
+        row["order_type"], row["flags"] = OrderType.LIMIT, Flag.LINKED
+        row["time_in_force"], row["stop_price"] = TimeInForce.GTC, 0
+        row["expiry"], row["price"] = 0, int(rng.integers(94, 107))
 
 
 def _new(rng: np.random.Generator, row: Any, time: int) -> None:

@@ -106,8 +106,8 @@ class Exchange:
             if more["place"] != Place.BOOK:
                 stopped = more["place"] in (Place.STOPS, Place.TRAILING)
                 at = more["stop_price"] if stopped else order["price"]
-                said = f"{order['order_id']}x{order['quantity']}@{at}"
-                places.setdefault(int(more["place"]), []).append(said)
+                one = f"{order['order_id']}x{order['quantity']}@{at}"
+                places.setdefault(int(more["place"]), []).append(one)
         said = [" ".join([Place(place).name.lower(), *mine]) for place, mine in places.items()]
         return " / ".join(said) or "-"
 

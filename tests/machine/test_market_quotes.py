@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from flows import definitions
+from market_flows import parameter
+from numpy.typing import NDArray
 from rules_kit import Exchange, on_both_machines
 
 import matchcore as mc
+from matchcore import COMMAND, EventKind, Field, Kind, Reason
+from matchcore.machine.reference import Machine as Reference
+from matchcore.records.markets import PROTECTION, PROTECTION_STATE, PROTECTIONS_MAX
+from matchcore.records.schema import Parameter
 
 PAIR = (mc.Instrument("ONE", tick=1), mc.Instrument("TWO", tick=1))
 
@@ -321,6 +331,50 @@ def test_accounts_of_a_group_do_not_trade_with_each_other(machine: str) -> None:
     )
     rows = exchange.engine.state().protections
     assert rows[["account", "group"]].tolist() == [(7, 3), (9, 4)]
+
+
+def protections(rows: list[tuple[int, int, int]]) -> NDArray[np.void]:
+    """SET_PROTECTION commands: account, instrument (0: a group), value (0: nothing)."""
+    records = np.zeros(len(rows), PROTECTION)
+    records["kind"] = Kind.SET_PROTECTION
+    records["account"], records["instrument"], values = np.array(rows).T
+    records["group"] = np.where(records["instrument"] == 0, values, 0)
+    records["max_fills"] = np.where(records["instrument"] == 0, 0, values)
+    records["window_ns"] = records["max_fills"]
+    return records.view(COMMAND)
+
+
+@pytest.mark.parametrize("kind", [mc.Machine, Reference])
+def test_there_is_an_end_to_protections(kind: type[mc.Machine]) -> None:
+    rows = np.zeros(PROTECTIONS_MAX, PROTECTION_STATE)
+    rows["account"], rows["group"] = np.arange(1, PROTECTIONS_MAX + 1), 1
+    machine = kind.from_state(replace(mc.Machine().state(), protections=rows))
+    events = machine.apply(
+        protections([(10**9, 0, 1), (7, 0, 2), (8, 0, 0), (10**9, 0, 0), (10**9, 0, 1)])
+    )
+    assert events[0][["reason", "field"]].item() == (Reason.TOO_MANY_ENTRIES, Field.ACCOUNT)
+    assert (events["kind"][1:] == EventKind.PROTECTION_SET).all()
+    kept = machine.state().protections
+    assert len(kept) == PROTECTIONS_MAX
+    assert kept["account"][6:9].tolist() == [7, 9, 10]
+
+
+def test_thousands_of_protections_come_and_go_and_none_is_lost() -> None:
+    rng = np.random.default_rng(1)
+    machine = mc.Machine()
+    machine.apply(definitions(*PAIR))
+    machine.apply(parameter(2, Parameter.TRADING))
+    known: dict[tuple[int, int], int] = {}
+    for _ in range(40):
+        rows = [
+            (int(rng.integers(1, 400)), 2 * int(rng.integers(0, 2)), int(rng.integers(0, 2)))
+            for _ in range(200)
+        ]
+        machine.apply(protections(rows))
+        machine._check()
+        known |= {(account, number): value for account, number, value in rows}
+        kept = machine.state().protections[["account", "instrument"]].tolist()
+        assert kept == sorted(place for place, value in known.items() if value)
 
 
 # ---------------------------------------------------------------------- busts

@@ -1,6 +1,6 @@
 # Commands in, public changes out: the events go where they are written over.
 from ..._book cimport CHANGES_MORE, CHANGES_PER_EVENT, FULL, Events, Halt
-from .._machine cimport Exchange, exchange_run
+from .._exchange cimport Exchange, exchange_run
 from .records cimport i64, mc_change, mc_command, mc_event, u64
 
 cdef enum:

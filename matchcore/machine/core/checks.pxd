@@ -1,6 +1,8 @@
-# What forbids a new order, in the order of the rule book.  Nothing here changes anything.
-from ..._book cimport Book, Core
+# What forbids a new order, in the order of the rule book; what a sweep is about.  Nothing here
+# changes anything.
+from ..._book cimport Book, Core, Pending
 from .ladder cimport Ladder
+from .pool cimport Order
 from .records cimport *
 from .resting cimport overflows
 
@@ -76,3 +78,14 @@ cdef inline Reason wrong_resting(const Book* book, Ladder* ladder, const mc_comm
         field[0] = F_QUANTITY
         return R_LEVEL_OVERFLOW
     return R_NONE
+
+cdef inline bint is_swept(const Pending* pending, const Order* order) noexcept nogil:
+    """True if a mass cancel or the kill switch is about an order of its side."""
+    if pending.command.account not in (0, order.account):
+        return False
+    if mc_likely(pending.command.kind != MASS_CANCEL or pending.command.flags == 0):
+        return True
+    if (pending.command.flags & RANGE
+            and not pending.command.price <= order.price <= pending.command.stop_price):
+        return False
+    return not pending.command.flags & OF_SESSION       # which an order here does not know

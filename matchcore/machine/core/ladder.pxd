@@ -7,8 +7,7 @@
 # A leaf without levels is idle: it stays in the tree, as prices are left and taken again all the
 # time, until IDLE_MAX others have become idle after it.  So memory follows the prices in use.
 from .pool cimport Leaf, Level, Node, Order, Pool, Stem, slots_give, slots_take
-from .records cimport (BUY, i64, mc_first_bit, mc_last_bit, mc_likely, mc_unlikely, u8, u32,
-                       u64)
+from .records cimport BUY, i64, mc_first_bit, mc_likely, mc_unlikely, u8, u32, u64
 
 cdef enum:
     HEIGHT_MAX = 11         # 11 x 6 bits hold a 64-bit key
@@ -296,12 +295,3 @@ cdef inline bint ladder_from(const Ladder* ladder, u64 key, u64* found) noexcept
             found[0] = first_below(path[height].child[mc_first_bit(masks)], height - 1)
             return True
     return False
-
-cdef inline u64 ladder_worst(const Ladder* ladder) noexcept nogil:
-    """The key of the worst level, of which there is one.  O(height)."""
-    cdef const void* at = ladder.root
-    cdef u32 height = ladder.height
-    while height > 1:
-        at = (<const Node*>at).child[mc_last_bit((<const Stem*>at).occupied)]
-        height -= 1
-    return (<const Leaf*>at).block << 6 | mc_last_bit((<const Stem*>at).occupied)

@@ -6,7 +6,7 @@
 from ..._book cimport Book, Core, Events
 from .ladder cimport Ladder, ladder_price
 from .makers cimport MakerTable
-from .pool cimport Order, Slots
+from .pool cimport Level, Order, Slots
 from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
                        i64, mc_change, mc_event, mc_unlikely, u8, u16, u32, u64)
 
@@ -28,6 +28,7 @@ cdef struct Wide:           # an order of a market, three cache lines
     u8 self_trade
     u8 place                # Place, or PLACE_NOWHERE: it is being executed
     u8 live                 # 1: in the id table, and counted
+    u8 touched              # 1: in `Markets.touched`
 
 cdef enum:
     PLACE_NOWHERE = 255
@@ -102,6 +103,10 @@ cdef struct Bests:          # the prices that pegs go by, of buys and of sells
     i64 price[2]
     bint known[2]
 
+cdef struct Lit:            # the best shown order of a side that is no peg, while there are pegs
+    u64 key                 # none has a smaller one
+    bint exact              # there is one at this key
+
 cdef struct Market:
     Book* book              # its sides hold the orders that are shown
     Ladder dark[2]          # the hidden ones
@@ -113,6 +118,7 @@ cdef struct Market:
     Wide* pegs_last
     u64 pegs_count
     u64 for_call            # in the book, and not longer than until the auction
+    Lit lit[2]
     Bests bests             # when all pegs had their prices last
     bint pegs_stale         # they may have others now even with these
     bint has_followed
@@ -193,6 +199,16 @@ cdef struct Turn:           # a command at work in one market
     bint traded             # there are low and high
     u8 stop                 # why trading is interrupted, or R_NONE
     i64 pause               # for how long, in nanoseconds
+
+# A level of a market counts its pegs in the upper half of `Level.orders`.
+cdef inline i64 pegs_of(const Level* level) noexcept nogil:
+    return level.orders >> 32
+
+cdef inline i64 orders_of_level(const Level* level) noexcept nogil:
+    return level.orders & <i64>0xffffffff
+
+cdef inline void count_peg(Level* level, i64 step) noexcept nogil:
+    level.orders += step * (<i64>1 << 32)
 
 cdef inline bint is_hidden(const Wide* wide) noexcept nogil:
     return wide.flags & HIDDEN != 0

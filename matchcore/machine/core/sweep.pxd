@@ -1,7 +1,7 @@
 # MASS_CANCEL, END_DAY, the kill switch: every order that matches, in one book or in all.
 from ..._book cimport IDLE, SWEEPING, Events, Pending, book_sweep
 from .._limits cimport LIMITS_ARE_SET, LIMITS_CANCEL, LIMITS_NO_MEMORY, SetLimits, limits_set
-from .._machine cimport Exchange
+from .._exchange cimport Exchange
 from .._market cimport market_sweep, may_cancel
 from .emit cimport change_of, emit_refusal, emit_taker
 from .records cimport *

@@ -5,8 +5,7 @@
 # between two prices, where that difference, the gap, is above zero for the last time; so orders that
 # come and go move it by a few prices, and the sums of the tree find it in one descent after a leap.
 #
-# Keys are prices with the sign bit flipped, ascending on both sides.  Orders stand at prices on a
-# tick: buys that are off it at the one below, sells at the one above.
+# Keys are prices with the sign bit flipped, ascending on both sides.
 from .ladder cimport HEIGHT_MAX, place_of, prefix_of
 from .pool cimport Slots, slots_give, slots_grow, slots_take
 from .records cimport i64, mc_first_bit, mc_last_bit, mc_unlikely, u8, u32, u64
@@ -20,25 +19,44 @@ cdef struct Stalk:
     Sums sums
     void* child[64]
 
+cdef struct Cross:          # a price with what would trade at it, and buys less sells that are left over
+    i64 price
+    i64 quantity
+    i64 imbalance
+
+cdef struct Open:           # a price at which something is open
+    u64 key
+    const i64* open         # of buys and sells; NULL: there is none
+
 cdef struct Call:
     void* root              # Sums when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
     u32 height              # 0: no tree
     i64 limit[2]            # open at prices, of buys and sells
     i64 any[2]              # open at any price
-    i64 off_tick            # of `limit`, at prices that are on no tick
     u64 at                  # the cursor: prices up to this key lie below it
     i64 gap                 # buys less sells at the prices next above the cursor
     i64 below               # sells at prices below it
+    Open above              # what has been looked up around the cursor: see `known`
+    Open after
+    Open under
+    u64 low                 # a change from this key to another one makes it unknown
+    u64 high
+    u8 known
+    bint same               # nothing has changed that the last answer depends on:
+    bint found              # whether something would trade
+    Cross cross             # at what price
+    bint has_reference
+    i64 reference
+    i64 rule
     Slots leaves
     Slots stalks
 
-cdef struct Open:           # a price at which something is open
-    u64 key
-    const i64* open         # of buys and sells; NULL: there is none
-
 cdef enum:
     NEAR = 4                # prices that a cursor goes step by step
+    ABOVE = 1               # bits of Call.known: the first price above the cursor
+    AFTER = 2               # the one above that
+    UNDER = 4               # the last price below the cursor
 
 cdef inline u64 tally_key(i64 price) noexcept nogil:
     return <u64>price ^ <u64>1 << 63
@@ -109,11 +127,16 @@ cdef inline bint tally_add(Call* call, u32 side, u64 key, i64 change) noexcept n
         if not tally_cover(call, key):
             return False
     call.limit[side] += change
+    if call.low <= key <= call.high:
+        call.known = 0
+        call.same = False
     if side == 0 and key > call.at:
         call.gap += change
+        call.same = False
     elif side == 1 and key <= call.at:
         call.gap -= change
         call.below += change
+        call.same = False
     sums = <Sums*>call.root
     height = call.height
     while True:
@@ -232,29 +255,6 @@ cdef inline Open tally_last(const Call* call, u64 key) noexcept nogil:
         break
     return found
 
-cdef inline void tally_up_to(const Call* call, u64 key, i64* sums) noexcept nogil:
-    """Buys below a key, and sells up to it, of the orders at prices.  O(64 x height)."""
-    cdef const Sums* path[HEIGHT_MAX + 1]
-    cdef u64 masks
-    cdef u32 height, lowest, place
-    sums[0] = sums[1] = 0
-    if call.limit[0] == 0 and call.limit[1] == 0 or prefix_of(key, call.height) < call.prefix:
-        return
-    if prefix_of(key, call.height) > call.prefix:
-        sums[0] = call.limit[0]
-        sums[1] = call.limit[1]
-        return
-    lowest = tally_path(call, key, path)
-    for height in range(lowest, call.height + 1):
-        masks = path[height].occupied & ((<u64>1 << place_of(key, height)) - 1)
-        while masks:
-            place = mc_first_bit(masks)
-            sums[0] += path[height].open[place][0]
-            sums[1] += path[height].open[place][1]
-            masks &= masks - 1
-    if lowest == 1:
-        sums[1] += path[1].open[key & 63][1]
-
 cdef inline void tally_search(Call* call) noexcept nogil:
     """Sets the cursor by the sums of the tree.  O(64 x height)."""
     cdef const Sums* sums = <const Sums*>call.root
@@ -262,6 +262,7 @@ cdef inline void tally_search(Call* call) noexcept nogil:
     cdef u32 height = call.height, place
     cdef u64 masks, key = call.prefix
     cdef i64 rest
+    call.known = 0
     call.at = 0
     call.below = 0
     call.gap = call.any[0] - call.any[1] + call.limit[0]
@@ -288,29 +289,73 @@ cdef inline void tally_search(Call* call) noexcept nogil:
         sums = <const Sums*>(<const Stalk*>sums).child[place]
         height -= 1
 
-cdef inline Open tally_seek(Call* call) noexcept nogil:
-    """Moves the cursor to where it belongs; returns the first price above it."""
-    cdef Open found
+cdef inline void widen(Call* call, u64 low, u64 high) noexcept nogil:
+    """What is known depends on all prices from one key to another, too."""
+    call.low = low if low < call.low else call.low
+    call.high = high if high > call.high else call.high
+
+cdef inline Open* tally_above(Call* call) noexcept nogil:
+    """The first price above the cursor, which is where it belongs."""
+    if not call.known & ABOVE:
+        call.above = tally_next(call, call.at)
+        call.low = call.at
+        call.high = call.above.key if call.above.open != NULL else ~<u64>0
+        call.known = ABOVE
+    return &call.above
+
+cdef inline Open* tally_after(Call* call) noexcept nogil:
+    """The first price above that one, of which there is one."""
+    if not call.known & AFTER:
+        call.after = tally_next(call, call.above.key)
+        widen(call, call.above.key, call.after.key if call.after.open != NULL else ~<u64>0)
+        call.known |= AFTER
+    return &call.after
+
+cdef inline Open* tally_under(Call* call) noexcept nogil:
+    """The last price below the cursor."""
+    if not call.known & UNDER:
+        call.under = tally_last(call, call.at)
+        widen(call, call.under.key if call.under.open != NULL else 0, call.at)
+        call.known |= UNDER
+    return &call.under
+
+cdef inline bint is_crossing(const Call* call, const Open* price) noexcept nogil:
+    """True if the gap, above zero, is not above it any more beyond a price."""
+    return price.open == NULL or call.gap - price.open[1] - price.open[0] <= 0
+
+cdef inline void tally_walk(Call* call) noexcept nogil:
+    """Moves the cursor to where it belongs: by steps, or over all prices between."""
+    cdef Open* above
+    cdef Open* under
     cdef u32 step
     for step in range(NEAR):
         if call.gap > 0:
-            found = tally_next(call, call.at)
-            if found.open == NULL or call.gap - found.open[1] - found.open[0] <= 0:
-                return found
-            call.gap -= found.open[1]
-            call.gap -= found.open[0]
-            call.below += found.open[1]
-            call.at = found.key
+            above = tally_above(call)
+            if is_crossing(call, above):
+                return
+            call.gap -= above.open[1]
+            call.gap -= above.open[0]
+            call.below += above.open[1]
+            call.at = above.key
         else:
-            found = tally_last(call, call.at)
-            if found.open == NULL:
+            under = tally_under(call)
+            if under.open == NULL:
                 call.at = 0
-                return tally_next(call, 0)
-            call.gap += found.open[0]
-            call.gap += found.open[1]
-            call.below -= found.open[1]
-            call.at = found.key - 1
+                call.known = 0
+                return
+            call.gap += under.open[0]
+            call.gap += under.open[1]
+            call.below -= under.open[1]
+            call.at = under.key - 1
             if call.gap > 0:
-                return found
+                call.known = 0
+                return
+        call.known = 0
     tally_search(call)
-    return tally_next(call, call.at)
+
+cdef inline Open* tally_seek(Call* call) noexcept nogil:
+    """Moves the cursor to where it belongs, if it is not there; returns the first price above it."""
+    if call.known & ABOVE and (is_crossing(call, &call.above) if call.gap > 0 else call.at == 0):
+        return &call.above
+    tally_walk(call)
+    return tally_above(call)

@@ -42,23 +42,21 @@ def _in_book(book: MarketBook, side: int) -> list[MarketOrder]:
 def find_cross(turn: Turn) -> Cross | None:
     """The price of the auction; None if nothing would trade.
 
-    Of the prices with the largest volume those with the smallest imbalance; among them the rule
-    of the market decides.
+    It is the limit of an order, or on a tick between the lowest and the highest limit or reference.
+    Of the prices with the largest volume those with the smallest imbalance; among them the rule of
+    the market decides.
     """
     book, reference = turn.book, auction_reference(turn)
     limits = {o.price for o in book.live.values()
               if o.place == Place.BOOK and o.price not in (ANY_BUY, ANY_SELL)}  # fmt: skip
-    if reference is not None:
-        limits.add(reference)
-    if not limits:
+    known = limits | ({reference} if reference is not None else set())
+    if not known:
         return None
-    least, most = book.ceil(min(limits)), book.floor(max(limits))
-    near = {book.floor(price + away) for price in limits for away in (-1, 0, 1)}
-    near |= {book.ceil(price + away) for price in limits for away in (-1, 0, 1)}
-    crosses = [cross_at(book, price) for price in sorted(near) if least <= price <= most]
-    if not crosses:
-        return None
-    volume = max(cross.quantity for cross in crosses)
+    near = {book.floor(price + away) for price in known for away in (-1, 0, 1)}
+    near |= {book.ceil(price + away) for price in known for away in (-1, 0, 1)}
+    limits |= {price for price in near if min(known) <= price <= max(known)}
+    crosses = [cross_at(book, price) for price in sorted(limits)]
+    volume = max((cross.quantity for cross in crosses), default=0)
     if volume == 0:
         return None
     crosses = [cross for cross in crosses if cross.quantity == volume]
@@ -71,28 +69,18 @@ def _chosen(turn: Turn, tied: list[Cross], reference: int | None) -> int:
     """One price of a range in which nothing but the rule of the market tells them apart."""
     low, high = tied[0].price, tied[-1].price
     rule = turn.book.value(Parameter.AUCTION, "rule")
-    middle = _rounded(turn.book, low + high, low)
     if rule != AuctionRule.SZSE:
         if tied[-1].imbalance > 0:
             return high
         if tied[0].imbalance < 0:
             return low
-    if rule == AuctionRule.SSE or reference is None:
-        return middle
-    # closest to the reference, the higher one of two
-    nearest = min(max(reference, low), high)
-    below, above = turn.book.floor(nearest), turn.book.ceil(nearest)
-    if above > high or (below >= low and nearest - below < above - nearest):
-        return below
-    return above
-
-
-def _rounded(book: MarketBook, twice: int, low: int) -> int:
-    """Half of a sum, rounded half up to a tick, but not below ``low``."""
-    half = -(-twice // 2)
-    below, above = book.floor(half), book.ceil(half)
-    price = below if twice - 2 * below < 2 * above - twice else above
-    return max(price, low)
+    twice = low + high
+    if rule != AuctionRule.SSE and reference is not None:
+        twice = 2 * min(max(reference, low), high)
+    # closest to the middle or to the reference, the higher one of two
+    below = max(turn.book.floor(twice // 2), low)
+    above = min(turn.book.ceil(-(-twice // 2)), high)
+    return below if twice - 2 * below < 2 * above - twice else above
 
 
 def auction_reference(turn: Turn) -> int | None:

@@ -68,6 +68,13 @@ class Protection:
     quantity: int = 0
     fills: int = 0
 
+    def values(self) -> tuple[int, ...]:
+        """As a row of a state has them."""
+        return (
+            self.group, self.max_quantity, self.max_fills, self.window_ns, self.window_start,
+            self.quantity, self.fills,
+        )  # fmt: skip
+
 
 class Markets(Aside):
     """What `Machine` does about instruments that have a market."""
@@ -381,10 +388,8 @@ class Markets(Aside):
             values += _value_rows(number, book)
             states.append(_state_row(number, book))
             orders += [market_row(number, order) for order in book.orders()]
-        kept = [
-            (account, *astuple(entry)[:1], *astuple(entry)[1:], instrument, 0)
-            for (account, instrument), entry in sorted(self._protections.items())
-        ]
+        kept = [(account, *self._protections[account, instrument].values(), instrument, 0)
+                for account, instrument in sorted(self._protections)]  # fmt: skip
         return (
             np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
             np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),

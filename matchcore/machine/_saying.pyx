@@ -1,0 +1,95 @@
+"""What a command says in a market: events and public changes, in the caller's buffers or spilled."""
+from .core.ladder cimport Ladder, ladder_key
+from .core.market cimport *
+from .core.pool cimport Level
+from .core.records cimport *
+from .core.resting cimport level_at
+from .core.spill cimport change_spilled, event_spilled
+
+from libc.string cimport memset
+
+
+cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
+    """A new event with nothing but its kind: in the caller's buffer, or spilled."""
+    cdef mc_event* event = turn.events.at
+    if mc_likely(event < turn.events.end and turn.all.spill.count == 0):
+        turn.events.at += 1
+    else:
+        event = event_spilled(turn.all)
+    memset(event, 0, sizeof(mc_event))
+    event.sequence = turn.core.sequence
+    event.instrument = turn.book.instrument
+    event.kind = kind
+    return event
+
+
+cdef mc_event* say_of(Turn* turn, u8 kind, u8 reason, const Wide* wide, i64 quantity,
+                      i64 left) noexcept nogil:
+    """A new event about an order."""
+    cdef mc_event* event = say(turn, kind)
+    event.order_id = wide.order.order_id
+    event.client_order_id = wide.order.client_order_id
+    event.account = wide.order.account
+    event.price = wide.order.price
+    event.quantity = quantity
+    event.left = left
+    event.side = wide.order.side
+    event.reason = reason
+    return event
+
+
+cdef mc_change* tell(Turn* turn, u8 kind) noexcept nogil:
+    """A new public change with nothing but its kind; NULL: nobody wants it."""
+    cdef Core* core = turn.core
+    cdef mc_change* change = core.changes
+    if mc_likely(change == NULL):
+        return NULL
+    if change < core.changes_end and turn.all.spill.changes_count == 0:
+        core.changes += 1
+    else:
+        change = change_spilled(turn.all)
+    memset(change, 0, sizeof(mc_change))
+    change.sequence = core.sequence
+    change.instrument = turn.book.instrument
+    change.kind = kind
+    return change
+
+
+cdef mc_change* tell_of(Turn* turn, u8 kind, u16 flags, const Wide* wide, i64 price, i64 quantity,
+                        i64 left) noexcept nogil:
+    """A new change of an order, whose level holds already what it does afterwards."""
+    cdef mc_change* change = tell(turn, kind)
+    cdef Ladder* ladder
+    cdef Level* level
+    if change == NULL:
+        return NULL
+    change.order_id = wide.order.order_id
+    change.price = price
+    change.quantity = quantity
+    change.left = left
+    change.side = wide.order.side
+    change.flags = flags
+    if not is_hidden(wide):
+        ladder = &turn.book.sides[wide.order.side - 1]
+        level = level_at(ladder, ladder_key(ladder, wide.order.price))
+        if level != NULL and level.head != NULL:
+            change.level_quantity = level.quantity
+            change.level_orders = <u32>level.orders
+    return change
+
+
+cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
+    """Says that an order that is nowhere is cancelled."""
+    say_of(turn, CANCELLED, reason, wide, wide.total, 0)
+
+
+cdef void executed(Turn* turn, Wide* wide, i64 price, i64 quantity, i64 shown, u64 other_id,
+                   u16 flags) noexcept nogil:
+    """The change of the trade told last; `shown`: of the order before it."""
+    cdef mc_change* change
+    if mc_likely(turn.core.changes == NULL):
+        return
+    change = tell_of(turn, C_EXECUTED, flags | (C_UNSEEN if quantity > shown else 0), wide, price,
+                     quantity, shown_of(wide))
+    change.taker_order_id = other_id
+    change.trade_id = turn.core.next_trade_id - 1
