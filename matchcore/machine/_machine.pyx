@@ -14,8 +14,8 @@ from ._exchange cimport (exchange_add_book, exchange_drop, exchange_init, exchan
                          exchange_set_rules)
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, pool_check)
-from ._market_states cimport (machine_orders, market_check, market_order_row, market_parts,
-                              markets_restore)
+from ._market_states cimport (machine_orders, market_check, market_order_row, market_order_seen,
+                              market_parts, market_seen, markets_restore)
 from ._aside cimport take_aside
 from ._limits cimport last_restore, last_rows, limits_check, limits_restore, limits_rows
 from ._dedup cimport answers_arrays, answers_restore, repeats_check
@@ -316,14 +316,17 @@ cdef class Machine:
         return order_row(&self.exchange.core, book, order_id)
 
     def market(self, number):
-        """The market of instrument ``number``; None: it has none."""
-        self.book(number)
-        return None
+        """Parameters that are not as at first, a `MARKET_VALUE` array, and the `MARKET_STATE` of
+        instrument ``number``; None if it has no market."""
+        return market_seen(self, self.book(number).instrument)
 
     def market_order(self, number, order_id):
-        """What the live order ``order_id`` of a market has beside an `ORDER`; None: there is none."""
-        self.book(number)
-        return None
+        """What the live order ``order_id`` of a market has beside an `ORDER`, a `MARKET_ORDER` row,
+        or None.  O(1)."""
+        cdef Book* book = self.book(number)
+        order_id = integer(order_id, "order_id", None, None)
+        return market_order_seen(self, book.instrument,
+                                 order_id if 0 <= order_id <= UINT64_MAX else 0)
 
     def state(self):
         """The whole state, a `State` of new arrays."""

@@ -78,6 +78,35 @@ cdef object market_order_row(Machine machine, u32 number, u64 order_id):
     return array[0]
 
 
+cdef object market_seen(Machine machine, u32 number):
+    """The parameters and the `MARKET_STATE` of an instrument, or None."""
+    cdef Py_buffer target
+    cdef const Market* market = machine.exchange.markets.markets[number - 1]
+    if market == NULL:
+        return None
+    array = np.empty(1, MARKET_STATE)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    write_market(market, <mc_market_state*>target.buf)
+    PyBuffer_Release(&target)
+    return parameters_rows(machine, number, number), array[0]
+
+
+cdef object market_order_seen(Machine machine, u32 number, u64 order_id):
+    """The live order of this id of a market as a `MARKET_ORDER` row, or None."""
+    cdef Py_buffer target
+    cdef const Wide* wide
+    if machine.exchange.markets.markets[number - 1] == NULL:
+        return None
+    wide = <const Wide*>ids_look_up(&machine.exchange.core.ids, number, order_id)
+    if wide == NULL:
+        return None
+    array = np.empty(1, MARKET_ORDER)
+    PyObject_GetBuffer(array, &target, PyBUF_WRITABLE)
+    write_wide(wide, <mc_market_order*>target.buf)
+    PyBuffer_Release(&target)
+    return array[0]
+
+
 # ---------------------------------------------------------------------- writing
 
 cdef void write_market(const Market* market, mc_market_state* row) noexcept nogil:
@@ -149,7 +178,7 @@ cdef tuple market_parts(Machine machine):
                     row += 1
     finally:
         PyBuffer_Release(&target)
-    return parameters_rows(machine), states, more, protections_rows(all)
+    return parameters_rows(machine, 1, machine.exchange.count), states, more, protections_rows(all)
 
 
 # ---------------------------------------------------------------------- reading

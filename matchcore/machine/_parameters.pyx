@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 from libc.string cimport memcmp, memcpy, memset
 
 from .._book cimport Core
+from ._auction cimport call_drop
 from ._market cimport market_make
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from .core.market cimport *
@@ -90,6 +91,7 @@ cdef void set_values(Market* market, u8 parameter, u8 index, const i64* values) 
         market.tick_from[index] = values[0]
         market.tick_step[index] = values[1]
         market.ticks = <u64>index + 1
+        call_drop(market)       # what it knows of the cross is on the ticks before
     else:
         memcpy(market.value[parameter], values, sizeof(market.value[parameter]))
     market_derive(market)
@@ -140,14 +142,14 @@ cdef void add_row(list rows, u32 number, u8 parameter, u32 index, const i64* val
     rows.append((*row, number, parameter, index, 0))
 
 
-cdef object parameters_rows(Machine machine):
-    """The values that are not as at first, a `MARKET_VALUE` array."""
+cdef object parameters_rows(Machine machine, u32 first, u32 last):
+    """The values of these instruments that are not as at first, a `MARKET_VALUE` array."""
     cdef const Market* market
     cdef i64 ticks[2]
     cdef u32 number, index
     cdef u8 parameter
     rows = []
-    for number in range(1, machine.exchange.count + 1):
+    for number in range(first, last + 1):
         market = market_of(machine, number)
         if market == NULL:
             continue

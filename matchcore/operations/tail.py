@@ -26,8 +26,9 @@ from ..journal import (
 from ..machine import Machine
 from ..records.commands import defines
 from ..records.instruments import Instrument
+from ..records.market_faces import SetMarket
 from ..records.order_faces import Amend, NewOrder
-from ..records.schema import Kind
+from ..records.schema import Kind, SelfTrade
 from ..records.times import text_of
 from ..records.typed import Command, as_plain, decode
 
@@ -174,11 +175,18 @@ def _text(command: Command) -> str:
     if side is not None:
         parts.append(f"{side:<4}")
     if isinstance(command, NewOrder):
+        kind = plain.pop("order_type")
+        if kind is not None:
+            parts.append(kind.lower().replace("_", " "))
         parts.append(f"{plain.pop('quantity')} @ {plain.pop('price') or 'market'}")
     if isinstance(command, Amend):
         quantity, price = plain.pop("quantity"), plain.pop("price")
+        if plain["total_quantity"] is not None:
+            quantity = f"{plain.pop('total_quantity')} in all"
         parts.append(f"{'same' if quantity is None else quantity} @ {price or 'same'}")
+    if isinstance(command, SetMarket):
+        parts += [plain.pop("parameter"), *(f"{k} {v}" for k, v in plain.pop("values").items())]
     for name, value in plain.items():
-        if value not in (None, 0, False, "") and name != "time":
+        if value not in (None, 0, False, "", SelfTrade.ALLOWED.name) and name != "time":
             parts.append(f"{name.replace('_', ' ')} {value}")
     return " ".join(parts).rstrip()

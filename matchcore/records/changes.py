@@ -49,7 +49,8 @@ _EXECUTED, _UNSEEN = int(ChangeKind.EXECUTED), int(ChangeFlag.UNSEEN)
 
 def unseen(rows: NDArray[np.void]) -> NDArray[np.bool_]:
     """Which changes are trades that change no level, of a `CHANGE` array."""
-    return (rows["kind"] == _EXECUTED) & (rows["flags"] & _UNSEEN != 0)
+    found: NDArray[np.bool_] = (rows["kind"] == _EXECUTED) & (rows["flags"] & _UNSEEN != 0)
+    return found
 
 
 def change_bytes(values: dict[str, int]) -> bytes:

@@ -45,13 +45,13 @@ REFUSALS = {
     Kind.QUOTE: ReportKind.QUOTE_REJECTED,
 }
 #: Events of one order that its session did not ask for -> what it is told.
-FOLLOWING = {
+FOLLOWING: dict[int, ReportKind] = {
     EventKind.TRIGGERED: ReportKind.TRIGGERED,
     EventKind.REPRICED: ReportKind.REPRICED,
     EventKind.DECREMENTED: ReportKind.DECREMENTED,
 }
 #: Events that end a request of many orders -> what its session is told.
-SUMMARIES = {
+SUMMARIES: dict[int, ReportKind] = {
     EventKind.MASS_CANCELLED: ReportKind.MASS_CANCELLED,
     EventKind.QUOTE_SET: ReportKind.QUOTE_SET,
 }
@@ -59,7 +59,7 @@ CARRIED = (
     "order_id", "account", "price", "instrument", "side", "order_type", "time_in_force",
 )  # fmt: skip
 #: Kind of a command -> the reasons for which it cancels the order that it names.
-ASKED = {
+ASKED: dict[int, tuple[Reason, ...]] = {
     Kind.CANCEL: (Reason.REQUESTED,),
     Kind.REDUCE: (Reason.REDUCED_TO_NOTHING,),
     Kind.AMEND: (Reason.AMENDED_TO_FILLED,),
@@ -230,7 +230,7 @@ class Reports:
         """What happened to an order without a request of its session."""
         order = self._known(event)
         order.values["price"], order.left = shown_price(order, event["price"]), event["left"]
-        self._of_order(FOLLOWING[EventKind(event["kind"])], order, order.session, head)
+        self._of_order(FOLLOWING[event["kind"]], order, order.session, head)
         return order
 
     def _traded(self, moved: Order | None, event: Row, head: Row) -> None:
@@ -256,8 +256,9 @@ class Reports:
     def _busted(self, event: Row, head: Row) -> None:
         """The trade counts no more for its orders, as far as they are known."""
         trade = self._trades.get(event["trade_id"] % self._trades_kept)
-        known = trade is not None and trade.trade_id == event["trade_id"] and not trade.busted
-        if not known or trade.orders[0].values["instrument"] != event["instrument"]:
+        if trade is None or trade.trade_id != event["trade_id"] or trade.busted:
+            return
+        if trade.orders[0].values["instrument"] != event["instrument"]:
             return
         trade.busted = True
         last = {

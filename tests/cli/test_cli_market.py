@@ -31,7 +31,7 @@ def test_parameters_are_set_and_shown(place: Path) -> None:
     line = ("order_types=LIMIT,market", "limit_up=10", "reference_price=9.50", "pro_rata=yes",
             "tick_table=0:0.05,10:0.1", "cage=refuse")  # fmt: skip
     code, said = run_json("market", "set", place, "ANA", *line)
-    assert (code, said["commands"], said["phase"]) == (0, 6, "CONTINUOUS")
+    assert (code, said["commands"], said["phase"]) == (0, 7, "CONTINUOUS")
     market = said["market"]
     assert (market["order_types"], market["limit_up"], market["cage"]) == (
         ["LIMIT", "MARKET"], "10", "REFUSE",
@@ -46,7 +46,7 @@ def test_parameters_are_set_and_shown(place: Path) -> None:
             tick_table=[("0", "0.05"), ("10", "0.1")],
         )  # fmt: skip
     shown = run("market", "show", place, "ANA").stdout
-    assert "0:0.05, 10:0.1" in shown and "LIMIT, MARKET" in shown and "pro rata" not in shown
+    assert "0.00:0.05, 10.00:0.10" in shown and "LIMIT, MARKET" in shown and "pro rata" not in shown
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,23 @@ def test_the_server_of_an_exchange_does_it(place: Path) -> None:
         assert wrong.exit_code == 2 and "limit_up" in wrong.stderr
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
+
+
+def test_the_commands_of_markets_in_the_tail(place: Path) -> None:
+    with mc.Engine.open(place, markets={"ANA": mc.Market(limit_up=10)}) as engine:
+        engine.submit(mc.NewOrder("ANA", mc.Side.SELL, 10, "9.50", display_quantity=2))
+        engine.submit(
+            mc.NewOrder("ANA", mc.Side.BUY, 5, order_type=mc.OrderType.STOP, stop_price="9.60")
+        )
+        engine.amend("ANA", 1, total_quantity=8)
+        engine.quote("ANA", 7, "9.00", 10)
+        engine.set_phase(None, mc.Phase.BREAK)
+    said = [" ".join(line.split()[2:]) for line in run("tail", place, "-n", 6).stdout.splitlines()]
+    assert said == [
+        "SetMarket ANA LIMITS up 1000 down 0 special_up 0 special_down 0 free_days 0",
+        "NewOrder ANA SELL 10 @ 9.50 time in force GTC display quantity 2",
+        "NewOrder ANA BUY stop 5 @ market time in force GTC stop price 9.60",
+        "Amend ANA 8 in all @ same order id 1",
+        "Quote ANA account 7 bid 9.00 bid quantity 10",
+        "SetPhase all phase BREAK",
+    ]

@@ -69,7 +69,9 @@ def test_json_lines_have_the_same(tmp_path: Path) -> None:
         "sequence": 2, "epoch": 0, "type": "NewOrder", "symbol": "ANA", "side": "BUY",
         "quantity": 30, "price": "95.70", "time_in_force": "GTC", "account": 7, "order_id": 0,
         "client_order_id": 9, "post_only": False, "time": T, "session": 0,
-        "client_order_tail": 0,
+        "client_order_tail": 0, "order_type": None, "stop_price": None, "offset": None,
+        "trailing_percent": None, "display_quantity": 0, "minimum_quantity": 0, "expiry": 0,
+        "self_trade": "ALLOWED", "hidden": False, "slide": False, "linked_order_id": 0,
     }  # fmt: skip
     assert found[7]["price"] == "95.7"
 

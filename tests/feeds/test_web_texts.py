@@ -64,7 +64,8 @@ def test_it_is_what_plain_python_says(given_changes: list[dict[str, int]], tick:
         assert sorted(said[name], key=str) == sorted(expected, key=str)
     trades = [
         {"id": whole_said(one["trade_id"]), "price": price_said(one["price"], *tick),
-         "quantity": whole_said(one["quantity"]), "side": None if one["flags"] & 4 else SIDES[3 - one["side"]],
+         "quantity": whole_said(one["quantity"]),
+         "side": None if one["flags"] & 4 else SIDES[3 - one["side"]],
          "time": str(one["time"])}
         for one in given_changes
         if one["kind"] == ChangeKind.EXECUTED

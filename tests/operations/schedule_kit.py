@@ -13,7 +13,7 @@ from matchcore.operations.scheduling.looking import MarketNow, markets_of
 from matchcore.records.times import parse, zone_of
 
 #: The machines that have the rules of markets.
-MACHINES = ("reference",)
+MACHINES = ("cython", "reference")
 SHANGHAI = zone_of("Asia/Shanghai")
 FRIDAY, MONDAY = "2026-11-27", "2026-11-30"
 SECOND = 10**9

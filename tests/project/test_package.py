@@ -73,6 +73,7 @@ def test_the_wheel_holds_what_it_must(wheel: Path) -> None:
         "matchcore/machine/core/records.pxd", "matchcore/machine/_machine.pyi",
         "matchcore/journal/_columns.pyi",
         "matchcore/data/orders-ana-2019-5-21.csv.gz", "matchcore/data/LICENSE-orders-ana.txt",
+        "matchcore/venues/data/sse.toml", "matchcore/venues/data/generic.toml",
         "matchcore/feeds/page/index.html", "matchcore/feeds/page/app.js",
         "matchcore/feeds/page/page.css", "matchcore/feeds/page/icon.svg",
         "matchcore/feeds/page/lib/lightweight-charts.js", "matchcore/feeds/page/lib/uplot.js",

@@ -18,6 +18,7 @@ from ...machine.core.records cimport (BUY, C_ADDED, C_DAY_ENDED, C_DEFINED, C_DE
 from ._references cimport (Slot, Table, reference_of, table_find, table_grow, table_init, table_prefetch,
                           table_remove)
 from ...serving._words cimport put32, word_of
+from ._reading cimport get_trade
 from ._writing cimport (MARKET_BYTES, Listed, is_standard, put_day_ended, put_head, put_market,
                        put_standard, put_trade, put_wide)
 
@@ -323,29 +324,6 @@ cdef bint get_wide(const u8* message, mc_change* change) noexcept nogil:
     elif message[0] == b'd':
         change.kind = C_DELETED
     return True
-
-
-cdef bint get_trade(const u8* message, mc_change* change, u32 locate, const Listed* listed,
-                    size_t count) noexcept nogil:
-    """What one of P, p says; false if it makes no sense."""
-    cdef u8 side = message[19] if message[0] == b'P' else message[39]
-    cdef u64 price
-    change.kind = C_EXECUTED
-    change.side = BUY if side == b'B' else SELL
-    if message[0] == b'P':
-        if not 1 <= locate <= count or not listed[locate - 1].price_max:
-            return False
-        price = word_of(message + 32, 4)
-        change.instrument = locate
-        change.quantity = <i64>word_of(message + 20, 4)
-        change.price = <i64>(price // <u64>listed[locate - 1].scale)
-        change.trade_id = word_of(message + 36, 8)
-        return price % <u64>listed[locate - 1].scale == 0 and (side == b'B' or side == b'S')
-    change.instrument = <u32>word_of(message + HEAD, 4)
-    change.quantity = <i64>word_of(message + HEAD + 4, 8)
-    change.price = <i64>word_of(message + HEAD + 12, 8)
-    change.trade_id = word_of(message + HEAD + 20, 8)
-    return (side == b'B' or side == b'S') and 1 <= change.instrument <= count
 
 
 cdef void get_notice(const u8* message, mc_change* change) noexcept nogil:

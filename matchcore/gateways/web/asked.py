@@ -201,6 +201,8 @@ class Commands:
         asked.done()
         if (limit is None) != (kind in UNPRICED_TYPES):
             raise malformed("price", f"{_PRICED} have one, others have none")
+        if (time == TimeInForce.GTD) != ("expiry" in terms):
+            raise malformed("time_in_force", "gtd has an expiry, others have none")
         command = _command(Kind.NEW, name, owner, number)
         command["side"], command["quantity"] = side, units
         command["order_type"], command["time_in_force"] = kind, time
