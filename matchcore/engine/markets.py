@@ -73,7 +73,8 @@ def day_of(row: np.void, instrument: Instrument) -> TradingDay:
         told = Indicative(
             price, quantity, values["indicative_imbalance"], values["indicative_time"]
         )
-    return TradingDay(Phase(values["phase"]), values["until"], *prices, told)
+    opened, crossed, closed = prices
+    return TradingDay(Phase(values["phase"]), values["until"], opened, crossed, closed, told)
 
 
 class MarketReads:

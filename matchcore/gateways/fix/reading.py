@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ...records.ids import TEXT_MAX, id_of
@@ -103,7 +105,7 @@ def _read_mass(message: Message, tables: Tables, command: np.void) -> None:
         command["side"] = _coded(message, 54, SIDES, "Side")
 
 
-def _coded(message: Message, tag: int, codes: dict[bytes, int], name: str) -> int:
+def _coded(message: Message, tag: int, codes: Mapping[bytes, int], name: str) -> int:
     """A code: one that FIX has but matchcore has not is refused, another is a fault."""
     value = message.need(tag)
     code = codes.get(value)

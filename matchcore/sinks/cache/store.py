@@ -211,8 +211,8 @@ class RedisStore:
         given = rows.new.get("market_parameters")
         if given is None:
             return rows
-        _, first = np.unique(given["instrument"], return_index=True)
-        first = [at for at in first.tolist() if int(given["instrument"][at]) not in self._markets]
+        _, firsts = np.unique(given["instrument"], return_index=True)
+        first = [at for at in firsts.tolist() if int(given["instrument"][at]) not in self._markets]
         for row in given[first]:
             self._markets.add(int(row["instrument"]))
             batch.hdel(self._keys.tops, self._instrument(row).symbol)
@@ -232,7 +232,7 @@ class RedisStore:
         if gone is not None and len(gone):
             batch.hdel(key, *gone.tolist())
         if new is not None and len(new):
-            mapping: dict[int, bytes] = {}  # rows of one `seq` together
+            mapping: dict[Any, bytes] = {}  # number -> rows of one `seq` together
             for row in new:
                 mapping[int(row["seq"])] = mapping.get(int(row["seq"]), b"") + row.tobytes()
             batch.hset(key, mapping=mapping)

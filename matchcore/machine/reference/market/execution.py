@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....records.parameters import PRICE_MAX
 from ....records.schema import (
     LASTING_TIFS,
     EventKind,
@@ -31,7 +32,7 @@ def slid(turn: Turn, side: int, price: int) -> int:
     assert best is not None
     price = turn.book.floor(best - 1) if side == Side.BUY else turn.book.ceil(best + 1)
     lowest, highest = turn.book.price_limits()
-    inside = (lowest is None or price >= lowest) and abs(price) <= checks.PRICE_MAX
+    inside = (lowest is None or price >= lowest) and abs(price) <= PRICE_MAX
     inside = inside and (highest is None or price <= highest)
     require(inside, Reason.WOULD_TRADE, Field.PRICE)
     return price

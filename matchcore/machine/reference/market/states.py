@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ..machine import Machine
 
 
+_PLAIN = ("order_id", "client_order_id", "account", "side", "price", "quantity", "time_in_force")
+_MORE = ("entry", "filled", "shown", "display", "stop_price", "limit", "expiry", "link", "session",
+         "order_type", "self_trade", "place")  # fmt: skip
+
+
 def restore_markets(machine: Machine, state: State) -> None:
     """Makes the markets of a state that is checked but for its orders."""
     at = 0
@@ -45,13 +50,8 @@ def restore_markets(machine: Machine, state: State) -> None:
         at += len(plain)
         for order, extra in zip(plain, more, strict=True):
             made = MarketOrder(
-                *(int(order[name]) for name in (
-                    "order_id", "client_order_id", "account", "side", "price", "quantity",
-                    "time_in_force")),
-                flags=int(extra["flags"]),
-                **{name: int(extra[name]) for name in (
-                    "entry", "filled", "shown", "display", "stop_price", "limit", "expiry", "link",
-                    "session", "order_type", "self_trade", "place")},
+                *(int(order[name]) for name in _PLAIN), int(extra["flags"]),
+                **{name: int(extra[name]) for name in _MORE},
             )  # fmt: skip
             if made.order_id in book.live:
                 raise SnapshotDamaged(f"market {number}: order {made.order_id} twice")
