@@ -14,7 +14,8 @@ from ._exchange cimport (exchange_add_book, exchange_drop, exchange_init, exchan
                          exchange_set_rules)
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
                        one_after_the_other, order_row, pool_check)
-from ._market_states cimport (machine_orders, market_check, market_order_row, market_order_seen,
+from ._market_checks cimport market_check
+from ._market_states cimport (machine_orders, market_order_row, market_order_seen,
                               market_parts, market_seen, markets_restore)
 from ._aside cimport take_aside
 from ._limits cimport last_restore, last_rows, limits_check, limits_restore, limits_rows
