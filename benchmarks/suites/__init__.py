@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from matchcore.bench.suite import Suites
 
-from . import fanout, fix, neighbours, ouch, replicated, scale, snapshot, sql, standby, worst
+from . import (
+    auctions,
+    fanout,
+    fix,
+    neighbours,
+    ouch,
+    replicated,
+    scale,
+    snapshot,
+    sql,
+    standby,
+    worst,
+)
 
 SUITES: Suites = {
+    "auctions": (auctions.groups, True),
     "fanout": (fanout.groups, False),
     "fix": (fix.groups, False),
     "neighbours": (neighbours.groups, False),

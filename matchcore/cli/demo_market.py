@@ -177,7 +177,7 @@ def _auctions(day: VenueDay, expected: Array) -> dict[str, Any]:
     changed = expected[expected["kind"] == EventKind.PHASE_CHANGED]
     traded = changed[changed["quantity"] > 0]
     price = day.instrument(SYMBOL).price
-    found = {}
+    found: dict[str, Any] = {}
     for row in traded:
         before = int(row["taker_left"])
         name = "closing" if before == Phase.CLOSING_CALL else "opening"

@@ -63,18 +63,26 @@ class TradingDay:
 def day_of(row: np.void, instrument: Instrument) -> TradingDay:
     """The typed form of a `MARKET_STATE` row."""
     values = values_of(row)
-    known, names = values["known"], ("open_price", "auction_price", "closing_price")
-    prices = [instrument.price(values[name]) if known >> bit & 1 else None
-              for bit, name in enumerate(names)]  # fmt: skip
+    known = values["known"]
+
+    def price(name: str, bit: int) -> Decimal | None:
+        return instrument.price(values[name]) if known & bit else None
+
     told = None
     if known & 8:
-        quantity = values["indicative_quantity"]
-        price = instrument.price(values["indicative_price"]) if quantity else None
+        quantity, imbalance = values["indicative_quantity"], values["indicative_imbalance"]
         told = Indicative(
-            price, quantity, values["indicative_imbalance"], values["indicative_time"]
-        )
-    opened, crossed, closed = prices
-    return TradingDay(Phase(values["phase"]), values["until"], opened, crossed, closed, told)
+            price("indicative_price", 8) if quantity else None, quantity, imbalance,
+            values["indicative_time"],
+        )  # fmt: skip
+    return TradingDay(
+        Phase(values["phase"]),
+        values["until"],
+        price("open_price", 1),
+        price("auction_price", 2),
+        price("closing_price", 4),
+        told,
+    )
 
 
 class MarketReads:

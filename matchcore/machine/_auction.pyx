@@ -9,13 +9,14 @@ from ._places cimport first_of, last_of, orders_found
 from ._saying cimport say, tell
 from ._turn cimport cancel, refresh, trade
 from .core.cross cimport find_cross
+from .core.ids cimport ids_hash_of, ids_prefetch
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.market cimport *
 from .core.pages cimport Arena
 from .core.pool cimport Order, slots_drop, slots_init
 from .core.records cimport *
 from .core.resting cimport level_at
-from .core.tally cimport Call, Stalk, Sums, tally_add, tally_key
+from .core.tally cimport Call, Open, Stalk, Sums, tally_add, tally_key, tally_next, tally_price
 
 cdef Arena NO_ARENA     # what a call takes it gives back at the end of it: not to an arena
 
@@ -98,6 +99,47 @@ cdef void call_drop(Market* market) noexcept nogil:
     market.call = NULL
 
 
+cdef int call_check(Market* market) except -1:
+    """Asserts that the sums of a call are those of the orders in the book."""
+    cdef Call* call = <Call*>market.call
+    cdef Open found
+    cdef i64 gap
+    if call == NULL:
+        return 0
+    at_any_price, at_limits = [0, 0], {}
+    for side in range(2):
+        count_open(&market.book.sides[<int>side], side, at_any_price, at_limits)
+        count_open(&market.dark[<int>side], side, at_any_price, at_limits)
+    kept, found = {}, tally_next(call, 0)
+    while found.open != NULL:
+        kept[tally_price(found.key)] = [found.open[0], found.open[1]]
+        found = tally_next(call, found.key)
+    assert kept == at_limits, f"a call of {kept} over a book of {at_limits}"
+    assert [call.any[0], call.any[1]] == at_any_price, f"at any price {at_any_price}"
+    assert [call.limit[0], call.limit[1]] == [sum(one[side] for one in kept.values()) for side in range(2)]
+    under = {price: one for price, one in kept.items() if tally_key(price) <= call.at}
+    assert call.below == sum(one[1] for one in under.values()), f"sells below: {call.below}"
+    gap = call.any[0] - call.any[1] + call.limit[0] - sum(one[0] for one in under.values()) - call.below
+    assert call.gap == gap, f"a gap of {call.gap} that is {gap}"
+    return 0
+
+
+cdef int count_open(Ladder* ladder, int side, list at_any_price, dict at_limits) except -1:
+    """Adds what is open in a ladder."""
+    cdef const Order* order
+    cdef u64 key = 0
+    while ladder_from(ladder, key, &key):
+        order = level_at(ladder, key).head
+        while order != NULL:
+            sums = at_any_price if at_any(order.price) else at_limits.setdefault(order.price, [0, 0])
+            sums[side] += (<const Wide*>order).total
+            order = order.next
+        if key == ~<u64>0:
+            break
+        key += 1
+    return 0
+
+
 # ---------------------------------------------------------------------- the price
 
 cdef inline bint has_auction_reference(Turn* turn, i64* price) noexcept nogil:
@@ -170,6 +212,19 @@ cdef inline Wide* first_in_turn(Market* market, u8 side) noexcept nogil:
     return first_of(market, side, price) if has_best(market, side, &price) else NULL
 
 
+cdef inline void look_ahead(Turn* turn, const Wide* wide) noexcept nogil:
+    """Asks for the next orders of a level: they lie anywhere in memory, as do their ids."""
+    cdef const Order* after = wide.order.next
+    if after == NULL:
+        return
+    ids_prefetch(&turn.core.ids, ids_hash_of(&turn.core.ids, after))
+    after = after.next
+    if after != NULL:
+        mc_prefetch(after)
+        mc_prefetch(<const char*>after + 64)
+        mc_prefetch(<const char*>after + 128)
+
+
 cdef bint uncross(Turn* turn, Cross* cross) noexcept nogil:
     """Trades all that the auction allows at its price; ends the orders that were for it."""
     cdef Market* market = turn.market
@@ -182,8 +237,12 @@ cdef bint uncross(Turn* turn, Cross* cross) noexcept nogil:
     if crossed:
         left = cross.quantity
         while left and not turn.all.lost:
-            buy = first_in_turn(market, BUY)
-            sell = first_in_turn(market, SELL)
+            if buy_goes:
+                buy = first_in_turn(market, BUY)
+                look_ahead(turn, buy)
+            if sell_goes:
+                sell = first_in_turn(market, SELL)
+                look_ahead(turn, sell)
             quantity = least(left, least(buy.total, sell.total))
             left -= quantity
             buy_goes = quantity == buy.total

@@ -321,8 +321,8 @@ cdef class Machine:
         return market_seen(self, self.book(number).instrument)
 
     def market_order(self, number, order_id):
-        """What the live order ``order_id`` of a market has beside an `ORDER`, a `MARKET_ORDER` row,
-        or None.  O(1)."""
+        """What the live order ``order_id`` of a market, of instrument ``number``, has beside an
+        `ORDER`: a `MARKET_ORDER` row, or None.  O(1)."""
         cdef Book* book = self.book(number)
         order_id = integer(order_id, "order_id", None, None)
         return market_order_seen(self, book.instrument,

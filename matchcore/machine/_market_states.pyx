@@ -5,6 +5,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from libc.string cimport memset
 
 from .._book cimport Core
+from ._auction cimport call_check
 from ._inspect cimport ladder_check, orders_array
 from ._market cimport market_make
 from ._parameters cimport parameters_restore, parameters_rows
@@ -460,7 +461,7 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
     cdef const Wide* partner
     cdef size_t i, count = orders_of(all, market)
     cdef i64 bid = 0, ask = 0
-    open_quantity, icebergs, pegs, entries = [0, 0], 0, [], set()
+    open_quantity, icebergs, for_call, pegs, entries = [0, 0], 0, 0, [], set()
     assert count == market.book.orders, f"{where}: {market.book.orders} of {count} orders"
     for i in range(count):
         wide = all.found[i]
@@ -468,6 +469,8 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
         open_quantity[wide.order.side - 1] += wide.total
         in_book = wide.place == PLACE_BOOK
         icebergs += in_book and wide.display != 0
+        for_call += in_book and (has(AUCTION_TIFS, wide.order.time_in_force)
+                                 or wide.order_type == MARKET)
         if in_book and is_pegged(wide):
             pegs.append((wide.entry, wide.order.order_id))
         entries.add(wide.entry)
@@ -482,6 +485,7 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
     assert len(entries) == count, f"{where}: two orders entered at once"
     assert open_quantity == [market.open_quantity[0], market.open_quantity[1]], f"{where}: open quantity"
     assert icebergs == market.icebergs, f"{where}: {market.icebergs} of {icebergs} icebergs"
+    assert for_call == market.for_call, f"{where}: {market.for_call} of {for_call} for the auction"
     check_pegs(market, pegs)
     if market.phase == PHASE_CONTINUOUS and has_best(market, BUY, &bid) and has_best(market, SELL, &ask):
         assert bid < ask, f"{where}: crossed"
@@ -508,4 +512,5 @@ cdef int market_check(Core* core, Markets* all, Market* market) except -1:
     check_line(core, market, &market.caged, PLACE_CAGED, f"{where}, caged")
     check_orders(core, all, market, where)
     assert PHASE_PRE_OPEN <= market.phase <= PHASE_HALTED, where
+    call_check(market)
     return quotes_check(all)

@@ -255,18 +255,14 @@ def test_a_leap_moves_the_price_and_back() -> None:
     """Levels by the thousand between two prices, and an order that comes and goes."""
     fast, slow = both()
     rows = [phase(1, Phase.CLOSED), phase(1, Phase.OPENING_CALL)]
-    for at in range(3000):
+    plain = {"kind": Kind.NEW, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC}
+    for at in range(500):
         side = Side.BUY if at % 2 else Side.SELL
-        rows.append(one(kind=Kind.NEW, order_id=at + 1, side=side, order_type=OrderType.LIMIT,
-                        time_in_force=TimeInForce.GTC, price=7 * at,
-                        quantity=at % 5 + 1))  # fmt: skip
-    flow = np.concatenate(rows)
-    fast.apply(flow)
-    slow.apply(flow)
+        rows.append(one(order_id=at + 1, side=side, price=70 * at, quantity=at % 5 + 1, **plain))
+    for machine in (fast, slow):
+        machine.apply(np.concatenate(rows))
     for at in range(6):
-        huge = one(kind=Kind.NEW, order_id=9000 + at, side=at % 2 + 1, order_type=OrderType.LIMIT,
-                   time_in_force=TimeInForce.GTC, price=20_000 * (1 - at % 2),
-                   quantity=10**6)  # fmt: skip
-        agree(fast, slow, huge)
-        agree(fast, slow, one(kind=Kind.CANCEL, order_id=9000 + at))
+        number, side, price = 9000 + at, at % 2 + 1, 40_000 * (1 - at % 2)
+        agree(fast, slow, one(order_id=number, side=side, price=price, quantity=10**6, **plain))
+        agree(fast, slow, one(kind=Kind.CANCEL, order_id=number))
     agree(fast, slow, phase(1, Phase.CONTINUOUS))

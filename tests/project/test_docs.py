@@ -104,8 +104,9 @@ def test_the_example_is_built_and_trades(tmp_path: Path) -> None:
 
 
 DOCTESTS = [
-    "machine._orderbook", "records.events", "records.instruments", "records.typed",
-    "engine.engine", "engine.forks", "engine.orders", "records._ids", "reports.stored", "markets",
+    "machine._orderbook", "records.events", "records.instruments", "records.market",
+    "records.market_texts", "records.order_faces", "engine.engine", "engine.forks",
+    "engine.orders", "records._ids", "reports.stored", "markets",
 ]  # fmt: skip
 
 

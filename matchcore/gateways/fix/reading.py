@@ -10,22 +10,7 @@ from ...records.ids import TEXT_MAX, id_of
 from ...records.schema import Kind, OrderType, TimeInForce
 from .layout import ORDER_TYPES, QUANTITY_DIGITS_MAX, SIDES, TIMES_IN_FORCE, UNSUPPORTED_TAGS
 from .plain import BAD_FORMAT, BAD_VALUE, Message, SessionFault, moment, ticks, whole
-from .refusals import (
-    BAD_QUANTITY,
-    OTHER,
-    UNKNOWN_SYMBOL,
-    UNSUPPORTED,
-    Refused,
-)
-from .refusals import (
-    DUPLICATE as DUPLICATE,
-)
-from .refusals import (
-    NO_SUCH_ORDER as NO_SUCH_ORDER,
-)
-from .refusals import (
-    TOO_LATE as TOO_LATE,
-)
+from .refusals import BAD_QUANTITY, OTHER, UNKNOWN_SYMBOL, UNSUPPORTED, Refused
 from .tables import Tables
 from .terms import read_terms
 

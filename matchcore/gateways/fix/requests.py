@@ -18,16 +18,8 @@ from .layout import (
     ORIGINAL,
 )
 from .plain import BAD_VALUE, Message, SessionFault
-from .reading import (
-    DUPLICATE,
-    KINDS,
-    NO_SUCH_ORDER,
-    OTHER,
-    TOO_LATE,
-    Refused,
-    account_of,
-    read,
-)
+from .reading import KINDS, account_of, read
+from .refusals import DUPLICATE, NO_SUCH_ORDER, OTHER, TOO_LATE, Refused
 from .session import Fields
 from .tables import Tables
 

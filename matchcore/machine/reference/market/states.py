@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from ..machine import Machine
 
 
-_PLAIN = ("order_id", "client_order_id", "account", "side", "price", "quantity", "time_in_force")
-_MORE = ("entry", "filled", "shown", "display", "stop_price", "limit", "expiry", "link", "session",
-         "order_type", "self_trade", "place")  # fmt: skip
+#: What a `MarketOrder` has of an `ORDER`: the field of each; and of a `MARKET_ORDER`.
+_PLAIN = {"order_id": "order_id", "client_order_id": "client_order_id", "account": "account",
+          "side": "side", "price": "price", "left": "quantity",
+          "time_in_force": "time_in_force"}  # fmt: skip
+_MORE = ("flags", "entry", "filled", "shown", "display", "stop_price", "limit", "expiry", "link",
+         "session", "order_type", "self_trade", "place")  # fmt: skip
 
 
 def restore_markets(machine: Machine, state: State) -> None:
@@ -50,9 +53,9 @@ def restore_markets(machine: Machine, state: State) -> None:
         at += len(plain)
         for order, extra in zip(plain, more, strict=True):
             made = MarketOrder(
-                *(int(order[name]) for name in _PLAIN), int(extra["flags"]),
+                **{name: int(order[field]) for name, field in _PLAIN.items()},
                 **{name: int(extra[name]) for name in _MORE},
-            )  # fmt: skip
+            )
             if made.order_id in book.live:
                 raise SnapshotDamaged(f"market {number}: order {made.order_id} twice")
             book.live[made.order_id] = made
