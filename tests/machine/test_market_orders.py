@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from rules_kit import Exchange, on_both_machines
 
@@ -297,7 +298,7 @@ def test_what_no_market_takes_is_refused_and_changes_nothing(
     assert [part.tobytes() for part in _parts(exchange)] == before
 
 
-def _parts(exchange: Exchange) -> tuple:
+def _parts(exchange: Exchange) -> tuple[np.ndarray, ...]:
     state = exchange.engine.state()
     return (*state.orders, state.last, state.market_values, state.markets, state.market_orders,
             state.protections)  # fmt: skip
@@ -416,7 +417,7 @@ def test_a_market_needs_an_empty_book_and_knows_its_parameters(machine: str) -> 
 
 
 #: Breaks every rule of NEW at once; each repair uncovers the next one of the rule book.
-REPAIRS = [
+REPAIRS: list[tuple[str, dict[str, int | str]]] = [
     ("UNKNOWN_INSTRUMENT INSTRUMENT", {"on": 1}),
     ("ACCOUNT_BLOCKED ACCOUNT", {"acc": 7}),
     ("BAD_SIDE SIDE", {"side": 1}),

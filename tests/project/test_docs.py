@@ -21,7 +21,7 @@ PAGES = ("README.md", "docs/quickstart.md", "docs/persistence.md", "docs/idempot
          "docs/queries.md", "docs/what-if.md", "docs/operations.md",
          "docs/feeds/client.md", "docs/feeds/itch.md", "docs/orders.md",
          "docs/gateways/reports.md", "docs/gateways/lines.md",
-         "docs/markets/venues.md")  # fmt: skip
+         "docs/markets/index.md", "docs/markets/venues.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[str]:

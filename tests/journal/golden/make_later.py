@@ -104,7 +104,7 @@ def main() -> None:
         directory = HERE / f"later-{version}"
         if directory.exists():
             raise SystemExit(f"{directory} is there: golden files are for ever")
-        rules.RULES_LATEST = version
+        vars(rules)["RULES_LATEST"] = version  # as a build that knows no later one
         with Engine.open(directory, instruments=world, clock=lambda: 1) as engine:
             before = engine.sequence
             events = engine.submit_batch(commands(version))
