@@ -19,10 +19,11 @@ from ._quotes cimport do_bust, do_quote, quotes_drop, quotes_ready, set_protecti
 from ._settling cimport settle
 from ._turn cimport cancel, turn_begin
 from .core.emit cimport emit_refusal
-from .core.ids cimport ids_has, ids_ready
+from .core.ids cimport ids_guess, ids_has, ids_hash, ids_prefetch, ids_ready
 from .core.ladder cimport ladder_init
 from .core.market cimport *
-from .core.pool cimport pool_has, pool_ready, slots_drop, slots_grow
+from .core.pool cimport Order, pool_has, pool_ready, slots_drop, slots_grow
+from .core.prefetch cimport LARGE
 from .core.records cimport *
 from .core.spill cimport drain, is_spilled, spill_drop
 
@@ -33,6 +34,8 @@ cdef enum:
     OWN_KINDS = KINDS_OF_3 & ~ASIDE_KINDS       # those that there are for markets only
     TOLD_BY_NAME = 1 << SET_PHASE | 1 << SET_PROTECTION    # a refusal names the instrument only
     MAKING = 1 << QUOTE | 1 << SET_PROTECTION   # those that may make an entry of a market maker
+    AHEAD = 4                                   # commands from here the places of ids are asked for
+    AHEAD_ORDERS = 2                            # and the orders that they name
     NEW_IDS = 2                                 # a command makes at most: those of a quote
 
 
@@ -152,6 +155,22 @@ cdef void refuse(Core* core, const mc_command* command, Reason reason, Field fie
     emit_refusal(core, &named, reason, field, events)
 
 
+cdef inline void look_ahead(const Exchange* exchange, const mc_command* command,
+                            const mc_command* end) noexcept nogil:
+    """Asks for what the next commands will read; there is a table of ids."""
+    cdef const mc_command* later = command + AHEAD
+    cdef const Order* order
+    if later < end:
+        ids_prefetch(&exchange.core.ids, ids_hash(&exchange.core.ids, later.instrument, later.order_id))
+    later = command + AHEAD_ORDERS
+    if later < end and later.kind != NEW:
+        order = ids_guess(&exchange.core.ids, ids_hash(&exchange.core.ids, later.instrument,
+                                                       later.order_id))
+        mc_prefetch(order)
+        mc_prefetch(<const char*>order + 64)
+        mc_prefetch(<const char*>order + 128)
+
+
 cdef Halt after(Exchange* exchange, const Events* events) noexcept nogil:
     """Behind a command: keeps its answer; FULL when something of it was spilled."""
     cdef Core* core = &exchange.core
@@ -194,6 +213,8 @@ cdef Halt markets_run(Exchange* exchange, const mc_command* commands, size_t cou
                 if halt != DONE:
                     break
                 continue
+        if core.ids.count > LARGE:
+            look_ahead(exchange, command, end)
         core.sequence += 1
         field = F_NONE
         reason = run_command(exchange, command, events, &field)

@@ -9,32 +9,46 @@ from .core.spill cimport change_spilled, event_spilled
 from libc.string cimport memset
 
 
-cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
-    """A new event with nothing but its kind: in the caller's buffer, or spilled."""
+cdef inline mc_event* event_place(Turn* turn) noexcept nogil:
+    """Where the next event goes: to the caller's buffer, or the spill."""
     cdef mc_event* event = turn.events.at
     if mc_likely(event < turn.events.end and turn.all.spill.count == 0):
         turn.events.at += 1
-    else:
-        event = event_spilled(turn.all)
-    memset(event, 0, sizeof(mc_event))
+        return event
+    return event_spilled(turn.all)
+
+
+cdef inline void write_rest(Turn* turn, mc_event* event, u64 word) noexcept nogil:
+    """The sequence, no trade, and instrument, kind, side and reason as one word.
+
+    Field by field: a call that clears so few bytes takes longer.
+    """
     event.sequence = turn.core.sequence
-    event.instrument = turn.book.instrument
-    event.kind = kind
+    event.taker_order_id = event.taker_account = event.trade_id = 0
+    event.taker_left = 0
+    mc_put_word64(&event.instrument, turn.book.instrument | word)
+
+
+cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
+    """A new event with nothing but its kind."""
+    cdef mc_event* event = event_place(turn)
+    event.order_id = event.client_order_id = event.account = 0
+    event.price = event.quantity = event.left = 0
+    write_rest(turn, event, <u64>kind << 32)
     return event
 
 
 cdef mc_event* say_of(Turn* turn, u8 kind, u8 reason, const Wide* wide, i64 quantity,
                       i64 left) noexcept nogil:
     """A new event about an order."""
-    cdef mc_event* event = say(turn, kind)
+    cdef mc_event* event = event_place(turn)
     event.order_id = wide.order.order_id
     event.client_order_id = wide.order.client_order_id
     event.account = wide.order.account
     event.price = wide.order.price
     event.quantity = quantity
     event.left = left
-    event.side = wide.order.side
-    event.reason = reason
+    write_rest(turn, event, <u64>kind << 32 | <u64>wide.order.side << 40 | <u64>reason << 48)
     return event
 
 

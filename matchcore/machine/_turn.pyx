@@ -4,7 +4,6 @@ The orders of a market lie in ladders and lines (core/market.pxd); here is all t
 and takes them out.
 """
 from libc.stdlib cimport realloc
-from libc.string cimport memset
 
 from ._auction cimport call_moved
 from ._phases cimport note_trade
@@ -47,7 +46,15 @@ cdef Wide* fresh(Turn* turn) noexcept nogil:
         turn.all.lost = True
         return NULL
     wide = <Wide*>slots_take(&turn.all.wides)
-    memset(wide, 0, sizeof(Wide))
+    # field by field: a call that clears so few bytes takes longer
+    wide.order.order_id = wide.order.client_order_id = wide.order.account = 0
+    wide.order.price = wide.order.left = 0
+    wide.order.side = wide.order.time_in_force = wide.order.flags = wide.order.place = 0
+    wide.total = wide.filled = wide.display = wide.stop_price = wide.limit = wide.expiry = 0
+    wide.entry = wide.link = 0
+    wide.session = 0
+    wide.flags = 0
+    wide.order_type = wide.self_trade = wide.live = 0
     wide.place = PLACE_NOWHERE
     wide.order.instrument = turn.book.instrument
     return wide

@@ -7,12 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from market_flows import market_flow, world
+from market_flows import market_flow, phase, world
 from numpy.typing import NDArray
 
-from matchcore import EVENT, Machine
+from matchcore import (
+    COMMAND,
+    EVENT,
+    INSTRUMENT,
+    Instrument,
+    Kind,
+    Machine,
+    OrderType,
+    TimeInForce,
+)
 from matchcore.machine.reference import Machine as Reference
 from matchcore.records.changes import CHANGE
+from matchcore.records.instruments import write_instrument
+from matchcore.records.schema import Phase, Side
 
 SMALL = (4, 5, 7, 4096)  # sizes of event buffers
 
@@ -91,3 +102,54 @@ def test_changes_agree(seed: int) -> None:
         same(told, slow.changes(step))
         at += len(step)
     same_state(fast, slow)
+
+
+def change_of_most_orders(most: int) -> NDArray:
+    """A CHANGE_INSTRUMENT of the first one that lets so many orders rest."""
+    row = np.zeros(1, INSTRUMENT)
+    write_instrument(row[0], Instrument("ONE", "0.01", max_orders=most))
+    row["kind"], row["instrument"] = Kind.CHANGE_INSTRUMENT, 1
+    return row.view(COMMAND)
+
+
+def crowd(count: int) -> NDArray:
+    """Sell orders of one unit, and a buy order that takes them all."""
+    rows = np.zeros(count + 1, COMMAND)
+    rows["kind"], rows["instrument"], rows["side"] = Kind.NEW, 1, Side.SELL
+    rows["order_type"], rows["time_in_force"] = OrderType.LIMIT, TimeInForce.GTC
+    rows["price"], rows["quantity"], rows["account"] = 100, 1, 1
+    rows["order_id"] = rows["client_order_id"] = np.arange(1, count + 2)
+    rows["side"][-1], rows["quantity"][-1] = Side.BUY, count
+    return rows
+
+
+@pytest.mark.parametrize("call", [False, True], ids=["continuous", "call"])
+@pytest.mark.parametrize("room", SMALL)
+def test_one_command_fills_many_buffers(room: int, call: bool) -> None:
+    """What it says beyond the buffer is told before the next command, and remembered."""
+    fast, slow = both()
+    commands = crowd(39)
+    if call:
+        calling = phase(1, Phase.VOLATILITY_CALL), phase(1, Phase.CONTINUOUS)
+        commands = np.concatenate([calling[0], commands, calling[1]])
+    again = np.concatenate([commands, commands[-2:], commands[:3]])
+    said = agree(fast, slow, again, room)
+    assert (said["kind"] == 2).sum() >= 39
+    assert Machine.from_state(fast.state()).digest() == fast.digest()
+
+
+def test_one_command_makes_more_changes_than_there_is_room_for() -> None:
+    """Of 2,000 executions, by `changes`, by `replay` and one by one."""
+    commands = crowd(2000)
+    commands["client_order_id"] = 0
+    by_changes, by_replay, one_by_one = (Machine() for _ in range(3))
+    for machine in (by_changes, by_replay, one_by_one):
+        machine.apply(world())
+        machine.apply(change_of_most_orders(5000))
+    told = by_changes.changes(commands)
+    assert len(told) == 2000 + 2000
+    assert told["taker_order_id"][-1] == 2001
+    assert by_replay.replay(commands) == 2001 + 2000
+    single = b"".join(one_by_one.apply_one(row.tobytes()) for row in commands)
+    assert len(single) == (2001 + 2000) * EVENT.itemsize
+    assert by_changes.digest() == by_replay.digest() == one_by_one.digest()
