@@ -6,6 +6,7 @@ commands name them by it, and the documentation shows it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -56,9 +57,9 @@ _PART = 10_000  # hundredths of a percent in one
 PRICE_MAX = 2**40
 
 
-def bits(codes: object) -> int:
+def bits(codes: Iterable[int]) -> int:
     """A mask with bit n for each code n."""
-    return sum(1 << int(code) for code in codes)  # type: ignore[attr-defined]  # any iterable
+    return sum(1 << int(code) for code in codes)
 
 
 class Value(NamedTuple):

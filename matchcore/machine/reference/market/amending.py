@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....records.arguments import INT64_MAX
 from ....records.schema import (
     AMEND_FLAGS,
@@ -17,9 +15,10 @@ from ....records.schema import (
     Place,
     Reason,
 )
+from ..limits import Limits
 from ..refusals import require
 from . import checks
-from .book import MarketOrder
+from .book import PRICE_MAX, MarketOrder
 from .execution import execute, slid, trigger
 from .matching import lessen
 from .settling import settle
@@ -27,7 +26,7 @@ from .stops import reached
 from .turn import Turn
 
 Row = dict[str, int]
-Admitted = Any  # the limits that the order is under
+Admitted = dict[tuple[int, int], Limits]  # the limits that the order is under
 
 
 def check_cancel_phase(turn: Turn) -> None:
@@ -73,7 +72,7 @@ def amend(turn: Turn, row: Row) -> None:
         ("display_quantity", Flag.NEW_DISPLAY, Field.DISPLAY_QUANTITY),
     )
     for name, flag, field in unused:
-        require(flags & flag or row[name] == 0, Reason.UNSUPPORTED, field)
+        require(bool(flags & flag) or row[name] == 0, Reason.UNSUPPORTED, field)
     for name, field in (("expiry", Field.EXPIRY), ("self_trade", Field.SELF_TRADE)):
         require(row[name] == 0, Reason.UNSUPPORTED, field)
     require(row["reserved"] == 0, Reason.UNSUPPORTED, Field.RESERVED)
@@ -119,7 +118,7 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
         waiting = order.place == Place.STOPS and order.order_type in kinds
         require(waiting, Reason.ALREADY_TRIGGERED, Field.STOP_PRICE)
         stop = row["stop_price"]
-        require(abs(stop) <= checks.PRICE_MAX, Reason.BAD_STOP, Field.STOP_PRICE)
+        require(abs(stop) <= PRICE_MAX, Reason.BAD_STOP, Field.STOP_PRICE)
         require(book.floor(stop) == stop, Reason.OFF_TICK, Field.STOP_PRICE)
     if flags & Flag.NEW_DISPLAY:
         require(display > 0, Reason.BAD_DISPLAY, Field.DISPLAY_QUANTITY)

@@ -15,7 +15,7 @@ from ....records.schema import (
 from ..book import other
 from ..refusals import require
 from . import checks
-from .book import MarketOrder
+from .book import PRICE_MAX, MarketOrder
 from .matching import take, tradeable
 from .turn import Turn
 
@@ -31,7 +31,7 @@ def slid(turn: Turn, side: int, price: int) -> int:
     assert best is not None
     price = turn.book.floor(best - 1) if side == Side.BUY else turn.book.ceil(best + 1)
     lowest, highest = turn.book.price_limits()
-    inside = (lowest is None or price >= lowest) and abs(price) <= checks.PRICE_MAX
+    inside = (lowest is None or price >= lowest) and abs(price) <= PRICE_MAX
     inside = inside and (highest is None or price <= highest)
     require(inside, Reason.WOULD_TRADE, Field.PRICE)
     return price

@@ -15,7 +15,7 @@ from ....records.schema import (
 )
 from ..refusals import require
 from . import checks
-from .amending import check_cancel_phase
+from .amending import Admitted, check_cancel_phase
 from .book import MarketOrder
 from .entry import start
 from .settling import settle
@@ -55,7 +55,7 @@ def quote(turn: Turn, row: Row) -> None:
     turn.say(EventKind.QUOTE_SET, quantity=len(former), left=entered, **said)
 
 
-def _check(turn: Turn, row: Row) -> object:
+def _check(turn: Turn, row: Row) -> Admitted:
     admitted = turn.machine.admit_account(row["account"], turn.instrument, turn.time)
     require(row["account"] > 0, Reason.BAD_VALUE, Field.ACCOUNT)
     require(row["flags"] == 0, Reason.BAD_FLAGS, Field.FLAGS)
@@ -70,7 +70,7 @@ def _check(turn: Turn, row: Row) -> object:
     return admitted
 
 
-def _check_sides(turn: Turn, row: Row, former: list[MarketOrder], admitted: object) -> None:
+def _check_sides(turn: Turn, row: Row, former: list[MarketOrder], admitted: Admitted) -> None:
     sides = [side for side in _SIDES if row[side[2]]]
     for side, price, quantity, price_field, quantity_field in sides:
         checks.check_quantity(turn, row[quantity], side, OrderType.LIMIT, quantity_field)
@@ -79,7 +79,7 @@ def _check_sides(turn: Turn, row: Row, former: list[MarketOrder], admitted: obje
     require(not crossed, Reason.QUOTE_CROSSED, Field.STOP_PRICE)
     for name, quantity in (("price", "quantity"), ("stop_price", "display_quantity")):
         field = Field.PRICE if name == "price" else Field.STOP_PRICE
-        require(row[quantity] or not row[name], Reason.PRICE_NOT_ALLOWED, field)
+        require(row[quantity] != 0 or row[name] == 0, Reason.PRICE_NOT_ALLOWED, field)
     most = turn.machine.max_orders_of(turn.instrument)
     count = len(turn.book.live) - len(former) + len(sides)
     require(count <= most, Reason.TOO_MANY_ORDERS, Field.MAX_ORDERS)

@@ -43,11 +43,11 @@ def restore_markets(machine: Machine, state: State) -> None:
         more = state.market_orders[at : at + len(plain)]
         at += len(plain)
         for order, extra in zip(plain, more, strict=True):
+            first, client, account, price, left, side, tif = (int(order[name]) for name in (
+                "order_id", "client_order_id", "account", "price", "quantity", "side",
+                "time_in_force"))  # fmt: skip
             made = MarketOrder(
-                *(int(order[name]) for name in (
-                    "order_id", "client_order_id", "account", "side", "price", "quantity",
-                    "time_in_force")),
-                flags=int(extra["flags"]),
+                first, client, account, side, price, left, tif, int(extra["flags"]),
                 **{name: int(extra[name]) for name in (
                     "entry", "filled", "shown", "display", "stop_price", "limit", "expiry", "link",
                     "session", "order_type", "self_trade", "place")},
