@@ -17,7 +17,8 @@ from matchcore.machine import Machine, machine_class
 from matchcore.records.commands import COMMAND, INSTRUMENT
 from matchcore.records.events import EVENT
 from matchcore.records.instruments import Instrument, write_instrument
-from matchcore.records.markets import PARAMETER, PARAMETERS, PHASE
+from matchcore.records.markets import PARAMETER, PHASE
+from matchcore.records.parameters import PARAMETERS
 from matchcore.records.schema import (
     EventKind,
     Kind,
