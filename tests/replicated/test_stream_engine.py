@@ -225,7 +225,7 @@ def test_a_feed_waits_in_its_event_loop(address: str) -> None:
 
 
 def test_the_command_line_reads_it_and_never_shows_a_password(tmp_path: Path) -> None:
-    with Servers(tmp_path / "servers", 1, user=("ada", "hidden")) as guarded:
+    with Servers(tmp_path / "servers", 1, user=("ada", "sesame-5")) as guarded:
         address = guarded.address("day") + "?replicas=1"
         with mc.Engine.open(address, instruments=WORLD) as engine:
             engine.submit_batch(flow(1, 20))
@@ -236,7 +236,7 @@ def test_the_command_line_reads_it_and_never_shows_a_password(tmp_path: Path) ->
         ):  # fmt: skip
             result = CliRunner().invoke(app, arguments)
             assert result.exit_code == 0, result.output
-            assert "hidden" not in result.output
+            assert "sesame-5" not in result.output
         told = json.loads(CliRunner().invoke(app, ["info", address, "--json"]).output)
         assert told["epoch"] == 1
 
