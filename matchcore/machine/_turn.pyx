@@ -54,7 +54,7 @@ cdef Wide* fresh(Turn* turn) noexcept nogil:
     wide.entry = wide.link = 0
     wide.session = 0
     wide.flags = 0
-    wide.order_type = wide.self_trade = wide.live = 0
+    wide.order_type = wide.self_trade = wide.live = wide.touched = 0
     wide.place = PLACE_NOWHERE
     wide.order.instrument = turn.book.instrument
     return wide

@@ -71,7 +71,11 @@ def test_words_and_numbers_are_those_of_the_views(url: str) -> None:
             rows = db.execute(f"SELECT * FROM {view} WHERE {where} ORDER BY seq").fetchall()
             columns = rows[0].keys()
             shared = [name for name in found[0] if name in columns]
-            shared = [name for name in shared if name not in ("price", "stop") and not name.endswith("_utc")]
+            shared = [
+                name
+                for name in shared
+                if name not in ("price", "stop") and not name.endswith("_utc")
+            ]
             assert len(shared) > 8 and len(found) == len(rows) > 5
             for one, row in zip(found, rows, strict=True):
                 assert {n: one[n] for n in shared} == {

@@ -22,6 +22,7 @@ from matchcore.records.commands import among
 from matchcore.records.instruments import write_instrument
 from matchcore.records.register import DATA_BYTES
 from matchcore.records.schema import (
+    ASIDE_KINDS,
     FOLLOWER_FIELDS,
     INSTRUMENT_KINDS,
     KINDS_OF_3,
@@ -128,7 +129,7 @@ def _send_again(rng: np.random.Generator, rows: NDArray, share: float) -> None:
 
 def for_c(rows: NDArray) -> NDArray:
     """Without the kinds that the compiled machine leaves to Python."""
-    return rows[~among(rows["kind"], TEXT_KINDS)]
+    return rows[~among(rows["kind"], ASIDE_KINDS)]
 
 
 def _write_texts(rng: np.random.Generator, rows: NDArray) -> None:
