@@ -198,21 +198,7 @@ class State:
         magic, *counters, count, answers, told = _HEAD.unpack_from(data)
         if magic not in (MAGIC, MAGIC_RULES) or count > INSTRUMENTS_MAX:
             raise SnapshotDamaged("these bytes are not a matchcore state")
-        at, rules, entries, limits = _HEAD.size, 1, 0, 0
-        if magic == MAGIC_RULES:
-            if len(data) < at + _RULES.size:
-                raise SnapshotDamaged("state ends inside its head")
-            rules, entries, limits = _RULES.unpack_from(data, at)
-            at += _RULES.size
-            if rules <= 1:
-                raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
-            checked_rules(rules)
-        counted = [0] * len(_MARKET_PARTS)
-        if rules > 2:
-            if len(data) < at + _MARKETS.size:
-                raise SnapshotDamaged("state ends inside its head")
-            counted = list(_MARKETS.unpack_from(data, at))
-            at += _MARKETS.size
+        at, rules, entries, limits, counted = _counts_of_rules(data, magic)
         if len(data) < at + count * (INSTRUMENT.itemsize + 8):
             raise SnapshotDamaged("state ends inside its instruments")
         table = np.frombuffer(data, INSTRUMENT, count, at)
@@ -277,3 +263,25 @@ def _instrument(row: np.void) -> Instrument:
         return read_instrument(row)
     except InvalidCommand as error:
         raise SnapshotDamaged(f"instrument {row['instrument']}: {error}") from None
+
+
+def _counts_of_rules(
+    data: bytes | memoryview, magic: bytes
+) -> tuple[int, int, int, int, list[int]]:
+    """Behind the head: where it ends, version, entries, limits, and parts of markets."""
+    at, rules, entries, limits = _HEAD.size, 1, 0, 0
+    if magic == MAGIC_RULES:
+        if len(data) < at + _RULES.size:
+            raise SnapshotDamaged("state ends inside its head")
+        rules, entries, limits = _RULES.unpack_from(data, at)
+        at += _RULES.size
+        if rules <= 1:
+            raise SnapshotDamaged("version 1 of the rules, in the form of a later one")
+        checked_rules(rules)
+    counted = [0] * len(_MARKET_PARTS)
+    if rules > 2:
+        if len(data) < at + _MARKETS.size:
+            raise SnapshotDamaged("state ends inside its head")
+        counted = list(_MARKETS.unpack_from(data, at))
+        at += _MARKETS.size
+    return at, rules, entries, limits, counted

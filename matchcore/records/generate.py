@@ -61,13 +61,24 @@ def _byte_test(values: Iterable[int]) -> tuple[int, int]:
     return base, 0xFF & ~free
 
 
+def _filled(members: Iterable[str]) -> Iterator[str]:
+    """Members of an enumeration, several to a line: no line ends inside one, nor with a comma."""
+    line = ""
+    for member in members:
+        if line and len(line) + len(member) + 2 > 100:
+            yield line
+            line = ""
+        line = f"{line}, {member}" if line else f"    {member}"
+    yield line
+
+
 def _cython_codes() -> Iterator[str]:
     yield "cdef enum:"
     yield f"    RULES_LATEST = {schema.RULES_LATEST}"
     yield ""
     for codes, prefix in schema.CODES.items():
         yield f"cdef enum {codes.__name__}:" if prefix else "cdef enum:"
-        yield from (f"    {prefix}{member.name} = {int(member)}" for member in codes)
+        yield from _filled(f"{prefix}{member.name} = {int(member)}" for member in codes)
         yield ""
     yield "# Sets of codes: bit n stands for code n."
     yield "cdef enum:"
