@@ -113,7 +113,10 @@ def test_a_whole_day(day: Day) -> None:
     assert day.cancel(swept).reason == mc.Reason.BAD_PHASE
     day.until("13:00")
     assert not day.cancel(swept).rejected
+    _close_and_the_next_morning(day)
 
+
+def _close_and_the_next_morning(day: Day) -> None:
     day.until("14:57")  # 100 trade from 10.02 to 10.06, bids are left over
     day.send(SELL, 100, "10.02")
     closing = day.send(BUY, 300, "10.06")
