@@ -4,7 +4,7 @@ from ._places cimport last_of, orders_found
 from ._saying cimport say, say_of, tell
 from ._settling cimport settle
 from ._turn cimport cancel, lift, rest, turn_begin
-from .core.cross cimport Cross
+from .core.tally cimport Cross
 from .core.market cimport *
 from .core.records cimport *
 from .core.spill cimport event_spilled
