@@ -6,7 +6,7 @@ it is made when it is first asked for, and follows every order that comes into t
 from libc.stdlib cimport calloc, free
 
 from ._cross cimport search_cross
-from ._places cimport first_of, orders_found
+from ._places cimport first_of
 from ._saying cimport say, tell
 from ._turn cimport cancel, refresh, trade
 from .core.ids cimport ids_hash_of, ids_prefetch
@@ -261,31 +261,60 @@ cdef bint uncross(Turn* turn, Cross* cross) noexcept nogil:
             trade(turn, buy, sell, quantity, cross.price)
         market.auction_price = cross.price
         market.known |= KNOWN_AUCTION
-    if market.for_call:
-        end_call_orders(turn)
-    else:                       # nobody but the last two may have sold all it shows
-        if not buy_goes:
-            refresh(turn, buy)
-        if not sell_goes:
-            refresh(turn, sell)
+    # nobody but the last two may have sold all it shows
+    end_call_orders(turn, NULL if buy_goes else buy, NULL if sell_goes else sell)
     forget_indicative(market)
     return crossed
 
 
-cdef void end_call_orders(Turn* turn) noexcept nogil:
-    """The orders that were for the auction end; the next parts of icebergs are shown."""
-    cdef size_t count = orders_found(turn), i
+cdef inline void end_at(Turn* turn, Ladder* ladder, u64 key, Wide** partial) noexcept nogil:
+    """`end_call_orders` of a level."""
+    cdef const Order* order = level_at(ladder, key).head
     cdef Wide* wide
-    for i in range(count):
-        wide = turn.all.found[i]
-        if wide.place != PLACE_BOOK:
-            return
+    while order != NULL:
+        wide = <Wide*>order
+        order = order.next
         if has(AUCTION_TIFS, wide.order.time_in_force):
             cancel(turn, wide, R_AUCTION_OVER)
         elif wide.order_type == MARKET:
             cancel(turn, wide, R_MARKET_REMAINDER)
-        else:
+        elif wide == partial[0]:
             refresh(turn, wide)
+        else:
+            continue
+        if wide == partial[0]:
+            partial[0] = NULL
+
+
+cdef void end_call_orders(Turn* turn, Wide* buy, Wide* sell) noexcept nogil:
+    """The orders that were for the auction end; the next parts of those two, if any, are shown.
+
+    In the order of the book, as far as there are such orders.
+    """
+    cdef Market* market = turn.market
+    cdef Wide* partial[2]
+    cdef u64 key, key_lit = 0, key_dark = 0
+    cdef bint is_lit, is_dark
+    cdef u32 side
+    partial[0] = buy
+    partial[1] = sell
+    for side in range(2):
+        key = 0
+        while market.for_call[side]:
+            is_lit = ladder_from(&market.book.sides[side], key, &key_lit)
+            is_dark = ladder_from(&market.dark[side], key, &key_dark)
+            if not is_lit and not is_dark:
+                break
+            key = key_lit if is_lit and (not is_dark or key_lit < key_dark) else key_dark
+            if is_lit and key_lit == key:
+                end_at(turn, &market.book.sides[side], key, &partial[side])
+            if is_dark and key_dark == key:
+                end_at(turn, &market.dark[side], key, &partial[side])
+            if key == ~<u64>0:
+                break
+            key += 1
+        if partial[side] != NULL:
+            refresh(turn, partial[side])
 
 
 cdef void forget_indicative(Market* market) noexcept nogil:
