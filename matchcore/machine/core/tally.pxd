@@ -8,7 +8,7 @@
 # Keys are prices with the sign bit flipped, ascending on both sides.
 from .ladder cimport HEIGHT_MAX, place_of, prefix_of
 from .pool cimport Slots, slots_give, slots_grow, slots_take
-from .records cimport i64, mc_first_bit, mc_last_bit, mc_unlikely, u8, u32, u64
+from .records cimport i64, mc_first_bit, mc_last_bit, mc_prefetch, mc_unlikely, u8, u32, u64
 
 cdef struct Sums:           # of 64 prices, or of 64 such; a Stalk when there are some below
     u64 occupied            # a bit for each that is not zero
@@ -212,6 +212,13 @@ cdef inline u32 tally_path(const Call* call, u64 key, const Sums** path) noexcep
         path[height - 1] = <const Sums*>(<const Stalk*>path[height]).child[place_of(key, height)]
         height -= 1
     return height
+
+cdef inline void tally_ask(const Call* call, u64 key) noexcept nogil:
+    """Asks for the sum at a key, if there is one."""
+    cdef const Sums* path[HEIGHT_MAX + 1]
+    if call.height and prefix_of(key, call.height) == call.prefix and tally_path(call, key, path) == 1:
+        mc_prefetch(path[1])
+        mc_prefetch(path[1].open[key & 63])
 
 cdef inline Open tally_next(const Call* call, u64 key) noexcept nogil:
     """The first price above a key.  O(height)."""
