@@ -171,9 +171,13 @@ cdef Reason wrong_new_price(Turn* turn, const mc_command* command, const Wide* w
 
 cdef Reason wrong_new_stop(Turn* turn, const mc_command* command, const Wide* wide, Amend* to,
                            Field* field) noexcept nogil:
+    """The stop price that a stop is to have; R_NONE, or why it cannot: it can while it waits."""
     field[0] = F_STOP_PRICE
     if wide.place != PLACE_STOPS or (wide.order_type != STOP and wide.order_type != STOP_LIMIT):
-        return R_ALREADY_TRIGGERED
+        # that of a stop stays with the order that it has become
+        if wide.stop_price != 0 and (wide.order_type == LIMIT or wide.order_type == MARKET):
+            return R_ALREADY_TRIGGERED
+        return R_UNSUPPORTED
     if not is_priced(command.stop_price):
         return R_BAD_STOP
     if floor_tick(turn.market, command.stop_price) != command.stop_price:

@@ -1,5 +1,5 @@
 # A call: the single price, the trades at it, and what is told of it meanwhile.
-from .core.cross cimport Cross
+from .core.tally cimport Cross
 from .core.market cimport Market, Turn, Wide
 from .core.records cimport i64, u8
 

@@ -5,10 +5,10 @@ it is made when it is first asked for, and follows every order that comes into t
 """
 from libc.stdlib cimport calloc, free
 
-from ._places cimport first_of, last_of, orders_found
+from ._cross cimport search_cross
+from ._places cimport first_of
 from ._saying cimport say, tell
 from ._turn cimport cancel, refresh, trade
-from .core.cross cimport find_cross
 from .core.ids cimport ids_hash_of, ids_prefetch
 from .core.ladder cimport Ladder, ladder_from, ladder_price
 from .core.market cimport *
@@ -16,7 +16,8 @@ from .core.pages cimport Arena
 from .core.pool cimport Order, slots_drop, slots_init
 from .core.records cimport *
 from .core.resting cimport level_at
-from .core.tally cimport Call, Open, Stalk, Sums, tally_add, tally_key, tally_next, tally_price
+from .core.tally cimport (Call, Cross, Open, Question, Stalk, Sums, is_answered, tally_add, tally_key,
+                          tally_next, tally_price)
 
 cdef Arena NO_ARENA     # what a call takes it gives back at the end of it: not to an arena
 
@@ -142,24 +143,34 @@ cdef int count_open(Ladder* ladder, int side, list at_any_price, dict at_limits)
 
 # ---------------------------------------------------------------------- the price
 
-cdef inline bint has_auction_reference(Turn* turn, i64* price) noexcept nogil:
-    """Of an opening call the previous close, of others the last trade; else the other of them."""
-    cdef bint known = False
-    price[0] = turn.market.value[<u32>M_DAY][<u32>DAY_PREVIOUS_CLOSE]
-    if price[0] != 0 and not turn.market.known & KNOWN_OPEN:
-        return True
-    price[0] = last_of(turn, &known)
-    return known
+cdef inline Question question_of(Turn* turn) noexcept nogil:
+    """What the price depends on beside the orders.
+
+    The reference: of an opening call the previous close, of others the last trade; else the other.
+    """
+    cdef const mc_last* last = &turn.core.lasts[turn.book.instrument - 1]
+    cdef Question question
+    question.rule = turn.market.value[<u32>M_AUCTION][<u32>AUCTION_RULE]
+    question.reference = turn.market.value[<u32>M_DAY][<u32>DAY_PREVIOUS_CLOSE]
+    question.has_reference = question.reference != 0 and not turn.market.known & KNOWN_OPEN
+    if not question.has_reference:
+        question.has_reference = last.traded != 0
+        question.reference = last.price
+    return question
 
 
 cdef inline bint cross_now(Turn* turn, Cross* cross) noexcept nogil:
     """The price of the call as it is now; false if nothing would trade."""
-    cdef i64 reference = 0
-    cdef bint known
-    if mc_unlikely(turn.market.call == NULL) and not call_make(turn):
-        return False
-    known = has_auction_reference(turn, &reference)
-    return find_cross(turn.market, <Call*>turn.market.call, &reference if known else NULL, cross)
+    cdef Question question = question_of(turn)
+    cdef Call* call = <Call*>turn.market.call
+    if mc_unlikely(call == NULL):
+        if not call_make(turn):
+            return False
+        call = <Call*>turn.market.call
+    if not is_answered(call, &question):
+        search_cross(turn.market, call, &question)
+    cross[0] = call.cross
+    return call.found
 
 
 cdef void publish(Turn* turn) noexcept nogil:
@@ -250,31 +261,60 @@ cdef bint uncross(Turn* turn, Cross* cross) noexcept nogil:
             trade(turn, buy, sell, quantity, cross.price)
         market.auction_price = cross.price
         market.known |= KNOWN_AUCTION
-    if market.for_call:
-        end_call_orders(turn)
-    else:                       # nobody but the last two may have sold all it shows
-        if not buy_goes:
-            refresh(turn, buy)
-        if not sell_goes:
-            refresh(turn, sell)
+    # nobody but the last two may have sold all it shows
+    end_call_orders(turn, NULL if buy_goes else buy, NULL if sell_goes else sell)
     forget_indicative(market)
     return crossed
 
 
-cdef void end_call_orders(Turn* turn) noexcept nogil:
-    """The orders that were for the auction end; the next parts of icebergs are shown."""
-    cdef size_t count = orders_found(turn), i
+cdef inline void end_at(Turn* turn, Ladder* ladder, u64 key, Wide** partial) noexcept nogil:
+    """`end_call_orders` of a level."""
+    cdef const Order* order = level_at(ladder, key).head
     cdef Wide* wide
-    for i in range(count):
-        wide = turn.all.found[i]
-        if wide.place != PLACE_BOOK:
-            return
+    while order != NULL:
+        wide = <Wide*>order
+        order = order.next
         if has(AUCTION_TIFS, wide.order.time_in_force):
             cancel(turn, wide, R_AUCTION_OVER)
         elif wide.order_type == MARKET:
             cancel(turn, wide, R_MARKET_REMAINDER)
-        else:
+        elif wide == partial[0]:
             refresh(turn, wide)
+        else:
+            continue
+        if wide == partial[0]:
+            partial[0] = NULL
+
+
+cdef void end_call_orders(Turn* turn, Wide* buy, Wide* sell) noexcept nogil:
+    """The orders that were for the auction end; the next parts of those two, if any, are shown.
+
+    In the order of the book, as far as there are such orders.
+    """
+    cdef Market* market = turn.market
+    cdef Wide* partial[2]
+    cdef u64 key, key_lit = 0, key_dark = 0
+    cdef bint is_lit, is_dark
+    cdef u32 side
+    partial[0] = buy
+    partial[1] = sell
+    for side in range(2):
+        key = 0
+        while market.for_call[side]:
+            is_lit = ladder_from(&market.book.sides[side], key, &key_lit)
+            is_dark = ladder_from(&market.dark[side], key, &key_dark)
+            if not is_lit and not is_dark:
+                break
+            key = key_lit if is_lit and (not is_dark or key_lit < key_dark) else key_dark
+            if is_lit and key_lit == key:
+                end_at(turn, &market.book.sides[side], key, &partial[side])
+            if is_dark and key_dark == key:
+                end_at(turn, &market.dark[side], key, &partial[side])
+            if key == ~<u64>0:
+                break
+            key += 1
+        if partial[side] != NULL:
+            refresh(turn, partial[side])
 
 
 cdef void forget_indicative(Market* market) noexcept nogil:

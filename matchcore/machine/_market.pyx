@@ -20,11 +20,12 @@ from ._settling cimport settle
 from ._turn cimport cancel, turn_begin
 from .core.emit cimport emit_refusal
 from .core.ids cimport ids_guess, ids_has, ids_hash, ids_prefetch, ids_ready
-from .core.ladder cimport ladder_init
+from .core.ladder cimport Ladder, ladder_init, ladder_key
 from .core.market cimport *
 from .core.pool cimport Order, pool_has, pool_ready, slots_drop, slots_grow
-from .core.prefetch cimport LARGE
+from .core.prefetch cimport LARGE, ladder_ask
 from .core.records cimport *
+from .core.tally cimport Call, tally_ask, tally_key
 from .core.spill cimport drain, is_spilled, spill_drop
 
 from libc.string cimport memset
@@ -155,6 +156,21 @@ cdef void refuse(Core* core, const mc_command* command, Reason reason, Field fie
     emit_refusal(core, &named, reason, field, events)
 
 
+cdef inline void look_at_prices(const Exchange* exchange, const mc_command* command) noexcept nogil:
+    """Asks for what is kept of the price of a new order: its level, and in a call the sum there."""
+    cdef const Market* market
+    cdef const Ladder* ladder
+    if command.instrument - 1 >= exchange.count:
+        return
+    market = exchange.markets.markets[command.instrument - 1]
+    if market == NULL:
+        return
+    ladder = &market.book.sides[(command.side - 1) & 1]
+    ladder_ask(ladder, ladder_key(ladder, command.price))
+    if market.call != NULL:
+        tally_ask(<const Call*>market.call, tally_key(command.price))
+
+
 cdef inline void look_ahead(const Exchange* exchange, const mc_command* command,
                             const mc_command* end) noexcept nogil:
     """Asks for what the next commands will read; there is a table of ids."""
@@ -163,7 +179,9 @@ cdef inline void look_ahead(const Exchange* exchange, const mc_command* command,
     if later < end:
         ids_prefetch(&exchange.core.ids, ids_hash(&exchange.core.ids, later.instrument, later.order_id))
     later = command + AHEAD_ORDERS
-    if later < end and later.kind != NEW:
+    if later < end and later.kind == NEW:
+        look_at_prices(exchange, later)
+    elif later < end:
         order = ids_guess(&exchange.core.ids, ids_hash(&exchange.core.ids, later.instrument,
                                                        later.order_id))
         mc_prefetch(order)

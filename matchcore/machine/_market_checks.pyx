@@ -103,7 +103,7 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
     cdef const Wide* partner
     cdef size_t i, count = orders_of(all, market)
     cdef i64 bid = 0, ask = 0
-    open_quantity, icebergs, for_call, pegs, entries = [0, 0], 0, 0, [], set()
+    open_quantity, icebergs, for_call, pegs, entries = [0, 0], 0, [0, 0], [], set()
     assert count == market.book.orders, f"{where}: {market.book.orders} of {count} orders"
     for i in range(count):
         wide = all.found[i]
@@ -111,8 +111,8 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
         open_quantity[wide.order.side - 1] += wide.total
         in_book = wide.place == PLACE_BOOK
         icebergs += in_book and wide.display != 0
-        for_call += in_book and (has(AUCTION_TIFS, wide.order.time_in_force)
-                                 or wide.order_type == MARKET)
+        for_call[wide.order.side - 1] += in_book and (
+            has(AUCTION_TIFS, wide.order.time_in_force) or wide.order_type == MARKET)
         if in_book and is_pegged(wide):
             pegs.append((wide.entry, wide.order.order_id))
         entries.add(wide.entry)
@@ -127,7 +127,7 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
     assert len(entries) == count, f"{where}: two orders entered at once"
     assert open_quantity == [market.open_quantity[0], market.open_quantity[1]], f"{where}: open quantity"
     assert icebergs == market.icebergs, f"{where}: {market.icebergs} of {icebergs} icebergs"
-    assert for_call == market.for_call, f"{where}: {market.for_call} of {for_call} for the auction"
+    assert for_call == [market.for_call[0], market.for_call[1]], f"{where}: for the auction {for_call}"
     check_pegs(market, pegs)
     if market.phase == PHASE_CONTINUOUS and has_best(market, BUY, &bid) and has_best(market, SELL, &ask):
         assert bid < ask, f"{where}: crossed"

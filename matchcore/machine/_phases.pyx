@@ -2,9 +2,9 @@
 from ._auction cimport call_drop, forget_indicative, publish, uncross
 from ._places cimport last_of, orders_found
 from ._saying cimport say, say_of, tell
-from ._settling cimport settle
+from ._settling cimport cancel_partners, settle
 from ._turn cimport cancel, lift, rest, turn_begin
-from .core.cross cimport Cross
+from .core.tally cimport Cross
 from .core.market cimport *
 from .core.records cimport *
 from .core.spill cimport event_spilled
@@ -192,8 +192,13 @@ cdef Reason check_place(Markets* all, u32 instruments, u32 instrument, Field* fi
 
 
 cdef void run_phase(Turn* turn, const mc_phase* command) noexcept nogil:
-    """SET_PHASE of one market; nothing forbids it."""
+    """SET_PHASE of one market; nothing forbids it.
+
+    What has expired goes before anything else, so that it never trades in an auction.
+    """
     cdef size_t count, i
+    expire(turn)
+    cancel_partners(turn)
     if command.flags & P_CANCEL_ORDERS:
         count = orders_found(turn)
         for i in range(count):

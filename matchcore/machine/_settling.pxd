@@ -2,3 +2,4 @@
 from .core.market cimport Turn
 
 cdef void settle(Turn* turn) noexcept nogil
+cdef void cancel_partners(Turn* turn) noexcept nogil

@@ -250,8 +250,8 @@ def test_what_was_filled_and_what_is_open_have_63_bits_together(machine: str) ->
         ("amend 77 5", "UNKNOWN_ORDER ORDER_ID"),
         ("amend 0 5", "UNKNOWN_ORDER ORDER_ID"),
         (f"amend 1 @{2**40 + 1}", "OUTSIDE_LIMITS PRICE"),
-        ("amend 1 stop=101", "ALREADY_TRIGGERED STOP_PRICE"),
-        ("amend 4 stop=101", "ALREADY_TRIGGERED STOP_PRICE"),
+        ("amend 1 stop=101", "UNSUPPORTED STOP_PRICE"),
+        ("amend 4 stop=101", "UNSUPPORTED STOP_PRICE"),
         (f"amend 6 stop={2**40 + 1}", "BAD_STOP STOP_PRICE"),
         ("amend 6 @101", "PRICE_NOT_ALLOWED PRICE"),
         ("amend 1 show=2", "BAD_DISPLAY DISPLAY_QUANTITY"),
@@ -305,7 +305,21 @@ def test_a_triggered_stop_has_no_stop_price_any_more(machine: str) -> None:
         buy 8 5@102 stop_limit stop=103 => accepted 8 5@102, triggered 8 5@102
         amend 8 stop=110 => rejected ALREADY_TRIGGERED STOP_PRICE
         amend 8 @101 => amended 8 5@101
+        amend 8 stop=110 => rejected ALREADY_TRIGGERED STOP_PRICE
+        """
+    )
+
+
+@on_both_machines
+def test_what_is_no_stop_with_a_price_of_its_own_takes_no_stop_price(machine: str) -> None:
+    exchange = market(machine)
+    exchange.run(
+        """
         sell 9 1 trailing_stop away=3
-        amend 9 stop=90 => rejected ALREADY_TRIGGERED STOP_PRICE
+        amend 9 stop=90 => rejected UNSUPPORTED STOP_PRICE
+        buy 10 1 peg_primary offset=-1
+        amend 10 stop=90 => rejected UNSUPPORTED STOP_PRICE
+        buy 11 9@103 least=8
+        amend 11 stop=90 => rejected UNSUPPORTED STOP_PRICE
         """
     )

@@ -344,6 +344,56 @@ def test_the_clock_goes_through_all_markets(machine: str) -> None:
     )
 
 
+EXPIRIES = {
+    "an expired order never trades in the auction": """
+        phase opening_call
+        buy 1 5@101 gtd expiry=50 time=1
+        buy 2 3@101 gtd expiry=51 time=1
+        sell 3 9@100 time=1 => accepted 3 9@100, indicative 8@100 over -1
+        phase continuous time=50 => cancelled 1 5@101 EXPIRED,
+            trade 2 3@100 by 3 left 0/6, phase continuous 3@100
+        """,
+    "nor at the start of continuous trading without a call": """
+        buy 1 5@101 gtd expiry=50 time=1
+        sell 2 5@101 time=1
+        phase continuous time=50 => cancelled 1 5@101 EXPIRED, phase continuous 0@0
+        """,
+    "the other one of its pair goes with it": """
+        buy 1 5@101 gtd expiry=50 time=1 acc=7
+        buy 2 5@102 acc=7 link=1 time=1
+        sell 3 5@100 time=1
+        phase continuous time=50 => cancelled 1 5@101 EXPIRED,
+            cancelled 2 5@102 ONE_CANCELS_OTHER, phase continuous 0@0
+        """,
+    "before all others are cancelled": """
+        sell 1 5@101 time=1
+        buy 2 5@99 gtd expiry=50 time=1
+        phase cancel_only flags=1 time=49 => cancelled 2 5@99 PHASE, cancelled 1 5@101 PHASE,
+            phase cancel_only 0@0
+        phase pre_open
+        sell 3 5@101 time=1
+        buy 4 5@99 gtd expiry=50 time=1
+        phase cancel_only flags=1 time=50 => cancelled 4 5@99 EXPIRED, cancelled 3 5@101 PHASE,
+            phase cancel_only 0@0
+        """,
+    "a phase that is refused, or of another market, cancels nothing": """
+        buy 1 5@99 gtd expiry=50 time=1
+        phase closing_call time=50 => rejected PHASE_OUT_OF_ORDER PHASE
+        phase closed on=2 time=50 => phase closed 0@0
+        phase pre_open time=49 => phase pre_open 0@0
+        phase pre_open time=50 => cancelled 1 5@99 EXPIRED, phase pre_open 0@0
+        """,
+}
+
+
+@on_both_machines
+@pytest.mark.parametrize("what", EXPIRIES)
+def test_a_phase_begins_without_what_has_expired(machine: str, what: str) -> None:
+    exchange = Exchange(machine, *(mc.Instrument(name, tick=1) for name in ("ONE", "TWO")))
+    exchange.run("set trading\nset trading on=2\nphase closed\nphase pre_open")
+    exchange.run(EXPIRIES[what])
+
+
 @on_both_machines
 def test_a_bust_names_a_trade_and_changes_nothing(machine: str) -> None:
     exchange = Exchange(machine)

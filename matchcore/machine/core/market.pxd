@@ -117,7 +117,7 @@ cdef struct Market:
     Wide* pegs              # in the book, in the order of their entries: through after and before
     Wide* pegs_last
     u64 pegs_count
-    u64 for_call            # in the book, and not longer than until the auction
+    u64 for_call[2]         # of a side in the book, and not longer than until the auction
     Lit lit[2]
     Bests bests             # when all pegs had their prices last
     bint pegs_stale         # they may have others now even with these
@@ -233,7 +233,7 @@ cdef inline void count_in_book(Market* market, const Wide* wide, i64 step) noexc
     if mc_unlikely(wide.display != 0):
         market.icebergs += step
     if mc_unlikely(has(AUCTION_TIFS, wide.order.time_in_force) or wide.order_type == MARKET):
-        market.for_call += step
+        market.for_call[wide.order.side - 1] += step
 
 cdef inline bint allows(const Market* market, u32 mask, u8 code) noexcept nogil:
     """True if a mask of M_TRADING has the bit of a code."""

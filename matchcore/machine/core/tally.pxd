@@ -8,7 +8,7 @@
 # Keys are prices with the sign bit flipped, ascending on both sides.
 from .ladder cimport HEIGHT_MAX, place_of, prefix_of
 from .pool cimport Slots, slots_give, slots_grow, slots_take
-from .records cimport i64, mc_first_bit, mc_last_bit, mc_unlikely, u8, u32, u64
+from .records cimport i64, mc_first_bit, mc_last_bit, mc_prefetch, mc_unlikely, u8, u32, u64
 
 cdef struct Sums:           # of 64 prices, or of 64 such; a Stalk when there are some below
     u64 occupied            # a bit for each that is not zero
@@ -28,6 +28,22 @@ cdef struct Open:           # a price at which something is open
     u64 key
     const i64* open         # of buys and sells; NULL: there is none
 
+cdef struct Question:       # what an answer depends on beside the orders
+    i64 rule                # AuctionRule
+    i64 reference
+    bint has_reference
+
+cdef struct Flank:          # prices beside the cross, with one volume and imbalance
+    i64 left                # imbalance less the gap
+    i64 sells               # more than those below the cursor and at any price
+    i64 price               # of the auction if it is this side's
+
+cdef struct Shape:          # holds while the gap is above `base`, and by less than `width`
+    i64 base
+    i64 width
+    Flank more              # the last prices with more bid than offered
+    Flank less              # the first with less
+
 cdef struct Call:
     void* root              # Sums when height is 1
     u64 prefix              # key >> (6 x height), of every key below root
@@ -46,9 +62,8 @@ cdef struct Call:
     bint same               # nothing has changed that the last answer depends on:
     bint found              # whether something would trade
     Cross cross             # at what price
-    bint has_reference
-    i64 reference
-    i64 rule
+    Question asked
+    Shape shape             # of the prices around the cursor, when it is known
     Slots leaves
     Slots stalks
 
@@ -57,6 +72,7 @@ cdef enum:
     ABOVE = 1               # bits of Call.known: the first price above the cursor
     AFTER = 2               # the one above that
     UNDER = 4               # the last price below the cursor
+    SHAPE = 8
 
 cdef inline u64 tally_key(i64 price) noexcept nogil:
     return <u64>price ^ <u64>1 << 63
@@ -196,6 +212,13 @@ cdef inline u32 tally_path(const Call* call, u64 key, const Sums** path) noexcep
         path[height - 1] = <const Sums*>(<const Stalk*>path[height]).child[place_of(key, height)]
         height -= 1
     return height
+
+cdef inline void tally_ask(const Call* call, u64 key) noexcept nogil:
+    """Asks for the sum at a key, if there is one."""
+    cdef const Sums* path[HEIGHT_MAX + 1]
+    if call.height and prefix_of(key, call.height) == call.prefix and tally_path(call, key, path) == 1:
+        mc_prefetch(path[1])
+        mc_prefetch(path[1].open[key & 63])
 
 cdef inline Open tally_next(const Call* call, u64 key) noexcept nogil:
     """The first price above a key.  O(height)."""
@@ -359,3 +382,37 @@ cdef inline Open* tally_seek(Call* call) noexcept nogil:
         return &call.above
     tally_walk(call)
     return tally_above(call)
+
+cdef inline bint is_same_question(const Call* call, const Question* question) noexcept nogil:
+    return (call.asked.rule == question.rule and call.asked.has_reference == question.has_reference
+            and call.asked.reference == question.reference)
+
+cdef inline bint is_answered(Call* call, const Question* question) noexcept nogil:
+    """True if `found` and `cross` are known without a search, as most orders are far from the cross.
+
+    What comes beyond it moves the imbalance; the price as a rule only when the volumes meet.
+    """
+    cdef const Shape* shape = &call.shape
+    cdef const Flank* side
+    cdef i64 more, less, sells = call.any[1] + call.below
+    cdef i64 volume
+    if not is_same_question(call, question):
+        return False
+    if call.same:
+        return True
+    if not call.known & SHAPE or call.gap <= shape.base or call.gap - shape.base >= shape.width:
+        return False
+    more = call.gap + shape.more.left
+    less = call.gap + shape.less.left
+    volume = sells + shape.more.sells - (sells + shape.less.sells + less)
+    if volume == 0:
+        volume = -less - more       # then the smaller imbalance
+        if volume == 0:             # then the rule of the market
+            return False
+    side = &shape.more if volume > 0 else &shape.less
+    call.cross.imbalance = more if volume > 0 else less
+    call.cross.quantity = sells + side.sells + (0 if volume > 0 else less)
+    call.cross.price = side.price
+    call.found = call.cross.quantity > 0
+    call.same = True
+    return True

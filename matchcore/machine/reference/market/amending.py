@@ -115,12 +115,7 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
         checks.check_value(turn, given, left, Field.QUANTITY)
     stop, display = order.stop_price, order.display
     if flags & Flag.NEW_STOP:
-        kinds = (OrderType.STOP, OrderType.STOP_LIMIT)
-        waiting = order.place == Place.STOPS and order.order_type in kinds
-        require(waiting, Reason.ALREADY_TRIGGERED, Field.STOP_PRICE)
-        stop = row["stop_price"]
-        require(abs(stop) <= PRICE_MAX, Reason.BAD_STOP, Field.STOP_PRICE)
-        require(book.floor(stop) == stop, Reason.OFF_TICK, Field.STOP_PRICE)
+        stop = _new_stop(turn, order, row["stop_price"])
     if flags & Flag.NEW_DISPLAY:
         require(display > 0, Reason.BAD_DISPLAY, Field.DISPLAY_QUANTITY)
         display = row["display_quantity"]
@@ -149,6 +144,19 @@ def _change(turn: Turn, order: MarketOrder, row: Row, left: int, admitted: Admit
         lessen(turn, order, left)
     else:
         _replace(turn, order, price, left, caged)
+
+
+def _new_stop(turn: Turn, order: MarketOrder, stop: int) -> int:
+    """The stop price that a stop is to have, which it can while it waits."""
+    kinds = (OrderType.STOP, OrderType.STOP_LIMIT)
+    waits = order.place == Place.STOPS and order.order_type in kinds
+    # that of a stop stays with the order that it has become
+    over = order.order_type in (OrderType.LIMIT, OrderType.MARKET) and order.stop_price != 0
+    require(waits or over, Reason.UNSUPPORTED, Field.STOP_PRICE)
+    require(waits, Reason.ALREADY_TRIGGERED, Field.STOP_PRICE)
+    require(abs(stop) <= PRICE_MAX, Reason.BAD_STOP, Field.STOP_PRICE)
+    require(turn.book.floor(stop) == stop, Reason.OFF_TICK, Field.STOP_PRICE)
+    return stop
 
 
 def _given(order: MarketOrder) -> int | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from ....records.schema import TIMED_PHASES, Phase, PhaseFlag, Reason
 from .phases import change_phase
-from .settling import settle
+from .settling import cancel_partners, settle
 from .turn import Turn
 
 Row = dict[str, int]
 
 
 def set_phase(turn: Turn, row: Row) -> None:
-    """SET_PHASE of one market; nothing forbids it."""
+    """SET_PHASE of one market; nothing forbids it.
+
+    What has expired goes before anything else, so that it never trades in an auction.
+    """
+    expire(turn)
+    cancel_partners(turn)
     if row["flags"] & PhaseFlag.CANCEL_ORDERS:
         for order in list(turn.book.orders()):
             turn.cancel(order, Reason.PHASE)

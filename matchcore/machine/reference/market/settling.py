@@ -19,7 +19,7 @@ from .turn import Turn
 def settle(turn: Turn) -> None:
     """Runs to the end: every round takes an order from where it waits, or lets one trade."""
     while True:
-        _cancel_partners(turn)
+        cancel_partners(turn)
         _pull_quotes(turn)
         if turn.touched or turn.pulled:
             continue
@@ -45,7 +45,8 @@ def settle(turn: Turn) -> None:
         _interrupt(turn)
 
 
-def _cancel_partners(turn: Turn) -> None:
+def cancel_partners(turn: Turn) -> None:
+    """Of each pair one of which traded, was triggered or went, the other one goes."""
     touched, turn.touched = turn.touched, []
     for order in touched:
         partner = turn.book.live.get(order.link)

@@ -1,13 +1,15 @@
-# The price of a call, from its tally: largest volume, then smallest imbalance, then the market's rule.
-#
-# The limits of orders count, and all prices on a tick from the lowest of them, or the reference, to
-# the highest.  Below the cross more is bid than offered, above it less.  Three spans matter: the last
-# prices with more, the first with less, and those in between where nothing is left over.
-from .market cimport AUCTION_RULE, Market, greatest, least
-from .prices cimport ceil_tick, floor_tick
-from .records cimport A_SSE, M_AUCTION, i64, u32, u64
-from .tally cimport (Call, Cross, Open, tally_after, tally_key, tally_last, tally_next, tally_price,
-                     tally_seek, tally_under, widen)
+"""The price of a call, from its tally: largest volume, then smallest imbalance, then the market's rule.
+
+The limits of orders count, and all prices on a tick from the lowest of them, or the reference, to
+the highest.  Below the cross more is bid than offered, above it less.  Three spans matter: the last
+prices with more, the first with less, and those in between where nothing is left over.
+"""
+from .core.market cimport Market, greatest, least
+from .core.prices cimport ceil_tick, floor_tick
+from .core.records cimport A_SSE, i64, u64
+from .core.tally cimport (SHAPE, Call, Flank, Open, Question, Shape, tally_after, tally_key, tally_last,
+                          tally_next, tally_price, tally_seek, tally_under, widen)
+
 
 cdef struct Span:           # prices with one volume and imbalance
     bint there
@@ -19,13 +21,15 @@ cdef struct Span:           # prices with one volume and imbalance
 cdef struct Search:         # for the price of a call
     Market* market
     Call* call
-    const i64* reference    # NULL: there is none
+    const Question* asked
     bint bounded            # least and most are known
     i64 least
     i64 most
     Span more               # more bid than offered: of the highest such price
     Span even
     Span less               # of the lowest such price
+    i64 base                # while the gap is above this, and by less than the width, these are
+    i64 width               # the prices; 0: the next gap may have others
 
 cdef inline i64 volume_of(const Span* span) noexcept nogil:
     return span.sells if span.imbalance >= 0 else span.sells + span.imbalance
@@ -48,9 +52,9 @@ cdef inline void search_bound(Search* search) noexcept nogil:
     if first.open != NULL:
         low = tally_price(first.key)
         high = tally_price(tally_last(search.call, ~<u64>0).key)
-    if search.reference != NULL:        # which itself may be on no tick
-        low = least(low, ceil_tick(search.market, search.reference[0]))
-        high = greatest(high, floor_tick(search.market, search.reference[0]))
+    if search.asked.has_reference:      # which itself may be on no tick
+        low = least(low, ceil_tick(search.market, search.asked.reference))
+        high = greatest(high, floor_tick(search.market, search.asked.reference))
     search.least = low
     search.most = high
 
@@ -130,6 +134,8 @@ cdef inline void find_spans(Search* search) noexcept nogil:
     price = tally_price(above.key)
     sells += above.open[1]
     left = call.gap - above.open[1]
+    search.base = above.open[1] if left > 0 else 0
+    search.width = above.open[0] if left > 0 else above.open[1]
     if left < 0:
         span_set(&search.less, price, price, left, sells)
         return
@@ -154,61 +160,69 @@ cdef inline i64 closest_to(const Market* market, i64 low, i64 high, i64 twice) n
 
 cdef inline i64 chosen(Search* search, bint is_more, bint is_less) noexcept nogil:
     """One of the prices that nothing but the rule of the market tells apart."""
-    cdef i64 rule = search.market.value[<u32>M_AUCTION][<u32>AUCTION_RULE]
+    cdef const Question* asked = search.asked
     cdef i64 low = search.even.low, high = search.even.high
     if is_more and is_less:     # at other prices orders with better ones would be left over
         low = search.more.high
         high = search.less.low
     elif is_more or is_less:
         return search.more.high if is_more else search.less.low
-    if rule == A_SSE or search.reference == NULL:
+    if asked.rule == A_SSE or not asked.has_reference:
         return closest_to(search.market, low, high, low + high)
-    return closest_to(search.market, low, high, 2 * least(greatest(search.reference[0], low), high))
+    return closest_to(search.market, low, high, 2 * least(greatest(asked.reference, low), high))
 
-cdef inline bint find_anew(Search* search, Cross* cross) noexcept nogil:
-    """The price of the call; false if nothing would trade."""
+
+cdef inline void flank_set(const Call* call, Flank* flank, const Span* span, i64 price) noexcept nogil:
+    flank.left = span.imbalance - call.gap
+    flank.sells = span.sells - call.below - call.any[1]
+    flank.price = price
+
+
+cdef inline void shape_set(const Search* search) noexcept nogil:
+    """Keeps what the next answer follows from, if only the gap is another one then."""
+    cdef Call* call = search.call
+    cdef Shape* shape = &call.shape
+    call.known &= ~SHAPE
+    if search.width == 0 or search.even.there or not search.more.there or not search.less.there:
+        return
+    call.known |= SHAPE
+    shape.base = search.base
+    shape.width = search.width
+    flank_set(call, &shape.more, &search.more, search.more.high)
+    flank_set(call, &shape.less, &search.less, search.less.low)
+
+
+cdef void search_cross(Market* market, Call* call, const Question* question) noexcept nogil:
+    """Finds the price of a call anew, into `call.cross`; `call.found`: whether something would trade."""
+    cdef Search search
     cdef const Span* span = &search.even
-    cdef i64 more = -1, less = -1
+    cdef i64 more = -1, less = -1       # the volumes
     cdef bint is_more = False, is_less = False
-    find_spans(search)
+    search.market = market
+    search.call = call
+    search.asked = question
+    search.bounded = search.more.there = search.even.there = search.less.there = False
+    search.width = 0
+    find_spans(&search)
+    call.asked = question[0]
+    call.same = True
+    shape_set(&search)
     if not search.even.there:
         if search.more.there:
             more = volume_of(&search.more)
         if search.less.there:
             less = volume_of(&search.less)
-        if more <= 0 and less <= 0:
-            return False
+        call.found = more > 0 or less > 0
+        if not call.found:
+            return
         is_more = more > less or (more == less and search.more.imbalance <= -search.less.imbalance)
         is_less = less > more or (more == less and search.more.imbalance >= -search.less.imbalance)
         span = &search.more if is_more else &search.less
-    cross.quantity = volume_of(span)
-    if cross.quantity == 0:
-        return False
-    cross.price = chosen(search, is_more, is_less)
-    if is_more and is_less and cross.price > search.more.high:
+    call.cross.quantity = volume_of(span)
+    call.found = call.cross.quantity > 0
+    if not call.found:
+        return
+    call.cross.price = chosen(&search, is_more, is_less)
+    if is_more and is_less and call.cross.price > search.more.high:
         span = &search.less
-    cross.imbalance = span.imbalance
-    return True
-
-cdef inline bint find_cross(Market* market, Call* call, const i64* reference, Cross* cross) noexcept nogil:
-    """The price of the call; false if nothing would trade.
-
-    The same as before when nothing that it depends on has changed: most orders of a call are far
-    from it.
-    """
-    cdef Search search
-    cdef i64 rule = market.value[<u32>M_AUCTION][<u32>AUCTION_RULE]
-    if not (call.same and call.rule == rule and call.has_reference == (reference != NULL)
-            and (reference == NULL or call.reference == reference[0])):
-        search.market = market
-        search.call = call
-        search.reference = reference
-        search.bounded = search.more.there = search.even.there = search.less.there = False
-        call.found = find_anew(&search, &call.cross)
-        call.rule = rule
-        call.has_reference = reference != NULL
-        if reference != NULL:
-            call.reference = reference[0]
-        call.same = True
-    cross[0] = call.cross
-    return call.found
+    call.cross.imbalance = span.imbalance
