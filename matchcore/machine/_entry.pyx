@@ -5,17 +5,17 @@ from libc.string cimport memcpy
 from ._execution cimport bounded, slid, start
 from ._limits cimport limits_admit, limits_allow
 from ._places cimport has_reference, last_of
-from ._saying cimport say_of
 from ._settling cimport settle
 from ._stops cimport has_peg_price, outside_cage, set_trailing
-from ._turn cimport fresh, show
 from .core.checks cimport wrong_quantity
-from .core.ids cimport ids_look_up
+from .core.ids cimport ids_find, ids_hash, ids_look_up
 from .core.market cimport *
+from .core.moves cimport fresh_here, rest_here, show_here
 from .core.pool cimport slots_give
 from .core.prices cimport floor_tick, is_priced, size_of, within_limits
 from .core.records cimport *
 from .core.resting cimport next_id
+from .core.saying cimport said_of
 
 
 cdef enum:
@@ -170,6 +170,18 @@ cdef inline Reason wrong_fields(Turn* turn, const mc_command* command, Field* fi
     return reason if reason != R_NONE else wrong_more(turn, command, field)
 
 
+cdef inline bint is_ordinary(const Market* market, const mc_command* command) noexcept nogil:
+    """True for a NEW of a limit order with nothing special in continuous trading: most are.
+
+    Kind, side, order type and time in force lie side by side, and are one comparison.
+    """
+    return (((mc_word32(&command.kind) - <u32>PLAIN_BASE) & <u32>PLAIN_MASK
+             | command.reserved | command.flags | <u64>command.stop_price
+             | <u64>command.display_quantity | <u64>command.expiry) == 0
+            and command.self_trade <= SELF_DECREMENT and market.phase == PHASE_CONTINUOUS
+            and market.ordinary >> command.time_in_force & 1)
+
+
 cdef bint wrong_display(Turn* turn, i64 display, i64 quantity) noexcept nogil:
     cdef i64 most = greatest(1, turn.market.value[<u32>M_QUANTITIES][Q_DISPLAY_LEAST])
     return not most <= display <= quantity or display % turn.book.lot != 0
@@ -179,10 +191,11 @@ cdef Reason wrong_size(Turn* turn, i64 quantity, u8 side, u8 order_type) noexcep
     """What forbids a quantity: the instrument's own limits, then those of its market."""
     cdef const i64* said = turn.market.value[<u32>M_QUANTITIES]
     cdef Reason reason = wrong_quantity(turn.book, quantity)
-    cdef i64 step = said[Q_BUY_STEP] if side == BUY else said[Q_SELL_STEP]
-    cdef i64 most = said[Q_MARKET_MOST] if has(UNPRICED_TYPES, order_type) else said[Q_LIMIT_MOST]
-    if mc_unlikely(reason != R_NONE):
+    cdef i64 step, most
+    if mc_likely(reason != R_NONE or not turn.market.force & FORCE_SIZES):
         return reason
+    step = said[Q_BUY_STEP] if side == BUY else said[Q_SELL_STEP]
+    most = said[Q_MARKET_MOST] if has(UNPRICED_TYPES, order_type) else said[Q_LIMIT_MOST]
     if quantity < (said[Q_BUY_LEAST] if side == BUY else said[Q_SELL_LEAST]):
         return R_QUANTITY_TOO_SMALL
     if step != 0 and quantity % step != 0:
@@ -214,8 +227,8 @@ cdef bint has_room(Turn* turn, u8 side, i64 quantity, i64 leaving) noexcept nogi
 
 cdef bint wrong_cage(Turn* turn, u8 side, i64 price) noexcept nogil:
     """True if the cage refuses a price."""
-    return (turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE
-            and outside_cage(turn, side, price))
+    return (mc_unlikely(turn.market.force & FORCE_CAGE)
+            and turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE and outside_cage(turn, side, price))
 
 
 # ---------------------------------------------------------------------- what it becomes
@@ -238,7 +251,7 @@ cdef inline void write_order(Wide* wide, const mc_command* command) noexcept nog
         wide.link = <u64>command.display_quantity
     else:
         wide.display = command.display_quantity
-    show(wide)
+    show_here(wide)
 
 
 cdef Reason find_price(Turn* turn, Wide* wide, Field* field) noexcept nogil:
@@ -308,20 +321,26 @@ cdef inline Reason wrong_order(Turn* turn, Wide* wide, Field* field) noexcept no
     return R_NONE
 
 
-cdef Reason wrong_command(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef Reason wrong_kind(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+    """Codes, phase and the fields that only some orders have."""
+    cdef Reason reason = wrong_codes(turn, command, field)
+    if reason == R_NONE:
+        reason = wrong_phase(turn, command, field)
+    return reason if reason != R_NONE else wrong_fields(turn, command, field)
+
+
+cdef inline Reason wrong_command(Turn* turn, const mc_command* command, u32 hash,
+                                 Field* field) noexcept nogil:
     """What forbids a NEW, whatever its order would become."""
     cdef Reason reason
     if mc_unlikely(turn.core.limits != NULL):
         reason = limits_admit(turn.core, command.account, command.instrument, turn.time, field)
         if reason != R_NONE:
             return reason
-    reason = wrong_codes(turn, command, field)
-    if reason == R_NONE:
-        reason = wrong_phase(turn, command, field)
-    if reason == R_NONE:
-        reason = wrong_fields(turn, command, field)
-    if reason != R_NONE:
-        return reason
+    if not is_ordinary(turn.market, command):
+        reason = wrong_kind(turn, command, field)
+        if reason != R_NONE:
+            return reason
     field[0] = F_QUANTITY
     reason = wrong_size(turn, command.quantity, command.side, command.order_type)
     if reason != R_NONE:
@@ -332,28 +351,42 @@ cdef Reason wrong_command(Turn* turn, const mc_command* command, Field* field) n
         if reason != R_NONE:
             return reason
     field[0] = F_ORDER_ID
-    if ids_look_up(&turn.core.ids, turn.book.instrument, command.order_id) != NULL:
+    if ids_find(&turn.core.ids, hash, turn.book.instrument, command.order_id) != NULL:
         return R_DUPLICATE_ORDER
     return R_NONE
 
 
-cdef Reason enter(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef inline bint only_rests(const Turn* turn, const Wide* wide) noexcept nogil:
+    """True if all that an accepted order does is to come last in its level: see `start`."""
+    cdef const Market* market = turn.market
+    return (wide.order_type == LIMIT and has(RESTING_TIFS, wide.order.time_in_force)
+            and market.phase == PHASE_CONTINUOUS and not wide.flags & MINIMUM
+            and not market.force & FORCE_CAGE
+            and not book_crosses(market, wide.order.side, True, wide.order.price))
+
+
+cdef Reason enter(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
     """NEW."""
-    cdef Reason reason = wrong_command(turn, command, field)
+    cdef Reason reason = wrong_command(turn, command, hash, field)
     cdef Wide* wide
     if reason != R_NONE:
         return reason
-    wide = fresh(turn)
+    wide = fresh_here(turn)
     write_order(wide, command)
     reason = wrong_order(turn, wide, field)
     if mc_unlikely(reason != R_NONE):
         slots_give(&turn.all.wides, wide)
         return reason
-    if wide.order.order_id == 0:
+    if mc_unlikely(wide.order.order_id == 0):
         wide.order.order_id = next_id(turn.core, turn.book)
+        hash = ids_hash(&turn.core.ids, turn.book.instrument, wide.order.order_id)
     if mc_unlikely(wide.link != 0):
         (<Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, wide.link)).link = wide.order.order_id
-    say_of(turn, ACCEPTED, R_NONE, wide, wide.total, wide.total)
-    start(turn, wide)
-    settle(turn)
+    said_of(turn, ACCEPTED, R_NONE, wide, wide.total, wide.total)
+    if only_rests(turn, wide):
+        rest_here(turn, wide, 0, hash)
+    else:
+        start(turn, wide)
+    if not nothing_follows(turn):
+        settle(turn)
     return R_NONE
