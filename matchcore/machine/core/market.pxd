@@ -252,6 +252,8 @@ cdef inline bint is_continuous(const Turn* turn) noexcept nogil:
 
 cdef inline bint pegs_stand(const Market* market, int side) noexcept nogil:
     """True if the price of a side that pegs go by is certain, and the one that they have."""
+    if market.book.sides[side].levels == 0:
+        return not market.bests.known[side]
     return (market.lit[side].exact and market.bests.known[side] and market.bests.price[side]
             == ladder_price(&market.book.sides[side], market.lit[side].key))
 
