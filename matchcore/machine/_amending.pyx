@@ -8,15 +8,16 @@ from ._entry cimport has_room, wrong_cage, wrong_display, wrong_price, wrong_siz
 from ._execution cimport execute, is_caged, slid, trigger
 from ._limits cimport limits_admit, limits_allow
 from ._places cimport last_of
-from ._saying cimport say_of
 from ._settling cimport settle
 from ._stops cimport is_reached
 from ._turn cimport cancel, lessen, lift, park, resize, rest
-from .core.ids cimport ids_look_up
+from .core.ids cimport ids_find
 from .core.market cimport *
+from .core.moves cimport cancel_here
 from .core.pool cimport Order
 from .core.prices cimport floor_tick, is_priced
 from .core.records cimport *
+from .core.saying cimport said_of
 
 
 cdef enum:
@@ -33,10 +34,10 @@ cdef struct Amend:          # what an order is to be
     bint keeps              # its place
 
 
-cdef Wide* order_named(Turn* turn, const mc_command* command, Reason* reason,
-                       Field* field) noexcept nogil:
+cdef inline Wide* order_named(Turn* turn, const mc_command* command, u32 hash, Reason* reason,
+                              Field* field) noexcept nogil:
     """The live order that a command names, or NULL and why not."""
-    cdef Order* order = ids_look_up(&turn.core.ids, turn.book.instrument, command.order_id)
+    cdef Order* order = ids_find(&turn.core.ids, hash, turn.book.instrument, command.order_id)
     if order == NULL:
         reason[0] = R_UNKNOWN_ORDER
         field[0] = F_ORDER_ID
@@ -48,28 +49,33 @@ cdef Wide* order_named(Turn* turn, const mc_command* command, Reason* reason,
     return <Wide*>order
 
 
-cdef Reason do_cancel(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef inline void settled(Turn* turn) noexcept nogil:
+    if not nothing_follows(turn):
+        settle(turn)
+
+
+cdef Reason do_cancel(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
     """CANCEL."""
     cdef Reason reason = R_NONE
-    cdef Wide* wide = order_named(turn, command, &reason, field)
+    cdef Wide* wide = order_named(turn, command, hash, &reason, field)
     if wide == NULL:
         return reason
     if not allows(turn.market, T_CANCEL_PHASES, turn.market.phase):
         field[0] = F_KIND
         return R_BAD_PHASE
-    cancel(turn, wide, R_REQUESTED)
-    settle(turn)
+    cancel_here(turn, wide, R_REQUESTED, hash)
+    settled(turn)
     return R_NONE
 
 
-cdef Reason do_reduce(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef Reason do_reduce(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
     """REDUCE."""
     cdef Reason reason = R_NONE
     cdef Wide* wide
     field[0] = F_QUANTITY
     if command.quantity <= 0:
         return R_QUANTITY_NOT_POSITIVE
-    wide = order_named(turn, command, &reason, field)
+    wide = order_named(turn, command, hash, &reason, field)
     if wide == NULL:
         return reason
     if not allows(turn.market, T_CANCEL_PHASES, turn.market.phase):
@@ -82,8 +88,8 @@ cdef Reason do_reduce(Turn* turn, const mc_command* command, Field* field) noexc
             field[0] = F_QUANTITY
             return R_OFF_LOT
         lessen(turn, wide, wide.total - command.quantity)
-        say_of(turn, AMENDED, R_NONE, wide, wide.total, wide.total)
-    settle(turn)
+        said_of(turn, AMENDED, R_NONE, wide, wide.total, wide.total)
+    settled(turn)
     return R_NONE
 
 
@@ -244,14 +250,14 @@ cdef Reason wrong_change(Turn* turn, const mc_command* command, const Wide* wide
 
 # ---------------------------------------------------------------------- AMEND
 
-cdef Reason do_amend(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef Reason do_amend(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
     """AMEND."""
     cdef Reason reason = wrong_amend(turn, command, field)
     cdef Amend to
     cdef Wide* wide
     if reason != R_NONE:
         return reason
-    wide = order_named(turn, command, &reason, field)
+    wide = order_named(turn, command, hash, &reason, field)
     if wide == NULL:
         return reason
     reason = wrong_time(turn, wide, field)
@@ -267,7 +273,7 @@ cdef Reason do_amend(Turn* turn, const mc_command* command, Field* field) noexce
         to.total = command.quantity - (wide.filled if command.flags & TOTAL else 0)
         if to.total <= 0:
             cancel(turn, wide, R_AMENDED_TO_FILLED)
-            settle(turn)
+            settled(turn)
             return R_NONE
     reason = wrong_change(turn, command, wide, &to, field)
     if reason != R_NONE:
@@ -279,11 +285,11 @@ cdef Reason do_amend(Turn* turn, const mc_command* command, Field* field) noexce
         change_waiting(turn, wide, &to)
     elif to.keeps:
         wide.display = to.display
-        say_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
+        said_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
         lessen(turn, wide, to.total)
     else:
         replace(turn, wide, &to)
-    settle(turn)
+    settled(turn)
     return R_NONE
 
 
@@ -302,7 +308,7 @@ cdef void change_waiting(Turn* turn, Wide* wide, const Amend* to) noexcept nogil
     else:
         wide.display = to.display
         resize(turn, wide, to.total)
-    say_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
+    said_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
     if moved and turn.market.phase == PHASE_CONTINUOUS:
         last = last_of(turn, &known)
         if known and is_reached(wide, last, last):
@@ -315,7 +321,7 @@ cdef void replace(Turn* turn, Wide* wide, const Amend* to) noexcept nogil:
     wide.order.price = to.price
     wide.display = to.display
     resize(turn, wide, to.total)
-    say_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
+    said_of(turn, AMENDED, R_NONE, wide, to.total, to.total)
     if to.caged:
         park(turn, wide, PLACE_CAGED)
     elif turn.market.phase == PHASE_CONTINUOUS:

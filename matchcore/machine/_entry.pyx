@@ -5,17 +5,17 @@ from libc.string cimport memcpy
 from ._execution cimport bounded, slid, start
 from ._limits cimport limits_admit, limits_allow
 from ._places cimport has_reference, last_of
-from ._saying cimport say_of
 from ._settling cimport settle
 from ._stops cimport has_peg_price, outside_cage, set_trailing
-from ._turn cimport fresh, show
 from .core.checks cimport wrong_quantity
-from .core.ids cimport ids_look_up
+from .core.ids cimport ids_find, ids_hash, ids_look_up
 from .core.market cimport *
+from .core.moves cimport fresh_here, rest_here, show_here
 from .core.pool cimport slots_give
 from .core.prices cimport floor_tick, is_priced, size_of, within_limits
 from .core.records cimport *
 from .core.resting cimport next_id
+from .core.saying cimport said_of
 
 
 cdef enum:
@@ -170,6 +170,18 @@ cdef inline Reason wrong_fields(Turn* turn, const mc_command* command, Field* fi
     return reason if reason != R_NONE else wrong_more(turn, command, field)
 
 
+cdef inline bint is_ordinary(const Market* market, const mc_command* command) noexcept nogil:
+    """True for a NEW of a limit order with nothing special in continuous trading: most are.
+
+    Kind, side, order type and time in force lie side by side, and are one comparison.
+    """
+    return (((mc_word32(&command.kind) - <u32>PLAIN_BASE) & <u32>PLAIN_MASK
+             | command.reserved | command.flags | <u64>command.stop_price
+             | <u64>command.display_quantity | <u64>command.expiry) == 0
+            and command.self_trade <= SELF_DECREMENT and market.phase == PHASE_CONTINUOUS
+            and market.ordinary >> command.time_in_force & 1)
+
+
 cdef bint wrong_display(Turn* turn, i64 display, i64 quantity) noexcept nogil:
     cdef i64 most = greatest(1, turn.market.value[<u32>M_QUANTITIES][Q_DISPLAY_LEAST])
     return not most <= display <= quantity or display % turn.book.lot != 0
@@ -177,12 +189,16 @@ cdef bint wrong_display(Turn* turn, i64 display, i64 quantity) noexcept nogil:
 
 cdef Reason wrong_size(Turn* turn, i64 quantity, u8 side, u8 order_type) noexcept nogil:
     """What forbids a quantity: the instrument's own limits, then those of its market."""
-    cdef const i64* said = turn.market.value[<u32>M_QUANTITIES]
     cdef Reason reason = wrong_quantity(turn.book, quantity)
+    if mc_likely(reason != R_NONE or not turn.market.force & FORCE_SIZES):
+        return reason
+    return wrong_market_size(turn.market, quantity, side, order_type)
+
+
+cdef Reason wrong_market_size(const Market* market, i64 quantity, u8 side, u8 order_type) noexcept nogil:
+    cdef const i64* said = market.value[<u32>M_QUANTITIES]
     cdef i64 step = said[Q_BUY_STEP] if side == BUY else said[Q_SELL_STEP]
     cdef i64 most = said[Q_MARKET_MOST] if has(UNPRICED_TYPES, order_type) else said[Q_LIMIT_MOST]
-    if mc_unlikely(reason != R_NONE):
-        return reason
     if quantity < (said[Q_BUY_LEAST] if side == BUY else said[Q_SELL_LEAST]):
         return R_QUANTITY_TOO_SMALL
     if step != 0 and quantity % step != 0:
@@ -196,7 +212,7 @@ cdef bint wrong_value(const Turn* turn, i64 price, i64 quantity) noexcept nogil:
     return most != 0 and mc_product_above(size_of(price), <u64>quantity, <u64>most)
 
 
-cdef Reason wrong_price(Turn* turn, i64 price, i64 quantity) noexcept nogil:
+cdef inline Reason wrong_price_here(Turn* turn, i64 price, i64 quantity) noexcept nogil:
     """What forbids the price of an order: the tick, the limits of the day, the value."""
     if mc_unlikely(not is_priced(price)):
         return R_OUTSIDE_LIMITS
@@ -204,41 +220,57 @@ cdef Reason wrong_price(Turn* turn, i64 price, i64 quantity) noexcept nogil:
         return R_OFF_TICK
     if mc_unlikely(not within_limits(turn.market, price)):
         return R_OUTSIDE_LIMITS
-    return R_VALUE_TOO_LARGE if wrong_value(turn, price, quantity) else R_NONE
+    if mc_unlikely(turn.market.force & FORCE_SIZES) and wrong_value(turn, price, quantity):
+        return R_VALUE_TOO_LARGE
+    return R_NONE
 
 
-cdef bint has_room(Turn* turn, u8 side, i64 quantity, i64 leaving) noexcept nogil:
+cdef Reason wrong_price(Turn* turn, i64 price, i64 quantity) noexcept nogil:
+    """The same, out of line."""
+    return wrong_price_here(turn, price, quantity)
+
+
+cdef inline bint has_room_here(Turn* turn, u8 side, i64 quantity, i64 leaving) noexcept nogil:
     """The open quantity of a side has 63 bits."""
     return turn.market.open_quantity[side - 1] - leaving <= INT64_MAX - quantity
 
 
+cdef bint has_room(Turn* turn, u8 side, i64 quantity, i64 leaving) noexcept nogil:
+    """The same, out of line."""
+    return has_room_here(turn, side, quantity, leaving)
+
+
 cdef bint wrong_cage(Turn* turn, u8 side, i64 price) noexcept nogil:
     """True if the cage refuses a price."""
-    return (turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE
-            and outside_cage(turn, side, price))
+    return (mc_unlikely(turn.market.force & FORCE_CAGE)
+            and turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_REFUSE and outside_cage(turn, side, price))
 
 
 # ---------------------------------------------------------------------- what it becomes
 
-cdef inline void write_order(Wide* wide, const mc_command* command) noexcept nogil:
+cdef inline void write_order(Wide* wide, const mc_command* command, bint ordinary) noexcept nogil:
     memcpy(&wide.order.order_id, &command.order_id, 3 * sizeof(u64))    # client order id and account too
     wide.order.price = command.price
     wide.order.side = command.side
     wide.order.time_in_force = command.time_in_force
     wide.total = command.quantity
+    wide.session = command.session
+    wide.self_trade = command.self_trade
+    if ordinary:
+        wide.order_type = LIMIT
+        wide.order.left = wide.total
+        return
     wide.stop_price = command.stop_price
     wide.expiry = command.expiry
-    wide.session = command.session
     wide.flags = command.flags
     wide.order_type = command.order_type
-    wide.self_trade = command.self_trade
     if command.flags & PROTECTED:
         wide.limit = command.price
     if command.flags & LINKED:
         wide.link = <u64>command.display_quantity
     else:
         wide.display = command.display_quantity
-    show(wide)
+    show_here(wide)
 
 
 cdef Reason find_price(Turn* turn, Wide* wide, Field* field) noexcept nogil:
@@ -275,22 +307,22 @@ cdef inline bint may_rest(const Turn* turn, const Wide* wide) noexcept nogil:
     return has(AUCTION_TIFS, tif)
 
 
-cdef inline Reason wrong_order(Turn* turn, Wide* wide, Field* field) noexcept nogil:
+cdef inline Reason wrong_order(Turn* turn, Wide* wide, bint ordinary, Field* field) noexcept nogil:
     """What forbids an order that its command does not forbid."""
     cdef Market* market = turn.market
     cdef u8 side = wide.order.side
-    cdef bint resting, unpriced = has(UNPRICED_TYPES, wide.order_type)
-    if mc_unlikely(wide.order_type != LIMIT or wide.flags & SLIDE):
+    cdef bint resting, unpriced = not ordinary and has(UNPRICED_TYPES, wide.order_type)
+    if not ordinary and mc_unlikely(wide.order_type != LIMIT or wide.flags & SLIDE):
         reason = find_price(turn, wide, field)
         if reason != R_NONE:
             return reason
-    resting = may_rest(turn, wide)
+    resting = has(RESTING_TIFS, wide.order.time_in_force) if ordinary else may_rest(turn, wide)
     if resting:
         if mc_unlikely(turn.book.orders >= turn.book.orders_max):
             return because(R_TOO_MANY_ORDERS, F_MAX_ORDERS, field)
-        if mc_unlikely(not has_room(turn, side, wide.total, 0)):
+        if mc_unlikely(not has_room_here(turn, side, wide.total, 0)):
             return because(R_LEVEL_OVERFLOW, F_QUANTITY, field)
-    if wide.order_type == LIMIT and market.phase == PHASE_CONTINUOUS:
+    if ordinary or (wide.order_type == LIMIT and market.phase == PHASE_CONTINUOUS):
         if wrong_cage(turn, side, wide.order.price):
             return because(R_OUTSIDE_CAGE, F_PRICE, field)
     elif market.phase == PHASE_AT_CLOSING_PRICE:
@@ -300,7 +332,7 @@ cdef inline Reason wrong_order(Turn* turn, Wide* wide, Field* field) noexcept no
                 else wide.order.price > market.closing_price):
             return because(R_OUTSIDE_LIMITS, F_PRICE, field)
         wide.order.price = market.closing_price
-    if wide.flags & POST_ONLY and book_crosses(market, side, True, wide.order.price):
+    if not ordinary and wide.flags & POST_ONLY and book_crosses(market, side, True, wide.order.price):
         return because(R_WOULD_TRADE, F_PRICE, field)
     if mc_unlikely(turn.core.limits != NULL):
         return limits_allow(turn.core, wide.order.account, turn.book.instrument, unpriced,
@@ -308,52 +340,87 @@ cdef inline Reason wrong_order(Turn* turn, Wide* wide, Field* field) noexcept no
     return R_NONE
 
 
-cdef Reason wrong_command(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+cdef Reason wrong_kind(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
+    """Codes, phase and the fields that only some orders have."""
+    cdef Reason reason = wrong_codes(turn, command, field)
+    if reason == R_NONE:
+        reason = wrong_phase(turn, command, field)
+    return reason if reason != R_NONE else wrong_fields(turn, command, field)
+
+
+cdef inline Reason wrong_command(Turn* turn, const mc_command* command, u32 hash,
+                                 bint ordinary, Field* field) noexcept nogil:
     """What forbids a NEW, whatever its order would become."""
     cdef Reason reason
     if mc_unlikely(turn.core.limits != NULL):
         reason = limits_admit(turn.core, command.account, command.instrument, turn.time, field)
         if reason != R_NONE:
             return reason
-    reason = wrong_codes(turn, command, field)
-    if reason == R_NONE:
-        reason = wrong_phase(turn, command, field)
-    if reason == R_NONE:
-        reason = wrong_fields(turn, command, field)
-    if reason != R_NONE:
-        return reason
+    if not ordinary:
+        reason = wrong_kind(turn, command, field)
+        if reason != R_NONE:
+            return reason
     field[0] = F_QUANTITY
-    reason = wrong_size(turn, command.quantity, command.side, command.order_type)
+    reason = wrong_quantity(turn.book, command.quantity)
+    if reason == R_NONE and mc_unlikely(turn.market.force & FORCE_SIZES):
+        reason = wrong_market_size(turn.market, command.quantity, command.side, command.order_type)
     if reason != R_NONE:
         return reason
     field[0] = F_PRICE
-    if not has(UNPRICED_TYPES, command.order_type) or command.flags & PROTECTED:
-        reason = wrong_price(turn, command.price, command.quantity)
+    if ordinary or not has(UNPRICED_TYPES, command.order_type) or command.flags & PROTECTED:
+        reason = wrong_price_here(turn, command.price, command.quantity)
         if reason != R_NONE:
             return reason
     field[0] = F_ORDER_ID
-    if ids_look_up(&turn.core.ids, turn.book.instrument, command.order_id) != NULL:
+    if ids_find(&turn.core.ids, hash, turn.book.instrument, command.order_id) != NULL:
         return R_DUPLICATE_ORDER
     return R_NONE
 
 
-cdef Reason enter(Turn* turn, const mc_command* command, Field* field) noexcept nogil:
-    """NEW."""
-    cdef Reason reason = wrong_command(turn, command, field)
+cdef inline bint only_rests(const Turn* turn, const Wide* wide, bint ordinary) noexcept nogil:
+    """True if all that an accepted order does is to come last in its level: see `start`."""
+    cdef const Market* market = turn.market
+    return (has(RESTING_TIFS, wide.order.time_in_force)
+            and (ordinary or (wide.order_type == LIMIT and market.phase == PHASE_CONTINUOUS
+                              and not wide.flags & MINIMUM))
+            and not market.force & FORCE_CAGE
+            and not book_crosses(market, wide.order.side, True, wide.order.price))
+
+
+cdef inline Reason enter_here(Turn* turn, const mc_command* command, u32 hash, bint ordinary,
+                              Field* field) noexcept nogil:
+    """NEW; `ordinary`, a constant: see `is_ordinary`, what it says is not asked again."""
+    cdef Reason reason = wrong_command(turn, command, hash, ordinary, field)
     cdef Wide* wide
     if reason != R_NONE:
         return reason
-    wide = fresh(turn)
-    write_order(wide, command)
-    reason = wrong_order(turn, wide, field)
+    wide = fresh_here(turn)
+    write_order(wide, command, ordinary)
+    reason = wrong_order(turn, wide, ordinary, field)
     if mc_unlikely(reason != R_NONE):
         slots_give(&turn.all.wides, wide)
         return reason
-    if wide.order.order_id == 0:
+    if mc_unlikely(wide.order.order_id == 0):
         wide.order.order_id = next_id(turn.core, turn.book)
-    if mc_unlikely(wide.link != 0):
+        hash = ids_hash(&turn.core.ids, turn.book.instrument, wide.order.order_id)
+    if not ordinary and wide.link != 0:
         (<Wide*>ids_look_up(&turn.core.ids, turn.book.instrument, wide.link)).link = wide.order.order_id
-    say_of(turn, ACCEPTED, R_NONE, wide, wide.total, wide.total)
-    start(turn, wide)
-    settle(turn)
+    said_of(turn, ACCEPTED, R_NONE, wide, wide.total, wide.total)
+    if only_rests(turn, wide, ordinary):
+        rest_here(turn, wide, 0, hash)
+    else:
+        start(turn, wide)
+    if not nothing_follows(turn):
+        settle(turn)
     return R_NONE
+
+
+cdef Reason enter_special(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
+    return enter_here(turn, command, hash, False, field)
+
+
+cdef Reason enter(Turn* turn, const mc_command* command, u32 hash, Field* field) noexcept nogil:
+    """NEW."""
+    if mc_likely(is_ordinary(turn.market, command)):
+        return enter_here(turn, command, hash, True, field)
+    return enter_special(turn, command, hash, field)

@@ -1,12 +1,15 @@
 """An order of a market at its turn: it trades, and what is left of it rests or is cancelled."""
 from ._matching cimport LEVELS_ALL, take, tradeable
 from ._places cimport has_reference, last_of
-from ._saying cimport cancelled, say_of
+from ._saying cimport say_of
 from ._stops cimport is_reached, outside_cage
-from ._turn cimport forget, lift, park, rest, show, touch
+from ._turn cimport lift, park, rest, show, touch
+from .core.ids cimport ids_hash_of
 from .core.market cimport *
+from .core.moves cimport forget_here
 from .core.prices cimport ceil_tick, floor_tick, is_priced, within_limits
 from .core.records cimport *
+from .core.saying cimport said_of
 
 
 cdef enum:
@@ -54,7 +57,8 @@ cdef void start(Turn* turn, Wide* wide) noexcept nogil:
 
 cdef bint is_caged(Turn* turn, u8 order_type, u8 side, i64 price) noexcept nogil:
     """True if an order has to wait until the cage lets its price in."""
-    return (turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_PARK and order_type == LIMIT
+    return (mc_unlikely(turn.market.force & FORCE_CAGE) and order_type == LIMIT
+            and turn.market.value[<u32>M_CAGE][CAGE_MODE] == CAGE_PARK
             and outside_cage(turn, side, price))
 
 
@@ -74,11 +78,16 @@ cdef i64 bounded(const Wide* wide, i64 price) noexcept nogil:
     return least(price, wide.limit) if wide.order.side == BUY else greatest(price, wide.limit)
 
 
+cdef inline void gone(Turn* turn, Wide* wide) noexcept nogil:
+    """Nothing of an order that is nowhere is left."""
+    forget_here(turn, wide, ids_hash_of(&turn.core.ids, &wide.order) if wide.live else 0)
+
+
 cdef inline void end(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     """An order that is nowhere is cancelled."""
-    cancelled(turn, wide, reason)
+    said_of(turn, CANCELLED, reason, wide, wide.total, 0)
     touch(turn, wide)
-    forget(turn, wide)
+    gone(turn, wide)
 
 
 cdef void execute(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
@@ -109,7 +118,7 @@ cdef void execute(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     if book_crosses(turn.market, wide.order.side, limited, wide.order.price):
         take(turn, wide, limited, wide.order.price, levels)
         if wide.total == 0:
-            forget(turn, wide)
+            gone(turn, wide)
             return
     leave(turn, wide, turn.core.next_trade_id != trades, flags)
 

@@ -18,6 +18,7 @@ from ._places cimport orders_found
 from ._quotes cimport do_bust, do_quote, quotes_drop, quotes_ready, set_protection
 from ._settling cimport settle
 from ._turn cimport cancel, turn_begin
+from .core.moves cimport begin_turn
 from .core.emit cimport emit_refusal
 from .core.ids cimport ids_guess, ids_has, ids_hash, ids_prefetch, ids_ready
 from .core.ladder cimport Ladder, ladder_init, ladder_key
@@ -107,21 +108,25 @@ cdef inline Reason run_order(Exchange* exchange, const mc_command* command, Even
     """A command of one order or quote."""
     cdef Turn turn
     cdef Reason reason
+    cdef Market* market
+    cdef u32 hash
     if command.instrument - 1 >= exchange.count:
         field[0] = F_INSTRUMENT
         return R_UNKNOWN_INSTRUMENT
-    if exchange.markets.markets[command.instrument - 1] == NULL:
+    market = exchange.markets.markets[command.instrument - 1]
+    if market == NULL:
         field[0] = F_INSTRUMENT
         return R_NO_MARKET
-    turn_begin(&turn, &exchange.markets, &exchange.core, command.instrument, command.time, events)
+    begin_turn(&turn, &exchange.markets, &exchange.core, market, command.time, events)
+    hash = ids_hash(&exchange.core.ids, command.instrument, command.order_id)
     if command.kind == NEW:
-        reason = enter(&turn, command, field)
+        reason = enter(&turn, command, hash, field)
     elif command.kind == CANCEL:
-        reason = do_cancel(&turn, command, field)
+        reason = do_cancel(&turn, command, hash, field)
     elif command.kind == AMEND:
-        reason = do_amend(&turn, command, field)
+        reason = do_amend(&turn, command, hash, field)
     elif command.kind == REDUCE:
-        reason = do_reduce(&turn, command, field)
+        reason = do_reduce(&turn, command, hash, field)
     else:
         reason = do_quote(&turn, command, field)
     if reason == R_NONE and has(CALL_PHASES, turn.market.phase):
@@ -134,6 +139,8 @@ cdef inline Reason run_command(Exchange* exchange, const mc_command* command, Ev
     cdef Markets* all = &exchange.markets
     cdef Core* core = &exchange.core
     cdef u32 count = exchange.count
+    if mc_likely(in_set(ORDER_KINDS, command.kind)):
+        return run_order(exchange, command, events, field)
     if command.kind == SET_PHASE:
         return set_phase(all, core, count, command, events, field)
     if command.kind == CLOCK:
@@ -239,9 +246,11 @@ cdef Halt markets_run(Exchange* exchange, const mc_command* commands, size_t cou
         if mc_unlikely(reason != R_NONE):
             refuse(core, command, reason, field, events)
         command += 1
-        halt = after(exchange, events)
-        if mc_unlikely(halt != DONE):
-            break
+        if mc_unlikely(exchange.markets.lost or core.pending.stage != IDLE
+                       or is_spilled(&exchange.markets.spill)):
+            halt = after(exchange, events)
+            if halt != DONE:
+                break
     taken[0] = command - commands
     return halt
 

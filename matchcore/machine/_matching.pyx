@@ -33,14 +33,15 @@ cdef void take(Turn* turn, Wide* taker, bint limited, i64 limit, i64 levels) noe
     while (taker.total != 0 and levels != 0 and turn.stop == R_NONE
            and book_crosses(turn.market, taker.order.side, limited, limit)):
         has_best(turn.market, 3 - taker.order.side, &best)
-        if is_volatile(turn, best, last.traded != 0, last.price):
+        if mc_unlikely(turn.market.force & FORCE_VOLATILITY) and is_volatile(
+                turn, best, last.traded != 0, last.price):
             interrupt(turn, M_VOLATILITY, VOLATILITY_DURATION)
             return
         trades = turn.core.next_trade_id
         take_level(turn, taker, best)
         if turn.core.next_trade_id != trades:
             levels -= levels > 0
-            if reaches_halt(turn, last.price):
+            if mc_unlikely(turn.market.force & FORCE_HALTS) and reaches_halt(turn, last.price):
                 interrupt(turn, M_HALTS, HALTS_DURATION)
 
 
@@ -51,7 +52,7 @@ cdef inline i64 traded_price(const Turn* turn, i64 price) noexcept nogil:
 cdef void take_level(Turn* turn, Wide* taker, i64 price) noexcept nogil:
     """Trades with the orders at a price, as long as there are any."""
     cdef u8 side = 3 - taker.order.side
-    cdef bint pro_rata = turn.market.value[<u32>M_ALLOCATION][ALLOCATION_PRO_RATA] != 0
+    cdef bint pro_rata = turn.market.force & FORCE_PRO_RATA
     cdef Wide* maker
     cdef i64 quantity
     cdef bint stays
@@ -70,7 +71,7 @@ cdef void take_level(Turn* turn, Wide* taker, i64 price) noexcept nogil:
             quantity = least(taker.total, maker.order.left)
             stays = quantity != maker.total
             trade(turn, maker, taker, quantity, traded_price(turn, price))
-            if stays:
+            if stays and maker.order.left == 0:
                 refresh(turn, maker)
 
 

@@ -38,6 +38,27 @@ cdef void market_defaults(Market* market) noexcept nogil:
     market_derive(market)
 
 
+cdef void find_force(Market* market) noexcept nogil:
+    """What is in force, as bits: an order of a market with none of it passes without looking."""
+    cdef const i64* trading = market.value[<u32>M_TRADING]
+    cdef const i64* sizes = market.value[<u32>M_QUANTITIES]
+    cdef const i64* volatility = market.value[<u32>M_VOLATILITY]
+    market.force = market.ordinary = 0
+    if (sizes[Q_BUY_LEAST] > 1 or sizes[Q_SELL_LEAST] > 1 or sizes[Q_BUY_STEP] or sizes[Q_SELL_STEP]
+            or sizes[Q_LIMIT_MOST] or sizes[Q_MARKET_MOST] or sizes[Q_VALUE_MOST]):
+        market.force |= FORCE_SIZES
+    if market.value[<u32>M_CAGE][CAGE_MODE] != CAGE_OFF:
+        market.force |= FORCE_CAGE
+    if volatility[VOLATILITY_STATIC] or volatility[VOLATILITY_DYNAMIC]:
+        market.force |= FORCE_VOLATILITY
+    if market.value[<u32>M_HALTS][HALTS_FIRST]:
+        market.force |= FORCE_HALTS
+    if market.value[<u32>M_ALLOCATION][ALLOCATION_PRO_RATA]:
+        market.force |= FORCE_PRO_RATA
+    if allows(market, T_ORDER_TYPES, LIMIT) and allows(market, T_ENTRY_PHASES, PHASE_CONTINUOUS):
+        market.ordinary = <u8>(trading[T_TIMES_IN_FORCE] & PLAIN_TIFS)
+
+
 cdef void market_derive(Market* market) noexcept nogil:
     """What follows from the values: the price limits of today."""
     cdef const i64* day = market.value[<u32>M_DAY]
@@ -47,6 +68,7 @@ cdef void market_derive(Market* market) noexcept nogil:
     cdef i64 down = limits[LIMITS_SPECIAL_DOWN if day[DAY_SPECIAL] else LIMITS_DOWN]
     cdef bint free = reference <= 0 or 0 < days <= limits[LIMITS_FREE_DAYS]
     market.pegs_stale = True
+    find_force(market)
     market.has_lowest = not free and down != 0
     market.has_highest = not free and up != 0
     if market.has_lowest:

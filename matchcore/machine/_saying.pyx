@@ -4,29 +4,10 @@ from .core.market cimport *
 from .core.pool cimport Level
 from .core.records cimport *
 from .core.resting cimport level_at
-from .core.spill cimport change_spilled, event_spilled
+from .core.saying cimport event_place, said_of, write_rest
+from .core.spill cimport change_spilled
 
 from libc.string cimport memset
-
-
-cdef inline mc_event* event_place(Turn* turn) noexcept nogil:
-    """Where the next event goes: to the caller's buffer, or the spill."""
-    cdef mc_event* event = turn.events.at
-    if mc_likely(event < turn.events.end and turn.all.spill.count == 0):
-        turn.events.at += 1
-        return event
-    return event_spilled(turn.all)
-
-
-cdef inline void write_rest(Turn* turn, mc_event* event, u64 word) noexcept nogil:
-    """The sequence, no trade, and instrument, kind, side and reason as one word.
-
-    Field by field: a call that clears so few bytes takes longer.
-    """
-    event.sequence = turn.core.sequence
-    event.taker_order_id = event.taker_account = event.trade_id = 0
-    event.taker_left = 0
-    mc_put_word64(&event.instrument, turn.book.instrument | word)
 
 
 cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
@@ -41,15 +22,7 @@ cdef mc_event* say(Turn* turn, u8 kind) noexcept nogil:
 cdef mc_event* say_of(Turn* turn, u8 kind, u8 reason, const Wide* wide, i64 quantity,
                       i64 left) noexcept nogil:
     """A new event about an order."""
-    cdef mc_event* event = event_place(turn)
-    event.order_id = wide.order.order_id
-    event.client_order_id = wide.order.client_order_id
-    event.account = wide.order.account
-    event.price = wide.order.price
-    event.quantity = quantity
-    event.left = left
-    write_rest(turn, event, <u64>kind << 32 | <u64>wide.order.side << 40 | <u64>reason << 48)
-    return event
+    return said_of(turn, kind, reason, wide, quantity, left)
 
 
 cdef mc_change* tell(Turn* turn, u8 kind) noexcept nogil:
@@ -94,7 +67,7 @@ cdef mc_change* tell_of(Turn* turn, u8 kind, u16 flags, const Wide* wide, i64 pr
 
 cdef void cancelled(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     """Says that an order that is nowhere is cancelled."""
-    say_of(turn, CANCELLED, reason, wide, wide.total, 0)
+    said_of(turn, CANCELLED, reason, wide, wide.total, 0)
 
 
 cdef void shrunk(Turn* turn, Wide* wide, i64 before) noexcept nogil:

@@ -7,176 +7,45 @@ from libc.stdlib cimport realloc
 
 from ._auction cimport call_moved
 from ._phases cimport note_trade
-from ._quotes cimport protection_hit, quote_joined, quote_left
-from ._saying cimport cancelled, executed, say_of, tell_of
+from ._quotes cimport protection_hit
+from ._saying cimport executed, tell_of
 from ._stops cimport cage_joined
-from .core.ids cimport ids_hash_of, ids_put, ids_remove
-from .core.ladder cimport (Ladder, ladder_find, ladder_from, ladder_key, ladder_level_off, ladder_make,
-                           ladder_price, leaf_wake)
-from .core.limits cimport COUNTED, limits_count
+from .core.ids cimport ids_hash_of
+from .core.ladder cimport Ladder, ladder_find, ladder_key, ladder_level_off
 from .core.market cimport *
-from .core.pool cimport (Leaf, Level, Order, pool_has, pool_ready, slots_give, slots_grow, slots_take)
+from .core.moves cimport (begin_turn, cancel_here, enliven, forget_here, fresh_here, has_leaf, into_book,
+                          ladder_of, leave_pegs, out_of_book, rest_here, show_here)
+from .core.pool cimport Leaf, Level, Order, slots_grow
 from .core.records cimport *
 from .core.resting cimport level_at, level_join, level_leave
-
-from libc.stdint cimport INT64_MAX
+from .core.saying cimport said_of
 
 
 cdef void turn_begin(Turn* turn, Markets* all, Core* core, u32 instrument, i64 time,
                      Events* events) noexcept nogil:
     """A command begins; time 0: that of the call."""
-    turn.all = all
-    turn.core = core
-    turn.market = all.markets[instrument - 1]
-    turn.book = turn.market.book
-    turn.events = events
-    turn.time = time if time != 0 else core.now
-    turn.traded = False
-    turn.stop = R_NONE
-    turn.pause = 0
-    all.touched_count = all.pulled_count = 0
+    begin_turn(turn, all, core, all.markets[instrument - 1], time, events)
 
 
 # ---------------------------------------------------------------------- where orders are
 
+
 cdef Wide* fresh(Turn* turn) noexcept nogil:
     """An order that is nowhere yet; the command has made sure of a slot, or the machine is lost."""
-    cdef Wide* wide
     if mc_unlikely(turn.all.wides.spare == 0) and not slots_grow(&turn.all.wides):
         turn.all.lost = True
         return NULL
-    wide = <Wide*>slots_take(&turn.all.wides)
-    # field by field: a call that clears so few bytes takes longer
-    wide.order.order_id = wide.order.client_order_id = wide.order.account = 0
-    wide.order.price = wide.order.left = 0
-    wide.order.side = wide.order.time_in_force = wide.order.flags = wide.order.place = 0
-    wide.total = wide.filled = wide.display = wide.stop_price = wide.limit = wide.expiry = 0
-    wide.entry = wide.link = 0
-    wide.session = 0
-    wide.flags = 0
-    wide.order_type = wide.self_trade = wide.live = wide.touched = 0
-    wide.place = PLACE_NOWHERE
-    wide.order.instrument = turn.book.instrument
-    return wide
+    return fresh_here(turn)
 
 
 cdef void show(Wide* wide) noexcept nogil:
     """Shows what may be shown of what is open."""
-    wide.order.left = wide.total
-    if wide.display != 0 and wide.display < wide.total and not is_hidden(wide):
-        wide.order.left = wide.display
-
-
-cdef inline void enliven(Turn* turn, Wide* wide) noexcept nogil:
-    """The order is live from now on: the command has made room in the id table."""
-    cdef Core* core = turn.core
-    wide.live = 1
-    if mc_unlikely(core.limits != NULL):
-        limits_count(core.limits, &wide.order, 1)
-    ids_put(&core.ids, &wide.order, ids_hash_of(&core.ids, &wide.order))
-    turn.book.orders += 1
-    turn.market.open_quantity[wide.order.side - 1] += wide.total
-    if mc_unlikely(wide.expiry != 0) and wide.expiry < turn.market.expiry:
-        turn.market.expiry = wide.expiry
-    if mc_unlikely(wide.flags & QUOTED):
-        quote_joined(turn, wide)
-
-
-cdef inline Ladder* ladder_of(Turn* turn, const Wide* wide) noexcept nogil:
-    """The ladder that an order in the book is in."""
-    cdef u32 side = wide.order.side - 1
-    return &turn.market.dark[side] if is_hidden(wide) else &turn.book.sides[side]
-
-
-cdef inline bint has_leaf(Turn* turn) noexcept nogil:
-    """So that an order finds a level; false when the machine is lost."""
-    if mc_unlikely(not pool_has(&turn.core.pool, 1)) and not pool_ready(&turn.core.pool, 1):
-        turn.all.lost = True
-        return False
-    return True
-
-
-cdef inline void lit_join(Market* market, const Wide* wide, u64 key) noexcept nogil:
-    """A shown order that is no peg has come; at key 0 are the orders at any price."""
-    cdef Lit* lit = &market.lit[wide.order.side - 1]
-    if key != 0 and key <= lit.key:
-        lit.key = key
-        lit.exact = True
-
-
-cdef inline void lit_leave(Market* market, const Wide* wide, u64 key) noexcept nogil:
-    """A shown order that is no peg has gone."""
-    cdef Lit* lit = &market.lit[wide.order.side - 1]
-    if key == lit.key:
-        lit.exact = False
-
-
-cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
-    wide.after = NULL
-    wide.before = market.pegs_last
-    if market.pegs_last != NULL:
-        market.pegs_last.after = wide
-    else:
-        market.pegs = wide
-        market.pegs_stale = True    # the best prices have moved unseen while there were none
-        market.lit[0].key = market.lit[1].key = 1
-        market.lit[0].exact = market.lit[1].exact = False
-    market.pegs_last = wide
-    market.pegs_count += 1
-
-
-cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
-    if wide.before != NULL:
-        wide.before.after = wide.after
-    else:
-        market.pegs = wide.after
-    if wide.after != NULL:
-        wide.after.before = wide.before
-    else:
-        market.pegs_last = wide.before
-    market.pegs_count -= 1
-
-
-cdef inline void leave_pegs(Market* market, Wide* wide, Level* level, u64 key) noexcept nogil:
-    """What an order that leaves its level means to pegs, itself or others."""
-    if is_pegged(wide):
-        if not is_hidden(wide):
-            count_peg(level, -1)
-        peg_leave(market, wide)
-    elif not is_hidden(wide):
-        lit_leave(market, wide, key)
-
-
-cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
-    """Last in its level; there is a leaf."""
-    cdef Market* market = turn.market
-    cdef Ladder* ladder = ladder_of(turn, wide)
-    cdef u64 key = ladder_key(ladder, wide.order.price)
-    wide.place = PLACE_BOOK
-    level_join(turn.core, ladder, key, &wide.order, 0, False)
-    count_in_book(market, wide, 1)
-    if mc_unlikely(is_pegged(wide)):
-        peg_join(market, wide)
-        if not is_hidden(wide):
-            count_peg(level_at(ladder, key), 1)
-    elif mc_unlikely(market.pegs_count) and not is_hidden(wide):
-        lit_join(market, wide, key)
+    show_here(wide)
 
 
 cdef void rest(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     """Puts an order last in its level, live from now on; the flags are of the change."""
-    cdef Market* market = turn.market
-    if not wide.live:
-        enliven(turn, wide)
-    market.entries += 1
-    wide.entry = market.entries
-    if mc_unlikely(not has_leaf(turn)):
-        return
-    into_book(turn, wide)
-    if mc_unlikely(market.call != NULL):
-        call_moved(turn, wide, wide.total)
-    if mc_unlikely(turn.core.changes != NULL) and not is_hidden(wide):
-        tell_of(turn, C_ADDED, flags, wide, wide.order.price, wide.order.left, wide.order.left)
+    rest_here(turn, wide, flags, ids_hash_of(&turn.core.ids, &wide.order))
 
 
 cdef inline Line* line_of(Market* market, u8 place) noexcept nogil:
@@ -213,7 +82,7 @@ cdef inline void into_place(Turn* turn, Wide* wide, u8 place) noexcept nogil:
 cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
     """Keeps an order outside the book, live from now on."""
     if not wide.live:
-        enliven(turn, wide)
+        enliven(turn, wide, ids_hash_of(&turn.core.ids, &wide.order))
     turn.market.entries += 1
     wide.entry = turn.market.entries
     if mc_likely(has_leaf(turn)):
@@ -223,7 +92,7 @@ cdef void park(Turn* turn, Wide* wide, u8 place) noexcept nogil:
 cdef void put_back(Turn* turn, Wide* wide) noexcept nogil:
     """An order of a state, last in the place that it says; there is room for its id, and a leaf."""
     cdef u8 place = wide.place
-    enliven(turn, wide)
+    enliven(turn, wide, ids_hash_of(&turn.core.ids, &wide.order))
     if place == PLACE_BOOK:
         into_book(turn, wide)
     else:
@@ -247,43 +116,20 @@ cdef void lift(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     cdef Market* market = turn.market
     cdef u8 place = wide.place
     cdef Ladder* ladder
-    cdef u64 key
-    if place == PLACE_NOWHERE:
+    if place == PLACE_BOOK:
+        out_of_book(turn, wide, flags)
         return
     wide.place = PLACE_NOWHERE
-    if place == PLACE_BOOK:
-        ladder = ladder_of(turn, wide)
-        key = ladder_key(ladder, wide.order.price)
-        if mc_unlikely(wide.order.left == 0):       # it was not counted any more
-            level_at(ladder, key).orders += 1
-        if mc_unlikely(market.pegs_count):
-            leave_pegs(market, wide, level_at(ladder, key), key)
-        level_leave(turn.core, ladder, key, &wide.order, 0, False)
-        count_in_book(market, wide, -1)
-        if mc_unlikely(market.call != NULL):
-            call_moved(turn, wide, -wide.total)
-        if mc_unlikely(turn.core.changes != NULL) and shown_of(wide) != 0:
-            tell_of(turn, C_DELETED, flags, wide, wide.order.price, wide.order.left, 0)
-    elif place == PLACE_STOPS:
+    if place == PLACE_STOPS:
         ladder = &market.stops[wide.order.side - 1]
         level_leave(turn.core, ladder, ladder_key(ladder, wide.stop_price), &wide.order, 0, False)
-    else:
+    elif place != PLACE_NOWHERE:
         line_leave(line_of(market, place), wide)
 
 
 cdef void forget(Turn* turn, Wide* wide) noexcept nogil:
     """An order that is nowhere is gone: its slot is free."""
-    cdef Core* core = turn.core
-    if wide.live:
-        if mc_unlikely(wide.flags & QUOTED):
-            quote_left(turn, wide)
-        ids_remove(&core.ids, &wide.order, ids_hash_of(&core.ids, &wide.order))
-        if mc_unlikely(wide.order.flags & COUNTED) and core.limits != NULL:
-            limits_count(core.limits, &wide.order, -1)
-        turn.book.orders -= 1
-        turn.market.open_quantity[wide.order.side - 1] -= wide.total
-    wide.order.instrument = 0
-    slots_give(&turn.all.wides, wide)
+    forget_here(turn, wide, ids_hash_of(&turn.core.ids, &wide.order))
 
 
 cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil:
@@ -294,7 +140,7 @@ cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil:
     if wide.live:
         turn.market.open_quantity[wide.order.side - 1] += total - wide.total
     wide.total = total
-    show(wide)
+    show_here(wide)
     if wide.place == PLACE_STOPS:
         ladder = &turn.market.stops[wide.order.side - 1]
         level = level_at(ladder, ladder_key(ladder, wide.stop_price))
@@ -303,10 +149,7 @@ cdef void resize(Turn* turn, Wide* wide, i64 total) noexcept nogil:
 
 cdef void cancel(Turn* turn, Wide* wide, u8 reason) noexcept nogil:
     """Cancels a live order, wherever it is."""
-    lift(turn, wide, 0)
-    cancelled(turn, wide, reason)
-    touch(turn, wide)
-    forget(turn, wide)
+    cancel_here(turn, wide, reason, ids_hash_of(&turn.core.ids, &wide.order))
 
 
 cdef void deplete(Turn* turn, Wide* wide, i64 quantity) noexcept nogil:
@@ -395,14 +238,15 @@ cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) n
         fill_in_book(turn, taker, quantity)
     else:
         fill(turn, taker, quantity)
-    event = say_of(turn, TRADED, R_NONE, maker, quantity, maker.total)
+    event = said_of(turn, TRADED, R_NONE, maker, quantity, maker.total)
     event.price = price
     event.taker_order_id = taker.order.order_id
     event.taker_account = taker.order.account
     event.taker_left = taker.total
     event.trade_id = core.next_trade_id
     core.next_trade_id += 1
-    executed(turn, maker, taker, price, quantity, shown, seen, crossed)
+    if mc_unlikely(core.changes != NULL):
+        executed(turn, maker, taker, price, quantity, shown, seen, crossed)
     last.price = price
     last.traded = 1
     turn.low = least(turn.low, price) if turn.traded else price
@@ -414,7 +258,7 @@ cdef void trade(Turn* turn, Wide* maker, Wide* taker, i64 quantity, i64 price) n
     if crossed and taker.total == 0:
         forget(turn, taker)
     if maker.total == 0:
-        forget(turn, maker)
+        forget_here(turn, maker, ids_hash_of(&core.ids, &maker.order))
 
 
 cdef void pull(Turn* turn, u64 account) noexcept nogil:
@@ -440,7 +284,7 @@ cdef void refresh(Turn* turn, Wide* wide) noexcept nogil:
     cdef u64 key
     if wide.total == 0 or wide.order.left != 0:
         return
-    show(wide)
+    show_here(wide)
     turn.market.entries += 1
     wide.entry = turn.market.entries
     ladder = ladder_of(turn, wide)

@@ -15,13 +15,9 @@ cdef struct Wide:           # an order of a market, three cache lines
     i64 total               # all that is open
     i64 filled
     i64 display             # of an iceberg: what it shows at a time
-    i64 stop_price
-    i64 limit               # the bound of a PROTECTED one; the distance of a trailing stop
     i64 expiry
     u64 entry               # orders of a market enter places one after the other
     u64 link                # the id of the other order of a pair
-    Wide* after             # among the pegs, or the quotes
-    Wide* before
     u32 session
     u16 flags
     u8 order_type
@@ -29,6 +25,11 @@ cdef struct Wide:           # an order of a market, three cache lines
     u8 place                # Place, or PLACE_NOWHERE: it is being executed
     u8 live                 # 1: in the id table, and counted
     u8 touched              # 1: in `Markets.touched`
+    i64 stop_price          # the third line: few commands read it
+    i64 limit               # the bound of a PROTECTED one; the distance of a trailing stop
+    Wide* after             # among the pegs, or the quotes
+    Wide* before
+    u64 apart[4]            # no order lies across more lines than it must
 
 cdef enum:
     PLACE_NOWHERE = 255
@@ -40,6 +41,11 @@ cdef enum:
     KNOWN_AUCTION = 2
     KNOWN_CLOSING = 4
     KNOWN_INDICATIVE = 8
+    FORCE_SIZES = 1         # bits of Market.force
+    FORCE_CAGE = 2
+    FORCE_VOLATILITY = 4
+    FORCE_HALTS = 8
+    FORCE_PRO_RATA = 16
 
 cdef extern from *:
     """
@@ -136,6 +142,8 @@ cdef struct Market:
     i64 highest
     bint has_lowest
     bint has_highest
+    u8 force                # what of the parameters is in force: bits
+    u8 ordinary             # times in force of limit orders with nothing special, while continuous
     u8 phase
     u8 known                # bits
     u8 halts                # bits
@@ -241,6 +249,27 @@ cdef inline bint allows(const Market* market, u32 mask, u8 code) noexcept nogil:
 
 cdef inline bint is_continuous(const Turn* turn) noexcept nogil:
     return turn.market.phase == PHASE_CONTINUOUS and turn.stop == R_NONE
+
+cdef inline bint pegs_stand(const Market* market, int side) noexcept nogil:
+    """True if the price of a side that pegs go by is certain, and the one that they have."""
+    if market.book.sides[side].levels == 0:
+        return not market.bests.known[side]
+    return (market.lit[side].exact and market.bests.known[side] and market.bests.price[side]
+            == ladder_price(&market.book.sides[side], market.lit[side].key))
+
+cdef inline bint nothing_follows(const Turn* turn) noexcept nogil:
+    """True if `settle` would find nothing to do, as far as can be seen at once."""
+    cdef const Market* market = turn.market
+    if mc_unlikely((turn.all.touched_count | turn.all.pulled_count | turn.stop) != 0):
+        return False
+    if market.phase != PHASE_CONTINUOUS:
+        return True
+    if market.trailing.count | market.caged.count:
+        return False
+    if turn.traded and market.stops[0].levels | market.stops[1].levels:
+        return False
+    return market.pegs_count == 0 or (not market.pegs_stale and pegs_stand(market, 0)
+                                      and pegs_stand(market, 1))
 
 cdef inline bint is_expired(const Turn* turn, const Wide* wide) noexcept nogil:
     return 0 < wide.expiry <= turn.time
