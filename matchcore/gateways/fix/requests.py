@@ -1,10 +1,9 @@
-"""Messages become commands: D, F, G and q.  Questions are answered: H and AF."""
+"""Messages become commands: D, F, G and q.  Questions are answered: H, AF, e and g."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +12,22 @@ from ...records.ids import id_of, text_of
 from ...records.schema import Flag, Kind, OrderStatus, OrderType
 from ..desk import Desk, DoorSession, room
 from ..logins import Action, Forbidden, GatewayError, Unavailable
-from .layout import (
-    FIX_STATUS,
-    ORIGINAL,
-)
+from .answers import Answers
+from .layout import FIX_STATUS, ORIGINAL
 from .plain import BAD_VALUE, Message, SessionFault
 from .reading import KINDS, account_of, read
 from .refusals import DUPLICATE, NO_SUCH_ORDER, OTHER, TOO_LATE, Refused
-from .session import Fields
+from .statuses import Statuses
 from .tables import Tables
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTLY_FILLED)
 LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
 _ONLY_OF_MARKETS = int(Flag.NEW_STOP | Flag.NEW_DISPLAY)
 _WITH_PRICE = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+#: Types of questions -> the tag of what the client calls the question.
+QUESTIONS = {"H": 11, "AF": 584, "e": 324, "g": 335}
 QUESTIONS_MAX = 1000  # of one session
 STATUS_MAX = 10_000  # orders that one mass status request is answered with
-
-
-class Answers(Protocol):
-    """What requests need of their connection."""
-
-    def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None: ...
-    def status(self, rows: NDArray[np.void], extra: bytes) -> None: ...
-    def stamp(self) -> bytes: ...
-    def unique(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -68,6 +58,7 @@ class Requests:
         self._desk, self._session, self._tables, self._answers = desk, session, tables, answers
         self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
         self._intended: dict[tuple[int, int], Intended] = {}
+        self.statuses = Statuses(desk, tables, answers)
         self._questions: deque[Message] = deque()  # that wait for the answers before them
 
     # ------------------------------------------------------------------ plain orders
@@ -222,7 +213,7 @@ class Requests:
         """Takes one message; `SessionFault` for what Reject answers."""
         command, original = room(1), np.zeros(1, ORIGINAL)
         try:
-            if message.kind in ("H", "AF"):
+            if message.kind in QUESTIONS:
                 self._question(message)
                 return
             read(message, self._tables, self._session.login.account, command[0], original[0])
@@ -230,7 +221,7 @@ class Requests:
             if message.kind in KINDS:
                 self._refuse(message, error)
             else:
-                id = message.fields.get(11, b"NONE")
+                id = message.fields.get(QUESTIONS.get(message.kind, 11), b"NONE")
                 self._not_possible(message.number, message.kind, id, b"0", error.text)
             return
         try:
@@ -268,7 +259,7 @@ class Requests:
 
     def _question(self, message: Message) -> None:
         """Answers a question once every request before it has its answer."""
-        (self._status if message.kind == "H" else self._mass_status)(message, check=True)
+        self._ask(message, check=True)
         if len(self._questions) >= QUESTIONS_MAX:
             raise Refused(OTHER, f"{QUESTIONS_MAX} questions wait already")
         self._questions.append(message)
@@ -281,8 +272,18 @@ class Requests:
             and not 0 < self.oldest() < self._questions[0].number
             and not self._desk.muted()
         ):
-            message = self._questions.popleft()
-            (self._status if message.kind == "H" else self._mass_status)(message)
+            self._ask(self._questions.popleft())
+
+    def _ask(self, message: Message, *, check: bool = False) -> None:
+        """Answers one question; with ``check`` only `SessionFault` and `Refused`."""
+        if message.kind == "H":
+            self._status(message, check=check)
+        elif message.kind == "AF":
+            self._mass_status(message, check=check)
+        elif check:
+            self.statuses.check(message)
+        else:
+            self.statuses.answer(message)
 
     def _status(self, message: Message, *, check: bool = False) -> None:
         id, account = message.need(11), account_of(message, self._session.login.account)
