@@ -23,6 +23,7 @@ from .tables import Tables
 OPEN = (OrderStatus.NEW, OrderStatus.PARTLY_FILLED)
 LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
 _ONLY_OF_MARKETS = int(Flag.NEW_STOP | Flag.NEW_DISPLAY)
+_SWEEPING = int(Flag.RANGE | Flag.OF_SESSION)
 _WITH_PRICE = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 #: Types of questions -> the tag of what the client calls the question.
 QUESTIONS = {"H": 11, "AF": 584, "e": 324, "g": 335}
@@ -242,6 +243,8 @@ class Requests:
                 if again:
                     self._answers.status(status, b"")
                 return
+        if row["flags"] & _SWEEPING and row["kind"] == Kind.MASS_CANCEL:
+            self._check_sweep(row)
         if kind in "FG":
             asked.original = original["id"].item(), original["tail"].item()
             asked.place = self._order(account, asked.original, {})
@@ -250,6 +253,14 @@ class Requests:
                 self._change(row, asked.original, asked.place)
         self.waiting[named[0]] = asked
         self._send(command, [number])
+
+    def _check_sweep(self, row: np.void) -> None:
+        """Rules that know no markets would cancel all, whatever the price or the session."""
+        markets = self._desk.reports.markets
+        if row["instrument"] and int(row["instrument"]) not in markets:
+            raise Refused(OTHER, "a price range, or TargetParties: this instrument has no market")
+        if not markets:
+            raise Refused(OTHER, "TargetParties (1461): no instrument has a market")
 
     def oldest(self) -> int:
         """The number of the oldest request that the log has not answered; 0: none."""
