@@ -291,6 +291,8 @@ class Connection(asyncio.Protocol):
         numbered = reports[(reports["number"] > 0) & (reports["day"] == self._store.day)]
         if len(numbered):
             self._telling.take(numbered)
+        if not session.ended:
+            self._requests.quotes.told(reports)
         self._requests.answer_questions()
         if self._full and len(self._requests.waiting) < WAITING_MAX:
             self._full = False

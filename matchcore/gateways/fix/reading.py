@@ -157,7 +157,11 @@ def account_of(message: Message, usual: int) -> int:
 
 
 def _id(value: bytes, tag: int) -> tuple[int, int]:
-    name = "ClOrdID" if tag == 11 else "OrigClOrdID"
+    return checked_id(value, "ClOrdID" if tag == 11 else "OrigClOrdID")
+
+
+def checked_id(value: bytes, name: str) -> tuple[int, int]:
+    """A text as a client order id; `Refused` if it is none."""
     if len(value) > TEXT_MAX:
         raise Refused(OTHER, f"{name} has {len(value)} characters, at most {TEXT_MAX}")
     try:

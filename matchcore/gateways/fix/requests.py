@@ -1,4 +1,4 @@
-"""Messages become commands: D, F, G and q.  Questions are answered: H, AF, e and g."""
+"""Messages become commands: D, F, G, q, E, S, i, Z.  Questions are answered: H, AF, e, g."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ..desk import Desk, DoorSession, room
 from ..logins import Action, Forbidden, GatewayError, Unavailable
 from .answers import Answers
 from .layout import FIX_STATUS, ORIGINAL
+from .lists import orders_of, read_pair
 from .plain import BAD_VALUE, Message, SessionFault
+from .quoting import Quotes
 from .reading import KINDS, account_of, read
 from .refusals import DUPLICATE, NO_SUCH_ORDER, OTHER, TOO_LATE, Refused
 from .statuses import Statuses
@@ -27,6 +29,7 @@ _SWEEPING = int(Flag.RANGE | Flag.OF_SESSION)
 _WITH_PRICE = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 #: Types of questions -> the tag of what the client calls the question.
 QUESTIONS = {"H": 11, "AF": 584, "e": 324, "g": 335}
+QUOTES = frozenset("SiZ")
 QUESTIONS_MAX = 1000  # of one session
 STATUS_MAX = 10_000  # orders that one mass status request is answered with
 
@@ -60,6 +63,7 @@ class Requests:
         self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
         self._intended: dict[tuple[int, int], Intended] = {}
         self.statuses = Statuses(desk, tables, answers)
+        self.quotes = Quotes(desk, tables, answers)
         self._questions: deque[Message] = deque()  # that wait for the answers before them
 
     # ------------------------------------------------------------------ plain orders
@@ -213,6 +217,12 @@ class Requests:
     def request(self, message: Message) -> None:
         """Takes one message; `SessionFault` for what Reject answers."""
         command, original = room(1), np.zeros(1, ORIGINAL)
+        if message.kind in QUOTES:
+            self._quote(message)
+            return
+        if message.kind == "E":
+            self._pair(message)
+            return
         try:
             if message.kind in QUESTIONS:
                 self._question(message)
@@ -253,6 +263,67 @@ class Requests:
                 self._change(row, asked.original, asked.place)
         self.waiting[named[0]] = asked
         self._send(command, [number])
+
+    def _quote(self, message: Message) -> None:
+        """Quotes are sent whole, or the message is refused."""
+        try:
+            commands = self.quotes.read(message, self._session.login.account)
+            if len(commands):
+                self._send_whole(message, commands, message.need(117))
+        except Refused as error:
+            self.quotes.refuse(message, error)
+
+    def _pair(self, message: Message) -> None:
+        """Two orders: both are sent, or both refused."""
+        orders = orders_of(message)
+        try:
+            markets, account = self._desk.reports.markets, self._session.login.account
+            commands = read_pair(message, orders, self._tables, account, markets)
+            if self._is_known(message, commands):
+                return
+            commands["order_id"] = self._desk.order_ids(2)
+            commands[1]["display_quantity"] = commands[0]["order_id"]
+            self._send_whole(message, commands, message.need(66))
+        except Refused as error:
+            for order in orders:
+                self._refuse(order, error)
+
+    def _is_known(self, message: Message, commands: NDArray[np.void]) -> bool:
+        """Whether the orders of a message that comes again are there; with PossResend they are
+        shown."""
+        again = message.fields.get(97) == b"Y"
+        if not (again or message.possibly_resent):
+            return False
+        found = [
+            self._desk.reports.status(
+                row["account"].item(), row["client_order_id"].item(),
+                row["client_order_tail"].item(),
+            )
+            for row in commands
+        ]  # fmt: skip
+        for status in found:
+            if again and status is not None:
+                self._answers.status(status, b"")
+        return any(status is not None for status in found)
+
+    def _send_whole(self, message: Message, commands: NDArray[np.void], id: bytes) -> None:
+        """Sends all commands of a message or none; `Refused` for want of a right."""
+        again = message.fields.get(97) == b"Y"
+        kind = "D" if message.kind == "E" else message.kind
+        resent = again or message.possibly_resent
+        ids = commands["client_order_id"].tolist()
+        asked = Asked(message.number, kind, resent=resent, again=again)
+        self.waiting.update(dict.fromkeys(ids, asked))
+        try:
+            self._desk.send(self._session, commands)
+        except GatewayError as error:
+            for one in ids:
+                self.waiting.pop(one, None)
+            self.quotes.forget(commands)
+            if isinstance(error, Forbidden):
+                raise Refused(OTHER, str(error)) from None
+            reason = b"4" if isinstance(error, Unavailable) else b"0"
+            self._not_possible(message.number, message.kind, id, reason, str(error))
 
     def _check_sweep(self, row: np.void) -> None:
         """Rules that know no markets would cancel all, whatever the price or the session."""
@@ -387,6 +458,9 @@ class Requests:
     def repeated(self, report: np.void) -> None:
         """The log says that a request had been done before."""
         asked = self.answered(report["client_order_id"].item())
+        if isinstance(asked, Asked) and asked.kind in QUOTES:
+            self.quotes.repeated(asked.kind, report, asked.resent, asked.again)
+            return
         id = report["client_order_id"].item(), report["client_order_tail"].item()
         if isinstance(asked, Asked) and asked.resent:
             status = self._desk.reports.status(report["account"].item(), *id)
