@@ -35,6 +35,7 @@ from .logins import (
 from .protection import Guards, relieving
 from .reports import Reports
 from .resuming import Resuming
+from .standing import Standing
 from .watch import Watch
 from .ways import Resumable, Way
 
@@ -96,6 +97,9 @@ class Desk:
         self._way, self._users = way, users
         self.reports = Reports()
         self.watch = Watch()
+        #: Where each market stands.
+        self.standing = Standing()
+        self._onlookers: list[Callable[[list[int]], None]] = []
         self._guards = Guards()
         self._attendance = Attendance(self.reports, self._guards, self._relieve)
         self._resuming = None if state is None else self._resuming_in(state)
@@ -172,7 +176,7 @@ class Desk:
         if not isinstance(self._way, Resumable):
             raise InvalidArgument(f"state: {type(self._way).__name__} always begins anew")
         absences = self._attendance.absences
-        return Resuming(state, self._way, self.reports, absences, self._heed)
+        return Resuming(state, self._way, self.reports, absences, self.standing, self._heed)
 
     async def _start(self) -> None:
         if self._resuming is None:
@@ -207,6 +211,11 @@ class Desk:
             self._resuming.beat()
         for door in doors:
             door.beat()
+
+    def look_on(self, told: Callable[[list[int]], None]) -> None:
+        """Has ``told`` called with the numbers of markets whose phase was set, once sessions have
+        their reports of the same commands."""
+        self._onlookers.append(told)
 
     # ------------------------------------------------------------------ sessions
 
@@ -389,6 +398,7 @@ class Desk:
         for session in self._users.follow(commands, events):
             self._changed(session)
         told = self.reports.apply(commands, events)
+        moved = self.standing.follow(commands, events)
         self._guards.answered(commands)
         self._heard = time.monotonic()
         if len(events):
@@ -407,6 +417,9 @@ class Desk:
         for name, rows in self.reports.copied.items():
             if name in self._copies:
                 self._copies[name].take(rows)
+        if moved:
+            for onlooker in self._onlookers:
+                onlooker(moved)
         if self.reports.day != day:
             for connected in list(self._sessions.values()):
                 connected.day_ended()

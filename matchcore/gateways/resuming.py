@@ -1,8 +1,8 @@
 """What a desk keeps in a directory: its next start reads only the end of the log.
 
-Reports and their spool, the last entries about users and presences, whose orders are whose, and
-what the way needs.  All of it follows from the log and may be deleted, unless the beginning of the
-log is archived.
+Reports and their spool, the last entries about users and presences, whose orders are whose, where
+the markets stand, and what the way needs.  All of it follows from the log and may be deleted,
+unless the beginning of the log is archived.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..records.events import EVENT
 from .absences import Absences
 from .presence import TOPICS, commands_of
 from .reports import InUse, Reports
+from .standing import Standing
 from .users.entries import GONE, Entry, entries_in
 from .users.entries import TOPICS as USER_TOPICS
 from .ways import DIGEST_BYTES, Past, Reached, Resumable, Take, digests
@@ -33,8 +34,9 @@ SAVE_SECONDS = 600.0  # from one save to the next: then in the first quiet secon
 LATEST_SECONDS = 3600.0  # or at the latest
 DESKS_MAX = 16  # gateways with the same directory
 RECENT = 1000  # commands whose digests show that the log is of the same history
-#: What a way needs, digests, entries of the register, and pairs of sessions and accounts.
-PARTS = IMAGE, RECENT_PART, ENTRIES, PAIRS = "way", "recent", "entries", "pairs"
+#: What a way needs, digests, entries of the register, pairs of sessions and accounts, and where the
+#: markets stand.
+PARTS = IMAGE, RECENT_PART, ENTRIES, PAIRS, MARKETS = "way", "recent", "entries", "pairs", "markets"
 
 
 class Resuming:
@@ -46,10 +48,17 @@ class Resuming:
     """
 
     def __init__(
-        self, directory: Path, way: Resumable, reports: Reports, absences: Absences, follow: Take
+        self,
+        directory: Path,
+        way: Resumable,
+        reports: Reports,
+        absences: Absences,
+        standing: Standing,
+        follow: Take,
     ) -> None:
         self.directory = directory
         self._way, self._reports, self._absences, self._follow = way, reports, absences, follow
+        self._standing = standing
         self._entries: dict[tuple[int, int], Entry] = {}
         self._recent: deque[NDArray[np.void]] = deque()
         self._count = 0  # of the commands in it
@@ -104,8 +113,10 @@ class Resuming:
         why = reports.rebuilt
         if not why and not reports.sequence:
             why = "there is none"
-        elif not why and not set(PARTS) <= reports.beside.keys():
+        elif not why and not set(PARTS) - {MARKETS} <= reports.beside.keys():
             why = "it is of reports alone, without a desk"
+        elif not why and reports.markets and MARKETS not in reports.beside:
+            why = "it does not say where the markets stand"
         elif not why and reports.epoch > reached.epoch:
             why = f"it is of epoch {reports.epoch}, and the log is of {reached.epoch}"
         elif not why and reports.sequence > reached.durable:
@@ -143,6 +154,7 @@ class Resuming:
         self._note(commands, events)
         self._follow(commands, events)
         self._absences.know(np.frombuffer(beside[PAIRS], np.uint64).reshape(-1, 2))
+        self._standing.restore(beside.get(MARKETS, b""))
         self._saved = self._reports.sequence
         self._older = beside[RECENT_PART]
         self._reports.beside = {}
@@ -204,6 +216,7 @@ class Resuming:
             RECENT_PART: recent[-RECENT * DIGEST_BYTES :],
             ENTRIES: commands_of(self._entries.values()).tobytes(),
             PAIRS: self._absences.known().tobytes(),
+            MARKETS: self._standing.image(),
         }
 
     async def end(self) -> None:

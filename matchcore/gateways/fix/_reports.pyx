@@ -1,4 +1,4 @@
-"""`REPORT` rows as messages: 8, 9 and r.
+"""`REPORT` rows as messages: 8, 9, r and AI.
 
 `plain_reports.Plain` has the same rules in plain Python.
 """
@@ -16,7 +16,8 @@ from ...records.reports import REPORT
 from ...records.schema import OrderStatus, ReportFlag, ReportKind
 from .layout import (
     CANCEL_REJECT_REASON, DONE, FIX_EXEC_TYPE, FIX_ORDER_TYPE, FIX_RESTATED, FIX_STATUS,
-    FIX_TIME_IN_FORCE, ORDER_REJECT_REASON, OTHER, TOO_LATE, reason_text,
+    FIX_TIME_IN_FORCE, ORDER_REJECT_REASON, OTHER, QUOTE_REJECT_REASON, TIMES_IN_FORCE_44, TOO_LATE,
+    TRIGGERED_44, TRIGGERED_WHY_44, reason_text,
 )
 
 cdef enum:
@@ -29,6 +30,7 @@ cdef int K_REJECTED = ReportKind.REJECTED
 cdef int K_CANCEL_REJECTED = ReportKind.CANCEL_REJECTED
 cdef int K_REPLACE_REJECTED = ReportKind.REPLACE_REJECTED
 cdef int K_MASS = ReportKind.MASS_CANCELLED, K_MASS_REJECTED = ReportKind.MASS_CANCEL_REJECTED
+cdef int K_QUOTE = ReportKind.QUOTE_SET, K_QUOTE_REJECTED = ReportKind.QUOTE_REJECTED
 cdef int S_EXPIRED = OrderStatus.EXPIRED
 cdef int MAKER = ReportFlag.MAKER, POST_ONLY = ReportFlag.POST_ONLY
 cdef int AUCTION = ReportFlag.AUCTION, K_BUSTED = ReportKind.BUSTED
@@ -36,11 +38,14 @@ cdef int AUCTION = ReportFlag.AUCTION, K_BUSTED = ReportKind.BUSTED
 cdef unsigned char[256] status_code, exec_code, restated
 cdef list order_reasons = [ORDER_REJECT_REASON.get(code, OTHER) for code in range(256)]
 cdef list cancel_reasons = [CANCEL_REJECT_REASON.get(code, OTHER) for code in range(256)]
+cdef list quote_reasons = [QUOTE_REJECT_REASON.get(code, OTHER) for code in range(256)]
 cdef int _code
 for _code in range(256):
     status_code[_code] = (<bytes>FIX_STATUS.get(_code, b"8"))[0]
     restated[_code] = (<bytes>FIX_RESTATED.get(_code, b"\0"))[0]
     exec_code[_code] = (<bytes>FIX_EXEC_TYPE.get(_code, b"I"))[0]
+cdef int K_TRIGGERED = ReportKind.TRIGGERED, times_44 = TIMES_IN_FORCE_44
+cdef char triggered_44 = (<bytes>TRIGGERED_44)[0], triggered_why_44 = (<bytes>TRIGGERED_WHY_44)[0]
 cdef bytes types = FIX_ORDER_TYPE, times = FIX_TIME_IN_FORCE
 cdef dict texts = {}
 
@@ -171,6 +176,8 @@ cdef class Reports:
             kind = c"9"
         elif not status and row.kind in (K_MASS, K_MASS_REJECTED):
             kind = c"r"
+        elif not status and row.kind in (K_QUOTE, K_QUOTE_REJECTED):
+            kind = c"A"  # AI
         put(out, b"8=", 2)
         put(out, <const char*>self.begin, len(self.begin))
         put(out, b"\x019=", 3)
@@ -179,6 +186,9 @@ cdef class Reports:
         put(out, b"35=", 3)
         out.at[0] = kind
         out.at += 1
+        if kind == c"A":
+            out.at[0] = c"I"
+            out.at += 1
         put(out, <const char*>self.parties, len(self.parties))
         out.at = digits(out.at, sequence, 0)
         if again:
@@ -194,6 +204,8 @@ cdef class Reports:
             self.execution(out, row, status)
         elif kind == c"9":
             self.cancel_reject(out, row)
+        elif kind == c"A":
+            self.quote_status(out, row)
         else:
             self.mass_report(out, row)
         put(out, <const char*>extra, len(extra))
@@ -219,9 +231,12 @@ cdef class Reports:
         cdef int64_t mantissa = 1
         cdef int decimals = 0
         cdef char code = exec_code[row.kind]
+        cdef char why = restated[row.kind]
         cdef bytes symbol = b"[N/A]"
         if 1 <= row.instrument <= <uint32_t>len(self.instruments):
             symbol, mantissa, decimals = self.instruments[row.instrument - 1]
+        if row.kind == K_TRIGGERED and not self.modern:
+            code, why = triggered_44, triggered_why_44
         if status:
             code = c"I"
         elif row.kind == K_CANCELLED and row.status == S_EXPIRED:
@@ -245,12 +260,12 @@ cdef class Reports:
             letter(out, b"40=", 3, types[row.order_type])
         if row.order_type == LIMIT or row.price:
             price(out, b"44=", 3, row.price, mantissa, decimals)
-        if row.time_in_force < len(times) and row.time_in_force:
+        if row.time_in_force and row.time_in_force < (len(times) if self.modern else times_44):
             letter(out, b"59=", 3, times[row.time_in_force])
         if row.flags & POST_ONLY:
             letter(out, b"18=", 3, c"6")
-        if restated[row.kind] and not status:
-            letter(out, b"378=", 4, restated[row.kind])
+        if why and not status:
+            letter(out, b"378=", 4, why)
         if (row.kind == K_TRADE or row.kind == K_BUSTED) and not status:
             self.trade(out, row, mantissa, decimals)
         signed(out, b"151=", 4, row.left)
@@ -263,8 +278,10 @@ cdef class Reports:
                    int decimals) except -1:
         signed(out, b"32=", 3, row.last_quantity)
         price(out, b"31=", 3, row.last_price, mantissa, decimals)
-        letter(out, b"851=", 4,
-               c"4" if row.flags & AUCTION else c"1" if row.flags & MAKER else c"2")
+        if row.flags & AUCTION and self.modern:
+            letter(out, b"851=", 4, c"4")
+        elif not row.flags & AUCTION:
+            letter(out, b"851=", 4, c"1" if row.flags & MAKER else c"2")
         number(out, b"527=", 4, row.trade_id)
         if self.modern:
             letter(out, b"1057=", 5, c"N" if row.flags & (MAKER | AUCTION) else c"Y")
@@ -333,6 +350,23 @@ cdef class Reports:
             field(out, b"55=", 3, self.instruments[row.instrument - 1][0])
         if 1 <= row.side <= 2:
             letter(out, b"54=", 3, 48 + row.side)
+        self.ending(out, row, False)
+        return 0
+
+    cdef int quote_status(self, pen* out, const mc_report* row) except -1:
+        cdef bint refused = row.kind == K_QUOTE_REJECTED
+        cdef bytes symbol = b"[N/A]"
+        if 1 <= row.instrument <= <uint32_t>len(self.instruments):
+            symbol = self.instruments[row.instrument - 1][0]
+        if row.client_order_id or row.client_order_tail:
+            id_field(out, b"117=", 4, row.client_order_id, row.client_order_tail)
+        else:
+            field(out, b"117=", 4, b"NONE")
+        field(out, b"55=", 3, symbol)
+        number(out, b"1=", 2, row.account)
+        letter(out, b"297=", 4, c"5" if refused else c"0" if row.left else c"1")
+        if refused and self.modern:
+            field(out, b"300=", 4, quote_reasons[row.reason])
         self.ending(out, row, False)
         return 0
 

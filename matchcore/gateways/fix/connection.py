@@ -100,6 +100,7 @@ class Connection(asyncio.Protocol):
             self._telling.paused = paused
             if not paused:
                 self._telling.pump_soon()
+                self._news()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -290,6 +291,8 @@ class Connection(asyncio.Protocol):
         numbered = reports[(reports["number"] > 0) & (reports["day"] == self._store.day)]
         if len(numbered):
             self._telling.take(numbered)
+        if not session.ended:
+            self._requests.quotes.told(reports)
         self._requests.answer_questions()
         if self._full and len(self._requests.waiting) < WAITING_MAX:
             self._full = False
@@ -304,6 +307,18 @@ class Connection(asyncio.Protocol):
         for id in reports["client_order_id"][kinds != ReportKind.TRADE].tolist():
             if id in waiting:
                 self._requests.answered(id)
+
+    def moved(self, numbers: list[int]) -> None:
+        """The phases of these markets were set."""
+        if self._session is not None:
+            self._requests.statuses.moved(numbers)
+            self._news()
+
+    def _news(self) -> None:
+        """Tells what was subscribed to, unless the client does not read."""
+        assert self._session is not None
+        if not (self._paused or self._session.ended or self._telling.over):
+            self._requests.statuses.tell()
 
     def day_ended(self) -> None:
         """The client has the rest of the day, and then both numbers begin at 1."""

@@ -67,6 +67,7 @@ class FixDoor:
         """Begins to listen; `InvalidArgument` if the system refuses the port."""
         self.desk = desk
         self.tables = Tables(lambda: desk.instruments)
+        desk.look_on(self._moved)
         try:
             self._listening = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self), self._host, self._port, backlog=1024, ssl=self._tls
@@ -108,6 +109,11 @@ class FixDoor:
         """A connection is gone."""
         self._connections.discard(connection)
         self.counts["connections"] = len(self._connections)
+
+    def _moved(self, numbers: list[int]) -> None:
+        """The phases of these markets were set."""
+        for connection in list(self._connections):
+            connection.moved(numbers)
 
     def beat(self) -> None:
         """Called every second."""

@@ -47,6 +47,19 @@ SINGLE_TAGS = frozenset(
      *MARKET_TAGS}
 )  # fmt: skip
 
+#: NoOrders, NoQuoteEntries and NoQuoteSets: groups that are read.
+LIST_ORDERS, QUOTE_ENTRIES, QUOTE_SETS = 73, 295, 296
+#: Messages with such groups: what their entries may have is single within each of them only.
+GROUPED_TYPES = frozenset({b"E", b"Z", b"i"})
+REPEATED_TAGS = frozenset(
+    {1, 11, 18, 21, 38, 40, 44, 54, 55, 59, 60, *UNSUPPORTED_TAGS, *MARKET_TAGS}
+)
+#: Tags that change what a quote means, and that no quote here can have.
+QUOTE_UNSUPPORTED = {
+    38: "OrderQty", 54: "Side", 62: "ValidUntilTime", 110: "MinQty", 555: "NoLegs",
+    645: "MktBidPx", 646: "MktOfferPx", 647: "MinBidSize", 648: "MinOfferSize",
+}  # fmt: skip
+
 #: Messages that are defined, but not for this door.
 OTHER_TYPES = frozenset("6789BCEJKLMNPQRSTVWXYZabcdefghijklmnoprstuvwxyz") | {
     first + second for first in "ABC" for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -61,15 +74,19 @@ ORDER_TYPES = {
 TIMES_IN_FORCE = {
     b"0": TimeInForce.DAY, b"1": TimeInForce.GTC, b"2": TimeInForce.AT_OPEN, b"3": TimeInForce.IOC,
     b"4": TimeInForce.FOK, b"6": TimeInForce.GTD, b"7": TimeInForce.AT_CLOSE,
-    b"9": TimeInForce.AUCTION,
+    b"9": TimeInForce.AUCTION, b"B": TimeInForce.AUCTION,
 }  # fmt: skip
 
 # ---------------------------------------------------------------------- reports
 
 #: By the code of matchcore: what FIX calls it.
-#: The types that take levels have no name of their own there: they are market orders, or K.
-FIX_ORDER_TYPE = b"?21K343PPP1KU1"
-FIX_TIME_IN_FORCE = b"?10346279"
+#: The best-price types have no name of their own there: they are what comes next to it.
+FIX_ORDER_TYPE = b"?21K343PPP1K21"
+FIX_TIME_IN_FORCE = b"?1034627B"
+#: FIX 4.4 has no good for auction (59=B), no auction (851=4) and no triggered (150=L): the first
+#: two are left out, and a stop that is triggered is restated, for 378=8 (market option).
+TIMES_IN_FORCE_44 = 8  # codes that FIX 4.4 has, 0 included
+TRIGGERED_44, TRIGGERED_WHY_44 = b"D", b"8"
 FIX_STATUS = {
     0: b"8", OrderStatus.NEW: b"0", OrderStatus.PARTLY_FILLED: b"1", OrderStatus.FILLED: b"2",
     OrderStatus.CANCELLED: b"4", OrderStatus.REJECTED: b"8", OrderStatus.EXPIRED: b"C",
@@ -91,6 +108,12 @@ ORDER_REJECT_REASON = {
 }  # fmt: skip
 #: Reason -> CxlRejReason (102); 99 for all others.
 CANCEL_REJECT_REASON = {Reason.UNKNOWN_ORDER: b"1", Reason.DUPLICATE_ORDER: b"6"}
+#: Reason -> QuoteRejectReason (300); 99 for all others.
+QUOTE_REJECT_REASON = {
+    Reason.UNKNOWN_INSTRUMENT: b"1", Reason.BAD_PHASE: b"2", Reason.LIMIT_EXCEEDED: b"3",
+    Reason.DUPLICATE_ORDER: b"6", Reason.QUOTE_CROSSED: b"7", Reason.OFF_TICK: b"8",
+    Reason.OUTSIDE_LIMITS: b"8", Reason.OUTSIDE_CAGE: b"8", Reason.ACCOUNT_BLOCKED: b"9",
+}  # fmt: skip
 #: CxlRejReason of a request that came after the end of its order.
 TOO_LATE = b"0"
 DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED})

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from ...records.arguments import INT64_MAX
 from ._frames import BODY_BYTES_MAX, GARBLED, MESSAGE, PARTIAL
-from .layout import DATA_TAGS, SINGLE_TAGS
+from .layout import DATA_TAGS, GROUPED_TYPES, REPEATED_TAGS, SINGLE_TAGS
 
 SOH = b"\x01"
 _BEGIN = b"8=FIX"
@@ -40,7 +40,8 @@ BAD_COMP_ID, BAD_SENDING_TIME, BAD_TYPE, TWICE = 9, 10, 11, 13
 class Message:
     """A message whose length and checksum are right.
 
-    ``fields``: the first value of each tag. ``fault``: of its fields, if there is one.
+    ``fields``: the first value of each tag. ``fault``: of its fields, if there is one. ``pairs``:
+    all tags and values in order, of a type of `GROUPED_TYPES`.
     """
 
     begin: bytes
@@ -48,6 +49,7 @@ class Message:
     fields: dict[int, bytes]
     fault: SessionFault | None = None
     number: int = field(default=0)  # MsgSeqNum; 0 if it has none
+    pairs: list[tuple[int, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         number = whole(self.fields.get(34, b""), 18)
@@ -119,7 +121,9 @@ def _opening(data: bytes | bytearray, at: int) -> int:
 def split(data: bytes) -> Message:
     """The fields of a message that `find` has found; a fault of theirs is kept in it."""
     fields: dict[int, bytes] = {}
+    pairs: list[tuple[int, bytes]] = []
     fault: SessionFault | None = None
+    grouped = False
     at, end, expected = 0, len(data) - 7, 0
     data_size = 0
     while at < end:
@@ -137,13 +141,16 @@ def split(data: bytes) -> Message:
         value, at = data[at:stop], stop + 1
         if not value:
             fault = fault or SessionFault(EMPTY, tag, f"tag {tag} has no value")
-        elif tag in fields and tag in SINGLE_TAGS:
+        elif tag in fields and tag in SINGLE_TAGS and not (grouped and tag in REPEATED_TAGS):
             fault = fault or SessionFault(TWICE, tag, f"tag {tag} comes more than once")
         fields.setdefault(tag, value)
+        grouped = grouped or (tag == 35 and value in GROUPED_TYPES)
+        if grouped:
+            pairs.append((tag, value))
         expected = DATA_TAGS.get(tag, 0)
         data_size = whole(value, 5) or 0 if expected else 0
     kind = fields.get(35, b"").decode("latin-1")
-    return Message(fields.get(8, b""), kind, fields, fault)
+    return Message(fields.get(8, b""), kind, fields, fault, pairs=pairs)
 
 
 def _after(data: bytes, at: int, end: int) -> int:

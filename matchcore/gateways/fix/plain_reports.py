@@ -19,13 +19,18 @@ from .layout import (
     FIX_TIME_IN_FORCE,
     ORDER_REJECT_REASON,
     OTHER,
+    QUOTE_REJECT_REASON,
+    TIMES_IN_FORCE_44,
     TOO_LATE,
+    TRIGGERED_44,
+    TRIGGERED_WHY_44,
     reason_text,
 )
 from .plain import average, build, price_text, time_text
 
 CANCEL_REFUSALS = (ReportKind.CANCEL_REJECTED, ReportKind.REPLACE_REJECTED)
 TRADES = (ReportKind.TRADE, ReportKind.BUSTED)
+QUOTE_REPORTS = (ReportKind.QUOTE_SET, ReportKind.QUOTE_REJECTED)
 MASS_REPORTS = (ReportKind.MASS_CANCELLED, ReportKind.MASS_CANCEL_REJECTED)
 Fields = list[tuple[int, bytes]]
 NO_SYMBOL = b"[N/A]"
@@ -80,6 +85,8 @@ class Plain:
             return b"9", self._cancel_reject(report) + self._ending(report, status)
         if not status and report["kind"] in MASS_REPORTS:
             return b"r", self._mass_report(report) + self._ending(report, status)
+        if not status and report["kind"] in QUOTE_REPORTS:
+            return b"AI", self._quote_status(report) + self._ending(report, status)
         return b"8", self._execution(report, status) + self._ending(report, status)
 
     def _execution(self, report: dict[str, Any], status: bool) -> Fields:
@@ -89,6 +96,9 @@ class Plain:
         code = FIX_EXEC_TYPE.get(kind, b"I")
         if kind == ReportKind.CANCELLED and report["status"] == OrderStatus.EXPIRED:
             code = b"C"
+        why = FIX_RESTATED.get(kind, b"")
+        if kind == ReportKind.TRIGGERED and not self._modern:
+            code, why = TRIGGERED_44, TRIGGERED_WHY_44
         code = b"I" if status else code
         fields: Fields = [(37, b"%d" % report["order_id"]), *_ids(report)]
         fields += [(17, b"0" if status else _exec_id(report)), (150, code)]
@@ -101,11 +111,12 @@ class Plain:
         fields += _coded(40, FIX_ORDER_TYPE, report["order_type"])
         if report["order_type"] == OrderType.LIMIT or report["price"]:
             fields.append((44, price_text(report["price"], mantissa, decimals)))
-        fields += _coded(59, FIX_TIME_IN_FORCE, report["time_in_force"])
+        if self._modern or report["time_in_force"] < TIMES_IN_FORCE_44:
+            fields += _coded(59, FIX_TIME_IN_FORCE, report["time_in_force"])
         if report["flags"] & ReportFlag.POST_ONLY:
             fields.append((18, b"6"))
-        if kind in FIX_RESTATED and not status:
-            fields.append((378, FIX_RESTATED[kind]))
+        if why and not status:
+            fields.append((378, why))
         if kind in TRADES and not status:
             fields += self._trade(report, mantissa, decimals)
         fields += [(151, b"%d" % report["left"]), (14, b"%d" % report["filled"])]
@@ -119,7 +130,8 @@ class Plain:
         trade = b"%d" % report["trade_id"]
         fields = [(32, b"%d" % report["last_quantity"]), (31, price)]
         crossed = report["flags"] & ReportFlag.AUCTION
-        fields += [(851, b"4" if crossed else b"1" if made else b"2"), (527, trade)]
+        liquidity = b"4" if crossed else b"1" if made else b"2"
+        fields += [(851, liquidity)] * (self._modern or not crossed) + [(527, trade)]
         return fields + [(1057, b"N" if made or crossed else b"Y"), (880, trade)] * self._modern
 
     def _cancel_reject(self, report: dict[str, Any]) -> Fields:
@@ -145,6 +157,18 @@ class Plain:
         if 1 <= number <= len(self.instruments):
             fields.append((55, self.instruments[number - 1][0]))
         return fields + _side(report)
+
+    def _quote_status(self, report: dict[str, Any]) -> Fields:
+        refused = report["kind"] == ReportKind.QUOTE_REJECTED
+        number = report["instrument"]
+        known = 1 <= number <= len(self.instruments)
+        asked = text_of(report["client_order_id"], report["client_order_tail"]).encode()
+        fields: Fields = [(117, asked or b"NONE")]
+        fields.append((55, self.instruments[number - 1][0] if known else NO_SYMBOL))
+        fields.append((1, b"%d" % report["account"]))
+        fields.append((297, b"5" if refused else b"0" if report["left"] else b"1"))
+        why = QUOTE_REJECT_REASON.get(report["reason"], OTHER)
+        return fields + [(300, why)] * (refused and self._modern)
 
     def _ending(self, report: dict[str, Any], status: bool) -> Fields:
         if status:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...records.arguments import INT64_MAX, INT64_MIN
 from ...records.ids import TEXT_MAX, id_of
-from ...records.schema import Kind, OrderType, TimeInForce
+from ...records.schema import Flag, Kind, OrderType, TimeInForce
 from .layout import ORDER_TYPES, QUANTITY_DIGITS_MAX, SIDES, TIMES_IN_FORCE, UNSUPPORTED_TAGS
 from .plain import BAD_FORMAT, BAD_VALUE, Message, SessionFault, moment, ticks, whole
 from .refusals import BAD_QUANTITY, OTHER, UNKNOWN_SYMBOL, UNSUPPORTED, Refused
 from .tables import Tables
-from .terms import read_terms
+from .terms import read_terms, ticks_of
 
 _NO_PRICE = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.MARKET_TO_LIMIT})
+SESSION_ID = b"55"  # PartyRole
 KINDS = {"D": Kind.NEW, "F": Kind.CANCEL, "G": Kind.AMEND, "q": Kind.MASS_CANCEL}
 
 
@@ -88,6 +90,39 @@ def _read_mass(message: Message, tables: Tables, command: np.void) -> None:
         command["instrument"] = instrument[0]
     if 54 in message.fields:
         command["side"] = _coded(message, 54, SIDES, "Side")
+    _read_range(message, tables, command)
+    _read_target(message, command)
+
+
+def _read_range(message: Message, tables: Tables, command: np.void) -> None:
+    """LowPx and HighPx: orders at these prices and between."""
+    if 332 not in message.fields and 333 not in message.fields:
+        return
+    if not command["instrument"]:
+        raise Refused(OTHER, "LowPx (333) and HighPx (332): of one Symbol, MassCancelRequestType 1")
+    _, mantissa, decimals = tables.by_number[int(command["instrument"]) - 1]
+    command["price"], command["stop_price"] = INT64_MIN, INT64_MAX
+    if 333 in message.fields:
+        command["price"] = ticks_of(message, 333, "LowPx", mantissa, decimals)
+    if 332 in message.fields:
+        command["stop_price"] = ticks_of(message, 332, "HighPx", mantissa, decimals)
+    if command["price"] > command["stop_price"]:
+        raise Refused(OTHER, "LowPx (333) is above HighPx (332)")
+    command["flags"] |= Flag.RANGE
+
+
+def _read_target(message: Message, command: np.void) -> None:
+    """TargetParties: the session itself, as party of the role 55."""
+    fields = message.fields
+    if 1461 not in fields:
+        return
+    own = (b"1", fields.get(49), SESSION_ID)
+    if (fields[1461], fields.get(1462), fields.get(1464)) != own:
+        raise Refused(
+            OTHER, "TargetParties (1461): one, of TargetPartyRole (1464) 55, whose TargetPartyID"
+            " (1462) is the SenderCompID",
+        )  # fmt: skip
+    command["flags"] |= Flag.OF_SESSION
 
 
 def _coded(message: Message, tag: int, codes: Mapping[bytes, int], name: str) -> int:
@@ -122,7 +157,11 @@ def account_of(message: Message, usual: int) -> int:
 
 
 def _id(value: bytes, tag: int) -> tuple[int, int]:
-    name = "ClOrdID" if tag == 11 else "OrigClOrdID"
+    return checked_id(value, "ClOrdID" if tag == 11 else "OrigClOrdID")
+
+
+def checked_id(value: bytes, name: str) -> tuple[int, int]:
+    """A text as a client order id; `Refused` if it is none."""
     if len(value) > TEXT_MAX:
         raise Refused(OTHER, f"{name} has {len(value)} characters, at most {TEXT_MAX}")
     try:

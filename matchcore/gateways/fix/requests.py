@@ -1,10 +1,9 @@
-"""Messages become commands: D, F, G and q.  Questions are answered: H and AF."""
+"""Messages become commands: D, F, G, q, E, S, i, Z.  Questions are answered: H, AF, e, g."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +12,26 @@ from ...records.ids import id_of, text_of
 from ...records.schema import Flag, Kind, OrderStatus, OrderType
 from ..desk import Desk, DoorSession, room
 from ..logins import Action, Forbidden, GatewayError, Unavailable
-from .layout import (
-    FIX_STATUS,
-    ORIGINAL,
-)
+from .answers import Answers
+from .layout import FIX_STATUS, ORIGINAL
+from .lists import orders_of, read_pair
 from .plain import BAD_VALUE, Message, SessionFault
+from .quoting import Quotes
 from .reading import KINDS, account_of, read
 from .refusals import DUPLICATE, NO_SUCH_ORDER, OTHER, TOO_LATE, Refused
-from .session import Fields
+from .statuses import Statuses
 from .tables import Tables
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTLY_FILLED)
 LETTERS = {int(kind): letter for letter, kind in KINDS.items()} | {int(Kind.REDUCE): "G"}
 _ONLY_OF_MARKETS = int(Flag.NEW_STOP | Flag.NEW_DISPLAY)
+_SWEEPING = int(Flag.RANGE | Flag.OF_SESSION)
 _WITH_PRICE = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+#: Types of questions -> the tag of what the client calls the question.
+QUESTIONS = {"H": 11, "AF": 584, "e": 324, "g": 335}
+QUOTES = frozenset("SiZ")
 QUESTIONS_MAX = 1000  # of one session
 STATUS_MAX = 10_000  # orders that one mass status request is answered with
-
-
-class Answers(Protocol):
-    """What requests need of their connection."""
-
-    def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None: ...
-    def status(self, rows: NDArray[np.void], extra: bytes) -> None: ...
-    def stamp(self) -> bytes: ...
-    def unique(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -68,6 +62,8 @@ class Requests:
         self._desk, self._session, self._tables, self._answers = desk, session, tables, answers
         self.waiting: dict[int, int | Asked] = {}  # by client order id; a number: a plain NEW
         self._intended: dict[tuple[int, int], Intended] = {}
+        self.statuses = Statuses(desk, tables, answers)
+        self.quotes = Quotes(desk, tables, answers)
         self._questions: deque[Message] = deque()  # that wait for the answers before them
 
     # ------------------------------------------------------------------ plain orders
@@ -221,8 +217,14 @@ class Requests:
     def request(self, message: Message) -> None:
         """Takes one message; `SessionFault` for what Reject answers."""
         command, original = room(1), np.zeros(1, ORIGINAL)
+        if message.kind in QUOTES:
+            self._quote(message)
+            return
+        if message.kind == "E":
+            self._pair(message)
+            return
         try:
-            if message.kind in ("H", "AF"):
+            if message.kind in QUESTIONS:
                 self._question(message)
                 return
             read(message, self._tables, self._session.login.account, command[0], original[0])
@@ -230,7 +232,7 @@ class Requests:
             if message.kind in KINDS:
                 self._refuse(message, error)
             else:
-                id = message.fields.get(11, b"NONE")
+                id = message.fields.get(QUESTIONS.get(message.kind, 11), b"NONE")
                 self._not_possible(message.number, message.kind, id, b"0", error.text)
             return
         try:
@@ -251,6 +253,8 @@ class Requests:
                 if again:
                     self._answers.status(status, b"")
                 return
+        if row["flags"] & _SWEEPING and row["kind"] == Kind.MASS_CANCEL:
+            self._check_sweep(row)
         if kind in "FG":
             asked.original = original["id"].item(), original["tail"].item()
             asked.place = self._order(account, asked.original, {})
@@ -260,6 +264,75 @@ class Requests:
         self.waiting[named[0]] = asked
         self._send(command, [number])
 
+    def _quote(self, message: Message) -> None:
+        """Quotes are sent whole, or the message is refused."""
+        try:
+            commands = self.quotes.read(message, self._session.login.account)
+            if len(commands):
+                self._send_whole(message, commands, message.need(117))
+        except Refused as error:
+            self.quotes.refuse(message, error)
+
+    def _pair(self, message: Message) -> None:
+        """Two orders: both are sent, or both refused."""
+        orders = orders_of(message)
+        try:
+            markets, account = self._desk.reports.markets, self._session.login.account
+            commands = read_pair(message, orders, self._tables, account, markets)
+            if self._is_known(message, commands):
+                return
+            commands["order_id"] = self._desk.order_ids(2)
+            commands[1]["display_quantity"] = commands[0]["order_id"]
+            self._send_whole(message, commands, message.need(66))
+        except Refused as error:
+            for order in orders:
+                self._refuse(order, error)
+
+    def _is_known(self, message: Message, commands: NDArray[np.void]) -> bool:
+        """Whether the orders of a message that comes again are there; with PossResend they are
+        shown."""
+        again = message.fields.get(97) == b"Y"
+        if not (again or message.possibly_resent):
+            return False
+        found = [
+            self._desk.reports.status(
+                row["account"].item(), row["client_order_id"].item(),
+                row["client_order_tail"].item(),
+            )
+            for row in commands
+        ]  # fmt: skip
+        for status in found:
+            if again and status is not None:
+                self._answers.status(status, b"")
+        return any(status is not None for status in found)
+
+    def _send_whole(self, message: Message, commands: NDArray[np.void], id: bytes) -> None:
+        """Sends all commands of a message or none; `Refused` for want of a right."""
+        again = message.fields.get(97) == b"Y"
+        kind = "D" if message.kind == "E" else message.kind
+        resent = again or message.possibly_resent
+        ids = commands["client_order_id"].tolist()
+        asked = Asked(message.number, kind, resent=resent, again=again)
+        self.waiting.update(dict.fromkeys(ids, asked))
+        try:
+            self._desk.send(self._session, commands)
+        except GatewayError as error:
+            for one in ids:
+                self.waiting.pop(one, None)
+            self.quotes.forget(commands)
+            if isinstance(error, Forbidden):
+                raise Refused(OTHER, str(error)) from None
+            reason = b"4" if isinstance(error, Unavailable) else b"0"
+            self._not_possible(message.number, message.kind, id, reason, str(error))
+
+    def _check_sweep(self, row: np.void) -> None:
+        """Rules that know no markets would cancel all, whatever the price or the session."""
+        markets = self._desk.reports.markets
+        if row["instrument"] and int(row["instrument"]) not in markets:
+            raise Refused(OTHER, "a price range, or TargetParties: this instrument has no market")
+        if not markets:
+            raise Refused(OTHER, "TargetParties (1461): no instrument has a market")
+
     def oldest(self) -> int:
         """The number of the oldest request that the log has not answered; 0: none."""
         for asked in self.waiting.values():
@@ -268,7 +341,7 @@ class Requests:
 
     def _question(self, message: Message) -> None:
         """Answers a question once every request before it has its answer."""
-        (self._status if message.kind == "H" else self._mass_status)(message, check=True)
+        self._ask(message, check=True)
         if len(self._questions) >= QUESTIONS_MAX:
             raise Refused(OTHER, f"{QUESTIONS_MAX} questions wait already")
         self._questions.append(message)
@@ -281,8 +354,18 @@ class Requests:
             and not 0 < self.oldest() < self._questions[0].number
             and not self._desk.muted()
         ):
-            message = self._questions.popleft()
-            (self._status if message.kind == "H" else self._mass_status)(message)
+            self._ask(self._questions.popleft())
+
+    def _ask(self, message: Message, *, check: bool = False) -> None:
+        """Answers one question; with ``check`` only `SessionFault` and `Refused`."""
+        if message.kind == "H":
+            self._status(message, check=check)
+        elif message.kind == "AF":
+            self._mass_status(message, check=check)
+        elif check:
+            self.statuses.check(message)
+        else:
+            self.statuses.answer(message)
 
     def _status(self, message: Message, *, check: bool = False) -> None:
         id, account = message.need(11), account_of(message, self._session.login.account)
@@ -375,6 +458,9 @@ class Requests:
     def repeated(self, report: np.void) -> None:
         """The log says that a request had been done before."""
         asked = self.answered(report["client_order_id"].item())
+        if isinstance(asked, Asked) and asked.kind in QUOTES:
+            self.quotes.repeated(asked.kind, report, asked.resent, asked.again)
+            return
         id = report["client_order_id"].item(), report["client_order_tail"].item()
         if isinstance(asked, Asked) and asked.resent:
             status = self._desk.reports.status(report["account"].item(), *id)

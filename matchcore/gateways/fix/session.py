@@ -24,7 +24,7 @@ from .plain import (
 from .store import Store
 
 SECOND = 10**9
-APPLICATION_TYPES = frozenset({"D", "F", "G", "q", "H", "AF"})
+APPLICATION_TYPES = frozenset({"D", "F", "G", "q", "H", "AF", "E", "S", "i", "Z", "e", "g"})
 QUEUED_MAX = 500  # messages behind a gap that are kept; later ones come again with the resend
 ASK_AGAIN_SECONDS = 10
 ASKED_MAX = 3  # times for the same number

@@ -44,12 +44,13 @@ class Telling:
         ours, theirs = door.settings.comp_id.encode(), logon.client
         self._door, self._transport, self._store = door, transport, store
         self._source, self._safe = source, safe
-        self._version, self._digits = logon.begin, 9 if logon.modern else 3
+        self._version, self.modern = logon.begin, logon.modern
+        self.time_digits = 9 if logon.modern else 3
         self._head = b"\x0149=%b\x0156=%b\x0134=" % (ours, theirs)
         self._extra = COPY if isinstance(source, Copied) else b""
         self.close = close
         self._writer = Reports(
-            logon.begin, ours, theirs, self._digits, logon.modern, door.tables.by_number
+            logon.begin, ours, theirs, self.time_digits, logon.modern, door.tables.by_number
         )
         self._resends: deque[tuple[int, int]] = deque()
         self._pumping = False
@@ -74,7 +75,7 @@ class Telling:
 
     def _framed(self, kind: bytes, number: int, body: bytes, now: int, flags: bytes = b"") -> bytes:
         head = b"35=%b%b%d%b\x0152=%b" % (
-            kind, self._head, number, flags, time_text(now, self._digits)
+            kind, self._head, number, flags, time_text(now, self.time_digits)
         )  # fmt: skip
         return build(self._version, head + body + b"\x01")
 
@@ -84,7 +85,7 @@ class Telling:
 
     def stamp(self) -> bytes:
         """The time, as fields have it."""
-        return time_text(self._door.clock(), self._digits)
+        return time_text(self._door.clock(), self.time_digits)
 
     def unique(self) -> bytes:
         """An ExecID of what is in no log."""
@@ -172,7 +173,7 @@ class Telling:
             self._fill(first, follows, now)
         elif entry.kind == TEXT:
             kind, _, body = entry.text.partition(b"\x01")
-            body = b"\x01122=%b\x01%b" % (time_text(now, self._digits), body)
+            body = b"\x01122=%b\x01%b" % (time_text(now, self.time_digits), body)
             self._put(self._framed(kind, first, body, now, b"\x0143=Y"), now)
             follows = first + 1
         else:
@@ -193,5 +194,5 @@ class Telling:
 
     def _fill(self, first: int, follows: int, now: int) -> None:
         """SequenceReset-GapFill: it has the first of the numbers that it stands for."""
-        body = b"\x01122=%b\x01123=Y\x0136=%d" % (time_text(now, self._digits), follows)
+        body = b"\x01122=%b\x01123=Y\x0136=%d" % (time_text(now, self.time_digits), follows)
         self._put(self._framed(b"4", first, body, now, b"\x0143=Y"), now)

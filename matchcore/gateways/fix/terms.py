@@ -37,7 +37,7 @@ def read_terms(message: Message, command: np.void, mantissa: int, decimals: int)
     if 110 in fields:
         if amends or command["stop_price"]:
             raise Refused(UNSUPPORTED, "MinQty (110): of an order without a stop or a peg only")
-        command["stop_price"] = _units(message, 110, "MinQty")
+        command["stop_price"] = units_of(message, 110, "MinQty")
         command["flags"] |= Flag.MINIMUM
     _expiry(message, command, amends)
     if 2964 in fields:
@@ -77,11 +77,11 @@ def _offset(message: Message, command: np.void, mantissa: int, decimals: int) ->
     if message.fields.get(836, b"0") != b"0":
         raise Refused(UNSUPPORTED, "PegOffsetType (836): 0 (price) only")
     if 211 in message.fields:
-        command["stop_price"] = _ticks(message, 211, "PegOffsetValue", mantissa, decimals)
+        command["stop_price"] = ticks_of(message, 211, "PegOffsetValue", mantissa, decimals)
     elif command["order_type"] == OrderType.TRAILING_STOP:
         raise Refused(UNSUPPORTED, "PegOffsetValue (211): a trailing stop has one")
     if 44 in message.fields:
-        command["price"] = _ticks(message, 44, "Price", mantissa, decimals)
+        command["price"] = ticks_of(message, 44, "Price", mantissa, decimals)
         command["flags"] |= Flag.PROTECTED
 
 
@@ -93,7 +93,7 @@ def _stop(message: Message, command: np.void, amends: bool, mantissa: int, decim
         return
     if not stops:
         raise Refused(UNSUPPORTED, "StopPx (99): of OrdType 3 and 4 only")
-    command["stop_price"] = _ticks(message, 99, "StopPx", mantissa, decimals)
+    command["stop_price"] = ticks_of(message, 99, "StopPx", mantissa, decimals)
     if amends:
         command["flags"] |= Flag.NEW_STOP
 
@@ -105,7 +105,7 @@ def _display(message: Message, command: np.void, amends: bool) -> None:
         raise Refused(UNSUPPORTED, "MaxFloor (111) or DisplayQty (1138), not both")
     if not tags:
         return
-    shown = _units(message, tags[0], "MaxFloor" if tags[0] == 111 else "DisplayQty", least=0)
+    shown = units_of(message, tags[0], "MaxFloor" if tags[0] == 111 else "DisplayQty", least=0)
     if amends:
         command["display_quantity"] = shown
         command["flags"] |= Flag.NEW_DISPLAY
@@ -127,7 +127,8 @@ def _expiry(message: Message, command: np.void, amends: bool) -> None:
         raise Refused(UNSUPPORTED, "TimeInForce 6: ExpireTime (126) is missing")
 
 
-def _units(message: Message, tag: int, name: str, least: int = 1) -> int:
+def units_of(message: Message, tag: int, name: str, least: int = 1) -> int:
+    """A quantity that is there, ``least`` or more; `SessionFault` for another."""
     whole_part, _, rest = message.fields[tag].partition(b".")
     value = whole(whole_part, QUANTITY_DIGITS_MAX)
     if value is None or rest.strip(b"0"):
@@ -137,7 +138,8 @@ def _units(message: Message, tag: int, name: str, least: int = 1) -> int:
     return value
 
 
-def _ticks(message: Message, tag: int, name: str, mantissa: int, decimals: int) -> int:
+def ticks_of(message: Message, tag: int, name: str, mantissa: int, decimals: int) -> int:
+    """A price that is there, in ticks; `Refused` off the tick, `SessionFault` for no number."""
     value = message.fields[tag]
     found = ticks(value, mantissa, decimals)
     if found is None:

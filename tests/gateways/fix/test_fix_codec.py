@@ -231,7 +231,9 @@ def report(draw: st.DrawFn) -> bytes:
             SIGNED if kind == "i64" else WIDE if kind == "u64" else st.integers(0, 5)
         )
     values["time"] = draw(st.integers(0, NOW + 10**9))
-    values["kind"] = draw(st.integers(0, 10))
+    values["kind"] = draw(st.integers(0, 16))
+    for name in ("order_type", "time_in_force", "flags"):
+        values[name] = draw(st.integers(0, 31))
     values["turnover_high"] = draw(st.integers(-(2**40), 2**40) | st.integers(-1, 0))
     values["reason"] = draw(st.integers(0, 255))
     values["field"] = draw(st.integers(0, 255))

@@ -51,6 +51,8 @@ def changed(base: dict[int, bytes], change: dict[int, bytes | None]) -> dict[int
         ({59: b"6", 126: b"20260102-00:00:00"},
          {"time_in_force": TimeInForce.GTD, "expiry": 1767312000 * 10**9}),
         ({59: b"7"}, {"time_in_force": TimeInForce.AT_CLOSE}),
+        ({59: b"9"}, {"time_in_force": TimeInForce.AUCTION}),
+        ({59: b"B"}, {"time_in_force": TimeInForce.AUCTION}),
         ({2964: b"3"}, {"self_trade": SelfTrade.CANCEL_BOTH}),
         ({18: b"6"}, {"flags": Flag.POST_ONLY}),
     ],
