@@ -31,6 +31,7 @@ from .schema import (
     Parameter,
     Phase,
     Reason,
+    Side,
 )
 
 #: The layout of a SET_MARKET, of a SET_PHASE and of a SET_PROTECTION, 96 bytes each.
@@ -46,6 +47,12 @@ MARKET_TRADES = np.dtype(MARKET_TRADES_RECORD.dtype_spec())
 
 #: The price of an order of a market that trades at any, while it is in a call: no number to show.
 ANY_BUY, ANY_SELL = INT64_MAX, INT64_MIN
+
+
+def at_any(side: int, price: int) -> bool:
+    """True if an order of a market with this price trades at any, in a call."""
+    return price == (ANY_BUY if side == Side.BUY else ANY_SELL)
+
 
 PROTECTIONS_MAX = 65_536
 MILLISECOND_NS = 1_000_000
@@ -182,7 +189,7 @@ def check_trades(
         if not counts_window(rule):
             fine = not len(mine) and (rule[0] == ClosingRule.AVERAGE or not market["close_volume"])
         else:
-            sums = _volume(mine, "volume"), _turnover(mine, "turnover")
+            sums = sum(mine["volume"].tolist()), _turnover(mine, "turnover")
             fine = sums == (int(market["close_volume"]), _turnover(market, "close_turnover"))
             times = mine["time_ms"].tolist()
             fine = fine and (not times or times[-1] - times[0] <= rule[2] // MILLISECOND_NS)
@@ -190,14 +197,11 @@ def check_trades(
             raise SnapshotDamaged(f"market {market['instrument']}: counts other trades than it has")
 
 
-def _volume(rows: NDArray[np.void], name: str) -> int:
-    return sum(rows[name].tolist())
-
-
 def _turnover(rows: NDArray[np.void] | np.void, name: str) -> int:
     """The sum of numbers of 128 bits."""
-    low, high = np.atleast_1d(rows[name]), np.atleast_1d(rows[f"{name}_high"])
-    return sum(low.tolist()) + (sum(high.tolist()) << 64)
+    low: list[int] = np.atleast_1d(rows[name]).tolist()
+    high: list[int] = np.atleast_1d(rows[f"{name}_high"]).tolist()
+    return sum(low) + (sum(high) << 64)
 
 
 def check_protections(rows: NDArray[np.void], instruments: int) -> None:
