@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..journal import Keys, Place
-from ..records.instruments import price_text
 from .options import Moment, json_option, moment, place_argument
 from .output import failing_kindly, out, show, show_rows
 
@@ -49,8 +48,8 @@ def book(directory: Place, symbol: str, depth: int, at: Moment | None, as_json: 
             [
                 bid.orders if bid else "",
                 bid.quantity if bid else "",
-                price_text(bid.price) if bid else "",
-                price_text(ask.price) if ask else "",
+                bid.price_text if bid else "",
+                ask.price_text if ask else "",
                 ask.quantity if ask else "",
                 ask.orders if ask else "",
             ]

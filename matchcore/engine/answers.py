@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from ..journal import Log
 from ..machine import Machine
 from ..records.events import EVENT, EventRow, event_rows
 from ..records.instruments import EXACT, Directory, Instrument, price_text
+from ..records.markets import at_any
 from ..records.schema import (
     MARKET_EVENTS,
     ORDER_EVENTS,
@@ -243,14 +244,22 @@ def _left(row: EventRow, own: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PriceLevel:
-    """One price of a book: ``price``, open ``quantity`` in units, number of ``orders``."""
+    """One price of a book: ``price``, open ``quantity`` in units, number of ``orders``.
 
-    price: Decimal
+    ``price``: None: of the market orders of a call, which trade at any price.
+    """
+
+    price: Decimal | None
     quantity: int
     orders: int
 
     def __str__(self) -> str:
-        return f"{price_text(self.price)} x {self.quantity}"
+        return f"{self.price_text} x {self.quantity}"
+
+    @property
+    def price_text(self) -> str:
+        """The price in digits, or "market"."""
+        return "market" if self.price is None else price_text(self.price)
 
 
 class Top(NamedTuple):
@@ -279,14 +288,15 @@ class Depth(NamedTuple):
 class RestingOrder:
     """A resting order: decimal price, open quantity in units.
 
-    ``terms``: what it has beside, in an instrument with a market.
+    ``price``: None: a market order in a call.  ``terms``: what it has beside, in an instrument
+    with a market.
     """
 
     order_id: int
     client_order_id: int
     account: int
     side: Side
-    price: Decimal
+    price: Decimal | None
     quantity: int
     terms: Terms | None = None
 
@@ -362,12 +372,13 @@ class BookView:
             instrument = machine.instruments[self._number]
         if row is None:
             return None
+        unpriced = more is not None and at_any(int(row["side"]), int(row["price"]))
         return RestingOrder(
             int(row["order_id"]),
             int(row["client_order_id"]),
             int(row["account"]),
             Side(int(row["side"])),
-            instrument.price(int(row["price"])),
+            None if unpriced else instrument.price(int(row["price"])),
             int(row["quantity"]),
             None if more is None else terms_of(more, instrument),
         )
@@ -380,15 +391,16 @@ class BookView:
             machine = self._look()
             instrument = machine.instruments[self._number]
             rows = {side: machine.levels(self._number, side, depth).tolist() for side in sides}
+            extreme = [side for side in sides if rows[side] and at_any(side, rows[side][0][0])]
+            unpriced = bool(extreme) and machine.market(self._number) is not None
         times, tick = EXACT.multiply, instrument.tick  # `Instrument.price`, of ticks that are right
-        made = (
-            [
-                PriceLevel(times(tick, ticks), size, orders)
-                for ticks, size, orders in rows.get(side, ())
-            ]
-            for side in Side
-        )
-        return instrument, Depth(*made)
+        made = {
+            side: [PriceLevel(times(tick, ticks), size, orders) for ticks, size, orders in found]
+            for side, found in rows.items()
+        }
+        for side in extreme if unpriced else ():
+            made[side][0] = replace(made[side][0], price=None)
+        return instrument, Depth(*(made.get(side, []) for side in Side))
 
     def __repr__(self) -> str:
         instrument, sides = self._sides(1)
@@ -399,9 +411,13 @@ class BookView:
         instrument, sides = self._sides(depth)
         plain = {
             name: [
-                {"price": price_text(at.price), "quantity": at.quantity, "orders": at.orders}
+                {"price": _plain_price(at), "quantity": at.quantity, "orders": at.orders}
                 for at in levels
             ]
             for name, levels in sides._asdict().items()
         }
         return {"symbol": instrument.symbol, **plain}
+
+
+def _plain_price(level: PriceLevel) -> str | None:
+    return None if level.price is None else price_text(level.price)

@@ -160,6 +160,14 @@ typedef struct {
     uint32_t instrument, reserved;
 } mc_protection_state;
 static_assert(sizeof(mc_protection_state) == 72, "PROTECTION_STATE");
+
+typedef struct {
+    int64_t time_ms, volume;
+    uint64_t turnover;
+    int64_t turnover_high;
+    uint32_t instrument, reserved;
+} mc_market_trades;
+static_assert(sizeof(mc_market_trades) == 40, "MARKET_TRADES");
 /* generated: end */
 
 /* What the compiled rooms need of the compiler. */

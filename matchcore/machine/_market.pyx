@@ -10,6 +10,7 @@ from libc.stdlib cimport calloc, free
 from .._book cimport DONE, FULL, HEARING, IDLE, LOST, NO_MEMORY, SPILLING, Book
 from ._amending cimport do_amend, do_cancel, do_reduce
 from ._auction cimport call_drop, publish
+from ._counted cimport counted_drop
 from ._dedup cimport once_heard, once_is_new_here, once_keep
 from ._entry cimport enter
 from ._parameters cimport market_defaults
@@ -67,6 +68,7 @@ cdef void markets_drop(Exchange* exchange) noexcept nogil:
     for i in range(exchange.count):
         if all.markets[i] != NULL:
             call_drop(all.markets[i])
+            counted_drop(all.markets[i])
             free(all.markets[i])
     quotes_drop(all)
     slots_drop(&all.wides)

@@ -1,5 +1,6 @@
 """What must hold in every market."""
 from ._auction cimport call_check
+from ._counted cimport counted_check
 from ._inspect cimport ladder_check
 from ._market_states cimport is_at_home
 from ._places cimport orders_of
@@ -155,4 +156,5 @@ cdef int market_check(Core* core, Markets* all, Market* market) except -1:
     check_orders(core, all, market, where)
     assert PHASE_PRE_OPEN <= market.phase <= PHASE_HALTED, where
     call_check(market)
+    counted_check(market)
     return quotes_check(all)

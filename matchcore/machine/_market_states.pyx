@@ -2,9 +2,10 @@
 import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .._book cimport Core
+from ._counted cimport counted_push
 from ._inspect cimport orders_array
 from ._market cimport market_make
 from ._market_checks cimport market_check
@@ -20,7 +21,7 @@ from .core.records cimport *
 
 from ..errors import SnapshotDamaged
 from ..records.commands import ORDER
-from ..records.markets import MARKET_ORDER, MARKET_STATE
+from ..records.markets import MARKET_ORDER, MARKET_STATE, MARKET_TRADES
 
 cdef enum:
     LIVE_FLAGS = (POST_ONLY | PROTECTED | HIDDEN | SLIDE | MINIMUM | PERCENT | LINKED | QUOTED)
@@ -151,7 +152,7 @@ cdef void write_wide(const Wide* wide, mc_market_order* row) noexcept nogil:
 
 
 cdef tuple market_parts(Machine machine):
-    """Parameters, states, orders and protections: those parts of a `State`."""
+    """Parameters, states, orders, protections and counted trades: those parts of a `State`."""
     cdef Markets* all = &machine.exchange.markets
     cdef Py_buffer target
     cdef size_t count, i, orders = 0, row = 0
@@ -177,7 +178,50 @@ cdef tuple market_parts(Machine machine):
                     row += 1
     finally:
         PyBuffer_Release(&target)
-    return parameters_rows(machine, 1, machine.exchange.count), states, more, protections_rows(all)
+    return (parameters_rows(machine, 1, machine.exchange.count), states, more, protections_rows(all),
+            trades_rows(machine))
+
+
+cdef object trades_rows(Machine machine):
+    """What closing averages have counted, a `MARKET_TRADES` array."""
+    cdef Markets* all = &machine.exchange.markets
+    cdef Py_buffer target
+    cdef const Counted* counted
+    cdef size_t count = 0, at = 0
+    cdef u32 i
+    for i in range(machine.exchange.count):
+        if all.markets[i] != NULL:
+            count += all.markets[i].counted.count
+    rows = np.empty(count, MARKET_TRADES)
+    PyObject_GetBuffer(rows, &target, PyBUF_WRITABLE)
+    for i in range(machine.exchange.count):
+        if all.markets[i] != NULL and all.markets[i].counted.count:
+            counted = &all.markets[i].counted
+            memcpy(<mc_market_trades*>target.buf + at, &counted.rows[counted.first],
+                   counted.count * sizeof(mc_market_trades))
+            at += counted.count
+    PyBuffer_Release(&target)
+    return rows
+
+
+cdef int trades_restore(Machine machine, rows) except -1:
+    """Keeps the counted trades of a state that is checked."""
+    cdef Markets* all = &machine.exchange.markets
+    cdef Py_buffer source
+    cdef const mc_market_trades* row
+    cdef mc_market_trades* into
+    cdef size_t i
+    PyObject_GetBuffer(np.ascontiguousarray(rows, MARKET_TRADES), &source, PyBUF_SIMPLE)
+    try:
+        for i in range(len(rows)):
+            row = <const mc_market_trades*>source.buf + i
+            into = counted_push(all.markets[row.instrument - 1])
+            if into == NULL:
+                raise MemoryError("no memory for the counted trades of a state")
+            into[0] = row[0]
+    finally:
+        PyBuffer_Release(&source)
+    return 0
 
 
 # ---------------------------------------------------------------------- reading
@@ -308,6 +352,7 @@ cdef int markets_restore(Machine machine, state) except -1:
             raise MemoryError("no memory for the markets of a state")
     parameters_restore(machine, state.market_values)
     protections_restore(&machine.exchange.markets, state.protections)
+    trades_restore(machine, state.market_trades)
     PyObject_GetBuffer(np.ascontiguousarray(state.markets, MARKET_STATE), &rows, PyBUF_SIMPLE)
     PyObject_GetBuffer(np.ascontiguousarray(state.market_orders, MARKET_ORDER), &more, PyBUF_SIMPLE)
     for i in range(len(state.markets)):
@@ -329,7 +374,7 @@ cdef int markets_restore(Machine machine, state) except -1:
         raise SnapshotDamaged(f"market {number}: {wrong.decode('ascii')}")
     for number in state.markets["instrument"].tolist():
         sort_pegs(&machine.exchange.markets, machine.exchange.markets.markets[<u32>number - 1])
-    _, _, orders, _ = market_parts(machine)
+    _, _, orders, _, _ = market_parts(machine)
     if orders.tobytes() != state.market_orders.tobytes():
         raise SnapshotDamaged("orders of markets that are not sorted")
     try:

@@ -9,6 +9,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .._book cimport Core
 from ._auction cimport call_drop
+from ._counted cimport forget_counted
 from ._market cimport market_make
 from .core.emit cimport change_of, emit_refusal, emit_taker
 from .core.market cimport *
@@ -146,6 +147,8 @@ cdef int set_market(Machine machine, const mc_command* command, Events* events) 
             memset(&core.lasts[number - 1], 0, sizeof(mc_last))
     core.sequence += 1
     set_values(market, given.parameter, given.index, &given.value1)
+    if given.parameter == M_CLOSING:
+        forget_counted(market)
     answer.order_id = given.parameter
     emit_taker(core, events, MARKET_SET, R_NONE, &answer, given.index, new)
     if given.parameter == M_DAY and core.changes != NULL:

@@ -1,5 +1,6 @@
 """The phases of markets: which follows which, and what happens in between."""
 from ._auction cimport call_drop, forget_indicative, publish, uncross
+from ._counted cimport average_price, count_trade, forget_counted
 from ._places cimport last_of, orders_found
 from ._saying cimport say, say_of, tell
 from ._settling cimport cancel_partners, settle
@@ -13,12 +14,6 @@ from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
 from ..records.schema import NEXT_PHASES
-
-cdef extern from *:
-    """
-    typedef __int128 mc_i128;
-    """
-    ctypedef long long i128 "mc_i128"
 
 cdef enum:
     PHASES = 16
@@ -45,25 +40,13 @@ cdef bint has_closing_price(Turn* turn, const Cross* cross, i64* price) noexcept
     if rule == CLOSE_AUCTION and cross != NULL:
         price[0] = cross.price
         return True
-    if rule == CLOSE_AVERAGE and market.close_volume:
+    if rule != CLOSE_LAST and market.close_volume:
         price[0] = average_price(market)
         return True
     price[0] = last_of(turn, &known)
     if not known:
         price[0] = market.value[<u32>M_DAY][<u32>DAY_PREVIOUS_CLOSE]
     return known or price[0] != 0
-
-
-cdef i64 average_price(const Market* market) noexcept nogil:
-    """Of the trades that count, by volume, rounded half up."""
-    cdef i128 volume = market.close_volume
-    cdef i128 twice = 2 * close_turnover(market) + volume
-    cdef i128 price = twice // (2 * volume)
-    return <i64>(price - 1 if price * 2 * volume > twice else price)     # down, also below zero
-
-
-cdef inline i128 close_turnover(const Market* market) noexcept nogil:
-    return <i128>market.close_turnover_high * (<i128>1 << 64) + market.close_turnover
 
 
 cdef bint is_next(Turn* turn, u8 phase) noexcept nogil:
@@ -351,22 +334,16 @@ cdef void end_day(Turn* turn) noexcept nogil:
     cdef Market* market = turn.market
     market.known = market.halts = 0
     market.open_price = market.auction_price = market.closing_price = 0
-    market.close_turnover = 0
-    market.close_turnover_high = market.close_volume = 0
+    forget_counted(market)
     forget_indicative(market)
 
 
 cdef void note_trade(Turn* turn, i64 price, i64 quantity) noexcept nogil:
     """What a trade leaves for the open and the closing price."""
     cdef Market* market = turn.market
-    cdef const i64* value = market.value[<u32>M_CLOSING]
-    cdef i128 turnover
     if not market.known & KNOWN_OPEN:
         market.known |= KNOWN_OPEN
         market.open_price = price
-    if (mc_unlikely(value[<u32>CLOSING_RULE] == CLOSE_AVERAGE) and turn.time >= value[<u32>CLOSING_FROM]
-            and quantity <= INT64_MAX - market.close_volume):
-        turnover = close_turnover(market) + <i128>price * quantity
-        market.close_turnover = <u64>turnover
-        market.close_turnover_high = <i64>(turnover >> 64)
-        market.close_volume += quantity
+    if mc_unlikely(market.value[<u32>M_CLOSING][<u32>CLOSING_WINDOW] != 0
+                   or market.value[<u32>M_CLOSING][<u32>CLOSING_RULE] == CLOSE_AVERAGE):
+        count_trade(turn, price, quantity)

@@ -31,10 +31,12 @@ from ..records.limits import ACCOUNT_LIMITS, LAST, check_last, check_limits
 from ..records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
+    MARKET_TRADES,
     MARKET_VALUE,
     PROTECTION_STATE,
     check_markets,
     check_protections,
+    check_trades,
     check_values,
 )
 from ..records.parameters import PRICE_MAX
@@ -47,12 +49,12 @@ _HEAD = struct.Struct("<8sQQQQQQ")
 #: Behind the head, with MAGIC_RULES only: version, entries of the register, limits of accounts.
 _RULES = struct.Struct("<QQQ")
 #: Behind that, since version 3 of the rules: how many of each part of `Markets`.
-_MARKETS = struct.Struct("<QQQQ")
+_MARKETS = struct.Struct("<QQQQQ")
 
 
 _MARKET_PARTS = (
     ("market_values", MARKET_VALUE), ("markets", MARKET_STATE), ("market_orders", MARKET_ORDER),
-    ("protections", PROTECTION_STATE),
+    ("protections", PROTECTION_STATE), ("market_trades", MARKET_TRADES),
 )  # fmt: skip
 
 
@@ -76,7 +78,9 @@ class State:
     - ``market_values``: parameters that are not as at first, a `MARKET_VALUE` array by instrument,
       parameter and index; ``markets``: a `MARKET_STATE` for each instrument with a market;
       ``market_orders``: a `MARKET_ORDER` for each of their ``orders``, in the same order;
-      ``protections``: groups and protections, by account and instrument.  Empty before version 3.
+      ``protections``: groups and protections, by account and instrument; ``market_trades``: what
+      closing averages have counted, a `MARKET_TRADES` array by instrument and time.  Empty before
+      version 3.
     """
 
     sequence: int = 0
@@ -95,6 +99,7 @@ class State:
     markets: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_STATE))
     market_orders: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_ORDER))
     protections: NDArray[np.void] = field(default_factory=lambda: np.empty(0, PROTECTION_STATE))
+    market_trades: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MARKET_TRADES))
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, equal for equal states (docs/commands-and-events.md)."""
@@ -120,7 +125,7 @@ class State:
         return b"".join([head, self._table(), counts.tobytes(), *books, *told])
 
     def _market_parts(self) -> tuple[NDArray[np.void], ...]:
-        return self.market_values, self.markets, self.market_orders, self.protections
+        return tuple(getattr(self, name) for name, _ in _MARKET_PARTS)
 
     def _table(self) -> bytes:
         """The instruments as records, by number."""
@@ -166,6 +171,7 @@ class State:
         check_values(self.market_values, len(self.instruments))
         check_protections(self.protections, len(self.instruments))
         check_markets(self.markets, self.market_values, len(self.instruments))
+        check_trades(self.market_trades, self.markets, self.market_values)
         numbers = self.markets["instrument"].tolist()
         lasts = self.last["price"][self.markets["instrument"].astype(np.int64) - 1]
         if not ((lasts >= -PRICE_MAX) & (lasts <= PRICE_MAX)).all():

@@ -90,6 +90,7 @@ FIELDS: dict[str, Source] = {
     "special": Source(_D, "special", "bool"),
     "closing_rule": Source(Parameter.CLOSING, "rule", "code", ClosingRule),
     "closing_from_ns": Source(Parameter.CLOSING, "from_ns", "count"),
+    "closing_window_ns": Source(Parameter.CLOSING, "window_ns", "count"),
 }
 #: Parameters that a day sets anew.
 DAILY = frozenset({Parameter.DAY, Parameter.CLOSING})
@@ -128,8 +129,8 @@ class Market:
       ``dynamic_range`` from the last trade, begins a call of ``volatility_ns`` instead; one
       ``first_halt`` or ``second_halt`` percent from the open begins a halt of ``halt_ns``.
     - The day: ``previous_close``, ``reference_price``, ``listed_days`` (1 on the day of listing, 0:
-      not told), ``special`` treatment; ``closing_rule``, ``closing_from_ns``: since when AVERAGE
-      counts.
+      not told), ``special`` treatment; ``closing_rule``; ``closing_from_ns``: since when trades
+      count for an average; ``closing_window_ns``: how long before the last trade, 0: any.
     - ``tick_table``: pairs (from this price, step), from 0 up, at most 16; empty: the tick of the
       instrument.  A row begins at a multiple of its step, and of the step before it.
 
@@ -181,6 +182,7 @@ class Market:
     special: bool = False
     closing_rule: ClosingRule = ClosingRule.AUCTION
     closing_from_ns: int = 0
+    closing_window_ns: int = 0
     tick_table: Iterable[tuple[Price, Price]] = ()
 
     def __post_init__(self) -> None:

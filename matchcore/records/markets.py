@@ -18,6 +18,7 @@ from .schema import (
     AMEND_FLAGS,
     MARKET_ORDER_RECORD,
     MARKET_STATE_RECORD,
+    MARKET_TRADES_RECORD,
     MARKET_VALUE_RECORD,
     PARAMETER_RECORD,
     PEG_TYPES,
@@ -25,26 +26,36 @@ from .schema import (
     PROTECTION_RECORD,
     PROTECTION_STATE_RECORD,
     STOP_TYPES,
+    ClosingRule,
     Field,
     Parameter,
     Phase,
     Reason,
+    Side,
 )
 
 #: The layout of a SET_MARKET, of a SET_PHASE and of a SET_PROTECTION, 96 bytes each.
 PARAMETER = np.dtype(PARAMETER_RECORD.dtype_spec())
 PHASE = np.dtype(PHASE_RECORD.dtype_spec())
 PROTECTION = np.dtype(PROTECTION_RECORD.dtype_spec())
-#: Parts of a state: a parameter, what changes, an order, a group or protection.
+#: Parts of a state: a parameter, what changes, an order, a group or protection, counted trades.
 MARKET_VALUE = np.dtype(MARKET_VALUE_RECORD.dtype_spec())
 MARKET_STATE = np.dtype(MARKET_STATE_RECORD.dtype_spec())
 MARKET_ORDER = np.dtype(MARKET_ORDER_RECORD.dtype_spec())
 PROTECTION_STATE = np.dtype(PROTECTION_STATE_RECORD.dtype_spec())
+MARKET_TRADES = np.dtype(MARKET_TRADES_RECORD.dtype_spec())
 
 #: The price of an order of a market that trades at any, while it is in a call: no number to show.
 ANY_BUY, ANY_SELL = INT64_MAX, INT64_MIN
 
+
+def at_any(side: int, price: int) -> bool:
+    """True if an order of a market with this price trades at any, in a call."""
+    return price == (ANY_BUY if side == Side.BUY else ANY_SELL)
+
+
 PROTECTIONS_MAX = 65_536
+MILLISECOND_NS = 1_000_000
 #: Types that a call does not take, whatever the market says.
 CONTINUOUS_TYPES = STOP_TYPES | PEG_TYPES
 assert int(AMEND_FLAGS) < 2**16
@@ -149,6 +160,48 @@ def check_markets(rows: NDArray[np.void], values: NDArray[np.void], instruments:
         fine &= (rows[name] >= -PRICE_MAX) & (rows[name] <= PRICE_MAX)
     if not fine.all():
         raise SnapshotDamaged("markets: values that no exchange has")
+
+
+def counts_window(closing: tuple[int, ...]) -> bool:
+    """True if a market with these values of CLOSING averages what is near the last trade."""
+    rule, _, window_ns = closing[:3]
+    return rule != ClosingRule.LAST and window_ns > 0
+
+
+def check_trades(
+    rows: NDArray[np.void], markets: NDArray[np.void], values: NDArray[np.void]
+) -> None:
+    """`SnapshotDamaged` for counted trades that no exchange has in this form."""
+    places = rows[["instrument", "time_ms"]].tolist()
+    fine = bool((rows["volume"] > 0).all() and (rows["reserved"] == 0).all())
+    if not fine or places != sorted(set(places)):
+        raise SnapshotDamaged("counted trades: twice, not in order, or of nothing")
+    if not set(rows["instrument"].tolist()) <= set(markets["instrument"].tolist()):
+        raise SnapshotDamaged("counted trades of no market")
+    closing = {
+        int(row["instrument"]): values_of(row)
+        for row in values[values["parameter"] == Parameter.CLOSING]
+    }
+    usual = defaults_of(Parameter.CLOSING)
+    for market in markets:
+        mine = rows[rows["instrument"] == market["instrument"]]
+        rule = closing.get(int(market["instrument"]), usual)
+        if not counts_window(rule):
+            fine = not len(mine) and (rule[0] == ClosingRule.AVERAGE or not market["close_volume"])
+        else:
+            sums = sum(mine["volume"].tolist()), _turnover(mine, "turnover")
+            fine = sums == (int(market["close_volume"]), _turnover(market, "close_turnover"))
+            times = mine["time_ms"].tolist()
+            fine = fine and (not times or times[-1] - times[0] <= rule[2] // MILLISECOND_NS)
+        if not fine:
+            raise SnapshotDamaged(f"market {market['instrument']}: counts other trades than it has")
+
+
+def _turnover(rows: NDArray[np.void] | np.void, name: str) -> int:
+    """The sum of numbers of 128 bits."""
+    low: list[int] = np.atleast_1d(rows[name]).tolist()
+    high: list[int] = np.atleast_1d(rows[f"{name}_high"]).tolist()
+    return sum(low) + (sum(high) << 64)
 
 
 def check_protections(rows: NDArray[np.void], instruments: int) -> None:

@@ -26,6 +26,7 @@ VALUES = 8  # of a parameter
 INDICES = 16  # places of TICKS; every other parameter has one
 INT64_MAX, INT64_MIN = 2**63 - 1, -(2**63)
 _PART = 10_000  # hundredths of a percent in one
+WINDOW_MAX_NS = 600 * 10**9  # of a closing average: what is counted is kept by milliseconds
 #: No price of a market is further from zero, in ticks: so sums and parts of prices have 64 bits.
 PRICE_MAX = 2**40
 
@@ -133,6 +134,9 @@ PARAMETERS: dict[Parameter, tuple[Value, ...]] = {
     Parameter.CLOSING: (
         Value("rule", 0, max(ClosingRule), 0, "ClosingRule"),
         Value("from_ns", INT64_MIN, INT64_MAX, 0, "time from which AVERAGE counts"),
+        Value(
+            "window_ns", 0, WINDOW_MAX_NS, 0, "nanoseconds before the last trade that are averaged"
+        ),
     ),
 }
 assert all(len(values) <= VALUES for values in PARAMETERS.values())

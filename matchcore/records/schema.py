@@ -414,13 +414,21 @@ PROTECTION_STATE_RECORD = Record(
     "account:u64 group:u64 max_quantity:i64 max_fills:i64 window_ns:i64 window_start:i64"
     " quantity:i64 fills:i64 instrument:u32 reserved:u32",
 )
+#: What the average of the last minute has counted of one millisecond, as a state has it.
+#: ``turnover``: price times quantity, 128 bits; ``time_ms``: in whole milliseconds.
+MARKET_TRADES_RECORD = Record(
+    "MARKET_TRADES",
+    "mc_market_trades",
+    40,
+    "time_ms:i64 volume:i64 turnover:u64 turnover_high:i64 instrument:u32 reserved:u32",
+)
 ANSWER_RECORD = Record("ANSWER", "", 32, "account:u64 client_order_id:u64 sequence:u64 events:u64")
 RECORDS = (
     COMMAND_RECORD, INSTRUMENT_RECORD, TEXT_RECORD, LIMITS_RECORD, EVENT_RECORD, CHANGE_RECORD,
     NOTICE_RECORD, MARKET_RECORD, REPORT_RECORD, ORDER_RECORD, LEVEL_RECORD, ANSWER_RECORD,
     ENTRY_RECORD, ACCOUNT_LIMITS_RECORD, LAST_RECORD, PARAMETER_RECORD, PHASE_RECORD,
     PROTECTION_RECORD, MARKET_VALUE_RECORD, MARKET_STATE_RECORD, MARKET_ORDER_RECORD,
-    PROTECTION_STATE_RECORD,
+    PROTECTION_STATE_RECORD, MARKET_TRADES_RECORD,
 )  # fmt: skip
 
 #: The enumerations of the records, with the prefix of their names in the compiled modules.

@@ -30,6 +30,7 @@ from .market_faces import (
     SetProtection,
     market_face,
 )
+from .markets import at_any
 from .operating import Notice, Register, SetLimits, operating_face
 from .order_faces import Amend, Cancel, EndDay, MassCancel, NewOrder, Reduce
 from .order_records import amend_face, mass_cancel_face, new_face
@@ -172,6 +173,8 @@ class OrderEvent:
 
     ``time``: of the command, in nanoseconds since 1970 UTC; 0: unknown.  Comparison ignores it.
 
+    ``price`` is None, too, of a market order in a call, which trades at any.
+
     Of markets: PHASE_CHANGED has the new ``phase``, the one ``before`` it, and ``price`` and
     ``quantity`` of the auction that ended, if it traded.  INDICATIVE has ``price`` and ``quantity``
     that would trade, and in ``left`` what would be left over, buys less sells; without a price
@@ -256,10 +259,10 @@ def event_of(row: EventRow, instruments: Sequence[Instrument], time: int = 0) ->
 
 
 def _has_price(kind: EventKind, row: EventRow) -> bool:
-    """Of an auction that trades nothing there is none."""
-    return kind in ORDER_EVENTS or (
-        kind in MARKET_EVENTS and (kind == EventKind.BUSTED or row.quantity > 0)
-    )
+    """Of an auction that trades nothing there is none, nor of an order of a call at any price."""
+    if kind in ORDER_EVENTS:
+        return not at_any(row.side, row.price)
+    return kind in MARKET_EVENTS and (kind == EventKind.BUSTED or row.quantity > 0)
 
 
 #: Fields of typed objects that are prices, or written like them.

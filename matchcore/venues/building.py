@@ -64,7 +64,7 @@ def venue_day(
         Parameter.CAGE: {"mode": CageMode[row["cage"]["mode"]],
                          "part": row["cage"].get("part", 0), "ticks": row["cage"].get("ticks", 0)},
         Parameter.HALTS: _halts(row["halts"]) if free else {},
-        Parameter.CLOSING: _closing(row["closing"], made),
+        Parameter.CLOSING: _closing(row["closing"]),
     }  # fmt: skip
     market = Market.of_rows(_rows(parameters), made.instrument("DAY"))
     return told(
@@ -154,9 +154,6 @@ def _halts(row: Row) -> _Values:
     return {**_named(row, Parameter.HALTS), "duration_ns": row["minutes"] * MINUTE_NS}
 
 
-def _closing(row: Row, day: VenueDay) -> _Values:
-    rule = ClosingRule[row["rule"]]
-    if rule != ClosingRule.AVERAGE:
-        return {"rule": rule}
-    close = next(one.at for one in day.timetable if one.phase == Phase.CLOSED)
-    return {"rule": rule, "from_ns": day.time_of(close) - row["last_seconds"] * SECOND_NS}
+def _closing(row: Row) -> _Values:
+    window_ns = row.get("last_seconds", 0) * SECOND_NS
+    return {"rule": ClosingRule[row["rule"]], "window_ns": window_ns}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -383,3 +384,45 @@ def test_the_same_awaited(machine: str) -> None:
                     exchange.phase("ANA")]  # fmt: skip
 
     assert asyncio.run(told()) == [4, 5, False, Status.DONE, Status.DONE, Phase.BREAK]
+
+
+def test_an_order_of_a_call_at_any_price_shows_none() -> None:
+    """Not the number that stands for it in records: in the book, of orders, in events, as JSON."""
+    engine = mc.Engine.memory(
+        log=mc.MemoryLog(), instruments=[mc.Instrument("ANA", "0.05")], markets={"ANA": mc.Market()}
+    )
+    engine.set_phase("ANA", mc.Phase.CLOSING_CALL)
+    for side in mc.Side:
+        answer = engine.submit(
+            mc.NewOrder(
+                "ANA", side, 10, order_type=mc.OrderType.MARKET, client_order_id=side,
+                time_in_force=mc.TimeInForce.GTC, account=7,
+            )
+        )  # fmt: skip
+        (accepted, *_) = answer.typed()
+        assert isinstance(accepted, mc.OrderEvent)
+        assert (accepted.kind, accepted.price) == (mc.EventKind.ACCEPTED, None)
+        found = engine.book("ANA").order(answer.order_id)
+        assert found is not None and found.price is None and found.quantity == 10
+        state = engine.order(7, side)
+        assert state is not None and state.price is None
+    engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 5, "94"))
+    engine.submit(mc.NewOrder("ANA", mc.Side.SELL, 5, "95.20"))
+    book = engine.book("ANA")
+    assert str(book.top()) == "market x 10 / market x 10"
+    assert [level.price for level in book.bids()] == [None, Decimal("94.00")]
+    assert [level.price for level in book.asks()] == [None, Decimal("95.20")]
+    plain = book.as_plain()
+    assert plain["bids"][0] == {"price": None, "quantity": 10, "orders": 1}
+    assert json.loads(json.dumps(plain)) == plain
+    crossed = engine.set_phase("ANA", mc.Phase.CLOSED)
+    said = repr(crossed.typed()) + repr(crossed.trades) + repr(engine.fills(7))
+    assert "9223372036854775" not in said and "461168601842738" not in said
+
+
+def test_a_plain_book_has_prices_at_the_end_of_all_numbers() -> None:
+    engine = mc.Engine.memory(instruments=[mc.Instrument("ANA", 1)])
+    engine.submit(mc.NewOrder("ANA", mc.Side.BUY, 1, 2**63 - 1))
+    assert engine.book("ANA").bids()[0].price == 2**63 - 1
+    order = engine.book("ANA").order(1)
+    assert order is not None and order.price == 2**63 - 1

@@ -25,7 +25,7 @@ NEVER = {Reason.TOO_MANY_INSTRUMENTS, Reason.TOO_MANY_ENTRIES}
 OF_2 = {Reason.BAD_VALUE, Reason.ACCOUNT_BLOCKED, Reason.LIMIT_EXCEEDED, Reason.KILL_SWITCH}
 #: What came with version 3.
 OF_3 = {reason for reason in Reason if reason > Reason.KILL_SWITCH}
-PARTS_OF_3 = ("market_values", "markets", "market_orders", "protections")
+PARTS_OF_3 = ("market_values", "markets", "market_orders", "protections", "market_trades")
 EVENTS_OF_3 = {kind for kind in EventKind if kind > EventKind.LIMITS_SET}
 
 

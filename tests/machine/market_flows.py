@@ -158,6 +158,7 @@ def _value(rng: np.random.Generator, code: Parameter, one: Value) -> int:
         "buy_step": (0, 2), "limit_most": (0, 40), "buy_least": (0, 4), "sell_least": (0, 4),
         "market_most": (0, 20), "value_most": (0, 2500), "display_least": (0, 2),
         "group": (0, 1), "listed_days": (0, 2), "free_days": (0, 5), "from_ns": (0, 5 * SECOND),
+        "window_ns": (0, SECOND, SECOND // 3),
         "call_types": (one.default, 6, 2),
     }.get(one.name, (one.default,))  # fmt: skip
     if code == Parameter.CLOSING and one.name == "rule":

@@ -50,7 +50,8 @@ def same_state(fast: Machine, slow: Reference) -> None:
     one, other = fast.state(), slow.state()
     for number, orders in enumerate(one.orders):
         same(orders, other.orders[number])
-    for part in ("market_values", "markets", "market_orders", "protections", "answers", "last"):
+    parts = "market_values markets market_orders protections market_trades answers last"
+    for part in parts.split():
         same(getattr(one, part), getattr(other, part))
     assert one.to_bytes() == other.to_bytes()
 

@@ -301,7 +301,7 @@ def test_what_no_market_takes_is_refused_and_changes_nothing(
 def _parts(exchange: Exchange) -> tuple[np.ndarray, ...]:
     state = exchange.engine.state()
     return (*state.orders, state.last, state.market_values, state.markets, state.market_orders,
-            state.protections)  # fmt: skip
+            state.protections, state.market_trades)  # fmt: skip
 
 
 #: Values of TRADING, each of which forbids the order behind it.

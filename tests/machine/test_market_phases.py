@@ -169,6 +169,40 @@ DAYS = {
         sell 6 1@102 => accepted 6 1@102
         sell 7 1@103 => rejected OUTSIDE_LIMITS PRICE
         """,
+    "an average may be of what is near the last trade, this one included": """
+        set closing rule=1 window_ns=60000000000
+        buy 1 99@100 time=1000000000
+        sell 2 10@100 time=19999999999
+        sell 3 1@100 time=20000000000
+        buy 4 9@103 time=70000000000
+        sell 5 3@101 time=80000000000
+        phase at_closing_price time=999000000000
+        sell 6 1@103 => rejected OUTSIDE_LIMITS PRICE
+        sell 7 1@102 => accepted 7 1@102, trade 4 1@102 by 7 left 5/0
+        """,
+    "so is that of a closing auction in which nothing trades": """
+        set closing rule=0 window_ns=60000000000
+        buy 1 3@100 time=1000000000
+        sell 2 1@100 time=2000000000
+        sell 3 1@100 time=70000000000
+        buy 4 3@105
+        sell 5 1@105 time=71000000000
+        phase closing_call time=80000000000
+        phase at_closing_price time=90000000000
+        sell 6 1@104 => rejected OUTSIDE_LIMITS PRICE
+        sell 7 1@103 => accepted 7 1@103, trade 4 1@103 by 7 left 1/0
+        """,
+    "setting the rule forgets what was counted": """
+        set closing rule=1 window_ns=60000000000
+        buy 1 3@100
+        sell 2 1@100
+        buy 3 1@105
+        sell 4 1@105
+        set closing rule=1 window_ns=60000000000
+        phase at_closing_price
+        sell 5 1@106 => rejected OUTSIDE_LIMITS PRICE
+        sell 6 1@105 => accepted 6 1@105
+        """,
     "without any trade it is the previous close": """
         set day previous_close=97
         phase at_closing_price

@@ -167,7 +167,7 @@ def test_a_state_carries_its_version(made: Any) -> None:
     assert again.rules == 2 and again.state().to_bytes() == data
     machine.upgrade(3)
     newest = machine.state().to_bytes()
-    assert newest.startswith(b"MCSTATE3") and len(newest) == len(data) + 32
+    assert newest.startswith(b"MCSTATE3") and len(newest) == len(data) + 40
     assert made.from_state(mc.State.from_bytes(newest)).rules == 3
     assert made.from_state(mc.State.from_bytes(first)).rules == 1
 

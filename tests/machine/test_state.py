@@ -22,7 +22,7 @@ MACHINES: list[Any] = [Machine, Reference]
 NAMES = ["cython", "reference"]
 on_both_machines = pytest.mark.parametrize("made", MACHINES, ids=NAMES)
 WORLD = (Instrument("ONE", "0.01"), Instrument("TWO", "0.50", lot=3, max_quantity=999))
-HEAD = struct.Struct("<8s13Q")  # with the version of the rules, and what each adds
+HEAD = struct.Struct("<8s14Q")  # with the version of the rules, and what each adds
 TABLE = HEAD.size
 COUNTS = TABLE + 2 * INSTRUMENT.itemsize
 ORDERS = COUNTS + 2 * 8
@@ -95,6 +95,7 @@ def test_the_bytes_are_those_of_the_rule_book() -> None:
         0,
         0,
         0,
+        0,
     )
     assert BYTES[:TABLE] == head and state.sequence > 300
     table = np.frombuffer(BYTES, INSTRUMENT, 2, TABLE)
@@ -156,7 +157,7 @@ def test_the_digest_holds_every_counter(field: str) -> None:
 @on_both_machines
 def test_an_empty_machine_has_a_state(made: Any) -> None:
     data = made().state().to_bytes()
-    assert data == HEAD.pack(b"MCSTATE3", 0, 1, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0)
+    assert data == HEAD.pack(b"MCSTATE3", 0, 1, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0)
     assert made.from_state(State.from_bytes(data)).digest() == made().digest()
 
 
@@ -317,6 +318,6 @@ def test_every_flipped_byte_of_a_state_means_the_same_to_both_machines() -> None
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=600), st.integers(0, 2))
 def test_any_bytes_behind_the_magic_do_no_harm(noise: bytes, instruments: int) -> None:
-    head = HEAD.pack(b"MCSTATE3", 1, 1, 1, instruments, 0, 0, 3, *[0] * 6)
+    head = HEAD.pack(b"MCSTATE3", 1, 1, 1, instruments, 0, 0, 3, *[0] * 7)
     for made in MACHINES:
         restored(made, head + noise)

@@ -159,11 +159,9 @@ def test_the_closing_call_of_shanghai() -> None:
     before, after = markets.sse(on="2018-08-19"), markets.sse(on="2018-08-20")
     assert ("14:57", Phase.CLOSING_CALL) not in phases(before)
     assert ("14:57", Phase.CLOSING_CALL) in phases(after)
-    closing = before.parameters[Parameter.CLOSING]
-    assert closing["rule"] == ClosingRule.AVERAGE
-    minute = before.time_of(before.timetable[-1].at) - closing["from_ns"]
-    assert minute == 60 * 10**9
-    assert after.parameters[Parameter.CLOSING] == {"rule": ClosingRule.AUCTION, "from_ns": 0}
+    minute = {"from_ns": 0, "window_ns": 60 * 10**9}
+    assert before.parameters[Parameter.CLOSING] == {"rule": ClosingRule.AVERAGE, **minute}
+    assert after.parameters[Parameter.CLOSING] == {"rule": ClosingRule.AUCTION, **minute}
 
 
 def test_funds_of_shanghai() -> None:

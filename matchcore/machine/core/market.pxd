@@ -8,7 +8,7 @@ from .ladder cimport Ladder, ladder_price
 from .makers cimport MakerTable
 from .pool cimport Level, Order, Slots
 from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
-                       i64, mc_change, mc_event, mc_unlikely, u8, u16, u32, u64)
+                       i64, mc_change, mc_event, mc_market_trades, mc_unlikely, u8, u16, u32, u64)
 
 cdef struct Wide:           # an order of a market, three cache lines
     Order order             # `left`: what a visit of its queue may trade, so shown, or all of a hidden one
@@ -99,6 +99,7 @@ cdef enum:                  # places of the values of each parameter
     DAY_SPECIAL = 3
     CLOSING_RULE = 0
     CLOSING_FROM = 1
+    CLOSING_WINDOW = 2
 
 cdef struct Line:           # orders outside ladders, in the order of their entries: next and prev of Order
     Wide* head
@@ -112,6 +113,12 @@ cdef struct Bests:          # the prices that pegs go by, of buys and of sells
 cdef struct Lit:            # the best shown order of a side that is no peg, while there are pegs
     u64 key                 # none has a smaller one
     bint exact              # there is one at this key
+
+cdef struct Counted:        # the trades near the last one, by milliseconds: a queue in one piece
+    mc_market_trades* rows
+    size_t first
+    size_t count
+    size_t room
 
 cdef struct Market:
     Book* book              # its sides hold the orders that are shown
@@ -160,6 +167,7 @@ cdef struct Market:
     i64 indicative_time
     void* call              # what `_auction.pyx` keeps while orders are collected
     i64 value[PARAMETERS][VALUES]
+    Counted counted         # what a closing average with a window is of
 
 cdef struct Spill:          # what did not fit in the caller's buffers, in order
     mc_event* events

@@ -254,6 +254,14 @@ cdef extern from "matchcore.h" nogil:
         i64 fills
         u32 instrument
         u32 reserved
+
+    ctypedef struct mc_market_trades:
+        i64 time_ms
+        i64 volume
+        u64 turnover
+        i64 turnover_high
+        u32 instrument
+        u32 reserved
     # generated: end
 
     u32 mc_word32(const void* at)

@@ -13,7 +13,7 @@ from ....records.markets import (
 from ....records.markets import (
     ANY_SELL as ANY_SELL,
 )
-from ....records.markets import defaults
+from ....records.markets import MILLISECOND_NS, counts_window, defaults
 from ....records.parameters import PARAMETERS
 from ....records.parameters import PRICE_MAX as PRICE_MAX
 from ....records.schema import (
@@ -108,6 +108,7 @@ class MarketBook:
     closing_price: int | None = None
     close_turnover: int = 0
     close_volume: int = 0
+    counted: list[list[int]] = field(default_factory=list)  # time_ms, volume, turnover
     indicative: Indicative | None = None
     halts: int = 0
 
@@ -242,15 +243,42 @@ class MarketBook:
     def note_trade(self, price: int, quantity: int, time: int) -> None:
         if self.open_price is None:
             self.open_price = price
-        rule, start = self.values[Parameter.CLOSING][:2]
-        counted = self.close_volume + quantity <= INT64_MAX
-        if rule == ClosingRule.AVERAGE and time >= start and counted:
+        closing = self.values[Parameter.CLOSING]
+        rule, start, window_ns = closing
+        if time < start:
+            return
+        if counts_window(closing):
+            self._count(price, quantity, time // MILLISECOND_NS, window_ns // MILLISECOND_NS)
+        elif rule == ClosingRule.AVERAGE and self.close_volume + quantity <= INT64_MAX:
             self.close_turnover += price * quantity
             self.close_volume += quantity
 
+    def _count(self, price: int, quantity: int, now: int, window: int) -> None:
+        """Counts a trade, and no longer what is further than the window before it."""
+        if self.counted:
+            now = max(now, self.counted[-1][0])
+        while self.counted and self.counted[0][0] < now - window:
+            _, volume, turnover = self.counted.pop(0)
+            self.close_volume -= volume
+            self.close_turnover -= turnover
+        if self.close_volume + quantity > INT64_MAX:
+            return
+        if not self.counted or self.counted[-1][0] < now:
+            self.counted.append([now, 0, 0])
+        self.counted[-1][1] += quantity
+        self.counted[-1][2] += price * quantity
+        self.close_volume += quantity
+        self.close_turnover += price * quantity
+
+    def forget_counted(self) -> None:
+        """Nothing has been counted for the closing price."""
+        self.close_turnover = self.close_volume = 0
+        self.counted.clear()
+
     def end_day(self) -> None:
         self.open_price = self.auction_price = self.closing_price = self.indicative = None
-        self.close_turnover = self.close_volume = self.halts = 0
+        self.halts = 0
+        self.forget_counted()
 
 
 def stop_order(order: MarketOrder) -> tuple[int, int, int]:

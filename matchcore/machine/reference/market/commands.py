@@ -15,6 +15,7 @@ from ....records.limits import ACCOUNT_LIMITS
 from ....records.markets import (
     MARKET_ORDER,
     MARKET_STATE,
+    MARKET_TRADES,
     MARKET_VALUE,
     PARAMETER,
     PHASE,
@@ -290,6 +291,8 @@ class Markets(Aside):
             book.ticks = table
         else:
             book.values[parameter] = values[: len(PARAMETERS[parameter])]
+        if parameter == Parameter.CLOSING:
+            book.forget_counted()
         self._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
         last = self._last[number - 1]
         if last is not None and abs(last) > PRICE_MAX:
@@ -384,19 +387,23 @@ class Markets(Aside):
                 yield number, book
 
     def market_rows(self) -> tuple[NDArray[np.void], ...]:
-        """Parameters, states, orders and protections: those parts of a `State`."""
+        """Parameters, states, orders, protections and counted trades: those parts of a `State`."""
         values: list[tuple[int, ...]] = []
         states: list[tuple[int, ...]] = []
         orders: list[tuple[int, ...]] = []
+        trades: list[tuple[int, ...]] = []
         for number, book in self._market_numbers():
             values += _value_rows(number, book)
             states.append(_state_row(number, book))
             orders += [market_row(number, order) for order in book.orders()]
+            trades += [(time, volume, turnover % 2**64, turnover >> 64, number, 0)
+                       for time, volume, turnover in book.counted]  # fmt: skip
         kept = [(account, *self._protections[account, instrument].values(), instrument, 0)
                 for account, instrument in sorted(self._protections)]  # fmt: skip
         return (
             np.array(values, MARKET_VALUE), np.array(states, MARKET_STATE),
             np.array(orders, MARKET_ORDER), np.array(kept, PROTECTION_STATE),
+            np.array(trades, MARKET_TRADES),
         )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def closing_price(turn: Turn, cross: Cross | None) -> int | None:
     rule = book.value(Parameter.CLOSING, "rule")
     if rule == ClosingRule.AUCTION and cross is not None:
         return cross.price
-    if rule == ClosingRule.AVERAGE and book.close_volume:
+    if rule != ClosingRule.LAST and book.close_volume:
         return (2 * book.close_turnover + book.close_volume) // (2 * book.close_volume)
     if turn.last is not None:
         return turn.last

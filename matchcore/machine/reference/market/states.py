@@ -47,6 +47,9 @@ def restore_markets(machine: Machine, state: State) -> None:
                 book.ticks[int(value["index"])] = values[0], values[1]
             else:
                 book.values[parameter] = values[: len(PARAMETERS[parameter])]
+        for counted in state.market_trades[state.market_trades["instrument"] == number].tolist():
+            time, volume, low, high = counted[:4]
+            book.counted.append([time, volume, low + (high << 64)])
         machine._books[number - 1] = book  # type: ignore[call-overload]  # a book of another kind
         plain = state.orders[number - 1]
         more = state.market_orders[at : at + len(plain)]
