@@ -22,8 +22,11 @@ $(VENV)/built: $(VENV)/pip $(SOURCES)
 demo: build
 	$(BIN)/matchcore demo
 
-test: build lint servers
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
+# Tests wait for disks and servers now and then: the checks of the code run beside them.
+test: build servers
+	$(MAKE) --no-print-directory lint & lint=$$!; \
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile; tests=$$?; \
+	wait $$lint && exit $$tests
 
 # MariaDB, PostgreSQL, Redis and haproxy for the tests; MATCHCORE_SKIP_SERVERS=1 does without them.
 servers:

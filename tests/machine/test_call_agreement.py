@@ -255,10 +255,12 @@ def test_a_leap_moves_the_price_and_back() -> None:
     """Levels by the thousand between two prices, and an order that comes and goes."""
     fast, slow = both()
     rows = [phase(1, Phase.CLOSED), phase(1, Phase.OPENING_CALL)]
+    rows.append(parameter(1, Parameter.AUCTION, interval_ns=-1))  # nothing is told at first
     plain = {"kind": Kind.NEW, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.GTC}
     for at in range(500):
         side = Side.BUY if at % 2 else Side.SELL
         rows.append(one(order_id=at + 1, side=side, price=70 * at, quantity=at % 5 + 1, **plain))
+    rows.append(parameter(1, Parameter.AUCTION))
     for machine in (fast, slow):
         machine.apply(np.concatenate(rows))
     for at in range(6):
