@@ -48,7 +48,7 @@ cdef inline i64 milliseconds(i64 time) noexcept nogil:
 
 cdef mc_market_trades* counted_push(Market* market) noexcept nogil:
     """A row of zeros behind the last one; NULL without memory."""
-    cdef Counted* counted = &market.counted
+    cdef CountedTrades* counted = &market.counted
     cdef mc_market_trades* row
     cdef void* grown
     if counted.first + counted.count == counted.room:
@@ -72,7 +72,7 @@ cdef mc_market_trades* counted_push(Market* market) noexcept nogil:
 cdef void count_in_window(Turn* turn, i64 price, i64 quantity) noexcept nogil:
     """Counts a trade, and no longer what is further than the window before it."""
     cdef Market* market = turn.market
-    cdef Counted* counted = &market.counted
+    cdef CountedTrades* counted = &market.counted
     cdef mc_market_trades* row = NULL
     cdef i64 now = milliseconds(turn.time)
     cdef i64 window = milliseconds(market.value[<u32>M_CLOSING][<u32>CLOSING_WINDOW])
@@ -129,7 +129,7 @@ cdef void counted_drop(Market* market) noexcept nogil:
 
 cdef int counted_check(const Market* market) except -1:
     """Asserts that what is kept is what is summed."""
-    cdef const Counted* counted = &market.counted
+    cdef const CountedTrades* counted = &market.counted
     cdef const mc_market_trades* row
     cdef size_t i
     where = f"market {market.book.instrument}: counted trades"

@@ -186,7 +186,7 @@ cdef object trades_rows(Machine machine):
     """What closing averages have counted, a `MARKET_TRADES` array."""
     cdef Markets* all = &machine.exchange.markets
     cdef Py_buffer target
-    cdef const Counted* counted
+    cdef const CountedTrades* counted
     cdef size_t count = 0, at = 0
     cdef u32 i
     for i in range(machine.exchange.count):
