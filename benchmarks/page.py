@@ -184,6 +184,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "beside": beside,
     "instructions": instructions,
     "indexes": indexes,
+    "auctions": lambda: suite("auctions"),
     "worst": lambda: suite("worst"),
     "fanout": lambda: suite("fanout"),
     "orders": lambda: suite("orders"),
