@@ -186,6 +186,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "indexes": indexes,
     "worst": lambda: suite("worst"),
     "fanout": lambda: suite("fanout"),
+    "markets": lambda: suite("markets"),
     "orders": lambda: suite("orders"),
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,
