@@ -53,7 +53,7 @@ cdef inline Reason wrong_fields(const Core* core, const mc_command* command,
     field[0] = unsupported(core, command)
     if field[0] != F_NONE:
         return R_UNSUPPORTED
-    if command.order_type == MARKET and command.price != 0:     # of plain types the one without a price
+    if has(UNPRICED_TYPES, command.order_type) and command.price != 0:
         field[0] = F_PRICE
         return R_PRICE_NOT_ALLOWED
     return R_NONE
