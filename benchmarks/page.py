@@ -187,6 +187,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "auctions": lambda: suite("auctions"),
     "worst": lambda: suite("worst"),
     "fanout": lambda: suite("fanout"),
+    "markets": lambda: suite("markets"),
     "orders": lambda: suite("orders"),
     "snapshot": lambda: suite("snapshot"),
     "sql": sql,

@@ -61,14 +61,14 @@ def _pair(name: str, plain: Commands, marketed: Commands) -> list[tuple[Any, ...
 
 def owned(flow: Commands) -> Commands:
     """The same with an account for each order; other commands name none."""
-    made = flow.copy()
+    made: Commands = flow.copy()
     made["account"] = np.where(made["kind"] == Kind.NEW, made["order_id"] % ACCOUNTS + 1, 0)
     return made
 
 
 def special(flow: Commands, *kinds: str) -> Commands:
     """The same with so much of its new orders that may rest made special, each kind alike often."""
-    made = flow.copy()
+    made: Commands = flow.copy()
     new = np.flatnonzero(made["kind"] == Kind.NEW)
     resting = new[made["time_in_force"][new] == TimeInForce.GTC]
     chosen = np.random.default_rng(5).choice(resting, int(SHARE * len(new)), replace=False)

@@ -195,7 +195,6 @@ cdef inline void look_ahead(const Exchange* exchange, const mc_command* command,
                                                        later.order_id))
         mc_prefetch(order)
         mc_prefetch(<const char*>order + 64)
-        mc_prefetch(<const char*>order + 128)
 
 
 cdef Halt after(Exchange* exchange, const Events* events) noexcept nogil:
