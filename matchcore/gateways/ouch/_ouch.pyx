@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from ...machine.core.records cimport (AMEND, BUY, CANCEL, DAY, FOK, IOC, KEEP_PRICE, KEEP_QUANTITY,
+from ...machine.core.records cimport (AMEND, BUY, CANCEL, FOK, GTD, IOC, KEEP_PRICE, KEEP_QUANTITY,
                                       LIMIT, MARKET, NEW, POST_ONLY, REDUCE, REPORT_CANCELLED,
                                       REPORT_DECREMENTED,
                                       REPORT_NEW, REPORT_REJECTED, REPORT_REPLACED,
@@ -16,7 +16,7 @@ from ...machine.core.records cimport (AMEND, BUY, CANCEL, DAY, FOK, IOC, KEEP_PR
                                       SELL, i64, mc_command, mc_report, u8, u32, u64)
 from ...serving._words cimport word_of
 from ._answers cimport Answers, named_of, put_answer
-from ._items cimport Items, appended, is_shown, symbol_word
+from ._items cimport Items, appended, is_shown, put_terms, symbol_word, time_of
 from ._listing cimport Listed, Listing
 from ._slots cimport Slot, Slots, slot_add, slot_find, slot_remove, slots_init
 from ._texts cimport FORMS, Form, code_of
@@ -227,7 +227,7 @@ cdef class Codec:
             command.order_type = MARKET
         elif number:
             is_priced = self.ticks(number, said, &command.price)
-        command.time_in_force = DAY if message[26] == b'0' else IOC if message[26] == b'3' else 0
+        command.time_in_force = time_of(message[26], items.has_expiry)
         if command.time_in_force == IOC and smallest and smallest == quantity:
             command.time_in_force, smallest = FOK, 0
         command.flags = POST_ONLY if items.post_only == b'P' else 0
@@ -250,6 +250,8 @@ cdef class Codec:
             refused = OTHER
         if refused:
             command.order_type = REFUSED_TYPE + refused
+        else:
+            put_terms(items, command)
         slot = slot_add(&self.slots, ref, command.order_id)
         if slot == NULL:
             return False
@@ -268,7 +270,7 @@ cdef class Codec:
         """False without memory."""
         cdef u32 original = <u32>word_of(message + 1, 4), ref = <u32>word_of(message + 5, 4)
         cdef u64 total = word_of(message + 9, 4), said = word_of(message + 13, 8), order_id
-        cdef u8 time = DAY if message[21] == b'0' else IOC if message[21] == b'3' else 0
+        cdef u8 time
         cdef Slot* order
         cdef Slot* slot
         cdef bint fine, is_coded
@@ -290,9 +292,11 @@ cdef class Codec:
             fine = True
         else:
             fine = said != MARKET_PRICE and self.priced(order, said, &command.price)
+        time = time_of(message[21], order.time_in_force == GTD)
         fine = (fine and is_coded and time and time == order.time_in_force
-                and is_shown(message[22]) and not (items.wrong or items.has_instrument or items.has_smallest
-                         or items.has_post_only))
+                and is_shown(message[22])
+                and not (items.wrong or items.has_instrument or items.has_smallest
+                         or items.has_post_only or items.has_terms))
         order_id = command.order_id = order.order_id
         command.instrument = order.instrument
         command.quantity = <i64>total - order.filled

@@ -83,7 +83,10 @@ ANSWERS = {
 #: Tag -> bytes of its value.  128 and up are ours, for what a field has no room for.
 MIN_QUANTITY, POST_ONLY = 3, 12
 QUANTITY, PRICE, INSTRUMENT, CLIENT_ID = 129, 130, 131, 132
-TAGS = {MIN_QUANTITY: 4, POST_ONLY: 1, QUANTITY: 8, PRICE: 8, INSTRUMENT: 4, CLIENT_ID: 16}
+#: Of O only, for instruments with a market.
+STOP_PRICE, EXPIRY, DISPLAY_QUANTITY, SELF_TRADE = 133, 134, 135, 136
+TAGS = {MIN_QUANTITY: 4, POST_ONLY: 1, QUANTITY: 8, PRICE: 8, INSTRUMENT: 4, CLIENT_ID: 16,
+        STOP_PRICE: 8, EXPIRY: 8, DISPLAY_QUANTITY: 8, SELF_TRADE: 1}  # fmt: skip
 #: Tags of requests that change nothing here: firm, customer type.
 PASSED_OVER = frozenset({2, 4})
 
@@ -93,6 +96,7 @@ SIDES = {b"B": Side.BUY, b"S": Side.SELL}
 SIDE_LETTERS = {0: b" ", Side.BUY: b"B", Side.SELL: b"S"}
 #: Of requests.  An IOC order with a smallest quantity of all of it is fill or kill.
 TIMES = {b"0": TimeInForce.DAY, b"3": TimeInForce.IOC}
+TILL_TIME = b"6"  # with the item of the expiry
 TIME_LETTERS = {0: b" ", TimeInForce.DAY: b"0", TimeInForce.IOC: b"3", TimeInForce.FOK: b"3",
                 TimeInForce.GTC: b"G", TimeInForce.GTD: b"6", TimeInForce.AT_OPEN: b"o",
                 TimeInForce.AT_CLOSE: b"c", TimeInForce.AUCTION: b"a"}  # fmt: skip

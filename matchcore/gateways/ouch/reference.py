@@ -15,6 +15,7 @@ from ...records.reports import ReportFlag, ReportKind
 from ...records.schema import COMMAND_RECORD, Flag, Kind, OrderType, TimeInForce
 from . import layout, names
 from .said import Said
+from .terms import terms_of, time_of
 
 BATCH_MAX = 4096
 REPLACE_FLAGS = Flag.KEEP_PRICE | Flag.KEEP_QUANTITY  # both: the exchange refuses it
@@ -171,7 +172,7 @@ class Codec:
         number = number if number <= len(self.listing) else 0
         quantity = min(extra.get(layout.QUANTITY, _number(asked["quantity"])), INT64_MAX)
         price, order_type = self._price(number, _number(asked["price"]), extra, market=True)
-        time = layout.TIMES.get(_text(asked["time_in_force"]), 0)
+        time = time_of(_text(asked["time_in_force"]), layout.EXPIRY in extra)
         smallest = extra.get(layout.MIN_QUANTITY, 0)
         if time == TimeInForce.IOC and smallest and smallest == quantity:
             time, smallest = TimeInForce.FOK, 0
@@ -200,6 +201,8 @@ class Codec:
             "time_in_force": time,
             "flags": Flag.POST_ONLY if extra.get(layout.POST_ONLY) == ord("P") else 0,
         }
+        if not refused:
+            made |= terms_of(extra, order_type, int(made["flags"]))
         self._make(made)
         self._slots[ref] = Slot(
             ref, made["order_id"], number, made["side"], time, quantity, current=ref
@@ -234,7 +237,8 @@ class Codec:
         }
         if order is not None:
             price, _ = self._price(order.instrument, _number(asked["price"]), extra, market=False)
-            same_time = layout.TIMES.get(_text(asked["time_in_force"])) == order.time_in_force
+            time = time_of(_text(asked["time_in_force"]), order.time_in_force == TimeInForce.GTD)
+            same_time = time == order.time_in_force
             fine = (
                 price is not None
                 and same_time

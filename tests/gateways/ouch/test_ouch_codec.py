@@ -289,7 +289,11 @@ quantities = st.sampled_from([0, 1, 5, 50, 100, 2**32 - 1]) | st.integers(0, 200
 texts = st.sampled_from([b"", b"A", b"abc", b"12345678901234", b"TOO-LONG-A-ONE", b"x y"])
 appendages = st.none() | st.sampled_from(
     [items(post_only=b"P"), items(min_quantity=b"\0\0\0\5"), items(price=b"\0" * 8), b"\2\2x",
-     items(instrument=b"\0\0\0\3"), items(quantity=b"\xff" * 8), b"\5", items(price=b"\xff" * 8)]
+     items(instrument=b"\0\0\0\3"), items(quantity=b"\xff" * 8), b"\5", items(price=b"\xff" * 8),
+     items(stop_price=b"\xff" * 8), items(expiry=b"\0" * 7 + b"\1"), items(expiry=b"\xff" * 8),
+     items(display_quantity=bytes(8), self_trade=b"\2"), items(display_quantity=b"\xff" * 8),
+     items(self_trade=b"\3", stop_price=bytes(8)), items(self_trade=b"\1") * 2,
+     items(stop_price=bytes(8), expiry=bytes(8), display_quantity=bytes(7) + b"\5")]
 )  # fmt: skip
 choices = st.fixed_dictionaries(
     {
@@ -301,7 +305,7 @@ choices = st.fixed_dictionaries(
         "quantity": quantities,
         "symbol": st.sampled_from([b"ANA", b"ANA", b"FINE", b"ROUND", b"HUGE", b"?"]),
         "price": st.sampled_from([0, 500, 1000, 10**7, 2**64 - 1, layout.MARKET_PRICE]),
-        "time_in_force": st.sampled_from([b"0", b"0", b"3", b"5"]),
+        "time_in_force": st.sampled_from([b"0", b"0", b"3", b"5", b"6"]),
         "display": st.sampled_from([b"Y", b"A", b"N"]),
         "cross": st.sampled_from([b"N", b"N", b"N", b"O"]),
         "cl_ord_id": texts,
