@@ -17,6 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DEBUG = os.environ.get("MATCHCORE_DEBUG") == "1"
 CHECKS = dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), DEBUG)
 COMPILE = (
@@ -82,9 +83,11 @@ def readme() -> str:
 setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
+    options={"build_ext": {"parallel": CPUS}},
     ext_modules=cythonize(
         extensions,
         build_dir="build/cython",
+        nthreads=CPUS if CPUS > 1 else 0,
         compiler_directives={"language_level": 3, "cdivision": True, **CHECKS},
     ),
 )

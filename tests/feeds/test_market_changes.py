@@ -166,7 +166,7 @@ def test_every_trade_is_counted_once() -> None:
     assert [side is None for side in sides] == crossed[executed["instrument"] == 1].tolist()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [8, 22, 49])
 def test_reference_numbers_name_one_order_each(seed: int) -> None:
     machine = Reference()
     machine.apply(world())

@@ -190,8 +190,8 @@ def test_a_second_writer_ends_the_first(address: str) -> None:
     commands = write(old, [5, 5])
     new = StreamLog.open(address)
     assert (new.epoch, new.sequence, new.chain) == (2, 10, old.chain)
-    old.append(orders(1), 1)
     with pytest.raises(LogFailed, match=r"another engine writes it now: its epoch is 2.*was 1"):
+        old.append(orders(1), 1)  # refused here, when it has heard already of the new one
         old.sync()
     with pytest.raises(LogFailed, match="accepts no more commands"):
         old.append(orders(1), 1)

@@ -43,6 +43,15 @@ def filled(path: Path, seed: int = 1, count: int = 600, step: int = 25, **more: 
     return path
 
 
+def filled_with_markets(path: Path, seed: int = 55, count: int = 1500, step: int = 25) -> Path:
+    """The same with markets: every table has rows."""
+    commands, _ = market_log(seed, count)
+    with mc.Engine.open(path, policy="os") as engine:
+        for at in range(0, len(commands), step):
+            engine.submit_batch(commands[at : at + step])
+    return path
+
+
 def logged(path: Path) -> tuple[NDArray, NDArray]:
     """Every command of a log, and the events of a fresh machine."""
     with LogReader(path) as reader:
@@ -65,6 +74,7 @@ def filled_with(
     url: str, commands: NDArray, events: NDArray, step: int, identity: bytes = IDENTITY
 ) -> str:
     """A database that such a history went into, some commands at a time."""
+    events = fresh(events)  # what is told again has the sequence of its first answer
     with closing(open_sink(url, identity)) as sink:
         for at in range(0, len(commands), step):
             part = commands[at : at + step]

@@ -10,7 +10,16 @@ from pathlib import Path
 import pymysql
 import pytest
 from kill_rounds import kill_rounds
-from sink_kit import DAY, contents, expected, filled, followed, logged, sink_of
+from sink_kit import (
+    DAY,
+    contents,
+    expected,
+    filled,
+    filled_with_markets,
+    followed,
+    logged,
+    sink_of,
+)
 
 import matchcore as mc
 from matchcore.sinks import SinkAway
@@ -60,7 +69,7 @@ def test_views_tell_every_time_that_there_is(tmp_path: Path, server: OceanBaseSe
 
 
 def test_what_was_changed_is_found_and_repaired(tmp_path: Path, server: OceanBaseServer) -> None:
-    exchange = filled(tmp_path / "e")
+    exchange = filled_with_markets(tmp_path / "e")
     url = followed(exchange, server.fresh())
     for name in SQL_TABLES:
         server.sql(

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 from pgbouncer_server import PgBouncer
-from sink_kit import contents, expected, filled, followed, logged
+from sink_kit import contents, expected, filled, filled_with_markets, followed, logged
 from sqlalchemy import make_url
 from sqlalchemy.dialects import mysql
 
@@ -172,7 +172,7 @@ def test_a_database_whose_symbols_are_ascii_stays_one(tmp_path: Path, mariadb_ur
 
 
 def test_a_server_of_any_sql_mode(tmp_path: Path, modal: str) -> None:
-    exchange = filled(tmp_path / "e", 1, 250)
+    exchange = filled_with_markets(tmp_path / "e")
     followed(exchange, modal)
     assert contents(exchange, modal) == expected(*logged(exchange))
     at = make_url(modal)

@@ -342,7 +342,7 @@ class SqlStore:
                     if self._is_next(connection, shard, epoch, first, last):
                         self._write_rows(connection, shard, epoch, last, rows)
             except sa.exc.IntegrityError as error:
-                raise SinkError(self._beyond(connection, shard, rows, error)) from None
+                raise SinkError(self._beyond(connection, shard, last, rows, error)) from None
 
     def _write_broadcast(
         self, connection: sa.Connection, shard: int, epoch: int, first: int, last: int, rows: Rows
@@ -396,7 +396,12 @@ class SqlStore:
         return True
 
     def _beyond(
-        self, connection: sa.Connection, shard: int, rows: Rows, error: sa.exc.IntegrityError
+        self,
+        connection: sa.Connection,
+        shard: int,
+        last: int,
+        rows: Rows,
+        error: sa.exc.IntegrityError,
     ) -> str:
         """What is wrong with a database that refuses a key: the rows that have it."""
         for name, new in rows.new.items():
@@ -419,7 +424,6 @@ class SqlStore:
                         " log; rebuild it from the log"
                     )
         connection.rollback()
-        last = max(int(new["seq"].max()) for new in rows.new.values())
         return str(self.ours(error, f"nothing of sequence {last} was written"))
 
     def close(self) -> None:
