@@ -9,7 +9,7 @@ from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MAX, UINT64_MAX
 
-from .._book cimport EVENTS_MIN, FULL, IDLE, NO_MEMORY, STOPPED, Book, Core, Events, Halt
+from .._book cimport EVENTS_MIN, FULL, IDLE, LOST, NO_MEMORY, STOPPED, Book, Core, Events, Halt
 from ._exchange cimport (exchange_add_book, exchange_drop, exchange_init, exchange_reserve, exchange_run,
                          exchange_set_rules)
 from ._inspect cimport (book_check, book_restore, fresh_secret, ids_check, in_one_row, levels_array,
@@ -37,6 +37,9 @@ cdef enum:
     ONE_EVENTS = 32         # of one command; more is a rare sweep, and goes through an array
     REPLAY_EVENTS = 512     # written over and over, so that they stay in the cache
     ROOM_MAX = 1 << 14      # events beyond those that the commands of a batch make room for
+
+STOPPED_FOR_GOOD = ("the machine has stopped: memory ended in the middle of a command; make another one"
+                    " from the log, which has every command")
 
 
 cdef class Machine:
@@ -242,6 +245,8 @@ cdef class Machine:
     cdef int enter(self) except -1:
         if self.busy:
             raise RuntimeError("another thread is inside this machine")
+        if self.exchange.core.pending.stage == LOST:
+            raise MemoryError(STOPPED_FOR_GOOD)
         self.busy = True
         return 0
 
@@ -330,7 +335,9 @@ cdef class Machine:
                                  order_id if 0 <= order_id <= UINT64_MAX else 0)
 
     def state(self):
-        """The whole state, a `State` of new arrays."""
+        """The whole state, a `State` of new arrays.  MemoryError of a machine that has stopped."""
+        if self.exchange.core.pending.stage == LOST:
+            raise MemoryError(STOPPED_FOR_GOOD)
         answers, told = answers_arrays(&self.exchange.repeats)
         return State(
             self.sequence, self.next_order_id, self.next_trade_id, list(self.instruments),

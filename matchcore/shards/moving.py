@@ -20,9 +20,11 @@ from ..records.codec import pack
 from ..records.commands import COMMAND
 from ..records.ids import id_of
 from ..records.instruments import Instrument
+from ..records.market import Market
 from ..records.order_faces import MassCancel
 from ..records.schema import DAY_TIFS, EventKind, Field, Kind, OrderType, Reason
 from ..records.typed import AddInstrument, ChangeInstrument, Command
+from .market import check_leaving, closing, opening
 from .standing import Standing, State, book_digest, standing
 
 ORDERS_STEP = 4096  # of one batch
@@ -51,11 +53,12 @@ def move(source: Engine, target: Engine, symbol: str, *, origin: str, to: str) -
     ``source``, ``target``: the engines; ``symbol``: of the instrument; ``origin``, ``to``: names of
     the two shards.  Nobody else may send commands to either engine.
     Sessions are told by the old shard that the orders are cancelled (MASS_CANCEL), and by the new
-    one that they are new.  Limits of accounts for this instrument go along; the price of the last
-    trade and the repeat window do not.
+    one that they are new.  Limits of accounts for this instrument go along, and its market with the
+    protections of its market makers; the price of the last trade and the repeat window do not.
 
-    `ShardError` if DAY orders rest (end the day first), if the instrument is not on the source, or
-    if the target refuses an order: then it is still on the source, and once the cause is removed
+    `ShardError` if DAY orders rest (end the day first), if a market is not closed or has other than
+    limit orders that are GTC and show all, if the instrument is not on the source, or if the target
+    refuses an order: then it is still on the source, and once the cause is removed
     the same call goes on.
     """
     here, there = standing(source, symbol), standing(target, symbol)
@@ -66,15 +69,20 @@ def move(source: Engine, target: Engine, symbol: str, *, origin: str, to: str) -
     arrived = Standing(State.HERE, moves, origin, digest)
     if there != arrived:
         arriving = Standing(State.ARRIVING, moves, origin, digest)
+        number = _number(target, symbol)
         first = _first(target, instrument, there, arriving, to)
+        if first:  # in the same batch
+            first = [np.concatenate([first[0], opening(source, target, symbol, number, to)])]
         rest = _orders(
             source, target, symbol, orders if first else _missing(target, symbol, orders)
         )
-        _rehearse(target, first + rest, instrument, digest, to)
+        market = closing(source, symbol, number)
+        _rehearse(source, target, [*first, *rest, market], instrument, digest, to)
         for commands in [*first, *rest]:
             _send(target, commands)
         limits = [one for one in source.limits() if one.symbol == symbol]
-        _send(target, _packed(target, [*limits, arrived.entry(_number(target, symbol))]))
+        last = _packed(target, [*limits, arrived.entry(number)])
+        _send(target, np.concatenate([market, last]))
     left = Standing(State.LEFT, moves, to, digest).entry(source.instruments.number(symbol))
     _send(source, _packed(source, [MassCancel(symbol), left]))
     return Moved(symbol, origin, to, len(orders), digest.hex(), moves)
@@ -91,11 +99,10 @@ def _to_move(
     if here.state != State.HERE:
         where = f": it left for {here.other}" if here.state == State.LEFT else ""
         raise ShardError(f"{symbol} is not on the shard {origin}{where}")
-    if source.market(symbol) is not None:
-        raise ShardError(f"{symbol} has a market on the shard {origin}, which cannot be moved")
     orders = source.book(symbol).orders()
     if np.isin(orders["time_in_force"], sorted(DAY_TIFS)).any():
         raise ShardError(f"{symbol} has orders of the day on the shard {origin}: end its day first")
+    check_leaving(source, symbol, origin)
     return orders, source.instruments[symbol]
 
 
@@ -157,6 +164,7 @@ def _sessions(source: Engine, symbol: str, orders: NDArray[np.void]) -> dict[int
 
 
 def _rehearse(
+    source: Engine,
     target: Engine,
     batches: list[NDArray[np.void]],
     instrument: Instrument,
@@ -168,7 +176,11 @@ def _rehearse(
     number = _number(target, instrument.symbol)
     for commands in batches:
         _check(machine.apply(commands, None, time.time_ns()), instrument.symbol, to)
-    if book_digest(instrument, machine.orders(number)) != digest:
+    mine, theirs = source.market(instrument.symbol), machine.market(number)
+    same = (mine is None) == (theirs is None)
+    if mine is not None and theirs is not None:
+        same = mine == Market.of_rows(theirs[0], instrument)
+    if not same or book_digest(instrument, machine.orders(number)) != digest:
         raise ShardError(
             f"{instrument.symbol}: its book on the shard {to} would not be the one on its own; it"
             " has not moved"

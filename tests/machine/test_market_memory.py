@@ -26,10 +26,10 @@ from matchcore.machine.reference import Machine as Reference
 library = ctypes.CDLL(sys.argv[1])
 library.starve.argtypes, library.granted.restype = [ctypes.c_long], ctypes.c_long
 
-def first(machine, rows):
-    "The message of a machine that has no memory for these commands, or none."
+def said_of(call, *arguments):
+    "The message of a machine that has no memory for a call, or none."
     try:
-        machine.apply(rows)
+        call(*arguments)
     except MemoryError as error:
         return str(error)
 
@@ -43,12 +43,14 @@ while not found or found[-1]["stopped"] is not None:
     machine.apply(world())
     base = machine.sequence
     library.starve(len(found))
-    stopped = first(machine, rows)
+    stopped = said_of(machine.apply, rows)
     library.starve(-1)
     done = machine.sequence - base
-    again = first(machine, rows[done:])
+    again = said_of(machine.apply, rows[done:])
     found.append({
-        "stopped": stopped, "again": again, "ever": first(machine, rows[:1]) if again else None,
+        "stopped": stopped, "again": again,
+        "ever": said_of(machine.apply, rows[:1]) if again else None,
+        "state": said_of(machine.digest),
         "same": again is None and machine.digest() == expected.digest(),
     })
     rebuilt = Machine()  # from the log, which has every command
@@ -85,12 +87,13 @@ def test_a_machine_without_memory_is_whole_or_stopped(library: Path, seed: int) 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     *stopped, last = found
-    assert last == {"stopped": None, "again": None, "ever": None, "same": True}
+    assert last == {"stopped": None, "again": None, "ever": None, "state": None, "same": True}
     for one in stopped:
         assert one["stopped"].startswith("no memory for command ")
         if one["again"] is None:
             assert one["same"]
         else:
-            assert one["again"].startswith("no memory for command 0 of ")
-            assert one["ever"] == "no memory for command 0 of the 1 given"
+            stopped_for_good = "the machine has stopped: memory ended in the middle of a command"
+            for said in ("again", "ever", "state"):
+                assert one[said].startswith(stopped_for_good)
     assert any(one["again"] for one in stopped), "it always ended between two commands"

@@ -424,7 +424,7 @@ def test_quantities_and_values(machine: str, side: str) -> None:
         ("set limits down=10001", "BAD_PARAMETER VALUE"),
         ("set halts second=5", "BAD_PARAMETER VALUE"),
         ("set halts first=5 second=5", "BAD_PARAMETER VALUE"),
-        ("set closing value3=1", "BAD_PARAMETER VALUE"),
+        ("set closing value4=1", "BAD_PARAMETER VALUE"),
         ("set auction interval_ns=-2", "BAD_PARAMETER VALUE"),
     ],
 )

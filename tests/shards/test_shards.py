@@ -10,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchcore import (
+    AuctionRule,
+    CageMode,
     Engine,
     Instrument,
     InvalidCommand,
+    Market,
     MassCancel,
     MemoryLog,
     NewOrder,
+    Phase,
+    SetProtection,
     Side,
     TimeInForce,
     UnknownInstrument,
@@ -351,3 +356,81 @@ def test_names_of_errors() -> None:
     assert not issubclass(LogFailed, ShardError)
     with pytest.raises(ShardError, match="engines are given for a"):
         Shards(Plan([Shard("b", 1, "b", ())]), {"a": engine()})
+
+
+# ---------------------------------------------------------------------- a market moves
+
+
+def with_market(machine: str = "cython") -> Engine:
+    """A closed market with orders at prices that the limits of today would refuse."""
+    found = engine(ANA, machine=machine)
+    found.set_market("ANA", Market(previous_close="95.00", reference_price="95.00", cage_ticks=3))
+    found.submit(SetProtection(9, "ANA", max_fills=3, window_ns=10**9))
+    found.submit(order("80.00", 3, 7, client_order_id=1, session=4))
+    found.submit(order("95.00", 4, 8, client_order_id=2, session=5, post_only=True))
+    found.submit(order("99.05", -6, 9))
+    found.submit(order("99.05", 2, 5))
+    found.set_market(
+        "ANA", limit_up=1, limit_down=1, cage=CageMode.REFUSE, tick_table=[(0, "0.50")],
+        entry_phases={Phase.OPENING_CALL}, auction_rule=AuctionRule.SSE, group=6,
+    )  # fmt: skip
+    found.set_phase("ANA", Phase.CLOSED)
+    found.end_day("ANA")
+    return found
+
+
+@pytest.mark.parametrize("machine", ["cython", "reference"])
+def test_a_market_moves_there_and_back(machine: str) -> None:
+    source, target = with_market(machine), engine(TEF, machine=machine)
+    before, market, day = (
+        source.book("ANA").orders(), source.market("ANA"), source.trading_day("ANA"),
+    )  # fmt: skip
+    moved = move(source, target, "ANA", origin="a", to="b")
+    assert moved.orders == 3 and not len(source.book("ANA").orders())
+    assert target.book("ANA").orders().tobytes() == before.tobytes()
+    assert target.market("ANA") == market and target.trading_day("ANA") == day
+    assert target.market("TEF") is None
+    protections = target.state().protections
+    assert protections[["account", "instrument", "max_fills"]].tolist() == [(9, 2, 3)]
+    assert move(source, target, "ANA", origin="a", to="b") == moved  # done once
+    target.mass_cancel("ANA", side=Side.BUY)  # whose client order ids are remembered there
+    left = target.book("ANA").orders()
+    move(target, source, "ANA", origin="b", to="a")
+    assert source.book("ANA").orders().tobytes() == left.tobytes()
+    assert source.market("ANA") == market and source.trading_day("ANA") == day
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_move_of_a_market_that_is_cut_off_is_finished(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = with_market(), engine(TEF)
+    before, market, real = source.book("ANA").orders(), source.market("ANA"), Engine.submit_batch
+    calls: list[int] = []
+
+    def cut(self: Engine, commands: object) -> object:
+        calls.append(1)
+        if len(calls) > at:
+            raise Cut
+        return real(self, commands)  # type: ignore[arg-type]  # as it was called
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "submit_batch", cut)
+        with pytest.raises(Cut):
+            move(source, target, "ANA", origin="a", to="b")
+    assert move(source, target, "ANA", origin="a", to="b").orders == 3
+    assert target.book("ANA").orders().tobytes() == before.tobytes()
+    assert target.market("ANA") == market and target.phase("ANA") == Phase.CLOSED
+
+
+def test_a_market_that_cannot_move_is_refused_and_stays() -> None:
+    source, target = engine(ANA), engine(TEF)
+    source.set_market("ANA", Market())
+    with pytest.raises(ShardError, match="in the phase CONTINUOUS: close it, and end its day"):
+        move(source, target, "ANA", origin="a", to="b")
+    source.submit(order("95.00", 3))
+    iceberg = source.submit(order("95.00", 9, display_quantity=2))
+    source.set_phase("ANA", Phase.CLOSED)
+    with pytest.raises(ShardError, match=rf"order {iceberg.order_id} is not a limit order that is"):
+        move(source, target, "ANA", origin="a", to="b")
+    assert target.sequence == 1 and len(source.book("ANA").orders()) == 2
