@@ -114,7 +114,7 @@ cdef struct Lit:            # the best shown order of a side that is no peg, whi
     u64 key                 # none has a smaller one
     bint exact              # there is one at this key
 
-cdef struct CountedTrades:        # the trades near the last one, by milliseconds: a queue in one piece
+cdef struct CountedTrades:  # the trades near the last one, by milliseconds: a queue in one piece
     mc_market_trades* rows
     size_t first
     size_t count
@@ -167,7 +167,7 @@ cdef struct Market:
     i64 indicative_time
     void* call              # what `_auction.pyx` keeps while orders are collected
     i64 value[PARAMETERS][VALUES]
-    CountedTrades counted         # what a closing average with a window is of
+    CountedTrades counted   # what a closing average with a window is of
 
 cdef struct Spill:          # what did not fit in the caller's buffers, in order
     mc_event* events

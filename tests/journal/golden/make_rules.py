@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matchcore import COMMAND, INSTRUMENT, LIMITS, TEXT, Engine, Instrument
 
 HERE = Path(__file__).parent
-VERSION = 2
+VERSION = 3
 COUNT = 2500
 SYMBOLS = (b"ONE", b"TWO", b"THREE", b"bad symbol", b"")
 
