@@ -40,6 +40,8 @@ from ..records.codec import pack
 from ..records.commands import COMMAND, checked, joined
 from ..records.instruments import Instrument, distinct
 from ..records.market import Market
+from ..records.order_faces import MassCancel
+from ..records.order_records import sweeps_as_it_says
 from ..records.times import Moment
 from ..records.typed import Command
 from ._queue import LARGE_COMMANDS, Submission, Waiter
@@ -282,6 +284,8 @@ class Engine(Reads, Named, Calls, Stored, Living):
                 if self._pipeline.failure is not None:
                     self._usable()
                 directory, now = self._machine.instruments, index(self._clock())
+                if type(command) is MassCancel:
+                    sweeps_as_it_says(command, self._machine.rules)
                 events = self._machine.apply_one(pack(command, directory, now))
                 return Answer(events, directory, IN_MEMORY, index(command.time or now))
         waiter = Waiter()
@@ -344,6 +348,8 @@ class Engine(Reads, Named, Calls, Stored, Living):
         while not placed:
             directory, then = machine.instruments, machine.instruments.then
             way.result = Answer(b"", directory, self.durability)
+            if type(commands) is MassCancel:
+                sweeps_as_it_says(commands, machine.rules)
             record = pack(commands, directory)
             placed = pipeline.place(machine, way, record, then, self._clock, block)
 

@@ -29,6 +29,7 @@ from .schema import (
 )
 
 _PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+RULES_OF_SWEEPS = 3  # the first version that reads the bounds of a MASS_CANCEL
 _IMMEDIATE = frozenset({OrderType.MARKET, OrderType.BEST_FIVE})  # unless they say otherwise
 _OFFSET_TYPES = PEG_TYPES | {OrderType.TRAILING_STOP}
 
@@ -146,6 +147,15 @@ def mass_cancel_fields(sweep: MassCancel, directory: Directory, number: int) -> 
         fields[column] = far if bound is None else directory.ticks(number, bound)
     fields["flags"] |= Flag.RANGE
     return fields
+
+
+def sweeps_as_it_says(sweep: MassCancel, rules: int) -> None:
+    """`InvalidCommand` for bounds that a version of the ``rules`` does not read: all would go."""
+    for name in ("lowest", "highest", "of_session"):
+        if rules < RULES_OF_SWEEPS and getattr(sweep, name) not in (None, False):
+            raise wrong(
+                sweep, name, f"version {rules} of the rules cancels without it; see upgrade_rules"
+            )
 
 
 # ---------------------------------------------------------------------- out of a record

@@ -74,6 +74,9 @@ def test_all_orders_of_an_account_go_at_once() -> None:
             assert [order["client_order_id"] for order in said["orders"]] == ["a", "b", "c"]
             status, said = await here.ask("POST", "/cancel-all", {"side": "sell"})
             assert (status, said["cancelled"]) == (200, 0)
+            for bound in ({"symbol": "ANA", "lowest": "95.00"}, {"of_session": True}):
+                status, said = await here.ask("POST", "/cancel-all", bound)
+                assert (status, said["error"]["field"]) == (400, [*bound][-1])
             status, said = await here.ask("POST", "/cancel-all")
             assert (status, said["cancelled"]) == (200, 3)
             assert (await here.ask("GET", "/orders"))[1]["orders"] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matchcore import COMMAND, Engine, Flag, Kind, Machine, OrderType, TimeInForce
+from matchcore import COMMAND, Engine, Flag, InvalidCommand, Kind, Machine, OrderType, TimeInForce
 from matchcore.journal import LogReader
 from matchcore.machine import machine_class
 from matchcore.records.schema import KINDS_OF_3, RULES_LATEST, EventKind, Field, Reason
@@ -76,6 +76,19 @@ def test_an_engine_goes_on_with_it_under_its_version(version: int, tmp_path: Pat
             assert engine.rules == RULES_LATEST
             assert [rows.tobytes() for rows in engine.state().orders] == books
             assert all(not len(getattr(engine.state(), part)) for part in PARTS_OF_3)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_sweep_that_a_version_would_not_bound_is_not_sent(version: int, tmp_path: Path) -> None:
+    copied = shutil.copytree(HERE / f"rules-{version}", tmp_path / "e")
+    with Engine.open(copied) as engine:
+        before = engine.digest()
+        for bounds in ({"lowest": "0.50"}, {"highest": "0.50"}, {"session": 1}):
+            with pytest.raises(InvalidCommand, match=f"version {version} of the rules cancels"):
+                engine.mass_cancel("ONE", **bounds)
+        assert engine.digest() == before
+        engine.upgrade_rules()
+        assert not engine.mass_cancel("ONE", highest="0.01").rejected
 
 
 @pytest.mark.parametrize("version", [1, 2])

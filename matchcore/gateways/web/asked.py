@@ -290,6 +290,12 @@ class Commands:
         mine = asked.take("of_session", flag, False)
         asked.done()
         number = self._instruments.number(symbol) if symbol is not None else 0
+        bounds = {"lowest": lowest, "highest": highest, "of_session": mine or None}
+        markets = self._reports.markets
+        if not (number in markets if number else markets):
+            # Rules that know no markets would cancel all, whatever the price or the session.
+            for field in (field for field, bound in bounds.items() if bound is not None):
+                raise malformed(field, "only where there is a market")
         command = _command(Kind.MASS_CANCEL, name, owner, number)
         sweep = MassCancel(
             symbol, side=Side(side) if side else None, lowest=lowest, highest=highest,
