@@ -210,7 +210,7 @@ def test_a_signal_handler_that_uses_the_engine_at_any_moment_is_served_or_refuse
         def work(engine: mc.Engine = engine, raised: list[bool] = raised, moment: int = at) -> None:
             interrupt = Interrupt(moment, act)
             try:
-                answer = interrupted(warm, engine, name, flow(7, 200), interrupt)
+                answer = interrupted(warm, engine, name, flow(7, 600), interrupt)
                 assert not isinstance(answer, Future) or answer.result(20) is not None
             except mc.LogFailed:
                 assert handler == "close"

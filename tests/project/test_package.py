@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import time
 import venv
 import zipfile
 from email import message_from_bytes
@@ -41,8 +42,8 @@ def run(*command: str | Path, cwd: Path) -> str:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the sdist is, and the wheel that was built from it.
 
-    The sdist has the sources that this checkout was built from, with their times.  So the build of
-    the wheel finds what is compiled already, and compiles only what is missing or older.
+    The sdist has the sources that this checkout was built from.  What they were compiled to is put
+    beside them, so that the build of the wheel does not compile all of it once more.
     """
     out = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--sdist", "--outdir", out, ROOT, cwd=out)
@@ -50,13 +51,22 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(made) as archive:
         archive.extractall(out, filter="data")
     source = out / made.name.removesuffix(".tar.gz")
-    if (ROOT / "build" / "cython").exists():
-        shutil.copytree(ROOT / "build" / "cython", source / "build" / "cython")
+    sources = [
+        file for ending in ("pyx", "pxd", "h") for file in (ROOT / "matchcore").rglob(f"*.{ending}")
+    ]
+    changed = max(file.stat().st_mtime for file in [ROOT / "setup.py", *sources])
     built = f"lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    for module in (ROOT / "matchcore").rglob("*.so"):
-        place = source / "build" / built / module.relative_to(ROOT)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(module, place)
+    compiled = {
+        file: source / "build" / place / file.relative_to(ROOT / root)
+        for root, place, ending in (("build/cython", "cython", "c"), (".", built, "so"))
+        for file in (ROOT / root / "matchcore").rglob(f"*.{ending}")
+        if file.stat().st_mtime > changed
+    }
+    later = time.time() + 3600  # than the Cython that is installed for the build
+    for file, copied in compiled.items():
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copied)
+        os.utime(copied, (later, later))
     run(sys.executable, "-m", "build", "--wheel", "--outdir", out, source, cwd=out)
     return out
 

@@ -73,7 +73,8 @@ def sell(engine: mc.Engine, quantity: int = 1) -> mc.Answer:
 
 
 def test_one_of_two_gets_it_and_the_other_when_that_ends(start: Start) -> None:
-    both = [start("one"), start("two")]
+    # long enough for a machine that is slow: the first one keeps it until it is closed
+    both = [start("one", seconds=3.0), start("two", seconds=3.0)]
     first = wait_until(lambda: next((one for one in both if one.leads), None))
     (other,) = [one for one in both if one is not first]
     sell(first.engine, 5)

@@ -238,7 +238,7 @@ class Codec:
         if order is not None:
             price, _ = self._price(order.instrument, _number(asked["price"]), extra, market=False)
             time = time_of(_text(asked["time_in_force"]), order.time_in_force == TimeInForce.GTD)
-            same_time = time == order.time_in_force
+            same_time = time == order.time_in_force and time != 0  # 0: it is none
             fine = (
                 price is not None
                 and same_time

@@ -155,7 +155,10 @@ def test_who_comes_back_at_the_other_gateway_keeps_his_orders(
     serve = ("serve", path, "--lines", line)
     engine = processes.start(*serve)
     ports = free_port(), free_port()
-    first, _ = [processes.start("gateway", "--engine", line, "--ouch", port) for port in ports]
+    first, _ = [
+        processes.start("gateway", "--engine", line, "--ouch", port, "--state", tmp_path / "state")
+        for port in ports
+    ]
     with logged_in(ports[0], "u1") as one, logged_in(ports[0], "u2") as two:
         one.enter()
         two.enter()
