@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find matchcore -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-# Processes that share the tests, a file at a time.
-TESTERS ?= 2
+# Processes that share the tests, a file at a time: one more than two cores have, as many tests
+# wait for servers and disks.
+TESTERS ?= 3
 
 .PHONY: demo test test-debug bench bench-peers lint clean build servers
 
