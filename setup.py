@@ -53,6 +53,10 @@ SMALLER = {
 }
 
 
+#: Commands that only look at which files there are.
+NOTHING_COMPILED = {"sdist", "egg_info", "dist_info"}
+
+
 def module_of(source: Path) -> str:
     return ".".join(source.with_suffix("").parts)
 
@@ -72,6 +76,16 @@ extensions = [
 ]
 
 
+def compiled() -> list[Extension]:
+    """The modules as C."""
+    return cythonize(
+        extensions,
+        build_dir="build/cython",
+        nthreads=CPUS if CPUS > 1 else 0,
+        compiler_directives={"language_level": 3, "cdivision": True, **CHECKS},
+    )
+
+
 def readme() -> str:
     """README.md for a package index: its links lead to the sources of this version."""
     source = tomllib.loads(Path("pyproject.toml").read_text())["project"]["urls"]["Source"]
@@ -84,10 +98,5 @@ setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
     options={"build_ext": {"parallel": CPUS}},
-    ext_modules=cythonize(
-        extensions,
-        build_dir="build/cython",
-        nthreads=CPUS if CPUS > 1 else 0,
-        compiler_directives={"language_level": 3, "cdivision": True, **CHECKS},
-    ),
+    ext_modules=extensions if {*sys.argv} & NOTHING_COMPILED else compiled(),
 )

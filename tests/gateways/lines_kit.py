@@ -132,12 +132,12 @@ class Taken:
         return np.concatenate([np.empty(0, EVENT), *self.events]).tobytes()
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
     async def look() -> None:
         while not condition():
             await asyncio.sleep(0.002)
 
-    await asyncio.wait_for(look(), WAIT_SECONDS)
+    await asyncio.wait_for(look(), seconds)
 
 
 async def send(way: Lines, commands: NDArray[np.void]) -> None:

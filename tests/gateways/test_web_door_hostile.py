@@ -177,7 +177,9 @@ GOOD: dict[str, Any] = {"client_order_id": "n", "symbol": "ANA", "side": "buy", 
 
 
 class Nothing:
-    """Reports that know of one order."""
+    """Reports that know of one order, and of one market."""
+
+    markets = frozenset({1})
 
     def find(self, account: int, client_order_id: int, tail: int) -> tuple[int, int] | None:
         return (1, 5) if client_order_id % 2 else None

@@ -43,7 +43,7 @@ def filled(path: Path, seed: int = 1, count: int = 600, step: int = 25, **more: 
     return path
 
 
-def filled_with_markets(path: Path, seed: int = 55, count: int = 1500, step: int = 25) -> Path:
+def filled_with_markets(path: Path, seed: int = 10, count: int = 300, step: int = 25) -> Path:
     """The same with markets: every table has rows."""
     commands, _ = market_log(seed, count)
     with mc.Engine.open(path, policy="os") as engine:
