@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from matchcore import (
     AuctionRule,
@@ -214,22 +218,31 @@ class Cut(Exception):
     pass
 
 
+@contextmanager
+def cut_off(patch: pytest.MonkeyPatch, at: int) -> Iterator[None]:
+    """Every batch but the first ``at`` is `Cut`, as if the process had ended there."""
+    calls, real = 0, Engine.submit_batch
+
+    def cut(self: Engine, commands: NDArray[np.void]) -> NDArray[np.void]:
+        nonlocal calls
+        calls += 1
+        if calls > at:
+            raise Cut
+        return real(self, commands)
+
+    with patch.context() as here:
+        here.setattr(Engine, "submit_batch", cut)
+        yield
+
+
 @pytest.mark.parametrize("at", range(6))
 def test_a_move_that_is_cut_off_is_finished(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = engine(ANA), engine(TEF)
     monkeypatch.setattr("matchcore.shards.moving.ORDERS_STEP", 2)
     for price, quantity in (("95.00", 3), ("95.05", 4), ("96.00", -5)):
         source.submit(order(price, quantity))
-    before, calls, real = source.book("ANA").orders(), [], Engine.submit_batch
-
-    def cut(self: Engine, commands: object) -> object:
-        calls.append(1)
-        if len(calls) > at:
-            raise Cut
-        return real(self, commands)  # type: ignore[arg-type]  # as it was called
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Engine, "submit_batch", cut)
+    before = source.book("ANA").orders()
+    with cut_off(monkeypatch, at):
         if at < 5:  # five batches make a move
             with pytest.raises(Cut):
                 move(source, target, "ANA", origin="a", to="b")
@@ -405,19 +418,9 @@ def test_a_move_of_a_market_that_is_cut_off_is_finished(
     at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = with_market(), engine(TEF)
-    before, market, real = source.book("ANA").orders(), source.market("ANA"), Engine.submit_batch
-    calls: list[int] = []
-
-    def cut(self: Engine, commands: object) -> object:
-        calls.append(1)
-        if len(calls) > at:
-            raise Cut
-        return real(self, commands)  # type: ignore[arg-type]  # as it was called
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Engine, "submit_batch", cut)
-        with pytest.raises(Cut):
-            move(source, target, "ANA", origin="a", to="b")
+    before, market = source.book("ANA").orders(), source.market("ANA")
+    with cut_off(monkeypatch, at), pytest.raises(Cut):
+        move(source, target, "ANA", origin="a", to="b")
     assert move(source, target, "ANA", origin="a", to="b").orders == 3
     assert target.book("ANA").orders().tobytes() == before.tobytes()
     assert target.market("ANA") == market and target.phase("ANA") == Phase.CLOSED

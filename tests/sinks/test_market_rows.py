@@ -45,7 +45,7 @@ def made(commands: NDArray, events: NDArray, cuts: list[int]) -> Contents:
     return {name: sorted(rows.tolist()) for name, rows in held.items()}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), st.integers(0, 300), st.integers(1, 400))
 def test_every_table_is_the_events_of_any_market(seed: int, count: int, step: int) -> None:
     commands, events = market_log(seed, count)
