@@ -333,6 +333,10 @@ class Cluster(Closing):
         found = [name for name in ENGINES if self.state(name).get("role") == "primary"]
         return found[0] if found else None
 
+    def sequence(self) -> int:
+        """Of the last command that an engine has."""
+        return max(int(self.state(name).get("sequence", 0)) for name in ENGINES)
+
     def epoch(self) -> int:
         """Of the writer of the log, as far as an engine knows."""
         return max(int(self.state(name).get("epoch", 0)) for name in ENGINES)

@@ -239,9 +239,21 @@ class Drill:
         self._done = len(self.report.rounds)
         self._progress(done)
 
+    def _read(self) -> None:
+        """The log, as far as its primary has it: what servers show a moment later may be less."""
+        cluster, history = self._cluster, self._history
+        wanted = cluster.sequence()
+
+        def there() -> bool:
+            with cluster.reader(history.sequence) as reader:
+                history.take(batches(reader.read(), BATCH))
+            return history.sequence >= wanted
+
+        wait_until(f"the log up to sequence {wanted}, where its primary is", there, SECONDS_MAX)
+
     def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
         cluster, history = self._cluster, self._history
-        history.take(batches(cluster.reader(history.sequence).read(), BATCH))
+        self._read()
         rows = flow.answers.rows
         missing = set(lost(rows[self._checked :], history))
         self._checked = len(rows)

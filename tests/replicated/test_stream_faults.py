@@ -127,6 +127,28 @@ def test_without_a_majority_nothing_is_answered(own: Servers) -> None:
     assert held[-2:].tobytes() == more.tobytes()
 
 
+def test_a_leader_that_nobody_follows_does_not_say_where_the_log_ends(own: Servers) -> None:
+    address = own.address("followed")
+    log = StreamLog.open(address)
+    write(log, [10])
+    log.close()  # its connection is not to lose its server
+    at = leader(own, address)
+    others = [one for one in range(3) if one != at]
+    only = f"nats://{own.urls[at]}/followed"  # stays connected
+    with StreamReader(only, patience=3) as reader:
+        assert sum(frame.count for frame in reader.read()) == 10
+        for one in others:
+            own.pause(one)
+        time.sleep(3.2)  # the leader waits for ten seconds until it gives up
+        try:
+            with pytest.raises(LogFailed, match=f"log-{at} has not heard a majority"):
+                list(reader.read())
+        finally:
+            for one in others:
+                own.resume(one)
+        assert list(reader.read()) == []
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "REQUEST_SECONDS", 0.1)

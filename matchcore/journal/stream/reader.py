@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..._closing import Closing
 from ...errors import LogDamaged, LogError
@@ -17,12 +17,16 @@ from ..growth import LOOK_SECONDS
 from ..segments import Frame
 from .address import Address
 from .feed import Feed
-from .link import PATIENCE_SECONDS, Link
+from .link import PATIENCE_SECONDS, RETRY_SECONDS, Link
 from .messages import PARTS_MAX, WINDOW, Message, StreamWalk, head_of, taken_apart
 from .sender import message_at
 from .settings import wrong_in
 
+if TYPE_CHECKING:
+    from nats.js.api import StreamInfo
+
 ASK_SECONDS = 1.0
+HEARD_NS = 3 * 10**9  # heartbeats come every two seconds, and an election begins after four
 LEAD = WINDOW + 2 * PARTS_MAX  # messages read before the wanted one; see `_stand`
 
 
@@ -219,7 +223,15 @@ class StreamReader(Closing):
         return message
 
     async def _get(self, at: int) -> Message | None:
-        return await self._link.retried(lambda: message_at(self._link, at))
+        """A message that is there; None if it is not, which one server alone may be wrong about."""
+        link = self._link
+        until = link.loop.time() + link.patience / 2
+        while True:
+            message = await link.retried(lambda: message_at(link, at))
+            if message is not None or link.loop.time() > until:
+                return message
+            await state_of(link)  # finds what was removed
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 class Pushes(Closing):
@@ -297,12 +309,36 @@ def _header_of(walk: StreamWalk) -> SegmentHeader:
     return walk.header
 
 
+def is_led(info: StreamInfo) -> bool:
+    """Whether the leader that tells this heard a majority of the servers a moment ago."""
+    servers = info.cluster.replicas if info.cluster is not None else None
+    if not servers:
+        return True
+    heard = 1 + sum(0 < (one.active or 0) < HEARD_NS for one in servers)  # 0: never
+    return heard > (1 + len(servers)) // 2
+
+
+def _leader_of(info: StreamInfo) -> str:
+    return str(info.cluster.leader) if info.cluster is not None else ""
+
+
 async def state_of(link: Link) -> tuple[int, int]:
-    """The first and the last message of a stream, which are 0 without one; LogError without it."""
+    """The first and the last message of a stream, which are 0 without one; LogError without it.
+
+    Asks again while the server that answers is not in touch with a majority: one that was cut off
+    takes itself for the leader for some seconds more, and shows an end that was.
+    """
+    from nats.errors import Error
     from nats.js.errors import NotFoundError
 
+    async def ask() -> StreamInfo:
+        info = await link.streams.stream_info(link.address.name)
+        if not is_led(info):
+            raise Error(f"server {_leader_of(info)} has not heard a majority of the servers lately")
+        return info
+
     try:
-        info = await link.retried(lambda: link.streams.stream_info(link.address.name))
+        info = await link.retried(ask, link.patience * 0.9)  # and then says why
     except NotFoundError:
         raise NoLog(f"{link.address}: no journal here: there is no such stream") from None
     if info.state.first_seq <= 1 and (missing := info.state.last_seq - info.state.messages):
