@@ -39,13 +39,15 @@ COLUMNS = {
               help="Power cuts of all servers, too (root).")  # fmt: skip
 @click.option("--full-disk", is_flag=True,
               help="Full disks of servers, too (root).")  # fmt: skip
+@click.option("--server-clocks", is_flag=True,
+              help="Clocks of servers that jump, too (QEMU, slower).")  # fmt: skip
 @click.option("--list", "listed", is_flag=True, help="Say which faults there are, and end.")
 @click.option("--dir", "place", type=click.Path(file_okay=False, path_type=Path),
               help="Keep everything there (default: a temporary folder).")  # fmt: skip
 @json_option
 def drill(
     rounds: int, seed: int | None, names: tuple[str, ...], netns: bool, power_cut: bool,
-    full_disk: bool, listed: bool, place: Path | None, as_json: bool,
+    full_disk: bool, server_clocks: bool, listed: bool, place: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Rehearse failures on an exchange under load, and check every promise after each.
 
@@ -67,7 +69,8 @@ def drill(
         made = place or Path(tempfile.mkdtemp(prefix="matchcore-drill-"))
         try:
             with progress_bar("drilling", rounds) as progress:
-                more = {"netns": netns, "power_cut": power_cut, "full_disk": full_disk}
+                more = {"netns": netns, "power_cut": power_cut, "full_disk": full_disk,
+                        "server_clocks": server_clocks}  # fmt: skip
                 report = _run(made, seed, rounds, names, more, progress)
         except BaseException:
             _keep_or_remove(made, place is not None, as_json)

@@ -74,7 +74,8 @@ class Cluster(Closing):
     - ``place``: the folder.
     - ``followers``: whether a remote copy, an SQL follower and a cache run, too.
     - ``network``: its nodes, servers and engines, are where these run; None: all are here.
-    - ``clocks``: those of engines and gateways, by their names; None: the machine's.
+    - ``clocks``: those of engines, gateways and emulated servers, by their names; None: the
+      machine's.
     - ``say``: called with what is being done.
 
     Servers are ``server-1`` and so on; engines are those of `ENGINES`.  Not for two threads.
@@ -100,7 +101,7 @@ class Cluster(Closing):
         self.servers = Servers(
             self.place / "servers", SERVERS, monitoring=True,
             hosts=[self._host(name) for name in servers],
-            within=lambda at: self._within(servers[at]),
+            within=lambda at: self._within(servers[at]) + self._emulated(servers[at]),
         )  # fmt: skip
         self.address = self.servers.address(self._log_name())
         self._ports = self._kept_ports()
@@ -226,6 +227,9 @@ class Cluster(Closing):
     def _within(self, name: str) -> list[str]:
         network = self._network
         return network.inside(name) if network is not None and name in network.nodes else []
+
+    def _emulated(self, name: str) -> list[str]:
+        return self._clocks.emulated(name) if self._clocks else []
 
     def _clocked(self, name: str, *arguments: str) -> list[str]:
         return self._clocks.command(name, *arguments) if self._clocks else matchcore(*arguments)
@@ -377,22 +381,26 @@ class Cluster(Closing):
         return StreamReader(self.address, after=after)
 
     def digests_at(self, sequence: int, seconds: float = START_SECONDS_MAX) -> dict[str, str]:
-        """Of both engines and the copy, once all of them have come that far, and no further."""
-        found: dict[str, str] = {}
+        """Of both engines and the copy, once all of them have come that far.
+
+        Empty if one is further by then: a request that was under way has come in.
+        """
+        found: dict[str, tuple[int, str]] = {}
 
         def there() -> bool:
             self.start_parts(self.parts)  # one may have found out just now that it is no primary
-            for name in ENGINES:
-                at, digest = self.digest(name)
-                if at != sequence:
-                    return False
-                found[name] = digest
-            return self.copy is None or published(self.copy).durable >= sequence
+            found.update((name, self.digest(name)) for name in ENGINES)
+            copied = published(self.copy).durable if self.copy else sequence
+            all_at = [at for at, _ in found.values()] + [copied]
+            return max(all_at) > sequence or all(at == sequence for at in all_at)
 
         wait_until(f"engines and copy at sequence {sequence}", there, seconds)
         if self.copy is not None:
-            found["copy"] = str(replay(self.copy)["digest"])
-        return found
+            said = replay(self.copy)
+            found["copy"] = int(said["commands"]), str(said["digest"])
+        if any(at > sequence for at, _ in found.values()):
+            return {}
+        return {name: digest for name, (_, digest) in found.items()}
 
     def status(self) -> list[dict[str, Any]]:
         """As `status_of`."""

@@ -251,9 +251,16 @@ class Drill:
 
         wait_until(f"the log up to sequence {wanted}, where its primary is", there, SECONDS_MAX)
 
+    def _all_read(self) -> dict[str, str]:
+        """Reads the log to its end; the digests that the others have there."""
+        while True:
+            self._read()
+            digests = self._cluster.digests_at(self._history.sequence, SECONDS_MAX)
+            if digests:
+                return digests
+
     def _check(self, flow: Flow, done: Round, began: int, copied: int | None) -> None:
-        cluster, history = self._cluster, self._history
-        self._read()
+        history, digests = self._history, self._all_read()
         rows = flow.answers.rows
         missing = set(lost(rows[self._checked :], history))
         self._checked = len(rows)
@@ -268,7 +275,7 @@ class Drill:
                          f"{sorted(missing)[:5]}")  # fmt: skip
         if twice := done_twice(history):
             raise Broken(f"{len(twice)} requests were done twice: {twice[:5]}")
-        for name, digest in cluster.digests_at(history.sequence, SECONDS_MAX).items():
+        for name, digest in digests.items():
             if digest != done.digest:
                 raise Broken(f"{name} has the digest {digest} at sequence {done.sequence}, and the"
                              f" reference machine {done.digest}")  # fmt: skip

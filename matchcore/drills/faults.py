@@ -10,6 +10,7 @@ from .cluster import ENGINES, GATEWAYS, SERVERS, Cluster
 
 ALL_SERVERS = [f"server-{number}" for number in range(1, SERVERS + 1)]
 MINUTE_SECONDS = 60.0
+AGE_SECONDS = 6.0  # in which a server looks several times whether anything is too old
 Who = Callable[[Cluster, random.Random], list[str]]
 
 
@@ -42,6 +43,12 @@ def standby(cluster: Cluster, dice: random.Random) -> list[str]:
 def leader(cluster: Cluster, dice: random.Random) -> list[str]:
     """The server that leads the log."""
     return [cluster.leader() or dice.choice(ALL_SERVERS)]
+
+
+def follower(cluster: Cluster, dice: random.Random) -> list[str]:
+    """A server that does not lead."""
+    leading = leader(cluster, dice)
+    return [dice.choice([name for name in ALL_SERVERS if name not in leading])]
 
 
 def one_server(number: int) -> Who:
@@ -133,6 +140,15 @@ POWER = Fault("power cut of all servers", "power", everything, stops=True)
 DISKS: Sequence[Fault] = (
     Fault("disk of the leading server full", "full", leader),
     Fault("disks of two servers full", "full", two_servers, stops=True),
+)
+SERVER_CLOCKS: Sequence[Fault] = (
+    Fault("clock of the leading server an hour ahead, and back", "ahead", leader, hold=AGE_SECONDS),
+    Fault(
+        "clock of the leading server an hour behind, and back", "behind", leader, hold=AGE_SECONDS
+    ),
+    Fault("clock of another server an hour ahead, and back", "ahead", follower),
+    Fault("clocks of all servers an hour ahead and behind, and back", "jumbled", all_servers),
+    Fault("clocks of servers and engines jump together", "ahead", everything),
 )
 
 

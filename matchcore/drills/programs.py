@@ -19,9 +19,9 @@ def find(name: str) -> str:
     return shutil.which(name, path=PATH) or name
 
 
-def needs(what: str, programs: Mapping[str, str]) -> None:
+def needs(what: str, programs: Mapping[str, str], *, root: bool = True) -> None:
     """`LeftOut` without root, or without one of these programs; each has its Debian package."""
-    if os.geteuid() != 0:
+    if root and os.geteuid() != 0:
         raise LeftOut(f"{what}: needs root")
     missing = [name for name in programs if shutil.which(name, path=PATH) is None]
     if missing:

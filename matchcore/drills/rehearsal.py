@@ -13,7 +13,16 @@ from .clocks import Clocks
 from .cluster import ENGINES, Cluster
 from .disks import Disks
 from .drill import Drill, Report, Round
-from .faults import ALL_SERVERS, DISKS, NETWORK, POWER, PROCESSES, PROMOTION, Fault
+from .faults import (
+    ALL_SERVERS,
+    DISKS,
+    NETWORK,
+    POWER,
+    PROCESSES,
+    PROMOTION,
+    SERVER_CLOCKS,
+    Fault,
+)
 from .network import Network
 
 
@@ -26,6 +35,7 @@ def rehearse(
     netns: bool = False,
     power_cut: bool = False,
     full_disk: bool = False,
+    server_clocks: bool = False,
     followers: bool = True,
     progress: Callable[[Round], object] = lambda one: None,
 ) -> Report:
@@ -35,6 +45,7 @@ def rehearse(
     - ``followers``: whether there is a remote copy to compare, too.
     - ``netns``, ``power_cut``, ``full_disk``: faults that need root; where they are not permitted,
       they are left out with the reason.
+    - ``server_clocks``: the servers run in an emulation, where their clocks can jump, too.
 
     `InvalidArgument` if no fault is left.
     """
@@ -54,8 +65,14 @@ def rehearse(
                 faults = [*NETWORK, *faults]
             except LeftOut as reason:
                 left_out.append(str(reason))
-        faults = _chosen(faults, only, left_out)
         clocks = Clocks(place / "clocks")
+        if server_clocks:
+            try:
+                clocks.emulate()
+                faults = [*SERVER_CLOCKS, *faults]
+            except LeftOut as reason:
+                left_out.append(str(reason))
+        faults = _chosen(faults, only, left_out)
         cluster = stack.enter_context(
             Cluster(place, followers=followers, network=network, clocks=clocks)
         )
@@ -68,6 +85,7 @@ def rehearse(
 def listed() -> list[tuple[Fault, str]]:
     """Every fault that there is, with the option that it needs; "" for none."""
     return [
+        *((fault, "--server-clocks") for fault in SERVER_CLOCKS),
         *((fault, "--netns") for fault in NETWORK), *((fault, "--full-disk") for fault in DISKS),
         (POWER, "--power-cut"), *((fault, "") for fault in PROCESSES), (PROMOTION, ""),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from matchcore.drills import LeftOut, programs
+from matchcore.drills.clocks import Clocks
 from matchcore.drills.disks import Disks
 from matchcore.drills.network import Network
 from matchcore.errors import LogFailed
@@ -118,6 +119,38 @@ def test_a_full_disk_takes_nothing_until_it_is_emptied(tmp_path: Path) -> None:
             file.write_bytes(b"x" * 5000)
         disks.empty(0)
         file.write_bytes(b"x" * 5000)
+
+
+TIMES = """
+import time
+while input():
+    print(int(time.time()), int(time.monotonic()), flush=True)
+"""
+
+
+def test_a_program_sees_a_time_of_day_that_jumps_and_the_true_time_to_wait_by(
+    tmp_path: Path,
+) -> None:
+    clocks = Clocks(tmp_path)
+    try:
+        clocks.emulate()
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+    with subprocess.Popen(
+        [*clocks.emulated("one"), sys.executable, "-c", TIMES],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        seen = []
+        for seconds in (0, 3600, -3600):
+            clocks.put("one", seconds)
+            process.stdin.write("now\n")
+            process.stdin.flush()
+            seen.append([int(word) for word in process.stdout.readline().split()])
+        process.kill()
+    (day, _), (later, _), (earlier, _) = seen
+    assert later - day >= 3600 and day - earlier > 3000
+    assert seen[2][1] - seen[0][1] < 3000
 
 
 def test_without_root_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
