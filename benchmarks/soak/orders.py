@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,16 @@ class Memory(threading.Thread):
 
 
 def run(
-    place: Path, *, minutes: float, rate: float, sessions: int, progress: Any
-) -> dict[str, Any]:
+    place: Path, *, minutes: float, rate: float, sessions: int, protocols: Sequence[str],
+    progress: Any,
+) -> dict[str, Any]:  # fmt: skip
     """What happened."""
     users = [User(f"u{n}", PASSWORD, n, n) for n in range(1, sessions + 1)]
     instruments = [Instrument(one, TICK) for one in SYMBOLS]
     exchange = Exchange(place, instruments, users, check_ms=CHECK_MS)
     try:
         exchange.start()
-        ports = {name: exchange.ports["fix" if "fix" in name else name] for name in PROTOCOLS}
+        ports = {name: exchange.ports["fix" if "fix" in name else name] for name in protocols}
         targets = {
             name: Target(HOST, of[0], tuple(of[1:]), patience_seconds=PATIENCE_SECONDS)
             for name, of in ports.items()
@@ -104,11 +106,14 @@ def run(
               help="Orders a second, of 10 symbols.")  # fmt: skip
 @click.option("--sessions", type=click.IntRange(min=4), default=16, show_default=True,
               help="Over all protocols in turn.")  # fmt: skip
+@click.option("--protocol", "protocols", type=click.Choice(PROTOCOLS), multiple=True,
+              help="Only this one; can be repeated.")  # fmt: skip
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path),
               help="Where the exchange is made and kept; else it is temporary.")  # fmt: skip
 @json_option
 def soak(
-    minutes: float, rate: float, sessions: int, directory: Path | None, as_json: bool
+    minutes: float, rate: float, sessions: int, protocols: tuple[str, ...],
+    directory: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade at a steady rate over all doors, and look on.
 
@@ -123,7 +128,10 @@ def soak(
     ):
         place = directory or Path(temporary)
         place.mkdir(parents=True, exist_ok=True)
-        result = run(place, minutes=minutes, rate=rate, sessions=sessions, progress=progress)
+        result = run(
+            place, minutes=minutes, rate=rate, sessions=sessions,
+            protocols=protocols or PROTOCOLS, progress=progress,
+        )  # fmt: skip
     if not as_json:
         for of, seen in result["memory_mib_by_tenths"].items():
             result[f"memory of {of}, MiB"] = ", ".join(map(str, seen))

@@ -151,11 +151,12 @@ class Exchange:
 
     def start(self) -> None:
         """Until both gateways are ready; `LogFailed`."""
-        for child in self.children:
+        for child in [self.engine, *self.lines, *self.gateways]:
             child.start()
         for port in self._status:
             wait_until(f"the gateway with status port {port}", partial(ready, f"{HOST}:{port}"))
-        if self.balancer is not None:
+        if self.balancer is not None:  # not before: it would take them for dead, and look later
+            self.balancer.start()
             for (port,) in self.ports.values():
                 wait_until(f"the balancer's port {port}", partial(listens, port))
 
