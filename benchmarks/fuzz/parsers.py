@@ -124,6 +124,7 @@ REQUESTS = [
     _request(b"O"), _request(b"O", user_ref=2, side=b"S", appended=b"\x05\x03\0\0\0\x05"),
     _request(b"O", user_ref=3, appended=b"\x02\x0cP\x09\x81" + bytes(8)),
     _request(b"U", user_ref=4), _request(b"X"), _request(b"X", quantity=0), _request(b"M"),
+    packet(b"U", b"C" + bytes([0, 0, 0, 9]) + b"    ANA     " + b"\0\3\2\x1bB"),
     packet(b"U", b"Q"), packet(b"R"), packet(b"+", b"text"), packet(b"O"),
 ]  # fmt: skip
 PACKETS = [b"\0\x01R", b"\0\x01O", b"\0\x00", b"\xff\xff", b"\0\x30U", b"O", b"U", b"X", b"M"]
@@ -152,7 +153,7 @@ def soup_answers(data: bytes) -> None:
 
 
 ANSWERS = [
-    packet(b"S", letter + bytes(80)) for letter in (b"A", b"U", b"E", b"C", b"J", b"I", b"S")
+    packet(b"S", letter + bytes(80)) for letter in (b"A", b"U", b"E", b"C", b"J", b"I", b"S", b"X")
 ]
 
 

@@ -4,7 +4,8 @@ from libc.string cimport memcpy, memset
 from ...machine.core.records cimport (AT_CLOSE, AT_OPEN, AUCTION, BUY, DAY, FOK, GTC, GTD, IOC,
                                       MARKET, REPORT_AUCTION, REPORT_BUSTED, REPORT_CANCELLED,
                                       REPORT_CANCEL_REJECTED, REPORT_DECREMENTED, REPORT_MAKER,
-                                      REPORT_MASS_CANCELLED, REPORT_QUOTE_REJECTED,
+                                      REPORT_MASS_CANCELLED, REPORT_MASS_CANCEL_REJECTED,
+                                      REPORT_QUOTE_REJECTED,
                                       REPORT_QUOTE_SET, REPORT_REPRICED, REPORT_TRIGGERED,
                                       REPORT_NEW, REPORT_POST_ONLY, REPORT_REJECTED,
                                       REPORT_REPLACED, REPORT_REPLACE_REJECTED, REPORT_TRADE,
@@ -21,6 +22,9 @@ cdef struct Answers:
     u8 rejects[256]         # reason of a refused NEW -> that of J
     u8 replace_rejects[256]
     u8 cancels[256]         # reason of a cancelled order -> that of C
+
+cdef enum:
+    SWEEP = 5               # an operation beside those of `names`: a mass cancel
 
 cdef struct Said:
     # What the messages of one report are made of.
@@ -52,6 +56,14 @@ cdef inline int named_of(const mc_report* report, u64 scope, u32* ref) noexcept 
     return operation
 
 
+cdef inline bint is_swept(const mc_report* report, u64 scope) noexcept nogil:
+    """Whether it answers a request C of this session on this day."""
+    cdef u64 name = report.client_order_id
+    return (report.client_order_tail == (1ull << 63 | name) and name >> 32 == scope
+            and (report.kind == REPORT_MASS_CANCELLED
+                 or report.kind == REPORT_MASS_CANCEL_REJECTED))
+
+
 cdef inline u8* put_head(u8* at, const Said* said, u8 letter) noexcept nogil:
     """Type, time and, but for S, UserRefNum."""
     cdef i64 time = said.report.time % 86400000000000ll
@@ -78,15 +90,19 @@ cdef inline u32 small(u64 quantity) noexcept nogil:
     return <u32>quantity if quantity <= 0xffffffffull else <u32>0xffffffffull
 
 
-cdef inline u8* put_order(u8* at, const Said* said) noexcept nogil:
-    """What A and U say of the order."""
-    at[0] = side_letter(said.report.side)
-    at = put32(at + 1, small(said.quantity))
+cdef inline u8* put_symbol(u8* at, const Said* said) noexcept nogil:
     if said.listed != NULL:
         memcpy(at, &said.listed.symbol, 8)
     else:
         memset(at, b' ', 8)
-    at = put64(at + 8, said.price)
+    return at + 8
+
+
+cdef inline u8* put_order(u8* at, const Said* said) noexcept nogil:
+    """What A and U say of the order."""
+    at[0] = side_letter(said.report.side)
+    at = put32(at + 1, small(said.quantity))
+    at = put64(put_symbol(at, said), said.price)
     at[0], at[1] = time_letter(said.report.time_in_force), b'Y'
     at = put64(at + 2, said.report.order_id)
     at[0], at[1], at[2], at[3] = b'O', b'N', b'N', b'L'
@@ -195,6 +211,35 @@ cdef inline u8* put_rejected(u8* at, const Said* said, const Answers* answers) n
     return put_items(at, said, False, False, False, False)
 
 
+cdef inline u8* put_swept(u8* at, const Said* said) noexcept nogil:
+    """X: a mass cancel is done, with its side and how many orders it cancelled."""
+    cdef const mc_report* report = said.report
+    cdef u8* start
+    at = put_head(at, said, b'X')
+    memset(at, b' ', 4)
+    start = at = put_symbol(at + 4, said)
+    at += 2
+    if report.instrument and (said.listed == NULL or not said.listed.named):
+        at[0], at[1] = 5, 131
+        at = put32(at + 2, report.instrument)
+    if report.side:
+        at[0], at[1], at[2] = 2, 27, side_letter(report.side)
+        at += 3
+    at[0], at[1] = 5, 137
+    at = put32(at + 2, small(<u64>report.last_quantity))
+    put16(start, <u16>(at - start - 2))
+    return at
+
+
+cdef inline u8* put_sweep_rejected(u8* at, const Said* said, const Answers* answers) noexcept nogil:
+    cdef u16 reason = answers.rejects[said.report.reason]
+    if said.report.side >= 128:
+        reason = said.report.side - 128
+    at = put16(put_head(at, said, b'J'), reason)
+    memset(at, b' ', 14)
+    return at + 14
+
+
 cdef inline u8* put_replaced(u8* at, Said* said, const Answers* answers, u64 scope) noexcept nogil:
     """U; C for what X has taken off, M for M."""
     cdef const mc_report* report = said.report
@@ -235,6 +280,10 @@ cdef inline u8* put_message(u8* at, Said* said, const Answers* answers, u64 scop
         return put_restated(at, said)
     if kind == REPORT_DECREMENTED:
         return put_decremented(at, said)
+    if said.operation == SWEEP:
+        if kind == REPORT_MASS_CANCELLED:
+            return put_swept(at, said)
+        return put_sweep_rejected(at, said, answers)
     at = put_head(at, said, b'S')
     at[0] = (b'm' if kind == REPORT_MASS_CANCELLED else b'q' if kind == REPORT_QUOTE_SET
              else b'k' if kind == REPORT_QUOTE_REJECTED else b'n')
@@ -252,6 +301,8 @@ cdef inline u8* put_answer(u8* start, const Answers* answers, const mc_report* r
     said.operation, said.ref = 4, 0
     if report.order_id >> 32 == (1ull << 31 | scope):
         said.operation = named_of(report, scope, &said.ref)
+    if is_swept(report, scope):
+        said.operation, said.ref = SWEEP, <u32>report.client_order_id
     said.quantity = <u64>(report.last_quantity if is_trade or report.kind == REPORT_DECREMENTED
                           else report.quantity)
     said.price, said.is_priced = 0, False

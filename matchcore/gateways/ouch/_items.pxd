@@ -2,13 +2,14 @@
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy, memset
 
-from ...machine.core.records cimport (DAY, GTD, HIDDEN, IOC, MARKET, STOP, STOP_LIMIT, i64,
-                                      mc_command, u8, u64)
+from ...machine.core.records cimport (BUY, DAY, GTD, HIDDEN, IOC, MARKET, SELL, STOP, STOP_LIMIT,
+                                      i64, mc_command, u8, u64)
 from ...serving._words cimport word_of
 
 cdef enum:
     T_MIN_QUANTITY = 3
     T_POST_ONLY = 12
+    T_SIDE = 27
     T_QUANTITY = 129
     T_PRICE = 130
     T_INSTRUMENT = 131
@@ -19,8 +20,8 @@ cdef enum:
 
 cdef struct Items:
     bint wrong
-    bint has_quantity, has_price, has_instrument, has_smallest, has_post_only
-    u64 quantity, price, instrument, smallest, post_only
+    bint has_quantity, has_price, has_instrument, has_smallest, has_post_only, has_side
+    u64 quantity, price, instrument, smallest, post_only, side
     bint has_terms          # one or more of those below
     bint has_stop, has_expiry, has_shown, has_mode
     u64 stop, expiry, shown, mode
@@ -71,6 +72,8 @@ cdef inline void get_items(Items* items, const u8* at, const u8* end) noexcept n
             items.has_smallest, items.smallest = True, word_of(at + 2, 4)
         elif tag == T_POST_ONLY and size == 2 and not items.has_post_only:
             items.has_post_only, items.post_only = True, at[2]
+        elif tag == T_SIDE and size == 2 and not items.has_side:
+            items.has_side, items.side = True, at[2]
         elif tag == T_QUANTITY and size == 9 and not items.has_quantity:
             items.has_quantity, items.quantity = True, word_of(at + 2, 8)
         elif tag == T_PRICE and size == 9 and not items.has_price:
@@ -103,11 +106,21 @@ cdef inline bint appended(const u8* message, size_t size, size_t fields, bint al
     return True
 
 
+cdef inline bint is_sweep(const Items* items) noexcept nogil:
+    """Whether there is nothing that a mass cancel does not have."""
+    return not (items.wrong or items.has_quantity or items.has_price or items.has_smallest
+                or items.has_post_only or items.has_terms)
+
+
 cdef inline u8 time_of(u8 said, bint expires) noexcept nogil:
     """The time in force of a request; 0: none that it can have."""
     if expires:
         return GTD if said == b'6' else 0
     return DAY if said == b'0' else IOC if said == b'3' else 0
+
+
+cdef inline u8 side_of(u8 letter) noexcept nogil:
+    return BUY if letter == b'B' else SELL if letter == b'S' else 0
 
 
 cdef inline bint is_shown(u8 display) noexcept nogil:

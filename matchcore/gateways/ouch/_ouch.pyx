@@ -8,18 +8,18 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from ...machine.core.records cimport (AMEND, BUY, CANCEL, FOK, GTD, IOC, KEEP_PRICE, KEEP_QUANTITY,
-                                      LIMIT, MARKET, NEW, POST_ONLY, REDUCE, REPORT_CANCELLED,
-                                      REPORT_DECREMENTED,
-                                      REPORT_NEW, REPORT_REJECTED, REPORT_REPLACED,
-                                      REPORT_REPLACE_REJECTED, REPORT_TRADE, REPORT_UNSOLICITED,
-                                      SELL, i64, mc_command, mc_report, u8, u32, u64)
+from ...machine.core.records cimport (AMEND, CANCEL, FOK, GTD, IOC, KEEP_PRICE, KEEP_QUANTITY,
+                                      LIMIT, MARKET, MASS_CANCEL, NEW, POST_ONLY, REDUCE,
+                                      REPORT_CANCELLED, REPORT_DECREMENTED, REPORT_NEW,
+                                      REPORT_REJECTED, REPORT_REPLACED, REPORT_REPLACE_REJECTED,
+                                      REPORT_TRADE, REPORT_UNSOLICITED, i64, mc_command, mc_report, u8, u32, u64)
 from ...serving._words cimport word_of
-from ._answers cimport Answers, named_of, put_answer
-from ._items cimport Items, appended, is_shown, put_terms, symbol_word, time_of
+from ._answers cimport Answers, is_swept, named_of, put_answer
+from ._items cimport Items, appended, is_shown, is_sweep, put_terms, side_of, symbol_word, time_of
 from ._listing cimport Listed, Listing
 from ._slots cimport Slot, Slots, slot_add, slot_find, slot_remove, slots_init
-from ._texts cimport FORMS, Form, code_of
+from ._tables cimport fill_answers
+from ._texts cimport code_of
 
 from os import urandom
 
@@ -34,11 +34,7 @@ cdef extern from "gateways/ouch/_wire.h" nogil:  # the include path of the build
     bint mc_wire_ticks(u64 price, u64 multiplier, u64 divisor, i64* ticks)
 
 cdef enum:
-    NAMED = 0
-    CANCEL_ALL = 1
-    PART = 2
-    MODIFY = 3
-    FOREIGN = 4
+    NAMED, CANCEL_ALL, PART, MODIFY, FOREIGN    # operations, as `names` has them
     PACKET_MAX = 160        # bytes of an answer, with all that can be appended
     REQUEST_MIN = 12        # bytes of a packet that makes a command
 
@@ -49,6 +45,8 @@ cdef u64 SCOPE_MASK = names.SCOPE_MASK
 cdef u64 INT64_TOP = 0x7fffffffffffffff
 cdef int BATCH = BATCH_MAX
 cdef u8 REFUSED_TYPE = layout.REFUSED_TYPE
+cdef u32 NO_INSTRUMENT = layout.NO_INSTRUMENT
+cdef u64 BLANK = symbol_word(b" " * 8)
 
 #: Reasons of J, as `layout` has them.
 cdef u8 BAD_SYMBOL = layout.BAD_SYMBOL, BAD_SIDE = layout.BAD_SIDE, OTHER = layout.OTHER
@@ -56,27 +54,7 @@ cdef u8 BAD_DISPLAY = layout.BAD_DISPLAY, BAD_CROSS = layout.BAD_CROSS
 cdef u8 BAD_PRICE = layout.BAD_PRICE, BAD_MIN_QUANTITY = layout.BAD_MIN_QUANTITY
 
 cdef Answers ANSWERS
-
-
-cdef int init_answers() except -1:
-    """The tables of `layout` and `names`."""
-    cdef int i, form
-    memset(&ANSWERS, 0, sizeof(ANSWERS))
-    for form in range(FORMS):
-        alphabet, longest = names.FORMS[form]
-        ANSWERS.forms[form].base, ANSWERS.forms[form].longest = len(alphabet), longest
-        ANSWERS.forms[form].count = names.COUNTS[form]
-        for i, letter in enumerate(alphabet.encode()):
-            ANSWERS.forms[form].digits[<u8>letter] = <u8>(i + 1)
-            ANSWERS.forms[form].letters[i] = <u8>letter
-    for i in range(256):
-        ANSWERS.rejects[i] = layout.REJECTS.get(i, layout.OTHER)
-        ANSWERS.replace_rejects[i] = layout.REPLACE_REJECTS.get(i, layout.NO_REPLACE)
-        ANSWERS.cancels[i] = layout.CANCELS.get(i, b"Z")[0]
-    return 0
-
-
-init_answers()
+fill_answers(&ANSWERS, layout, names)
 
 cdef enum Read:
     READ_FINE
@@ -174,6 +152,8 @@ cdef class Codec:
             fine = appended(message, size, 9, False, &items)
         elif letter == b'M':
             fine = appended(message, size, 10, False, &items)
+        elif letter == b'C':
+            fine = appended(message, size, 17, True, &items)
         elif letter == b'Q':
             fine = appended(message, size, 1, False, &items)
         else:
@@ -191,6 +171,8 @@ cdef class Codec:
             fine = self.replace(message, &items, command)
         elif letter == b'X':
             fine = self.cancel(message, command)
+        elif letter == b'C':
+            fine = self.sweep(message, &items, command)
         else:
             fine = self.modify(message, command)
         if command.kind:
@@ -219,7 +201,7 @@ cdef class Codec:
         command.kind, command.instrument, command.quantity = NEW, number, <i64>quantity
         command.order_id = ORDER_BIT | self.scope << 32 | ref
         command.client_order_id = self.scope << 32 | ref
-        command.side = BUY if message[5] == b'B' else SELL if message[5] == b'S' else 0
+        command.side = side_of(message[5])
         command.order_type = LIMIT
         if items.has_price:
             command.price = <i64>items.price
@@ -246,7 +228,7 @@ cdef class Codec:
             refused = BAD_PRICE
         elif smallest > 1:
             refused = BAD_MIN_QUANTITY
-        elif not is_coded or items.wrong:
+        elif not is_coded or items.wrong or items.has_side:
             refused = OTHER
         if refused:
             command.order_type = REFUSED_TYPE + refused
@@ -296,7 +278,7 @@ cdef class Codec:
         fine = (fine and is_coded and time and time == order.time_in_force
                 and is_shown(message[22])
                 and not (items.wrong or items.has_instrument or items.has_smallest
-                         or items.has_post_only or items.has_terms))
+                         or items.has_post_only or items.has_side or items.has_terms))
         order_id = command.order_id = order.order_id
         command.instrument = order.instrument
         command.quantity = <i64>total - order.filled
@@ -337,7 +319,7 @@ cdef class Codec:
     cdef bint modify(self, const u8* message, mc_command* command) noexcept nogil:
         cdef u32 ref = <u32>word_of(message + 1, 4)
         cdef i64 total = <i64>word_of(message + 6, 4), less = 0
-        cdef u8 side = BUY if message[5] == b'B' else SELL if message[5] == b'S' else 0
+        cdef u8 side = side_of(message[5])
         cdef Slot* order = self.order(ref)
         command.order_id = ORDER_BIT | self.scope << 32 | ref
         if order != NULL:
@@ -351,6 +333,29 @@ cdef class Codec:
             command.client_order_id = self.request_id(MODIFY, ref, <u64>total)
         else:
             command.client_order_id = self.request_id(PART, ref, 0)
+        return True
+
+    cdef bint sweep(self, const u8* message, const Items* items,
+                    mc_command* command) noexcept nogil:
+        cdef u32 ref = <u32>word_of(message + 1, 4)
+        cdef u64 symbol = symbol_word(message + 9)
+        if ref <= self.last_ref:
+            return True
+        self.last_ref = ref
+        command.kind = MASS_CANCEL
+        command.client_order_id = self.scope << 32 | ref
+        command.client_order_tail = ORDER_BIT | command.client_order_id
+        if not items.has_instrument:
+            command.instrument = self.listing.number_of(symbol)
+        elif items.instrument <= self.listing.count:
+            command.instrument = <u32>items.instrument
+        if command.instrument == 0 and (items.has_instrument or symbol != BLANK):
+            command.instrument = NO_INSTRUMENT
+        command.side = side_of(<u8>items.side)
+        if items.has_side and command.side == 0:
+            command.side = REFUSED_TYPE + BAD_SIDE
+        elif not is_sweep(items):
+            command.side = REFUSED_TYPE + OTHER
         return True
 
     cdef inline u64 request_id(self, u64 operation, u32 ref, u64 quantity) noexcept nogil:
@@ -391,7 +396,9 @@ cdef class Codec:
         rows = np.ascontiguousarray(reports, REPORT)
         report = <const mc_report*><size_t>rows.ctypes.data
         for _ in range(len(rows)):
-            if report.number and self.mine(report) and not self.noted(report):
+            if report.number and is_swept(report, self.scope):
+                self.last_ref = max(self.last_ref, <u32>report.client_order_id)
+            elif report.number and self.mine(report) and not self.noted(report):
                 raise MemoryError("no memory for the orders of a session")
             report += 1
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from ...records.schema import Reason, Side, TimeInForce
 
 #: Field type -> code of `struct`.  All numbers are unsigned and big-endian, text is padded behind.
-_CODES = {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "a1": "c", "a8": "8s", "a14": "14s"}
+_CODES = {
+    "u1": "B",
+    "u2": "H",
+    "u4": "I",
+    "u8": "Q",
+    "a1": "c",
+    "a4": "4s",
+    "a8": "8s",
+    "a14": "14s",
+}
 APPENDAGE_LENGTH = struct.Struct(">H")
 
 
@@ -46,7 +55,7 @@ class Message:
 _ORDER = "side:a1 quantity:u4 symbol:a8 price:u8 time_in_force:a1 display:a1"
 _KEPT = "order_reference:u8 capacity:a1 sweep:a1 cross:a1 state:a1 cl_ord_id:a14"
 
-#: What clients send.
+#: What clients send.  C, and X below: NASDAQ OUCH 5.0, "Mass Cancel Request" and "Response".
 REQUESTS = {
     message.letter: message
     for message in (
@@ -55,6 +64,7 @@ REQUESTS = {
                       " display:a1 sweep:a1 cl_ord_id:a14", True),
         Message(b"X", "user_ref:u4 quantity:u4", None),
         Message(b"M", "user_ref:u4 side:a1 quantity:u4", None),
+        Message(b"C", "user_ref:u4 firm:a4 symbol:a8", True),
         Message(b"Q", "", None),
     )
 }  # fmt: skip
@@ -74,6 +84,7 @@ ANSWERS = {
         Message(b"R", "time:u8 user_ref:u4 reason:a1", True),
         Message(b"D", "time:u8 user_ref:u4 quantity:u4 reason:a1 prevented:u4 price:u8"
                       " liquidity:a1 strategy:a1", True),
+        Message(b"X", "time:u8 user_ref:u4 firm:a4 symbol:a8", True),
         Message(b"Q", "time:u8 next_ref:u4"),
     )
 }  # fmt: skip
@@ -85,8 +96,13 @@ MIN_QUANTITY, POST_ONLY = 3, 12
 QUANTITY, PRICE, INSTRUMENT, CLIENT_ID = 129, 130, 131, 132
 #: Of O only, for instruments with a market.
 STOP_PRICE, EXPIRY, DISPLAY_QUANTITY, SELF_TRADE = 133, 134, 135, 136
-TAGS = {MIN_QUANTITY: 4, POST_ONLY: 1, QUANTITY: 8, PRICE: 8, INSTRUMENT: 4, CLIENT_ID: 16,
-        STOP_PRICE: 8, EXPIRY: 8, DISPLAY_QUANTITY: 8, SELF_TRADE: 1}  # fmt: skip
+#: Of C and X: only one side. Of X: how many orders were cancelled.
+SIDE, COUNT = 27, 137
+#: Of answers only.
+TOLD = frozenset({CLIENT_ID, COUNT})
+TAGS = {MIN_QUANTITY: 4, POST_ONLY: 1, SIDE: 1, QUANTITY: 8, PRICE: 8, INSTRUMENT: 4,
+        CLIENT_ID: 16, STOP_PRICE: 8, EXPIRY: 8, DISPLAY_QUANTITY: 8, SELF_TRADE: 1,
+        COUNT: 4}  # fmt: skip
 #: Tags of requests that change nothing here: firm, customer type.
 PASSED_OVER = frozenset({2, 4})
 
@@ -116,8 +132,10 @@ DAY_NS = 86_400 * 10**9
  BAD_CROSS, NO_REPLACE, BAD_SYMBOL, BAD_PRICE, TOO_LARGE) = (
     0x03, 0x09, 0x0A, 0x0C, 0x0D, 0x0F, 0x12, 0x13, 0x14, 0x15, 0x17, 0x1D, 0x1E
 )  # fmt: skip
-#: A NEW that the door refuses goes to the log with this order type plus the reason of its J.
+#: A NEW that the door refuses goes to the log with this order type plus the reason of its J; a mass
+#: cancel with this side plus the reason, and for a symbol that there is not with the last number.
 REFUSED_TYPE = 128
+NO_INSTRUMENT = 2**32 - 1
 REJECTS = {
     Reason.UNKNOWN_INSTRUMENT: BAD_SYMBOL,
     Reason.BAD_SIDE: BAD_SIDE,

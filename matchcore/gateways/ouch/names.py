@@ -10,7 +10,8 @@ quantity 0, which is none: their refusal must not stand for a request that comes
 
 An order's id has the top bit set, and the scope and UserRefNum of the request that entered it.
 
-`client_order_tail` has the ClOrdID, as a number; of X and M: what is taken off.
+`client_order_tail` has the ClOrdID, as a number; of X and M: what is taken off; of C, which enters
+no order: its client order id with the top bit set.  By that a report is known as its answer.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ def read_id(name: int, scope: int) -> tuple[int, int]:
 def order_id(scope: int, ref: int) -> int:
     """The id of the order that the request of this UserRefNum enters."""
     return ORDER_BIT | scope << 32 | ref
+
+
+def is_sweep(name: int, tail: int, scope: int) -> bool:
+    """Whether these are the two words of a request C."""
+    return tail == ORDER_BIT | name and name >> 32 == scope
 
 
 def code_of(text: bytes) -> int | None:

@@ -14,6 +14,7 @@ from ...records.instruments import Instrument
 from ...records.reports import ReportFlag, ReportKind
 from ...records.schema import COMMAND_RECORD, Flag, Kind, OrderType, TimeInForce
 from . import layout, names
+from .asked import Fault, fields_of, items_of, number_of, text_of
 from .said import Said
 from .terms import terms_of, time_of
 
@@ -21,6 +22,8 @@ BATCH_MAX = 4096
 REPLACE_FLAGS = Flag.KEEP_PRICE | Flag.KEEP_QUANTITY  # both: the exchange refuses it
 PRICED_MAX = 2**64 - 1
 INT64_MAX = 2**63 - 1
+
+SWEPT = (ReportKind.MASS_CANCELLED, ReportKind.MASS_CANCEL_REJECTED)
 
 _pack = COMMAND_RECORD.packer()
 
@@ -38,10 +41,6 @@ class Taken(NamedTuple):
     queries: int
     passed: int
     fault: str
-
-
-class Fault(ValueError):
-    """A packet that is no request."""
 
 
 @dataclass(slots=True)
@@ -153,39 +152,40 @@ class Codec:
         known = layout.REQUESTS.get(message[:1])
         if known is None:
             raise Fault(f"no request has the type {message[:1]!r}")
-        fields, appended = _fields(known, message)
+        fields, appended = fields_of(known, message)
         if message[:1] == b"Q":
             return 1
-        handler = {b"O": self._enter, b"U": self._replace, b"X": self._cancel, b"M": self._modify}
+        handler = {b"O": self._enter, b"U": self._replace, b"X": self._cancel, b"M": self._modify,
+                   b"C": self._sweep}  # fmt: skip
         handler[message[:1]](fields, appended)
         return 0
 
     def _enter(self, asked: dict[str, int | bytes], appended: bytes) -> None:
-        ref = _number(asked["user_ref"])
+        ref = number_of(asked["user_ref"])
         if ref <= self.last_ref:
             return
         self.last_ref = ref
-        items = _items(appended)
+        items = items_of(appended)
         extra = items or {}
-        symbol = _text(asked["symbol"]).rstrip(b" \0").ljust(8)
+        symbol = text_of(asked["symbol"]).rstrip(b" \0").ljust(8)
         number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
         number = number if number <= len(self.listing) else 0
-        quantity = min(extra.get(layout.QUANTITY, _number(asked["quantity"])), INT64_MAX)
-        price, order_type = self._price(number, _number(asked["price"]), extra, market=True)
-        time = time_of(_text(asked["time_in_force"]), layout.EXPIRY in extra)
+        quantity = min(extra.get(layout.QUANTITY, number_of(asked["quantity"])), INT64_MAX)
+        price, order_type = self._price(number, number_of(asked["price"]), extra, market=True)
+        time = time_of(text_of(asked["time_in_force"]), layout.EXPIRY in extra)
         smallest = extra.get(layout.MIN_QUANTITY, 0)
         if time == TimeInForce.IOC and smallest and smallest == quantity:
             time, smallest = TimeInForce.FOK, 0
-        code = names.code_of(_text(asked["cl_ord_id"]))
+        code = names.code_of(text_of(asked["cl_ord_id"]))
         faults = (
             (number == 0, layout.BAD_SYMBOL),
-            (_text(asked["side"]) not in layout.SIDES, layout.BAD_SIDE),
-            (_text(asked["display"]) not in layout.DISPLAYS, layout.BAD_DISPLAY),
+            (text_of(asked["side"]) not in layout.SIDES, layout.BAD_SIDE),
+            (text_of(asked["display"]) not in layout.DISPLAYS, layout.BAD_DISPLAY),
             (time == 0, layout.OTHER),
-            (_text(asked["cross"]) != layout.CROSS, layout.BAD_CROSS),
+            (text_of(asked["cross"]) != layout.CROSS, layout.BAD_CROSS),
             (price is None, layout.BAD_PRICE),
             (smallest > 1, layout.BAD_MIN_QUANTITY),
-            (code is None or items is None, layout.OTHER),
+            (code is None or items is None or layout.SIDE in extra, layout.OTHER),
         )
         refused = next((reason for wrong, reason in faults if wrong), 0)
         made = {
@@ -196,7 +196,7 @@ class Codec:
             "quantity": quantity,
             "instrument": number,
             "kind": Kind.NEW,
-            "side": layout.SIDES.get(_text(asked["side"]), 0),
+            "side": layout.SIDES.get(text_of(asked["side"]), 0),
             "order_type": layout.REFUSED_TYPE + refused if refused else order_type,
             "time_in_force": time,
             "flags": Flag.POST_ONLY if extra.get(layout.POST_ONLY) == ord("P") else 0,
@@ -220,15 +220,15 @@ class Codec:
         return (self.listing.ticks(number, said) if number else 0), OrderType.LIMIT
 
     def _replace(self, asked: dict[str, int | bytes], appended: bytes) -> None:
-        ref, original = _number(asked["user_ref"]), _number(asked["original_ref"])
+        ref, original = number_of(asked["user_ref"]), number_of(asked["original_ref"])
         if ref <= self.last_ref:
             return
         self.last_ref = ref
-        items = _items(appended)
+        items = items_of(appended)
         extra = items or {}
         order = self._order(original)
-        total = min(extra.get(layout.QUANTITY, _number(asked["quantity"])), INT64_MAX)
-        code = names.code_of(_text(asked["cl_ord_id"]))
+        total = min(extra.get(layout.QUANTITY, number_of(asked["quantity"])), INT64_MAX)
+        code = names.code_of(text_of(asked["cl_ord_id"]))
         made = {
             "order_id": names.order_id(self.scope, original),
             "client_order_id": names.request_id(names.NAMED, self.scope, ref),
@@ -236,13 +236,13 @@ class Codec:
             "kind": Kind.AMEND,
         }
         if order is not None:
-            price, _ = self._price(order.instrument, _number(asked["price"]), extra, market=False)
-            time = time_of(_text(asked["time_in_force"]), order.time_in_force == TimeInForce.GTD)
+            price, _ = self._price(order.instrument, number_of(asked["price"]), extra, market=False)
+            time = time_of(text_of(asked["time_in_force"]), order.time_in_force == TimeInForce.GTD)
             same_time = time == order.time_in_force and time != 0  # 0: it is none
             fine = (
                 price is not None
                 and same_time
-                and _text(asked["display"]) in layout.DISPLAYS
+                and text_of(asked["display"]) in layout.DISPLAYS
                 and code is not None
                 and items is not None
                 and set(extra) <= {layout.QUANTITY, layout.PRICE}
@@ -255,7 +255,7 @@ class Codec:
         self._make(made)
 
     def _cancel(self, asked: dict[str, int | bytes], appended: bytes) -> None:
-        ref, total = _number(asked["user_ref"]), _number(asked["quantity"])
+        ref, total = number_of(asked["user_ref"]), number_of(asked["quantity"])
         order = self._order(ref)
         made = {
             "order_id": order.order_id if order else names.order_id(self.scope, ref),
@@ -276,10 +276,10 @@ class Codec:
         self._make(made)
 
     def _modify(self, asked: dict[str, int | bytes], appended: bytes) -> None:
-        ref, total = _number(asked["user_ref"]), _number(asked["quantity"])
+        ref, total = number_of(asked["user_ref"]), number_of(asked["quantity"])
         order = self._order(ref)
         less = 0
-        if order is not None and layout.SIDES.get(_text(asked["side"])) == order.side:
+        if order is not None and layout.SIDES.get(text_of(asked["side"])) == order.side:
             less = max(order.total - total, 0)
             order.total -= less
         operation, named = (names.MODIFY, total) if less else (names.PART, 0)
@@ -291,6 +291,34 @@ class Codec:
                 "client_order_id": names.request_id(operation, self.scope, ref, named),
                 "client_order_tail": less,
                 "quantity": less,
+            }
+        )
+
+    def _sweep(self, asked: dict[str, int | bytes], appended: bytes) -> None:
+        ref = number_of(asked["user_ref"])
+        if ref <= self.last_ref:
+            return
+        self.last_ref = ref
+        items = items_of(appended)
+        extra = items or {}
+        symbol = text_of(asked["symbol"]).rstrip(b" \0").ljust(8)
+        there = not symbol.isspace() or layout.INSTRUMENT in extra
+        number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
+        number = number if number <= len(self.listing) else 0
+        side = layout.SIDES.get(bytes([extra.get(layout.SIDE, 0)]), 0)
+        faults = (
+            (layout.SIDE in extra and not side, layout.BAD_SIDE),
+            (items is None or not set(extra) <= {layout.SIDE, layout.INSTRUMENT}, layout.OTHER),
+        )
+        refused = next((reason for wrong, reason in faults if wrong), 0)
+        name = names.request_id(names.NAMED, self.scope, ref)
+        self._make(
+            {
+                "client_order_id": name,
+                "client_order_tail": names.ORDER_BIT | name,
+                "instrument": layout.NO_INSTRUMENT if there and not number else number,
+                "kind": Kind.MASS_CANCEL,
+                "side": layout.REFUSED_TYPE + refused if refused else side,
             }
         )
 
@@ -321,7 +349,9 @@ class Codec:
     def note(self, reports: NDArray[np.void]) -> None:
         """Follows the orders of `REPORT` rows, each once, in their order."""
         for report in reports:
-            if report["number"] and self.mine(report):
+            if report["number"] and self.swept(report):
+                self.used(int(report["client_order_id"]) & names.REF_MASK)
+            elif report["number"] and self.mine(report):
                 self._note(report)
 
     def open(self, reports: NDArray[np.void]) -> None:
@@ -337,6 +367,11 @@ class Codec:
     def mine(self, report: np.void) -> bool:
         """Whether the order was entered by this session today."""
         return int(report["order_id"]) >> 32 == (names.ORDER_BIT | self.scope << 32) >> 32
+
+    def swept(self, report: np.void) -> bool:
+        """Whether it answers a request C of this session today."""
+        words = int(report["client_order_id"]), int(report["client_order_tail"])
+        return report["kind"] in SWEPT and names.is_sweep(*words, self.scope)
 
     def named(self, report: np.void) -> tuple[int, int]:
         """Operation and UserRefNum; of a name of another door, the number before or the first."""
@@ -430,6 +465,8 @@ class Codec:
             return said.message(b"M" if modified else b"U")
         if kind == ReportKind.REJECTED:
             return said.message(b"J")
+        if self.swept(report):
+            return said.message(b"X" if kind == ReportKind.MASS_CANCELLED else b"J")
         if kind == ReportKind.REPLACE_REJECTED:
             return said.message(b"J" if operation in (names.NAMED, names.FOREIGN) else b"I")
         if kind == ReportKind.CANCEL_REJECTED:
@@ -441,46 +478,3 @@ class Codec:
         if kind == ReportKind.DECREMENTED:
             return said.message(b"D")
         return said.message(b"S")
-
-
-def _fields(known: layout.Message, message: bytes) -> tuple[dict[str, int | bytes], bytes]:
-    """The fields by name, and what is appended; `Fault` if the length is wrong."""
-    packer = known.packer
-    rest = message[packer.size :]
-    if len(message) < packer.size or (known.appendage and len(rest) < 2) or len(rest) == 1:
-        raise Fault(_wrong_size(message))
-    if rest and int.from_bytes(rest[:2], "big") != len(rest) - 2:
-        raise Fault(_wrong_size(message))
-    values = packer.unpack(message[: packer.size])[1:]
-    return dict(zip(known.names, values, strict=True)), rest[2:]
-
-
-def _wrong_size(message: bytes) -> str:
-    return f"a request of type {message[:1]!r} with {len(message)} bytes"
-
-
-def _items(appended: bytes) -> dict[int, int] | None:
-    """Values by tag; None if one is unknown, has a wrong size, or comes twice."""
-    found: dict[int, int] = {}
-    at = 0
-    while at < len(appended):
-        size = appended[at]
-        if size == 0 or at + 1 + size > len(appended):
-            return None
-        tag, value = appended[at + 1], appended[at + 2 : at + 1 + size]
-        at += 1 + size
-        if tag in layout.PASSED_OVER:
-            continue
-        if tag in found or tag == layout.CLIENT_ID or layout.TAGS.get(tag) != len(value):
-            return None
-        found[tag] = int.from_bytes(value, "big")
-    return found
-
-
-def _number(value: int | bytes) -> int:
-    return int(value)
-
-
-def _text(value: int | bytes) -> bytes:
-    assert isinstance(value, bytes)
-    return value

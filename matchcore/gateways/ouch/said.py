@@ -33,6 +33,9 @@ class Said:
         self._name = int(report["client_order_id"])
         self.is_mine = codec.mine(report)
         self.operation, self._ref = codec.named(report) if self.is_mine else (names.FOREIGN, 0)
+        self._swept = codec.swept(report)
+        if self._swept:
+            self.operation, self._ref = names.NAMED, self._name & names.REF_MASK
         self.unsolicited = bool(report["flags"] & ReportFlag.UNSOLICITED)
         self.quantity = int(report["quantity"])
         if report["kind"] in (ReportKind.TRADE, ReportKind.DECREMENTED):
@@ -55,8 +58,14 @@ class Said:
             ticks = self._ticks().to_bytes(8, "big", signed=True)
             items.append((layout.PRICE, ticks))
         number = int(self.report["instrument"])
-        if "symbol" in known.names and self._listing.numbers.get(self._symbol()) != number:
+        named = self._listing.numbers.get(self._symbol()) == number
+        if "symbol" in known.names and not named and (number or not self._swept):
             items.append((layout.INSTRUMENT, number.to_bytes(4, "big")))
+        if known.letter == b"X" and self.report["side"]:
+            items.append((layout.SIDE, self._side()))
+        if known.letter == b"X":
+            count = min(int(self.report["last_quantity"]), layout.UINT32_MAX)
+            items.append((layout.COUNT, count.to_bytes(4, "big")))
         if "time_in_force" in known.names and self.report["time_in_force"] == TimeInForce.FOK:
             smallest = min(self.quantity, layout.UINT32_MAX)
             items.append((layout.MIN_QUANTITY, smallest.to_bytes(4, "big")))
@@ -100,6 +109,9 @@ class Said:
     def _symbol(self) -> bytes:
         return self._listing.symbol(int(self.report["instrument"]))
 
+    def _firm(self) -> bytes:
+        return b" " * 4
+
     def _side(self) -> bytes:
         return layout.SIDE_LETTERS[int(self.report["side"])]
 
@@ -132,13 +144,15 @@ class Said:
             return b"S" if letter == b"U" and self.unsolicited else letter
         if kind == ReportKind.REPLACE_REJECTED:
             return layout.REPLACE_REJECTS.get(reason, layout.NO_REPLACE)
+        if self._swept and self.report["side"] >= layout.REFUSED_TYPE:
+            return int(self.report["side"]) - layout.REFUSED_TYPE
         if self.report["order_type"] >= layout.REFUSED_TYPE:
             return int(self.report["order_type"]) - layout.REFUSED_TYPE
         return layout.REJECTS.get(reason, layout.OTHER)
 
     def _cl_ord_id(self) -> bytes:
-        code = int(self.report["client_order_tail"]) if self.operation == names.NAMED else 0
-        return names.text_of(code)
+        has_code = self.operation == names.NAMED and not self._swept
+        return names.text_of(int(self.report["client_order_tail"]) if has_code else 0)
 
     def _event(self) -> bytes:
         return _EVENTS.get(self.report["kind"], layout.MASS_CANCEL_REFUSED)

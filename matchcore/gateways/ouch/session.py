@@ -15,6 +15,7 @@ from ...serving.soup import Session, packet
 from ..logins import Forbidden, Login, Throttled, Unavailable
 from . import layout, names
 from ._ouch import Codec
+from .reference import SWEPT
 
 if TYPE_CHECKING:
     from .door import OuchDoor
@@ -187,7 +188,9 @@ def _last_ref(rows: NDArray[np.void], scope: int) -> int:
     ids, orders = rows["client_order_id"], rows["order_id"]
     mine = orders >> np.uint64(32) == names.order_id(scope, 0) >> 32
     asked = ids >> np.uint64(32) == names.request_id(names.NAMED, scope, 0) >> 32
-    found = ids[mine & asked & np.isin(rows["kind"], ASKED)] & np.uint64(names.REF_MASK)
+    sweeps = rows["client_order_tail"] == ids | np.uint64(names.ORDER_BIT)
+    answers = mine & np.isin(rows["kind"], ASKED) | sweeps & np.isin(rows["kind"], SWEPT)
+    found = ids[asked & answers] & np.uint64(names.REF_MASK)
     return int(found.max(initial=0))
 
 

@@ -9,9 +9,9 @@ from matchcore.gateways.ouch import layout
 
 DEFAULTS: dict[str, Any] = {
     "side": b"B", "quantity": 100, "symbol": b"ANA", "price": 10_000, "time_in_force": b"0",
-    "display": b"Y", "capacity": b"P", "sweep": b"N", "cross": b"N", "cl_ord_id": b"",
+    "display": b"Y", "firm": b"", "capacity": b"P", "sweep": b"N", "cross": b"N", "cl_ord_id": b"",
 }  # fmt: skip
-TEXTS = {"symbol": 8, "cl_ord_id": 14}
+TEXTS = {"symbol": 8, "firm": 4, "cl_ord_id": 14}
 
 
 def packet(kind: bytes, payload: bytes = b"") -> bytes:

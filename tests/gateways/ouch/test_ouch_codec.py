@@ -293,11 +293,12 @@ appendages = st.none() | st.sampled_from(
      items(stop_price=b"\xff" * 8), items(expiry=b"\0" * 7 + b"\1"), items(expiry=b"\xff" * 8),
      items(display_quantity=bytes(8), self_trade=b"\2"), items(display_quantity=b"\xff" * 8),
      items(self_trade=b"\3", stop_price=bytes(8)), items(self_trade=b"\1") * 2,
+     items(side=b"B"), items(side=b"?", instrument=b"\0\0\0\1"), items(count=bytes(4)),
      items(stop_price=bytes(8), expiry=bytes(8), display_quantity=bytes(7) + b"\5")]
 )  # fmt: skip
 choices = st.fixed_dictionaries(
     {
-        "letter": st.sampled_from([b"O", b"O", b"O", b"U", b"U", b"X", b"X", b"M", b"Q"]),
+        "letter": st.sampled_from([b"O", b"O", b"O", b"U", b"U", b"X", b"X", b"M", b"C", b"Q"]),
         "appended": appendages,
         "user_ref": refs,
         "original_ref": refs,
@@ -357,6 +358,7 @@ reports = st.fixed_dictionaries(
         "price": signed, "last_price": signed, "last_quantity": st.integers(0, 2**63 - 1),
         "quantity": st.integers(0, 2**63 - 1), "left": st.integers(0, 3), "filled": st.just(0),
         "instrument": st.integers(0, 7), "side": st.integers(0, 2),
+        "swept": st.none() | st.sampled_from([0, 1, 2, 128, 137]),
         "kind": st.sampled_from(ReportKind), "status": st.sampled_from(OrderStatus),
         "order_type": st.sampled_from([1, 2, 128, 143, 255]),
         "time_in_force": st.integers(0, 4), "reason": st.sampled_from(Reason),
@@ -370,7 +372,12 @@ def test_both_codecs_say_the_same_of_any_reports(values: list[dict[str, Any]]) -
     rows = np.zeros(len(values), REPORT)
     for row, one in zip(rows, values, strict=True):
         for name, value in one.items():
-            row[name] = value
+            if name != "swept":
+                row[name] = value
+        if one["swept"] is not None:  # the words of a mass cancel, and the side of its answer
+            row["client_order_tail"] = row["client_order_id"] | np.uint64(names.ORDER_BIT)
+            if one["kind"] in reference.SWEPT:
+                row["side"] = one["swept"]
     told(both(), rows)
 
 
