@@ -302,7 +302,7 @@ class Codec:
         items = items_of(appended)
         extra = items or {}
         symbol = text_of(asked["symbol"]).rstrip(b" \0").ljust(8)
-        there = not symbol.isspace() or layout.INSTRUMENT in extra
+        there = symbol != b" " * 8 or layout.INSTRUMENT in extra
         number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
         number = number if number <= len(self.listing) else 0
         side = layout.SIDES.get(bytes([extra.get(layout.SIDE, 0)]), 0)

@@ -69,6 +69,7 @@ def test_the_answer_names_the_instrument(exchange: Exchange) -> None:
 
 REFUSED = [
     ({"symbol": b"NONE"}, layout.BAD_SYMBOL),
+    ({"symbol": b"\t       "}, layout.BAD_SYMBOL),
     ({"appended": items(instrument=b"\0\0\0\0")}, layout.BAD_SYMBOL),
     ({"appended": items(instrument=b"\xff\xff\xff\xff")}, layout.BAD_SYMBOL),
     ({"appended": items(side=b"T")}, layout.BAD_SIDE),
