@@ -130,7 +130,10 @@ class Session(asyncio.Protocol):
             self._logging_in = True
             self._server.check(self, LoginRequest.of(payload))
         elif kind not in (b"R", b"U", b"+") or not (self._logging_in or kind == b"+"):
-            self.transport.abort()
+            if self.accepted:
+                self.fail(f"a packet of type {kind.decode('latin-1')!a} has no place in a session")
+            else:
+                self.transport.abort()
 
     # ------------------------------------------------------------------ what the server does
 
