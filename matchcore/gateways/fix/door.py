@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ...errors import InvalidArgument
+from ...serving.addresses import takes_last_files
 from ..desk import Desk
 from .connection import Connection
 from .layout import COMP_ID_CHARACTERS_MAX
@@ -108,6 +109,8 @@ class FixDoor:
 
         The oldest one that has not logged on makes room: who only connects shuts nobody out.
         """
+        if takes_last_files(connection.transport):
+            return False
         if len(self._connections) >= CONNECTIONS_MAX:
             if not self._strangers:
                 return False

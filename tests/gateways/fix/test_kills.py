@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from quickfix_kit import Trader, trading
 from served_kit import WAIT_SECONDS, cli, free_port, served
 
 import matchcore as mc
+from matchcore.serving.addresses import FILES_KEPT
 
 ROUNDS = int(os.environ.get("MATCHCORE_FIX_ROUNDS", "3"))
 ORDERS = 60  # of a round
@@ -69,3 +72,25 @@ def test_it_may_open_the_files_that_its_clients_need(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert may == resource.RLIM_INFINITY or may >= 3000 or may == hard
+
+
+def test_connections_leave_files_to_the_log(tmp_path: Path) -> None:
+    exchange, port = tmp_path / "exchange.d", free_port()
+    with mc.Engine.open(exchange, instruments=[mc.Instrument("ANA", tick="0.05")]):
+        pass
+    cli("user", "add", exchange, "ALICE", "--account", 7)
+    cli("user", "password", exchange, "ALICE", MATCHCORE_PASSWORD="secret word")
+    with served(exchange, port) as server, contextlib.ExitStack() as stack:
+        files = Path(f"/proc/{server.pid}/fd")
+        alice = stack.enter_context(trading(port, tmp_path / "a", password="secret word"))
+        most = len(list(files.iterdir())) + FILES_KEPT + 20
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, most))
+        for _ in range(FILES_KEPT + 40):
+            stranger = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)
+            stack.enter_context(stranger)
+        alice.order("a")  # its answer is later than all of them
+        assert alice.next()[11] == "a"
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(list(files.iterdir())) > most - FILES_KEPT:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
