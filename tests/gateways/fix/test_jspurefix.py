@@ -26,7 +26,7 @@ import matchcore as mc
 
 PACKAGE = "jspurefix@5.11.4"
 UNTIL = "2026-11-28"  # of this day are the newest packages that it may bring along
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0  # it reads its dictionary first
 CLIENT = Path(__file__).parent / "jspurefix_client.cjs"
 Said = dict[int, str]
 VERSIONS = ("FIX.4.4", "FIXT.1.1")
