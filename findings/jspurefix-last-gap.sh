@@ -21,7 +21,7 @@ const {
 const description = {
   application: {
     type: 'initiator', name: 'a', protocol: 'ascii', dictionary: 'qf44',
-    tcp: { host: 'localhost', port: 1 }
+    tcp: { host: '127.0.0.1', port: 1 }
   },
   BeginString: 'FIX.4.4', SenderCompId: 'A', TargetCompID: 'B', HeartBtInt: 30
 }
