@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .feed_web import allow_files
 from .serve_fix import fix_doors, fix_options
 from .serve_ouch import ouch_doors, ouch_options
 from .serve_status import status_doors, status_options
@@ -34,4 +35,7 @@ def door_options(command: F) -> F:
 
 def doors_of(state: Path, options: dict[str, Any]) -> list[Door]:
     """The doors that the options ask for; ``state``: a directory for what they keep."""
-    return [door for _, made in DOORS for door in made(state, **options)]
+    doors = [door for _, made in DOORS for door in made(state, **options)]
+    # A process without files left could not go on with its log either.
+    allow_files(sum(getattr(door, "files_max", 0) for door in doors))
+    return doors

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .feed_web import allow_files
 from .options import address
 from .serve_status import opened, without_extra
 from .tls import door_tls, tls_options
@@ -60,7 +59,5 @@ def web_doors(
         raise without_extra("--web", error) from None
     limits = WebLimits(connections=web_connections, connections_per_address=web_per_address)
     tls = door_tls("web", options)
-    door = WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
-                   started=partial(opened, "web door"))  # fmt: skip
-    allow_files(web_connections)
-    return [door]
+    return [WebDoor(*web, tls=tls, origins=web_origins, limits=limits,
+                    started=partial(opened, "web door"))]  # fmt: skip

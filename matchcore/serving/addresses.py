@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import resource
+from asyncio import BaseTransport
 from collections import Counter
+
+FILES_KEPT = 64  # that connections must leave to the process: its log has to open files
+
+
+def takes_last_files(transport: BaseTransport) -> bool:
+    """Whether a connection has one of the last files that the system gives to this process.
+
+    The system gives the lowest number that is free.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = transport.get_extra_info("socket")
+    if told is None or soft == resource.RLIM_INFINITY:
+        return False
+    return bool(told.fileno() >= soft - FILES_KEPT)
 
 
 class Addresses:

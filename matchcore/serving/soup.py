@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
 from ..errors import FeedError
-from .addresses import Addresses
+from .addresses import Addresses, takes_last_files
 
 CONNECTIONS_MAX = 1000
 CHECKS_MAX = 32  # logins whose passwords wait to be checked
@@ -130,7 +130,10 @@ class Session(asyncio.Protocol):
             self._logging_in = True
             self._server.check(self, LoginRequest.of(payload))
         elif kind not in (b"R", b"U", b"+") or not (self._logging_in or kind == b"+"):
-            self.transport.abort()
+            if self.accepted:
+                self.fail(f"a packet of type {kind.decode('latin-1')!a} has no place in a session")
+            else:
+                self.transport.abort()
 
     # ------------------------------------------------------------------ what the server does
 
@@ -249,7 +252,7 @@ class SoupServer:
 
     def welcome(self, session: Session) -> bool:
         """False if there are enough of them, or of this address."""
-        if self._addresses.full(session.host):
+        if self._addresses.full(session.host) or takes_last_files(session.transport):
             return False
         self._addresses.enter(session.host)
         self._sessions.add(session)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from certificates import Certificates
 from gateway_kit import Served, desk, until
 from hypothesis import HealthCheck, given, settings
@@ -141,6 +142,36 @@ def test_a_connection_that_is_cut_leaves_nothing() -> None:
                     await socket_.send_str('{"op":"order"')
             await until(lambda: here.desk.connected == 0)
             assert (await here.ask("GET", "/me"))[0] == 200
+
+    run(test())
+
+
+def test_a_body_that_is_cut_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with gate() as here:
+            _, writer = await wire(here, HEAD + b"Content-Length: 10\r\n\r\n{")
+            await until(lambda: here.door.counts["connections"] == 1)
+            assert (await here.ask("GET", "/me"))[0] == 200  # the other one is being read by now
+            writer.transport.abort()
+            await until(lambda: here.door.counts["connections"] == 1)
+            assert (await here.ask("GET", "/me"))[0] == 200
+
+    run(test())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_field_of_an_address_is_there_once() -> None:
+    async def test() -> None:
+        async with gate() as here:
+            await here.enter("a", "buy", 1, "95.00")
+            for path in ("/orders?account=1&account=2", "/orders/a?account=1&account=1",
+                         "/orders/a?client_order_id=b", "/reports?after=0&after=1"):  # fmt: skip
+                for method in ("GET", "DELETE") if "/a?" in path else ("GET",):
+                    status, said = await here.ask(method, path)
+                    assert (status, said["error"]["code"]) == (400, "malformed"), path
+            assert (await here.ask("GET", "/orders/a"))[1]["status"] == "new"
+            said = await here.enter("b", "buy", 1, "95.00", post_only=1)
+            assert said[0] == 400 and said[1]["error"]["field"] == "post_only"
 
     run(test())
 

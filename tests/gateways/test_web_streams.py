@@ -56,6 +56,19 @@ def test_orders_go_in_and_reports_come_out() -> None:
     run(test())
 
 
+def test_what_comes_at_once_is_answered_behind_the_welcome() -> None:
+    async def test() -> None:
+        async with gate() as here, here.stream() as stream:
+            await stream.say("ping")
+            await stream.say("nothing")
+            await stream.say("order", client_order_id="a", **NEW)
+            heard = [await stream.hear() for _ in range(4)]
+            assert heard[0]["type"] == "welcome"
+            assert {one["type"] for one in heard[1:]} == {"pong", "error", "report"}
+
+    run(test())
+
+
 @pytest.mark.parametrize("read_count", [1, 3, 500])
 def test_a_client_goes_on_from_any_number(read_count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "READ_COUNT", read_count)

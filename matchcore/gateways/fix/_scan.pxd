@@ -5,7 +5,7 @@ from ._text cimport SOH, is_digit
 
 cdef enum:
     BODY_MAX = 8192  # bytes of a body: no message that is understood here has more
-    LENGTH_DIGITS_MAX = 6
+    LENGTH_DIGITS_MAX = 9  # some write leading zeros
     BEGIN_MAX = 12  # bytes of 8=FIX.4.4 and the like
     F_MESSAGE = 0
     F_GARBLED = 1

@@ -216,6 +216,7 @@ class Connection(asyncio.Protocol):
             certificate = shown(self.transport)
             self.login = await self._desk.login(logon.user, logon.password, self.host, certificate)
             self._desk.attach(self)
+            self._door.known(self)
         except LoginRefused as error:
             self._turn_away(f"{logon.user}: {error}")
             return

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ...errors import InvalidArgument
+from ...serving.addresses import takes_last_files
 from ..desk import Desk
 from .connection import Connection
 from .layout import COMP_ID_CHARACTERS_MAX
@@ -60,6 +61,7 @@ class FixDoor:
             0,
         )
         self._connections: set[Connection] = set()
+        self._strangers: dict[Connection, None] = {}  # without a session yet; the oldest first
         self._listening: asyncio.Server | None = None
         self._last_time = 0
 
@@ -74,6 +76,11 @@ class FixDoor:
             )
         except OSError as error:
             raise InvalidArgument(f"FIX on {self._host}:{self._port}: {error}") from error
+
+    @property
+    def files_max(self) -> int:
+        """How many files its clients may need: each has its connection and its numbers."""
+        return 2 * CONNECTIONS_MAX
 
     @property
     def listening(self) -> bool:
@@ -98,17 +105,32 @@ class FixDoor:
         return self._last_time
 
     def welcome(self, connection: Connection) -> bool:
-        """False if there are enough of them."""
-        if len(self._connections) >= CONNECTIONS_MAX:
+        """False if there are enough of them.
+
+        The oldest one that has not logged on makes room: who only connects shuts nobody out.
+        """
+        if takes_last_files(connection.transport):
             return False
+        if len(self._connections) >= CONNECTIONS_MAX:
+            if not self._strangers:
+                return False
+            oldest = next(iter(self._strangers))
+            self.forget(oldest)
+            oldest.abort()
         self._connections.add(connection)
+        self._strangers[connection] = None
         self.counts["connections"] = len(self._connections)
         return True
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        self._strangers.pop(connection, None)
         self.counts["connections"] = len(self._connections)
+
+    def known(self, connection: Connection) -> None:
+        """It has a session now."""
+        self._strangers.pop(connection, None)
 
     def _moved(self, numbers: list[int]) -> None:
         """The phases of these markets were set."""

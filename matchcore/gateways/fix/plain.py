@@ -16,7 +16,7 @@ from .layout import DATA_TAGS, GROUPED_TYPES, REPEATED_TAGS, SINGLE_TAGS
 SOH = b"\x01"
 _BEGIN = b"8=FIX"
 _BEGIN_BYTES_MAX = 12
-_LENGTH_DIGITS_MAX = 6
+_LENGTH_DIGITS_MAX = 9  # some write leading zeros
 _TRAILER = re.compile(rb"10=(\d{3})\x01")
 _TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)-(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?")
 _PRICE = re.compile(rb"-?(?:\d+\.?\d*|\.\d+)")

@@ -57,8 +57,8 @@ class Wire(Protocol):
     def send(self, kind: bytes, fields: Fields, *, keep: bool = False) -> None:
         """Sends a message under the next number; with ``keep`` its text can be sent again."""
 
-    def resend(self, first: int, last: int) -> None:
-        """Sends messages of these numbers again, when their turn comes."""
+    def resend(self, first: int, last: int) -> bool:
+        """Sends messages of these numbers again, when their turn comes; False: too many wait."""
 
     def close(self, why: str) -> None:
         """Closes once everything has gone."""
@@ -274,7 +274,8 @@ class Session:
             raise SessionFault(BAD_VALUE, 7, f"BeginSeqNo must be 1 to {newest}")
         if last and last < first:
             raise SessionFault(BAD_VALUE, 16, "EndSeqNo is below BeginSeqNo")
-        self._wire.resend(first, min(last or newest, newest))
+        if not self._wire.resend(first, min(last or newest, newest)):
+            self.log_out("too many ResendRequests at once")
 
     def _reset(self, message: Message) -> None:
         """SequenceReset without GapFillFlag: its own number does not matter."""

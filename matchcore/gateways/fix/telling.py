@@ -130,13 +130,13 @@ class Telling:
 
     # ------------------------------------------------------------------ what waits
 
-    def resend(self, first: int, last: int) -> None:
-        """Sends messages of these numbers again, when their turn comes."""
+    def resend(self, first: int, last: int) -> bool:
+        """Sends messages of these numbers again, when their turn comes; False: too many wait."""
         if len(self._resends) >= RESENDS_MAX:
-            self.close("too many ResendRequests at once")
-            return
+            return False
         self._resends.append((first, last))
         self.pump_soon()
+        return True
 
     def pump_soon(self) -> None:
         """Goes on with what waits."""

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from ...records.instruments import Directory
 from ...serving.certificates import shown
-from ...serving.soup import NO_SESSION, NOT_AUTHORIZED, LoginRequest, Session, SoupServer
+from ...serving.soup import (
+    CONNECTIONS_MAX,
+    NO_SESSION,
+    NOT_AUTHORIZED,
+    LoginRequest,
+    Session,
+    SoupServer,
+)
 from ..desk import Desk
 from ..logins import AlreadyThere, Login, LoginRefused
 from . import names
@@ -37,6 +44,11 @@ class OuchDoor:
         self._listing = Listing(desk.instruments.in_order())
         self._server = SoupServer(self._host, self._port, self._enter, tls=self._tls)
         await self._server.start()
+
+    @property
+    def files_max(self) -> int:
+        """How many files its clients may need."""
+        return CONNECTIONS_MAX
 
     @property
     def address(self) -> tuple[str, int]:

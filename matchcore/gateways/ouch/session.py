@@ -69,7 +69,8 @@ class OuchSession:
         self._door.counts["requests"] += len(taken.commands)
         self._door.counts["passed_over"] += taken.passed
         if taken.queries:  # one answer for all that came at once
-            fields = layout.ANSWERS[b"Q"].packer.pack(b"Q", _now(), self._codec.last_ref + 1)
+            following = (self._codec.last_ref + 1) & names.REF_MASK  # 0: the last one is used
+            fields = layout.ANSWERS[b"Q"].packer.pack(b"Q", _now(), following)
             said = packet(b"U", fields)
             if self._soup.takes(len(said)):
                 self._soup.write(said)

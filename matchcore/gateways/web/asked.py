@@ -70,6 +70,14 @@ def parse(text: bytes) -> dict[str, Any]:
     return said
 
 
+def of_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of an address, each there once: programs disagree which of two counts."""
+    found = dict(query)
+    if len(found) < len(query):
+        raise malformed("", "a field is there twice")
+    return found
+
+
 class Asked:
     """A request's fields, each taken once; what nobody took is unknown to us."""
 
@@ -102,9 +110,9 @@ def text(field: str, value: Any) -> str:
 
 def flag(field: str, value: Any) -> bool:
     """True or false; in a query, as a text."""
-    if value in (True, "true"):
+    if value is True or value == "true":
         return True
-    if value in (False, "false"):
+    if value is False or value == "false":
         return False
     raise malformed(field, "true or false")
 

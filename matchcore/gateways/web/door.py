@@ -19,6 +19,7 @@ from ...serving.secrets import token_hash
 from ..desk import Desk
 from ..logins import Login, Unavailable
 from ..wellness import HEALTH_PATHS, answer_of
+from .asked import of_query
 from .entrance import Entrance
 from .limits import WebLimits
 from .openapi import document
@@ -94,6 +95,11 @@ class WebDoor:
         )
         if self._started is not None:
             self._started(self.url)
+
+    @property
+    def files_max(self) -> int:
+        """How many files its clients may need."""
+        return self.limits.connections
 
     @property
     def url(self) -> str:
@@ -223,6 +229,8 @@ class WebDoor:
             return await asyncio.wait_for(request.read(), self.limits.body_seconds)
         except asyncio.TimeoutError:
             raise Refused(408, "slow", "the body did not come in time") from None
+        except ConnectionError:  # nobody will read this, and our log has nothing to say about it
+            raise Refused(400, "cut", "the body did not come whole") from None
 
     async def _open(self, request: web.Request) -> web.Response:
         """What needs no login."""
@@ -239,7 +247,7 @@ class WebDoor:
             timeout=self.limits.close_seconds, compress=False,  # which takes memory for each
         )  # fmt: skip
         stream = Stream(self, socket, host_of(request))
-        stream.resume_from(dict(request.query))
+        stream.resume_from(of_query(request.query))
         if self._draining:
             raise Refused(503, "closing", "the gateway is closing", after_ns=1_000_000_000)
         await socket.prepare(request)

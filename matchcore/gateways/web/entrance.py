@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
+from ...serving.addresses import takes_last_files
 from .limits import WebLimits
 
 
@@ -51,7 +52,8 @@ class _Gate(asyncio.Protocol):
         entrance.addresses[self._address] += 1
         limits = entrance.limits
         there = entrance.addresses[self._address]
-        if entrance.count > limits.connections or there > limits.connections_per_address:
+        full = entrance.count > limits.connections or there > limits.connections_per_address
+        if full or takes_last_files(self._transport):
             entrance.refused += 1
             self._transport.abort()
             return

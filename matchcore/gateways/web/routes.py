@@ -14,7 +14,17 @@ from ...records.ids import text_of
 from ...records.reports import ReportKind
 from ...records.schema import Kind
 from ..logins import Action, Forbidden, Login
-from .asked import Asked, Commands, Id, account, client_order_id, number, parse, unknown_order
+from .asked import (
+    Asked,
+    Commands,
+    Id,
+    account,
+    client_order_id,
+    number,
+    of_query,
+    parse,
+    unknown_order,
+)
 from .refusals import Refused
 from .texts import (
     REFUSALS,
@@ -67,7 +77,7 @@ class Routes:
 
     async def open_orders(self, request: web.Request) -> web.Response:
         login = await self._login(request)
-        asked = Asked(request.query)
+        asked = Asked(of_query(request.query))
         owner = asked.take("account", account, login.account)
         asked.done()
         _may_read(login, owner)
@@ -82,7 +92,7 @@ class Routes:
 
     async def order(self, request: web.Request) -> web.Response:
         login = await self._login(request)
-        asked = Asked({**request.query, **request.match_info})
+        asked = Asked(_of_path(request, of_query(request.query)))
         name = asked.take("client_order_id", client_order_id)
         owner = asked.take("account", account, login.account)
         asked.done()
@@ -105,7 +115,7 @@ class Routes:
         login = await self._login(request)
         if not login.may & READING:
             raise Forbidden(f"{login.user} may not read reports")
-        asked = Asked(request.query)
+        asked = Asked(of_query(request.query))
         after = asked.take("after", number, 0)
         limit = min(asked.take("limit", number, self._limits.reports), self._limits.reports)
         asked.done()
@@ -134,7 +144,7 @@ class Routes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         login, commands = await self._commands(request)
-        command = commands.cancel(_of_path(request, dict(request.query)))
+        command = commands.cancel(_of_path(request, of_query(request.query)))
         return await self._send(login, command, 200)
 
     async def cancel_all(self, request: web.Request) -> web.Response:

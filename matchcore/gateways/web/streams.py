@@ -93,10 +93,13 @@ class Stream:
         with self._door.sessions.using(login, self) as session:
             if len(session.listeners) > login.limits.connections:
                 raise Refused(429, "full", f"{login.limits.connections} streams are open")
-            self._session = session
-            self._writing = asyncio.ensure_future(self._write(session, welcome=True))
             try:
+                await self._welcome(session)
+                self._session = session  # what came meanwhile is told now
+                self._stir()
                 await self._read(session)
+            except ConnectionError:  # it is closed
+                return
             finally:
                 self._session = None
                 if self._writing is not None:
@@ -179,12 +182,10 @@ class Stream:
         if self._session is not None and self._writing is None:
             self._writing = asyncio.ensure_future(self._write(self._session))
 
-    async def _write(self, session: WebSession, *, welcome: bool = False) -> None:
+    async def _write(self, session: WebSession) -> None:
         """Sends what waits; the connection says when it can take more.  Its end is that of reading,
         because it closes the socket."""
         try:
-            if welcome:
-                await self._welcome(session)
             while not self._dropped and (self._missing or self._live):
                 if self._missing:
                     await self._again(session)

@@ -14,7 +14,7 @@ from matchcore.gateways.fix import _frames, plain
 from matchcore.gateways.fix._orders import Orders
 from matchcore.gateways.fix._reports import Reports
 from matchcore.gateways.fix.layout import ORIGINAL
-from matchcore.gateways.fix.plain import SessionFault, build, moment, split, time_text
+from matchcore.gateways.fix.plain import SessionFault, build, find, moment, split, time_text
 from matchcore.gateways.fix.plain_reports import Plain
 from matchcore.gateways.fix.reading import Refused, read
 from matchcore.gateways.fix.tables import Tables
@@ -87,6 +87,16 @@ def test_a_length_that_does_not_fit_costs_its_message(length: bytes) -> None:
     what, begin, end = _frames.find(bad + good, 0)
     assert (what, begin) == (_frames.GARBLED, 0)
     assert _frames.find(bad + good, end)[:2] == (_frames.MESSAGE, len(bad))
+
+
+@pytest.mark.parametrize("zeros", range(10))
+def test_a_length_may_have_leading_zeros(zeros: int) -> None:
+    """jspurefix writes seven digits."""
+    body = b"8=FIX.4.4\x019=" + b"0" * zeros + b"5\x0135=0\x01"
+    message = body + b"10=%03d\x01" % (sum(body) & 255)
+    expected = _frames.MESSAGE if zeros < 9 else _frames.GARBLED
+    for search in (_frames.find, find):
+        assert search(message, 0)[0] == expected
 
 
 # ---------------------------------------------------------------------- orders

@@ -62,6 +62,34 @@ def test_a_stranger_that_says_too_much_is_cut_off(serving: Serving) -> None:
             client.receive()
 
 
+def test_who_only_connects_shuts_nobody_out(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matchcore.gateways.fix.door.CONNECTIONS_MAX", 4)
+    with contextlib.ExitStack() as stack:
+        alice = stack.enter_context(Client(serving.port))
+        alice.log_on(1)
+        strangers = [stack.enter_context(Client(serving.port)) for _ in range(9)]
+        assert all(stranger.ends() for stranger in strangers[:6])
+        bob = stack.enter_context(Client(serving.port, "BOB"))
+        bob.log_on(1)
+        assert strangers[6].ends()
+        alice.order("1")
+        assert alice.next("8")[11] == "1"
+        carol = stack.enter_context(Client(serving.port, "CAROL"))
+        carol.log_on(1)
+        assert serving.door.sessions == 4
+
+
+def test_too_many_requests_for_old_messages_end_the_session(serving: Serving) -> None:
+    with Client(serving.port) as client:
+        client.log_on(1)
+        asked = [client.message("2", {7: 1, 16: 0}) for _ in range(20)]
+        client.socket.sendall(b"".join(asked))
+        assert "too many ResendRequests" in client.next("5")[58]
+        assert client.ends()
+
+
 def test_too_much_garbage_ends_the_session(serving: Serving) -> None:
     with Client(serving.port) as client:
         client.log_on(1)
