@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from .options import address
+from .serve_status import listens
 from .tls import door_tls, tls_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
@@ -47,4 +49,5 @@ def fix_doors(
     from ..gateways.fix import FixDoor, Settings
 
     settings = Settings(comp_id=fix_comp_id, reset=fix_reset)
-    return [FixDoor(*fix, state / "fix", settings, tls=door_tls("fix", options))]
+    return [FixDoor(*fix, state / "fix", settings, tls=door_tls("fix", options),
+                    started=partial(listens, "FIX door"))]  # fmt: skip

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from .options import address
+from .serve_status import listens
 from .tls import door_tls, tls_options
 
 if TYPE_CHECKING:  # they take their time, and other commands do without
@@ -35,4 +37,5 @@ def ouch_doors(state: Path, *, ouch: tuple[str, int] | None, **options: Any) -> 
         return []
     from ..gateways.ouch.door import OuchDoor
 
-    return [OuchDoor(*ouch, tls=door_tls("ouch", options))]
+    tls = door_tls("ouch", options)
+    return [OuchDoor(*ouch, tls=tls, started=partial(listens, "OUCH door"))]

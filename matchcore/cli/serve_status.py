@@ -89,6 +89,11 @@ def opened(what: str, url: str) -> None:
     err.print(f"matchcore: {what} at {url}")
 
 
+def listens(what: str, host: str, port: int) -> None:
+    """Says at which address something listens, also where the system chose the port."""
+    opened(what, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
 def without_extra(option: str, error: ImportError) -> ImportError:
     """`MissingExtra` for a library of the extra; any other error as it is."""
     if (error.name or "").partition(".")[0] in LIBRARIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,17 +25,30 @@ def served(*arguments: object) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_engine_serves_lines_until_it_is_told_to_end(tmp_path: Path, number: int) -> None:
-    socket = tmp_path / "line"
-    with served("serve", tmp_path / "x", "--lines", f"unix:{socket}") as child:
+    line = tmp_path / "line"
+    with served("serve", tmp_path / "x", "--lines", f"unix:{line}") as child:
         assert child.stderr is not None
         said = child.stderr.readline()
-        assert "at sequence 0" in said and str(socket) in said
+        assert "at sequence 0" in said and str(line) in said
         child.send_signal(number)
         result, said = child.communicate(timeout=60)
-    assert (child.returncode, said, socket.exists()) == (0, "", False)
+    assert (child.returncode, said, line.exists()) == (0, "", False)
     assert json.loads(result)["sequence"] == 0
     with mc.Engine.open(tmp_path / "x"):
         pass
+
+
+def test_it_says_where_fix_and_ouch_are_also_with_a_port_of_the_system(tmp_path: Path) -> None:
+    doors = ("--fix", 0, "--ouch", 0)
+    with served("serve", tmp_path / "x", *doors, "--state", tmp_path / "state") as child:
+        assert child.stderr is not None
+        said = [child.stderr.readline() for _ in doors[::2]]
+        for line, door in zip(said, ("FIX", "OUCH"), strict=True):
+            assert f"{door} door at 127.0.0.1:" in line
+            socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2]))).close()
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=60)
+    assert child.returncode == 0
 
 
 def test_a_gateway_that_waits_for_its_engine_can_be_ended(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import InvalidArgument
@@ -26,7 +27,8 @@ class FixDoor:
     - ``host``, ``port``: where it listens; port 0: a free one, which `address` tells.
     - ``directory``: for the message numbers of the sessions, one file each. Gateways that share it
       may serve the same sessions in turn.
-    - ``settings``: what holds for all sessions. ``tls``: a server's context.
+    - ``settings``: what holds for all sessions. ``tls``: a server's context. ``started`` is called
+      with the address at which it listens.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class FixDoor:
         settings: Settings | None = None,
         *,
         tls: ssl.SSLContext | None = None,
+        started: Callable[[str, int], object] = lambda host, port: None,
     ) -> None:
+        self._started = started
         self.settings = settings or Settings()
         name = self.settings.comp_id
         if not (0 < len(name) <= COMP_ID_CHARACTERS_MAX and name.isascii() and name.isprintable()):
@@ -76,6 +80,7 @@ class FixDoor:
             )
         except OSError as error:
             raise InvalidArgument(f"FIX on {self._host}:{self._port}: {error}") from error
+        self._started(*self.address)
 
     @property
     def files_max(self) -> int:

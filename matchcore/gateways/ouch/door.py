@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,20 @@ from .session import OuchSession, tell_a_past_day
 
 class OuchDoor:
     """Serves OUCH 5.0 on ``host`` and ``port``; a `Door`.  ``tls``: a server's context.
+    ``started`` is called with the address at which it listens.
 
     ``counts``: what has happened since the start, by name.
     """
 
-    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
-        self._host, self._port, self._tls = host, port, tls
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        started: Callable[[str, int], object] = lambda host, port: None,
+    ) -> None:
+        self._host, self._port, self._tls, self._started = host, port, tls, started
         self._server: SoupServer | None = None
         self._sessions: set[OuchSession] = set()
         names = ("requests", "passed_over", "faults", "throttled", "sessions")
@@ -44,6 +53,7 @@ class OuchDoor:
         self._listing = Listing(desk.instruments.in_order())
         self._server = SoupServer(self._host, self._port, self._enter, tls=self._tls)
         await self._server.start()
+        self._started(*self.address)
 
     @property
     def files_max(self) -> int:
