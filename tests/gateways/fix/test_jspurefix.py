@@ -146,7 +146,7 @@ class Place:
         """Until its file has the number of its next message: it is written later."""
         (file,) = (self.directory / user).glob("*.seqnums")
         until = time.monotonic() + WAIT_SECONDS
-        while int(file.read_text().partition(":")[0]) < number:
+        while int(file.read_text().partition(":")[0] or 0) < number:  # empty while it is written
             assert time.monotonic() < until
             time.sleep(0.01)
 
