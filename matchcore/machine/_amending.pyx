@@ -278,9 +278,9 @@ cdef Reason do_amend(Turn* turn, const mc_command* command, u32 hash, Field* fie
     reason = wrong_change(turn, command, wide, &to, field)
     if reason != R_NONE:
         return reason
-    wide.limit = to.limit
-    if is_pegged(wide):
+    if is_pegged(wide) and to.limit != wide.limit:
         turn.market.pegs_stale = True
+    wide.limit = to.limit
     if wide.place != PLACE_BOOK:
         change_waiting(turn, wide, &to)
     elif to.keeps:

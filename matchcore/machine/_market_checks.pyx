@@ -85,16 +85,21 @@ cdef int check_lit(Market* market, int side, where) except -1:
 
 
 cdef int check_pegs(const Market* market, pegs) except -1:
-    cdef const Wide* wide = market.pegs
-    cdef const Wide* before = NULL
+    cdef const Wide* wide
+    cdef const Wide* before
+    cdef u32 line
     listed = []
-    while wide != NULL:
-        assert wide.before == before, "a peg: wrong link back"
-        listed.append(wide.order.order_id)
-        before = wide
-        wide = wide.after
-    assert market.pegs_last == before and len(listed) == market.pegs_count, "pegs astray"
-    assert listed == [order_id for _, order_id in sorted(pegs)], "pegs out of order"
+    for line in range(FOLLOWED):
+        wide = market.pegs[line].head
+        before = NULL
+        while wide != NULL:
+            assert wide.before == before, "a peg: wrong link back"
+            listed.append((line, wide.entry, wide.order.order_id))
+            before = wide
+            wide = wide.after
+        assert market.pegs[line].tail == before, "pegs astray"
+    assert len(listed) == market.pegs_count, f"{market.pegs_count} of {len(listed)} pegs"
+    assert listed == sorted(pegs), "pegs out of order"
     return 0
 
 
@@ -115,7 +120,7 @@ cdef int check_orders(Core* core, Markets* all, Market* market, where) except -1
         for_call[wide.order.side - 1] += in_book and (
             has(AUCTION_TIFS, wide.order.time_in_force) or wide.order_type == MARKET)
         if in_book and is_pegged(wide):
-            pegs.append((wide.entry, wide.order.order_id))
+            pegs.append((followed_by(wide), wide.entry, wide.order.order_id))
         entries.add(wide.entry)
         assert wide.expiry == 0 or market.expiry <= wide.expiry, f"{at}: expires unseen"
         assert -PRICE_MAX <= wide.order.price <= PRICE_MAX or at_any(wide.order.price), (

@@ -388,24 +388,29 @@ cdef int markets_restore(Machine machine, state) except -1:
 
 cdef int sort_pegs(Markets* all, Market* market) except -1:
     """The pegs of a state in the order of their entries."""
-    cdef Wide* wide = market.pegs
-    cdef size_t i, count = 0
-    pegs = []
+    cdef Wide* wide
+    cdef Pegs* line
+    cdef size_t i, count
     if orders_of(all, market) == 0 and market.book.orders:      # room for as many
         raise MemoryError("no memory to sort the pegs of a market")
-    while wide != NULL:
-        all.found[count] = wide
-        pegs.append((wide.entry, count))
-        count += 1
-        wide = wide.after
-    market.pegs = market.pegs_last = NULL
-    for _, i in sorted(pegs):
-        wide = all.found[i]
-        wide.after = NULL
-        wide.before = market.pegs_last
-        if market.pegs_last != NULL:
-            market.pegs_last.after = wide
-        else:
-            market.pegs = wide
-        market.pegs_last = wide
+    for which in range(FOLLOWED):
+        line = &market.pegs[<u32>which]
+        pegs = []
+        count = 0
+        wide = line.head
+        while wide != NULL:
+            all.found[count] = wide
+            pegs.append((wide.entry, count))
+            count += 1
+            wide = wide.after
+        line.head = line.tail = NULL
+        for _, i in sorted(pegs):
+            wide = all.found[i]
+            wide.after = NULL
+            wide.before = line.tail
+            if line.tail != NULL:
+                line.tail.after = wide
+            else:
+                line.head = wide
+            line.tail = wide
     return 0

@@ -20,11 +20,17 @@ cdef Wide* first_of(Market* market, u8 side, i64 price) noexcept nogil:
 
 
 cdef bint has_lit(Ladder* ladder, Lit* lit) noexcept nogil:
-    """Finds the first level with a shown order that is no peg; false without any.
+    """Finds the first level with a shown order that is no peg; false without any.  There is a level.
 
     O(levels of pegs alone before it), which all have other prices then.
     """
     cdef const Level* level
+    if lit.key <= ladder.best:      # no level is before it: the first look needs no search
+        level = level_at(ladder, ladder.best)
+        if orders_of_level(level) > pegs_of(level):
+            lit.key = ladder.best
+            lit.exact = True
+            return True
     while ladder_from(ladder, lit.key, &lit.key):
         level = level_at(ladder, lit.key)
         if orders_of_level(level) > pegs_of(level):

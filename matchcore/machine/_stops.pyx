@@ -6,14 +6,17 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 
 from ._execution cimport execute
 from ._places cimport has_reference, last_of
-from ._saying cimport say_of
+from ._saying cimport say_of, tell_of
 from ._turn cimport cancel, lift, park
-from .core.ladder cimport Ladder, ladder_price
-from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, PART, Bests,
-                           book_crosses, greatest, least)
+from .core.ladder cimport Ladder, ladder_key, ladder_price
+from .core.market cimport (CAGE_MODE, CAGE_PART, CAGE_TICKS, DAY_PREVIOUS_CLOSE, FOLLOWED, FOLLOWS_BID,
+                           FOLLOWS_BOTH, FOLLOWS_OFFER, PART, Bests, Pegs, book_crosses, count_peg,
+                           followed_by, greatest, is_expired, is_hidden, least)
+from .core.moves cimport has_leaf, ladder_of
 from .core.prices cimport is_priced, part_of
 from .core.records cimport *
-from .core.resting cimport level_at
+from .core.resting cimport level_at, level_join, level_leave
+from .core.saying cimport said_of
 
 
 # ---------------------------------------------------------------------- stops
@@ -128,43 +131,120 @@ cdef bint has_peg_price(Turn* turn, const Wide* wide, i64* price) noexcept nogil
     return peg_price(turn.market, &bests, wide, price)
 
 
-cdef inline bint are_same(const Bests* one, const Bests* another) noexcept nogil:
-    return (one.known[0] == another.known[0] and one.known[1] == another.known[1]
-            and one.price[0] == another.price[0] and one.price[1] == another.price[1])
+cdef inline bint differs(const Bests* one, const Bests* another, int side) noexcept nogil:
+    return one.known[side] != another.known[side] or one.price[side] != another.price[side]
+
+
+cdef inline void move_back(Pegs* pegs, Wide* wide) noexcept nogil:
+    """A peg becomes the newest of those that follow the same."""
+    cdef Wide* after = wide.after
+    if after == NULL:
+        return
+    after.before = wide.before
+    if wide.before != NULL:
+        wide.before.after = after
+    else:
+        pegs.head = after
+    pegs.tail.after = wide
+    wide.before = pegs.tail
+    wide.after = NULL
+    pegs.tail = wide
+
+
+cdef inline void move_peg(Turn* turn, Wide* wide, i64 price) noexcept nogil:
+    """A peg that meets nobody at its price is last there: what `execute` does, without its questions.
+
+    It is live, in no call, and has nothing that is counted or shown in parts.
+    """
+    cdef Ladder* ladder = ladder_of(turn, wide)
+    cdef u64 key = ladder_key(ladder, wide.order.price)
+    cdef bint shown = not is_hidden(wide)
+    cdef bint told = mc_unlikely(turn.core.changes != NULL) and shown
+    if shown:
+        count_peg(level_at(ladder, key), -1)
+    level_leave(turn.core, ladder, key, &wide.order, 0, False)
+    if told:
+        tell_of(turn, C_DELETED, C_REPLACING, wide, wide.order.price, wide.order.left, 0)
+    wide.order.price = price
+    said_of(turn, REPRICED, R_NONE, wide, wide.total, wide.total)
+    turn.market.entries += 1
+    wide.entry = turn.market.entries
+    move_back(&turn.market.pegs[followed_by(wide)], wide)
+    if mc_unlikely(not has_leaf(turn)):
+        return
+    key = ladder_key(ladder, price)
+    level_join(turn.core, ladder, key, &wide.order, 0, False)
+    if shown:
+        count_peg(level_at(ladder, key), 1)
+    if told:
+        tell_of(turn, C_ADDED, C_REPLACING, wide, price, wide.order.left, wide.order.left)
+
+
+cdef struct Ahead:          # the oldest peg of each line that is to be looked at
+    Wide* peg[FOLLOWED]
+    u64 entry[FOLLOWED]     # all ones: no peg
+
+
+cdef inline void look_ahead(Ahead* ahead, u32 line, Wide* wide) noexcept nogil:
+    ahead.peg[line] = wide
+    ahead.entry[line] = wide.entry if wide != NULL else ~<u64>0
+
+
+cdef inline Wide* next_peg(Ahead* ahead, u64 newest) noexcept nogil:
+    """The oldest peg that is ahead, which is so no more; NULL: all that are have come later."""
+    cdef Wide* wide
+    cdef u32 line = FOLLOWS_BID
+    if ahead.entry[<u32>FOLLOWS_OFFER] < ahead.entry[line]:
+        line = FOLLOWS_OFFER
+    if ahead.entry[<u32>FOLLOWS_BOTH] < ahead.entry[line]:
+        line = FOLLOWS_BOTH
+    if ahead.entry[line] > newest:
+        return NULL
+    wide = ahead.peg[line]
+    look_ahead(ahead, line, wide.after)
+    return wide
 
 
 cdef bint reprice(Turn* turn) noexcept nogil:
     """Gives pegs the prices that they should have, oldest first.
 
     True as soon as one has met an order of the other side: what it did may have moved the best
-    prices, and taken pegs away.  O(pegs) when a best price has moved, else O(1).
+    prices, and taken pegs away.  O(pegs that follow a best price which has moved); O(pegs) behind what
+    may give any of them another price, as a new bound.
     """
     cdef Market* market = turn.market
     cdef Bests bests
-    cdef Wide* wide = market.pegs
-    cdef Wide* after
+    cdef Ahead ahead
+    cdef Wide* wide
     cdef u64 newest = market.entries
     cdef i64 price
-    cdef bint meets
-    if wide == NULL:
-        return False
+    cdef bint bid, offer, meets
     look_at_bests(turn, &bests)
-    if not market.pegs_stale and are_same(&bests, &market.bests):
+    bid = market.pegs_stale or differs(&bests, &market.bests, 0)
+    offer = market.pegs_stale or differs(&bests, &market.bests, 1)
+    if not (bid or offer):
         return False
+    look_ahead(&ahead, FOLLOWS_BID, market.pegs[<u32>FOLLOWS_BID].head if bid else NULL)
+    look_ahead(&ahead, FOLLOWS_OFFER, market.pegs[<u32>FOLLOWS_OFFER].head if offer else NULL)
+    look_ahead(&ahead, FOLLOWS_BOTH, market.pegs[<u32>FOLLOWS_BOTH].head)
     market.pegs_stale = True
-    while wide != NULL and wide.entry <= newest:     # those that have moved come last again
-        after = wide.after
+    while True:
+        wide = next_peg(&ahead, newest)     # those that have moved come last again
+        if wide == NULL:
+            break
         if not peg_price(market, &bests, wide, &price):
             cancel(turn, wide, R_REFERENCE_GONE)
         elif price != wide.order.price:
+            meets = book_crosses(market, wide.order.side, True, price)
+            if mc_likely(not meets and not is_expired(turn, wide)):
+                move_peg(turn, wide, price)
+                continue
             lift(turn, wide, C_REPLACING)
             wide.order.price = price
             say_of(turn, REPRICED, R_NONE, wide, wide.total, wide.total)
-            meets = book_crosses(market, wide.order.side, True, price)
             execute(turn, wide, C_REPLACING)
             if meets:
                 return True
-        wide = after
     market.bests = bests
     market.pegs_stale = False
     return False

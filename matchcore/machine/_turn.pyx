@@ -205,7 +205,7 @@ cdef inline void fill_in_book(Turn* turn, Wide* wide, i64 quantity) noexcept nog
     if wide.total != 0:
         return
     if mc_unlikely(turn.market.pegs_count):
-        leave_pegs(turn.market, wide, level, key)
+        leave_pegs(turn.market, wide, level, key, 0)
     if wide.order.prev != NULL:
         wide.order.prev.next = wide.order.next
     else:

@@ -56,6 +56,26 @@ def test_pegs_follow_the_best_prices_oldest_first(machine: str) -> None:
 
 
 @on_both_machines
+def test_the_age_of_pegs_counts_whatever_they_follow(machine: str) -> None:
+    """Both best prices move, then only the best bid: who follows the offer stands."""
+    exchange = quoted(machine)
+    exchange.run(
+        """
+        sell 1 1 peg_primary offset=-2 => accepted 1 1@105
+        buy 2 1 peg_primary => accepted 2 1@99
+        buy 3 1 peg_midpoint offset=-3 => accepted 3 1@98
+        sell 4 1 peg_market offset=-9 => accepted 4 1@108
+        buy 9 12@103 => accepted 9 12@103, trade 103 10@103 by 9 left 0/2, repriced 1 1@106,
+            repriced 2 1@103, repriced 3 1@100, repriced 4 1@112
+        cancel 9 => cancelled 9 2@103 REQUESTED, repriced 2 1@99, repriced 3 1@98,
+            repriced 4 1@108
+        amend 2 5 => amended 2 5@99
+        cancel 99 => cancelled 99 10@99 REQUESTED, repriced 4 1@107, repriced 2 5@98
+        """
+    )
+
+
+@on_both_machines
 def test_no_peg_follows_a_peg_or_a_hidden_order(machine: str) -> None:
     exchange = quoted(machine)
     exchange.run(

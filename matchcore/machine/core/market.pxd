@@ -7,8 +7,9 @@ from ..._book cimport Book, Core, Events
 from .ladder cimport Ladder, ladder_price
 from .makers cimport MakerTable
 from .pool cimport Level, Order, Slots
-from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_TYPES, HIDDEN, R_NONE, PHASE_CONTINUOUS, BUY, has,
-                       i64, mc_change, mc_event, mc_market_trades, mc_unlikely, u8, u16, u32, u64)
+from .records cimport (AUCTION_TIFS, MARKET, M_TRADING, PEG_MARKET, PEG_MIDPOINT, PEG_TYPES, HIDDEN, R_NONE,
+                       PHASE_CONTINUOUS, BUY, has, i64, mc_change, mc_event, mc_market_trades, mc_unlikely,
+                       u8, u16, u32, u64)
 
 cdef struct Wide:           # an order of a market, three cache lines
     Order order             # `left`: what a visit of its queue may trade, so shown, or all of a hidden one
@@ -27,7 +28,7 @@ cdef struct Wide:           # an order of a market, three cache lines
     u8 touched              # 1: in `Markets.touched`
     i64 stop_price          # the third line: few commands read it
     i64 limit               # the bound of a PROTECTED one; the distance of a trailing stop
-    Wide* after             # among the pegs, or the quotes
+    Wide* after             # among the pegs that follow the same, or the quotes
     Wide* before
     u64 apart[4]            # no order lies across more lines than it must
 
@@ -56,6 +57,12 @@ cdef extern from *:
     const i64 PRICE_MAX     # no price of a market is further from zero
     const i64 ANY_BUY       # the price of an order that trades at any, in a call
     const i64 ANY_SELL
+
+cdef enum:                  # what a peg follows: the best price of buys, of sells, or both
+    FOLLOWS_BID = 0
+    FOLLOWS_OFFER = 1
+    FOLLOWS_BOTH = 2
+    FOLLOWED = 3
 
 cdef enum:                  # places of the values of each parameter
     T_ORDER_TYPES = 0       # M_TRADING
@@ -106,6 +113,10 @@ cdef struct Line:           # orders outside ladders, in the order of their entr
     Wide* tail
     u64 count
 
+cdef struct Pegs:           # in the book, in the order of their entries: through after and before
+    Wide* head
+    Wide* tail
+
 cdef struct Bests:          # the prices that pegs go by, of buys and of sells
     i64 price[2]
     bint known[2]
@@ -127,9 +138,8 @@ cdef struct Market:
     Line trailing
     Line waiting
     Line caged
-    Wide* pegs              # in the book, in the order of their entries: through after and before
-    Wide* pegs_last
-    u64 pegs_count
+    Pegs pegs[FOLLOWED]     # by what they follow: who follows a price that stands is not looked at
+    u64 pegs_count          # of all of them
     u64 for_call[2]         # of a side in the book, and not longer than until the auction
     Lit lit[2]
     Bests bests             # when all pegs had their prices last
@@ -231,6 +241,12 @@ cdef inline bint is_hidden(const Wide* wide) noexcept nogil:
 
 cdef inline bint is_pegged(const Wide* wide) noexcept nogil:
     return has(PEG_TYPES, wide.order_type)
+
+cdef inline u32 followed_by(const Wide* wide) noexcept nogil:
+    """What a peg follows."""
+    if wide.order_type == PEG_MIDPOINT:
+        return FOLLOWS_BOTH
+    return (wide.order.side - 1) ^ (wide.order_type == PEG_MARKET)
 
 cdef inline i64 shown_of(const Wide* wide) noexcept nogil:
     return 0 if wide.flags & HIDDEN else wide.order.left

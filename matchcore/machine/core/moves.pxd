@@ -90,47 +90,52 @@ cdef inline void lit_join(Market* market, const Wide* wide, u64 key) noexcept no
         lit.exact = True
 
 
-cdef inline void lit_leave(Market* market, const Wide* wide, u64 key) noexcept nogil:
-    """A shown order that is no peg has gone."""
+cdef inline void lit_leave(Market* market, const Wide* wide, const Level* level, u64 key,
+                           i64 counted) noexcept nogil:
+    """A shown order that is no peg goes from its level, which still counts it: 1, or does not: 0."""
     cdef Lit* lit = &market.lit[wide.order.side - 1]
-    if key == lit.key:
+    if key == lit.key and orders_of_level(level) - pegs_of(level) <= counted:
         lit.exact = False
 
 
 cdef inline void peg_join(Market* market, Wide* wide) noexcept nogil:
+    cdef Pegs* pegs = &market.pegs[followed_by(wide)]
     wide.after = NULL
-    wide.before = market.pegs_last
-    if market.pegs_last != NULL:
-        market.pegs_last.after = wide
+    wide.before = pegs.tail
+    if pegs.tail != NULL:
+        pegs.tail.after = wide
     else:
-        market.pegs = wide
+        pegs.head = wide
+    pegs.tail = wide
+    if market.pegs_count == 0:
         market.pegs_stale = True    # the best prices have moved unseen while there were none
         market.lit[0].key = market.lit[1].key = 1
         market.lit[0].exact = market.lit[1].exact = False
-    market.pegs_last = wide
     market.pegs_count += 1
 
 
 cdef inline void peg_leave(Market* market, Wide* wide) noexcept nogil:
+    cdef Pegs* pegs = &market.pegs[followed_by(wide)]
     if wide.before != NULL:
         wide.before.after = wide.after
     else:
-        market.pegs = wide.after
+        pegs.head = wide.after
     if wide.after != NULL:
         wide.after.before = wide.before
     else:
-        market.pegs_last = wide.before
+        pegs.tail = wide.before
     market.pegs_count -= 1
 
 
-cdef inline void leave_pegs(Market* market, Wide* wide, Level* level, u64 key) noexcept nogil:
-    """What an order that leaves its level means to pegs, itself or others."""
+cdef inline void leave_pegs(Market* market, Wide* wide, Level* level, u64 key,
+                            i64 counted) noexcept nogil:
+    """What an order that leaves its level, which counts it or not, means to pegs, itself or others."""
     if is_pegged(wide):
         if not is_hidden(wide):
             count_peg(level, -1)
         peg_leave(market, wide)
     elif not is_hidden(wide):
-        lit_leave(market, wide, key)
+        lit_leave(market, wide, level, key, counted)
 
 
 cdef inline void into_book(Turn* turn, Wide* wide) noexcept nogil:
@@ -174,7 +179,7 @@ cdef inline void out_of_book(Turn* turn, Wide* wide, u16 flags) noexcept nogil:
     if mc_unlikely(wide.order.left == 0):       # it was not counted any more
         level_at(ladder, key).orders += 1
     if mc_unlikely(market.pegs_count):
-        leave_pegs(market, wide, level_at(ladder, key), key)
+        leave_pegs(market, wide, level_at(ladder, key), key, 1)
     level_leave(turn.core, ladder, key, &wide.order, 0, False)
     count_in_book(market, wide, -1)
     if mc_unlikely(market.call != NULL):
