@@ -64,5 +64,8 @@ def _take(lease: Lease, place: Place) -> None:
     until = time.monotonic() + LEASES_WAITED * lease.seconds
     while not (lease.is_free() and lease.take()):
         if time.monotonic() > until:
-            raise LogLocked(f"{place}: {lease.holder or 'an engine'} is primary: stop it first")
+            raise LogLocked(
+                f"{place}: {lease.holder or 'an engine'} is primary: name the directory of its"
+                " --state instead, on its machine, or stop it first"
+            )
         time.sleep(LOOK_SECONDS)

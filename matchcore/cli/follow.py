@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,7 +32,7 @@ T = TypeVar("T")
               help="Database URL, e.g. sqlite:///exchange.db.")  # fmt: skip
 @click.option("--shard", type=click.IntRange(0, SHARD_MAX), default=0, show_default=True,
               help="Number of this log if several share the database.")  # fmt: skip
-@click.option("--forever", is_flag=True, help="Continue as the log grows, until Ctrl-C.")
+@click.option("--forever", is_flag=True, help="Continue as the log grows, until Ctrl-C or SIGTERM.")
 @json_option
 def follow(directory: Place, url: str, shard: int, forever: bool, as_json: bool) -> None:
     """Write the log's orders and trades into a database, each row exactly once.
@@ -39,17 +41,30 @@ def follow(directory: Place, url: str, shard: int, forever: bool, as_json: bool)
     Example:  matchcore follow exchange.d --to sqlite:///exchange.db
     Other URLs: mysql://user@host/database, postgresql://user@host/database, redis://host.  Put a
     URL with a password into the environment variable MATCHCORE_SINK_URL, so that no list of
-    processes shows it.  Ctrl-C ends with exit 0 and prints the position; the next run continues
-    there.
+    processes shows it.  Ctrl-C or SIGTERM ends with exit 0 and prints the position; the next run
+    continues there.
 
     Permanent errors end it with exit 2: a wrong password, missing rights, an unknown database,
     foreign tables, another exchange, damage, a bad certificate.  With --forever all other errors
     are retried on a new connection, with growing pauses; stderr shows the reason.  If the database
     goes back to an earlier position (a backup, a standby), following continues from there.
     """
-    with failing_kindly(as_json), progress_bar("following", None) as progress:
+    with _sigterm_as_ctrl_c(), failing_kindly(as_json), progress_bar("following", None) as progress:
         result = _follow_into(directory, url, shard=shard, forever=forever, progress=progress)
     show(result, as_json, title=f"Followed {directory}")
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """The first process of a container would not see a SIGTERM that nothing handles."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _follow_into(

@@ -28,6 +28,9 @@ class Role(Enum):
     ENDED = "ended"
 
 
+FOLLOWS = frozenset((Role.STANDBY, Role.TAKING_OVER))
+
+
 class Seat(Protocol):
     """The right to be primary, which one engine has; `Lease` is one, and says what these mean.
 
@@ -132,11 +135,13 @@ class Member(Closing):
         return None
 
     def _measure(self) -> None:
-        while self.role is Role.STANDBY and not self._stop.wait(MEASURE_SECONDS):
-            try:
-                self.standby.measure()
-            except MatchcoreError as error:
-                self.trouble = str(error)
+        while not self._stop.wait(MEASURE_SECONDS) and self.role in FOLLOWS:
+            if self.role is Role.STANDBY:
+                try:
+                    self.standby.measure()
+                except MatchcoreError as error:
+                    if self.role is Role.STANDBY:  # else what it asks with is closed: no trouble
+                        self.trouble = str(error)
 
     # ------------------------------------------------------------------ primary
 

@@ -258,8 +258,10 @@ def test_looking_works_while_an_engine_has_it_open(tmp_path: Path) -> None:
             assert 202 in [found.get(name) for name in ("last_sequence", "sequence", "commands")]
 
 
-def follower_interrupted(exchange: Path, database: Path) -> subprocess.CompletedProcess[str]:
-    """`follow --forever --json`, stopped by Ctrl-C once it is up to date."""
+def follower_interrupted(
+    exchange: Path, database: Path, by: signal.Signals = signal.SIGINT
+) -> subprocess.CompletedProcess[str]:
+    """`follow --forever --json`, stopped by Ctrl-C or SIGTERM once it is up to date."""
     command = [sys.executable, "-m", "matchcore", "follow", str(exchange), "--forever", "--json"]
     command += ["--to", f"sqlite:///{database}"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -267,7 +269,7 @@ def follower_interrupted(exchange: Path, database: Path) -> subprocess.Completed
         if database.exists() and position(database) == 201:
             break
         time.sleep(0.01)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(by)
     stdout, stderr = child.communicate(timeout=30)
     return subprocess.CompletedProcess(command, child.returncode, stdout, stderr)
 
@@ -280,8 +282,9 @@ def position(database: Path) -> int:
             return 0
 
 
-def test_following_forever_ends_well_on_interrupt(exchange: Path, tmp_path: Path) -> None:
-    done = follower_interrupted(exchange, tmp_path / "x.db")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_following_forever_ends_well(by: signal.Signals, exchange: Path, tmp_path: Path) -> None:
+    done = follower_interrupted(exchange, tmp_path / "x.db", by)
     assert (done.returncode, done.stderr) == (0, "")
     assert position(tmp_path / "x.db") == 201
 

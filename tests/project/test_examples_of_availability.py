@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -17,7 +18,8 @@ from matchcore.journal.stream.servers import find_program
 
 yaml = pytest.importorskip("yaml", reason="the compose file is read with PyYAML")
 ROOT = Path(__file__).parents[2]
-UNITS = sorted((ROOT / "examples" / "systemd").glob("*.service"))
+SYSTEMD = ROOT / "examples" / "systemd"
+UNITS = sorted(SYSTEMD.glob("*.service"))
 COMPOSE = ROOT / "examples" / "compose.yml"
 
 
@@ -37,35 +39,64 @@ def compose() -> dict[str, Any]:
     return found
 
 
+def variables(*files: str) -> dict[str, str]:
+    """What files of variables set."""
+    lines = [line for file in files for line in (SYSTEMD / file).read_text().splitlines()]
+    return dict(re.findall(r"^(\w+)=(.*)$", "\n".join(lines), re.MULTILINE))
+
+
 def started(unit: Path) -> list[str]:
-    """The command line of a unit."""
-    text = unit.read_text().replace("\\\n", " ")
+    """The command line of a unit, with the variables of its files."""
+    text = unit.read_text().replace("\\\n", " ").replace("%H", "engine-1")
     (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
-    return shlex.split(line)
+    given = variables(*re.findall(r"^EnvironmentFile=/etc/matchcore/(.*)$", text, re.MULTILINE))
+    return [re.sub(r"\$\{(\w+)\}", lambda name: given[name[1]], word) for word in shlex.split(line)]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_a_unit_starts_a_command_that_there_is(
     unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MATCHCORE_SINK_URL", "sqlite:///x.db")  # from its file of variables
+    for name, value in variables("sql.env").items():
+        monkeypatch.setenv(name, value)
     env, program, *words = started(unit)
     assert env == "/usr/bin/env"
     if program == "matchcore":
         takes(words, tmp_path)
     else:
-        assert (program, words[0]) == ("nats-server", "-c")
+        assert (program, words) == ("nats-server", ["-c", "/etc/matchcore/nats-server.conf"])
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_systemd_takes_a_unit(unit: Path) -> None:
+def test_systemd_takes_a_unit_and_its_hardening(unit: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("no systemd-analyze here: apt-get install systemd")
+
+    def ran(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *words, str(unit)], capture_output=True, text=True, timeout=60
+        )
+
+    verified = ran("verify", "--man=no")
+    assert verified.returncode == 0, verified.stderr
+    assert "matchcore-" not in verified.stderr  # also of the file that all units share
+    exposure = ran("security", "--offline=true", "--no-pager", "--threshold=30")  # of 100
+    assert exposure.returncode == 0, exposure.stdout
+
+
+def test_docker_takes_the_compose_file() -> None:
+    docker = [shutil.which("docker") or "docker", "compose"]
+    if (
+        not shutil.which(docker[0])
+        or subprocess.run([*docker, "version"], capture_output=True).returncode
+    ):
+        pytest.skip("no docker compose here")
     ran = subprocess.run(
-        [program, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60
-    )
-    assert ran.returncode == 0 and unit.name not in ran.stderr, ran.stderr
+        [*docker, "-f", str(COMPOSE), "config", "-q"], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "LOG_PASSWORD": "secret"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_services_of_the_compose_file_are_commands(compose: dict[str, Any], tmp_path: Path) -> None:
@@ -87,7 +118,7 @@ def test_volumes_and_configs_of_services_are_declared(compose: dict[str, Any]) -
 def configurations(compose: dict[str, Any]) -> dict[str, str]:
     return {
         "compose.yml": compose["configs"]["log"]["content"].replace("$$", "$"),
-        "nats-server.conf": (ROOT / "examples" / "systemd" / "nats-server.conf").read_text(),
+        "nats-server.conf": (SYSTEMD / "nats-server.conf").read_text(),
     }
 
 
@@ -99,8 +130,9 @@ def test_log_servers_take_their_configuration(
     assert re.search(r'sync_interval: "?always', text)
     file = tmp_path / "log.conf"
     file.write_text(re.sub(r'store_dir: "[^"]*"', f'store_dir: "{tmp_path}"', text))
-    monkeypatch.setenv("LOG_PASSWORD", "secret")
-    monkeypatch.setenv("HOSTNAME", "log-1")
+    given = {**variables("log.env", "log-server.env"), "MATCHCORE_NATS_PASSWORD": "secret"}
+    for variable, value in {**given, "LOG_PASSWORD": "secret", "HOSTNAME": "log-1"}.items():
+        monkeypatch.setenv(variable, value)
     ran = subprocess.run(
         [str(find_program()), "-t", "-c", str(file)], capture_output=True, text=True, timeout=60
     )

@@ -30,5 +30,5 @@ def test_the_first_instrument_makes_the_log_and_others_follow(
     primary = engine(where, "one", "standby")
     wait_until(lambda: primary.role == "primary")
     code, said = ran("add", where, "BBVA", "--tick", "0.01")
-    assert code and "one is primary: stop it first" in said["error"]
+    assert code and "one is primary: name the directory of its --state" in said["error"]
     assert primary.role == "primary"

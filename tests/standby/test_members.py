@@ -84,6 +84,9 @@ def test_one_of_two_gets_it_and_the_other_when_that_ends(start: Start) -> None:
     wait_until(lambda: other.leads)
     assert other.engine.book("ANA").best_ask.quantity == 5
     assert other.engine.log.epoch > 2 and other.engine.recovery.commands <= 1
+    # What asked for the log's end has been closed since, which is no trouble of the primary.
+    wait_until(lambda: all(thread.name != "matchcore-lag" for thread in threading.enumerate()))
+    assert other.member.trouble == ""
 
 
 def test_a_lease_that_somebody_else_has_ends_the_primary(start: Start, where: str) -> None:

@@ -64,7 +64,7 @@ def test_orders_go_on_at_the_other_door(engine: Callable[..., EngineProcess], us
     two = engine(where, "two", "standby", "--web", "127.0.0.1:0")
     wait_until(two.follows)
     refused = CliRunner().invoke(app, ["notice", where, "late"])
-    assert refused.exit_code == 1 and "one is primary: stop it first" in refused.output
+    assert refused.exit_code == 1 and "one is primary: name the directory" in refused.output
 
     assert asked(first, "/orders", order(1, "sell", 5))["code"] in (200, 201, 202)
     shown = wait_until(
