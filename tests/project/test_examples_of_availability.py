@@ -26,7 +26,7 @@ COMPOSE = ROOT / "examples" / "compose.yml"
 def takes(words: list[str], folder: Path) -> str:
     """Has the command line parse these words, and do nothing; the command's name."""
     command = app.commands[words[0]]
-    with click.Context(app) as above:
+    with click.Context(app, **app.context_settings) as above:  # click keeps its help option
         # Places of the examples are those of other machines.
         words = [str(folder) if re.match(r"/\w+", word) else word for word in words[1:]]
         command.make_context(words[0] if words else "", words, parent=above)
