@@ -16,6 +16,7 @@ from typing import cast
 
 import numpy as np
 import uvloop
+from numpy.typing import NDArray
 
 from matchcore.gateways.ouch._client import heard
 
@@ -38,7 +39,8 @@ class Client(asyncio.Protocol):
         self._count, self._sent, self._answered = count, 0, 0
         self._heard = bytearray()
         self.ready, self.done = asyncio.Event(), asyncio.Event()
-        self._due = np.zeros(0)  # when each order is to be sent, if that is fixed
+        #: When each order is to be sent, if that is fixed.
+        self._due: NDArray[np.float64] = np.zeros(0)
         self.waits = np.zeros(count)  # seconds until its answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
