@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._closing import Closing
 from ..engine.engine import Engine
 from ..errors import LogError, LogFailed, LogLocked, MatchcoreError
+from ..journal import Position
 from .standby import Standby
 
 LOOK_SECONDS = 0.02  # between two looks at what the primary should do
@@ -155,6 +156,8 @@ class Member(Closing):
             self.engine = None
             with suppress(LogError):  # one that has failed has said so
                 engine.close()
+            if engine.log is not None:
+                self.standby.position = Position(engine.log.epoch, engine.durable)
 
     def _watch(self, engine: Engine) -> None:
         """Until it must end."""

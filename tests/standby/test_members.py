@@ -80,7 +80,9 @@ def test_one_of_two_gets_it_and_the_other_when_that_ends(start: Start) -> None:
     sell(first.engine, 5)
     wait_until(lambda: other.lease.holder == first.lease.name)
     assert not other.leads
+    log, sequence = first.engine.log, first.engine.sequence
     first.member.close()
+    assert first.member.standby.position == (log.epoch, sequence)
     wait_until(lambda: other.leads)
     assert other.engine.book("ANA").best_ask.quantity == 5
     assert other.engine.log.epoch > 2 and other.engine.recovery.commands <= 1

@@ -82,8 +82,10 @@ def test_orders_go_on_at_the_other_door(engine: Callable[..., EngineProcess], us
     book = wait_until(lambda: two.ask("/book?symbol=ANA") or None)
     wait_until(lambda: two.ask("/book?symbol=ANA")["asks"][0]["quantity"] == 2)
     assert book["role"] == "primary" and two.ask("/ready").get("status") == "ok"
+    last = two.ask("/standby")
     code, said = two.end()
-    assert code == 0 and said["handed_over"] is False and said["epoch"] > 1
+    assert code == 0 and said["handed_over"] is False and said["epoch"] == last["epoch"] > 1
+    assert said["sequence"] >= last["sequence"]  # of its end, not of its takeover
 
 
 def test_each_order_through_a_gateway_is_answered_once(
