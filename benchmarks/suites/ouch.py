@@ -16,7 +16,7 @@ from typing import Any
 SESSIONS = (1, 64)
 CHECKOUT = Path(__file__).parents[2]
 NAMES = {"ouch": "OUCH", "json": "JSON lines, asyncio streams, AsyncEngine"}
-PACES, PACED_SECONDS = (50_000, 100_000, 200_000), 10
+PACES, PACED_SECONDS = (10_000, 25_000, 50_000, 100_000), 30
 SHARES = {"ouch": 5, "json": 50}  # of the count: so that a run takes a second or some
 
 
@@ -38,7 +38,8 @@ def groups(count: int) -> Iterator[list[tuple[Any, ...]]]:
 
 def rate(way: str, sessions: int, each: int) -> float:
     """Thousand orders a second whose durable answers the clients have read."""
-    return sessions * each / _run(way, sessions, each)["seconds"] / 1e3
+    seconds = _run(way, sessions, "clients", way, sessions, each)["seconds"]
+    return sessions * each / seconds / 1e3
 
 
 def wait(took: dict[str, float], pace: int, percent: str) -> float:
@@ -47,16 +48,19 @@ def wait(took: dict[str, float], pace: int, percent: str) -> float:
     ``took``: where a run leaves what the next percentile, of the same run, has.
     """
     if percent not in took:
-        took |= _run("ouch", SESSIONS[-1], PACED_SECONDS * pace // SESSIONS[-1], pace)
+        sessions = SESSIONS[-1]
+        took |= _run("ouch", sessions, "paced", sessions, PACED_SECONDS * pace // sessions, pace)
     return took.pop(percent)
 
 
-def _run(way: str, sessions: int, each: int, *pace: int) -> dict[str, float]:
-    """What the clients have measured."""
+def _run(way: str, sessions: int, client: str, *arguments: object) -> dict[str, float]:
+    """What the clients have measured; the port goes before their numbers."""
     with _module("server", way, sessions) as server:
         assert server.stdin is not None and server.stdout is not None
         port = json.loads(server.stdout.readline())["port"]
-        with _module("clients", way, port, sessions, each, *pace) as clients:
+        ways = [one for one in arguments if isinstance(one, str)]
+        numbers = arguments[len(ways) :]
+        with _module(client, *ways, port, *numbers) as clients:
             found: dict[str, float] = json.loads(clients.communicate(timeout=300)[0])
         server.stdin.close()
         server.wait(30)

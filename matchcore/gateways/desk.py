@@ -379,7 +379,10 @@ class Desk:
         self._flushing = False
         if not self._pending:
             return
-        together = np.concatenate(self._pending) if len(self._pending) > 1 else self._pending[0]
+        together = self._pending[0]
+        if len(self._pending) > 1:  # joined as bytes: NumPy compares the types field by field
+            joined = b"".join([part.tobytes() for part in self._pending])
+            together = np.frombuffer(bytearray(joined), COMMAND)
         try:
             self._way.send(together)
         except QueueFull:
