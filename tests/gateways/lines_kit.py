@@ -123,6 +123,10 @@ class Taken:
     def is_down(self, why: str) -> None:
         self.down = why
 
+    def has(self, count: int) -> bool:
+        """Whether so many have come."""
+        return self.count >= count
+
     def ids(self) -> list[int]:
         """Client order ids of the NEWs, in the order of the log."""
         rows = np.concatenate(self.commands)
