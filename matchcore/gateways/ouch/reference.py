@@ -168,8 +168,7 @@ class Codec:
         items = items_of(appended)
         extra = items or {}
         symbol = text_of(asked["symbol"]).rstrip(b" \0").ljust(8)
-        number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
-        number = number if number <= len(self.listing) else 0
+        number = self._number(symbol, extra)
         quantity = min(extra.get(layout.QUANTITY, number_of(asked["quantity"])), INT64_MAX)
         price, order_type = self._price(number, number_of(asked["price"]), extra, market=True)
         time = time_of(text_of(asked["time_in_force"]), layout.EXPIRY in extra)
@@ -207,6 +206,11 @@ class Codec:
         self._slots[ref] = Slot(
             ref, made["order_id"], number, made["side"], time, quantity, current=ref
         )
+
+    def _number(self, symbol: bytes, extra: dict[int, int]) -> int:
+        """Of the instrument that a request names; 0: there is none."""
+        number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
+        return number if number <= len(self.listing) else 0
 
     def _price(
         self, number: int, said: int, extra: dict[int, int], market: bool
@@ -303,8 +307,7 @@ class Codec:
         extra = items or {}
         symbol = text_of(asked["symbol"]).rstrip(b" \0").ljust(8)
         there = symbol != b" " * 8 or layout.INSTRUMENT in extra
-        number = extra.get(layout.INSTRUMENT, self.listing.numbers.get(symbol, 0))
-        number = number if number <= len(self.listing) else 0
+        number = self._number(symbol, extra)
         side = layout.SIDES.get(bytes([extra.get(layout.SIDE, 0)]), 0)
         faults = (
             (layout.SIDE in extra and not side, layout.BAD_SIDE),
